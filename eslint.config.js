@@ -1,0 +1,62 @@
+import tseslint from 'typescript-eslint'
+
+/**
+ * Who may import whom, by folder: everything that is not listed as allowed is an error. Paths are as written in the
+ * import, so a rule reads like the line that it allows.
+ */
+const ANY_SERVICE = String.raw`(\.\./)+services/`
+const IMPORTS = [
+  { files: ['server.ts'], allowed: [String.raw`\./app\.ts$`, String.raw`\./services/`], says: 'server.ts starts app.ts' },
+  { files: ['app.ts', 'fastify-hub.ts'], allowed: [String.raw`\./fastify-hub\.ts$`, String.raw`\./(plugins|routes|services)/`], says: 'composition takes plugins, routes and services' },
+  { files: ['index.ts'], allowed: [String.raw`\./fastify-hub\.ts$`, String.raw`\./(plugins|services)/`], says: 'index.ts exports the plugin, its types and services' },
+  { files: ['plugins/**'], allowed: [ANY_SERVICE], says: 'a plugin takes services; reach another plugin through its decorator' },
+  { files: ['routes/**'], allowed: [ANY_SERVICE, String.raw`\./schemas\.ts$`], except: [String.raw`services/hub/`], says: 'a route takes services, and the hub only as fastify.hub' },
+  { files: ['services/*.ts'], allowed: [String.raw`\./[a-z-]+\.ts$`, String.raw`\./protocol/`, String.raw`\./config/schema\.ts$`], says: 'services know neither requests nor plugins' },
+  { files: ['services/ws-service.ts', 'services/ws-connection.ts'], allowed: [String.raw`\./hub/`, String.raw`\./protocol/protocol\.ts$`, String.raw`\./(message|identity|close-codes|log)\.ts$`], says: 'the WebSocket service works on the hub' },
+  { files: ['services/hub/**'], allowed: [String.raw`\./`, String.raw`\.\./engine/engine\.ts$`, String.raw`\.\./protocol/(protocol|frame)\.ts$`, String.raw`\.\./(message|identity|client-info|close-codes|errors|log|rate-limit|rising-clock)\.ts$`], says: 'the hub knows the ports, not who stands behind them' },
+  { files: ['services/engine/**'], allowed: [String.raw`\./engine\.ts$`, String.raw`\.\./(message|client-info|errors|rising-clock)\.ts$`], says: 'an engine knows its port and messages' },
+  { files: ['services/protocol/**'], allowed: [String.raw`\./(protocol|frame)\.ts$`, String.raw`\.\./message\.ts$`], says: 'a protocol knows its port and messages' },
+  { files: ['services/config/**'], allowed: [String.raw`\./`], says: 'the configuration knows nothing of the program' },
+  { files: ['services/message.ts', 'services/token.ts', 'services/errors.ts', 'services/close-codes.ts', 'services/identity.ts', 'services/client-info.ts', 'services/credentials.ts', 'services/rate-limit.ts', 'services/rising-clock.ts', 'services/log.ts'], allowed: [String.raw`\./(message|errors|identity)\.ts$`], says: 'the leaves know nothing of ours but each other' }
+]
+
+const importRules = IMPORTS.map(({ files, allowed, except = [], says }) => ({
+  files,
+  rules: {
+    'no-restricted-imports': ['error', {
+      patterns: [
+        { regex: `^(?!${allowed.join('|')})\\.{1,2}/`, message: `Import rule: ${says}.` },
+        ...except.map((regex) => ({ regex, message: `Import rule: ${says}.` }))
+      ]
+    }]
+  }
+}))
+
+export default tseslint.config(
+  { ignores: ['dist/**', 'bench/node_modules/**', 'node_modules/**', '.tap/**'] },
+  ...tseslint.configs.strictTypeChecked.map((config) => ({ ...config, files: ['**/*.ts'] })),
+  {
+    files: ['**/*.ts'],
+    languageOptions: { parserOptions: { projectService: true } },
+    rules: {
+      'max-lines': ['error', 250],
+      'no-console': 'error',
+      'space-before-function-paren': ['error', 'always'],
+      '@typescript-eslint/no-confusing-void-expression': 'off',
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      '@typescript-eslint/no-misused-spread': 'off',
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+      '@typescript-eslint/no-this-alias': 'off',
+      '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
+      '@typescript-eslint/require-await': 'off',
+      '@typescript-eslint/unified-signatures': 'off',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }]
+    }
+  },
+  {
+    files: ['test/**'],
+    // tap waits for its subtests by itself.
+    rules: { '@typescript-eslint/no-floating-promises': 'off' }
+  },
+  ...importRules
+)

@@ -1,0 +1,84 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
+import { auth, type Authenticate } from './plugins/auth.ts'
+import { engine } from './plugins/engine.ts'
+import { errors } from './plugins/errors.ts'
+import { hub } from './plugins/hub.ts'
+import { securityHeaders } from './plugins/security-headers.ts'
+import { websocket } from './plugins/websocket.ts'
+import { broadcastRoute } from './routes/broadcast.ts'
+import { clientRoutes } from './routes/clients.ts'
+import { messageRoutes } from './routes/messages.ts'
+import { wsRoute } from './routes/ws.ts'
+import { completeConfig } from './services/config/load.ts'
+import type { Config, ConfigInput } from './services/config/schema.ts'
+import { ADMIN_ROLE } from './services/identity.ts'
+import { createDemoTokenCheck, createTokenCheck } from './services/token.ts'
+
+/** Options of the plugin: every key of config.yml that concerns the hub, and what only code can say. */
+export interface FastifyHubOptions extends ConfigInput {
+  /** Where clients connect; short for `websocket.path`. */
+  path?: string
+  /** Put before every path of the hub. */
+  prefix?: string
+  /** Your own token check, in place of `auth`. */
+  authenticate?: Authenticate
+  /** Also serve the REST API (POST /broadcast, GET /clients, …). Default false. */
+  api?: boolean
+}
+
+/**
+ * The hub in any Fastify application: `await app.register(fastifyHub, { auth: { secret } })`, then `app.hub.broadcast(…)`.
+ * Throws at boot when an option is wrong or no token check is given.
+ */
+export const fastifyHub = fp<FastifyHubOptions>(async (fastify, { path, prefix, authenticate, ...input }) => {
+  const config = completeConfig({ api: false, ...input, websocket: { ...input.websocket, ...(path === undefined ? {} : { path }) } })
+  if (authenticate === undefined && config.auth.secret === '') {
+    throw new Error('fastify-hub needs to know how to check tokens: pass auth.secret (at least 32 characters) or authenticate(token, request).')
+  }
+  await registerHub(fastify, { config, prefix, authenticate })
+}, { name: 'fastify-hub', fastify: '5.x' })
+
+/** What the hub is put together from. */
+export interface HubParts {
+  readonly config: Config
+  readonly prefix?: string | undefined
+  readonly authenticate?: Authenticate | undefined
+}
+
+/** The hub's plugins and routes, in reading order. Only `fastify.hub`, its engine and the upgrades are visible outside. */
+export async function registerHub (fastify: FastifyInstance, { config, prefix, authenticate = tokenAuthentication(config.auth) }: HubParts): Promise<void> {
+  await fastify.register(websocket, { config: config.websocket })
+  await fastify.register(engine, { config })
+  await fastify.register(hub, { config: config.websocket })
+
+  await fastify.register(async (door) => {
+    await door.register(errors)
+    await door.register(auth, { authenticate })
+    await door.register(wsRoute, { config: config.websocket })
+  }, { prefix })
+
+  if (!config.api) return
+  await fastify.register(async (api) => {
+    const bodyLimit = config.websocket.maxMessageSize + ENVELOPE_BYTES
+    api.setValidatorCompiler(TypeBoxValidatorCompiler)
+    await api.register(errors)
+    await api.register(securityHeaders)
+    await api.register(auth, { authenticate })
+    api.addHook('onRequest', api.authenticate)
+    api.addHook('onRequest', api.authorize(ADMIN_ROLE))
+    await api.register(broadcastRoute, { bodyLimit })
+    await api.register(messageRoutes, { bodyLimit })
+    await api.register(clientRoutes)
+  }, { prefix })
+}
+
+/** What a request's body may have beyond the largest message. */
+const ENVELOPE_BYTES = 4096
+
+function tokenAuthentication (config: Config['auth']): Authenticate {
+  const checkJwt = createTokenCheck(config)
+  const check = config.mode === 'demo' ? createDemoTokenCheck(checkJwt) : checkJwt
+  return (token) => token === null ? null : check(token)
+}

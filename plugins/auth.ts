@@ -1,0 +1,42 @@
+import type { FastifyRequest, preValidationAsyncHookHandler } from 'fastify'
+import fp from 'fastify-plugin'
+import { findToken } from '../services/credentials.ts'
+import { HubError } from '../services/errors.ts'
+import type { Identity } from '../services/identity.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Hook that lets a request pass only with a valid token, and puts who it stands for into `request.identity`. */
+    authenticate: preValidationAsyncHookHandler
+    /** Makes a hook that lets a request pass only when its identity has the role. */
+    authorize (role: string): preValidationAsyncHookHandler
+  }
+  interface FastifyRequest {
+    /** Who the request's token stands for; null before `authenticate`. */
+    identity: Identity | null
+  }
+}
+
+/**
+ * Says who a request comes from. `token` is what the request carries in one of the usual places, null if nothing.
+ * Null, or a thrown HubError, refuses the request.
+ */
+export type Authenticate = (token: string | null, request: FastifyRequest) => Identity | null | Promise<Identity | null>
+
+/** `fastify.authenticate`, `fastify.authorize` and `request.identity`. */
+export const auth = fp<{ authenticate: Authenticate }>(async (fastify, options) => {
+  fastify.decorateRequest('identity', null)
+
+  fastify.decorate('authenticate', async (request) => {
+    const token = findToken(request.headers, request.query)
+    request.identity = await options.authenticate(token, request)
+    if (request.identity !== null) return
+    if (token === null) throw new HubError('HUB_TOKEN_MISSING', 'Send a token: "Authorization: Bearer …", "?token=…", or the subprotocol "bearer.…" beside "hub.raw".')
+    throw new HubError('HUB_TOKEN_INVALID', 'The token is not valid here.')
+  })
+
+  fastify.decorate('authorize', (role) => async (request) => {
+    if (request.identity?.roles.includes(role) === true) return
+    throw new HubError('HUB_FORBIDDEN', `This needs a token with the role "${role}".`)
+  })
+}, { name: 'fastify-hub-auth', fastify: '5.x' })

@@ -1,0 +1,34 @@
+import fp from 'fastify-plugin'
+import type { Config } from '../services/config/schema.ts'
+import { Hub } from '../services/hub/hub.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Who is connected, and the verbs to reach them. */
+    hub: Hub
+  }
+}
+
+/** `fastify.hub`: welcomes clients once the application is ready, sends them away before it closes. */
+export const hub = fp<{ config: Config['websocket'] }>(async (fastify, { config }) => {
+  const instance = new Hub({
+    engine: fastify.engine,
+    log: fastify.log,
+    heartbeat: {
+      pingPeriodMs: config.pingPeriod,
+      maxUnanswered: config.heartbeatFailMaxTimes,
+      readDeadlineMs: config.readDeadline,
+      writeDeadlineMs: config.writeDeadline
+    },
+    drain: { graceMs: config.drain.grace, batch: config.drain.batch },
+    queue: { maxBytes: config.maxQueueSize, maxWrites: config.maxQueueWrites },
+    slowClient: config.slowClient,
+    maxMessageBytes: config.maxMessageSize,
+    maxClients: config.maxClients,
+    maxClientsPerUser: config.maxClientsPerUser,
+    messagesPerSecond: config.messagesPerSecond
+  })
+  fastify.decorate('hub', instance)
+  fastify.addHook('onReady', async () => instance.start())
+  fastify.addHook('preClose', () => instance.drain())
+}, { name: 'fastify-hub-hub', fastify: '5.x', dependencies: ['fastify-hub-engine'] })

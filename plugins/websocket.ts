@@ -1,0 +1,79 @@
+import type { Server } from 'node:http'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import fastifyWebsocket from '@fastify/websocket'
+import '@fastify/websocket'
+import type { Config } from '../services/config/schema.ts'
+import { CLOSE } from '../services/close-codes.ts'
+import { HubError } from '../services/errors.ts'
+import { chooseSubprotocol } from '../services/handshake.ts'
+import { UpgradeGate } from '../services/upgrade-gate.ts'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Guards the sockets of upgrades that are not complete. */
+    upgradeGate: UpgradeGate
+  }
+}
+
+/** Marks routes that cannot be upgraded. */
+const kPlain = Symbol('fastify-hub.plain-route')
+
+/** Upgrades to WebSocket: limits of the `ws` library, choice of the subprotocol, no socket left behind, close on shutdown. */
+export const websocket = fp<{ config: Config['websocket'] }>(async (fastify, { config }) => {
+  const gate = new UpgradeGate(fastify.server, { handshakeTimeoutMs: config.handshakeTimeout })
+  fastify.decorate('upgradeGate', gate)
+
+  if (fastify.hasDecorator('websocketServer')) warnOfForeignLimits(fastify, config)
+  else await fastify.register(fastifyWebsocket, { options: wsOptions(config, gate), preClose: closeOtherSockets })
+
+  fastify.websocketServer.on('connection', (_socket: unknown, request) => gate.admitted(request))
+
+  // Without this, every GET route would complete a handshake, past the token check of the route that is meant for it.
+  fastify.addHook('onRoute', (route) => {
+    if (route.websocket !== true && route.wsHandler === undefined) route.config = { ...route.config, [kPlain]: true }
+  })
+  fastify.addHook('onRequest', async (request, reply) => {
+    if (!request.ws || !Object.hasOwn(request.routeOptions.config, kPlain)) return
+    reply.header('connection', 'close')
+    throw new HubError('HUB_UPGRADE_REQUIRED', 'There is no WebSocket at this address.')
+  })
+
+  // An upgrade that has been answered was refused, by whichever hook in whatever order.
+  fastify.addHook('onResponse', async (request) => gate.refused(request.raw))
+  fastify.addHook('preClose', async () => gate.detach())
+}, { name: 'fastify-hub-websocket', fastify: '5.x' })
+
+/** Every limit of `ws` is set on purpose; its defaults allow messages of 100 MiB and stuck closes of 30 s. */
+function wsOptions (config: Config['websocket'], gate: UpgradeGate) {
+  return {
+    // It only calls on() and emit(): the gate passes on what the server would have.
+    server: gate as unknown as Server,
+    handleProtocols: chooseSubprotocol,
+    maxPayload: config.maxMessageSize,
+    maxFragments: 16_384,
+    maxBufferedChunks: 262_144,
+    maxPendingAutoPongs: 60,
+    closeTimeout: 5000,
+    perMessageDeflate: false,
+    skipUTF8Validation: false
+  }
+}
+
+/** @fastify/websocket was there before: its options are its owner's, so the hub can only point at what it would do otherwise. */
+function warnOfForeignLimits (fastify: FastifyInstance, config: Config['websocket']): void {
+  const { maxPayload = 0, handleProtocols } = fastify.websocketServer.options
+  if (maxPayload > config.maxMessageSize) {
+    fastify.log.warn(`@fastify/websocket reads messages of up to ${maxPayload} bytes before the hub can refuse them; register it with options.maxPayload ${config.maxMessageSize}, or after fastify-hub not at all.`)
+  }
+  if (typeof handleProtocols !== 'function') {
+    fastify.log.warn('@fastify/websocket answers with the first subprotocol that a client offers, which may be the one with its token; register it with options.handleProtocols.')
+  }
+}
+
+/** Closes the WebSockets of routes that are not the hub's; the hub drains its own. */
+function closeOtherSockets (this: FastifyInstance, done: () => void): void {
+  for (const socket of this.websocketServer.clients) socket.close(CLOSE.restart.code, CLOSE.restart.reason)
+  this.websocketServer.close()
+  done()
+}

@@ -1,0 +1,66 @@
+import { parseArgs } from 'node:util'
+
+/** What the command line asks for. */
+export type CommandLine =
+  | { readonly command: 'serve' | 'check-config' | 'print-config', readonly config: string | undefined, readonly flags: Record<string, string> }
+  | { readonly command: 'token', readonly config: string | undefined, readonly user: string, readonly roles: string[], readonly ttl: string }
+  | { readonly command: 'help' | 'version' }
+
+export const HELP = `fastify-hub: a push hub over WebSocket
+
+Usage
+  fastify-hub [options]                      start the service
+  fastify-hub token --user NAME [options]    print a token for the configured secret
+
+Options of the service
+  --config FILE      configuration file (default: config.yml in this folder, if there is one)
+  --host ADDRESS     address to listen on (server.host)
+  --port PORT        port to listen on (server.port)
+  --check-config     check the configuration and exit
+  --print-config     print the configuration in force, secrets masked, and exit
+
+Options of token
+  --user NAME        the user that the token stands for
+  --role ROLE        a role; may be given several times ("admin" may use the REST API)
+  --ttl DURATION     how long it is valid (default 1h)
+  --config FILE      where the secret stands, unless HUB_AUTH_SECRET is set
+
+  --version, --help
+`
+
+/** Reads the command line. Throws an Error with a full sentence when it makes no sense. */
+export function parseCommandLine (args: readonly string[]): CommandLine {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      config: { type: 'string' },
+      host: { type: 'string' },
+      port: { type: 'string' },
+      'check-config': { type: 'boolean' },
+      'print-config': { type: 'boolean' },
+      user: { type: 'string' },
+      role: { type: 'string', multiple: true },
+      ttl: { type: 'string' },
+      version: { type: 'boolean' },
+      help: { type: 'boolean' }
+    }
+  })
+  if (values.help === true) return { command: 'help' }
+  if (values.version === true) return { command: 'version' }
+
+  const { config, user, role: roles = [], ttl = '1h' } = values
+  const [command, ...rest] = positionals
+  if (rest.length > 0 || (command !== undefined && command !== 'token')) throw new Error(`There is no command "${positionals.join(' ')}"; see --help.`)
+  if (command === 'token') {
+    if (user === undefined || user === '') throw new Error('Say whom the token is for: fastify-hub token --user alice')
+    return { command, config, user, roles, ttl }
+  }
+  if (user !== undefined || roles.length > 0 || values.ttl !== undefined) throw new Error('--user, --role and --ttl belong to: fastify-hub token')
+
+  const flags: Record<string, string> = {}
+  if (values.host !== undefined) flags['server.host'] = values.host
+  if (values.port !== undefined) flags['server.port'] = values.port
+  if (values['check-config'] === true) return { command: 'check-config', config, flags }
+  return { command: values['print-config'] === true ? 'print-config' : 'serve', config, flags }
+}

@@ -1,0 +1,26 @@
+import type { Environment } from './env.ts'
+import { formatSize } from './units.ts'
+
+/** A checked value and where it was set; no place means that it is the default. */
+export interface Chosen {
+  value: unknown
+  place?: string
+}
+
+/** Checks what one key alone cannot tell; keys that are missing because they have a fault of their own are left out. */
+export function checkRules(chosen: ReadonlyMap<string, Chosen>, env: Environment): string[] {
+  return [...checkDemo(chosen.get('auth.mode'), env), ...checkQueue(chosen.get('websocket.maxQueueSize'), chosen.get('websocket.maxMessageSize'))]
+}
+
+function checkDemo(mode: Chosen | undefined, env: Environment): string[] {
+  if (mode?.value !== 'demo' || env.NODE_ENV !== 'production') return []
+  return [`${mode.place}: demo takes any token and is refused when NODE_ENV is production; use jwt`]
+}
+
+function checkQueue(queue: Chosen | undefined, message: Chosen | undefined): string[] {
+  if (typeof queue?.value !== 'number' || typeof message?.value !== 'number' || queue.value >= message.value) return []
+  const [queued, largest] = [formatSize(queue.value), formatSize(message.value)]
+  return queue.place === undefined
+    ? [`${message.place}: must be at most websocket.maxQueueSize (${queued}), not ${largest}`]
+    : [`${queue.place}: must be at least websocket.maxMessageSize (${largest}), not ${queued}`]
+}

@@ -1,0 +1,96 @@
+import type { Static, TObject, TSchema } from '@sinclair/typebox'
+import { choice, duration, origins, proxies, secret, section, size, text, toggle, whole } from './fields.ts'
+
+const second = 1_000
+const mebibyte = 1_024 ** 2
+
+// A timer of Node holds at most 24.8 days; anything longer would fire at once.
+const longestTimer = 24 * 86_400 * second
+
+const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+
+/** Every key of the configuration with its type, default, bounds and meaning: the single source of all of them. */
+export const ConfigSchema = section('The configuration of fastify-hub.', {
+  server: section('Where the service listens.', {
+    host: text('127.0.0.1', 'Address to listen on; 0.0.0.0 listens on all IPv4 addresses, :: on all.', {
+      pattern: '^\\S+$',
+      allowed: 'an address or a host name'
+    }),
+    port: whole(20201, 'TCP port to listen on; 0 takes a free one.', { minimum: 0, maximum: 65535 }),
+    trustProxy: proxies('Proxies whose X-Forwarded-For is believed: true (all), false (none) or a list.', {
+      note: 'Behind a reverse proxy, list its addresses or ranges with commas; `true` lets any client choose the address it seems to come from.'
+    })
+  }),
+  api: toggle(true, 'Serve the REST routes and the health routes.'),
+  console: toggle(true, 'Serve the web console (public/) at /.'),
+  logger: section('What is written to the log.', {
+    level: choice('info', levels, `Lowest level that is logged: ${levels.join(', ')}.`),
+    requests: toggle(false, 'One log line for every HTTP request.')
+  }),
+  auth: section('Who may connect.', {
+    mode: choice('jwt', ['jwt', 'demo'], 'jwt checks tokens; demo takes any token of at least 20 characters.', {
+      note: 'The demo mode is for trying things out; it is refused when `NODE_ENV` is `production`.'
+    }),
+    secret: secret('', 'HS256 key that tokens are signed with; empty: made at random for each run.', {
+      note: 'With a random key, every token becomes worthless when the process ends.'
+    }),
+    issuer: text('', 'Issuer (iss) that a token must name; empty: not checked.'),
+    audience: text('', 'Audience (aud) that a token must name; empty: not checked.')
+  }),
+  engine: section('The log of messages, from which clients catch up.', {
+    kind: choice('memory', ['memory'], 'Where the log is kept; memory forgets it when the service stops.'),
+    maxAge: duration('1h', 'How long a message is kept.', { minimum: 1 }),
+    maxCount: whole(100_000, 'How many messages are kept.', { minimum: 1 }),
+    maxSize: size('64MiB', 'How many bytes of messages are kept.', { minimum: 1 })
+  }),
+  idempotency: section('Messages that are sent twice under the same key.', {
+    window: duration('2m', 'How long a key is remembered; within it, a repetition is not delivered again.', { minimum: 1 })
+  }),
+  websocket: section('WebSocket clients and their limits.', {
+    start: toggle(true, 'Accept clients; false answers every upgrade with 503.'),
+    path: text('/admin/ws', 'Where clients connect.', {
+      pattern: '^/[^\\s?#]*$',
+      allowed: 'a path that begins with /'
+    }),
+    writeReadBufferSize: size(20480, 'Bytes buffered per socket and direction before backpressure sets in.', { minimum: 1_024 }),
+    maxMessageSize: size(65535, 'Largest message, in either direction.', { minimum: 1, maximum: 16 * mebibyte }),
+    pingPeriod: duration('20s', 'Time between two pings to a client.', { minimum: 10, maximum: longestTimer }),
+    heartbeatFailMaxTimes: whole(4, 'Pings without any sign of life after which a client is given up.', {
+      minimum: 0,
+      note: 'A client is disconnected when more pings than this stay unanswered.'
+    }),
+    readDeadline: duration('100s', 'Silence after which a client is given up; 0 = no limit.', { minimum: 0, maximum: longestTimer }),
+    writeDeadline: duration('35s', 'Time that a write may be stuck before the client is given up.', { minimum: 1, maximum: longestTimer }),
+    handshakeTimeout: duration('10s', 'Time in which an upgrade must be done, or its socket is destroyed.', { minimum: 1, maximum: longestTimer }),
+    maxQueueSize: size('1MiB', 'Bytes that may wait for one client.', {
+      minimum: 1,
+      note: 'At least `websocket.maxMessageSize`, or the largest message could never be sent.'
+    }),
+    maxQueueWrites: whole(1_024, 'Frames that may wait for one client.', { minimum: 1 }),
+    slowClient: choice('disconnect', ['disconnect', 'dropNewest'], 'A client over its queue limit: disconnect it, or dropNewest of its messages.', {
+      note: 'Who is disconnected can come back and catch up; `dropNewest` keeps the client and drops what does not fit.'
+    }),
+    maxClients: whole(10_000, 'Clients at the same time; 0 = no limit.', { minimum: 0 }),
+    maxClientsPerUser: whole(100, 'Clients of one user at the same time; 0 = no limit.', { minimum: 0 }),
+    messagesPerSecond: whole(100, 'Messages per second that one client may send; 0 = no limit.', { minimum: 0 }),
+    upgradesPerSecond: whole(500, 'New connections per second in the whole process; 0 = no limit.', { minimum: 0 }),
+    allowedOrigins: origins('Web origins whose pages may connect, besides the same origin; * allows all.', {
+      note: 'Concerns browsers only: other clients send no `Origin` and need none.'
+    }),
+    drain: section('How clients are sent away when the service stops.', {
+      grace: duration('10s', 'Time that clients get to close; after it they are terminated.', { minimum: 0, maximum: longestTimer }),
+      batch: whole(500, 'Clients that are told to close in each 100 ms.', { minimum: 1 })
+    })
+  })
+})
+
+/** The complete, checked configuration; durations in milliseconds, sizes in bytes. */
+export type Config = Static<typeof ConfigSchema>
+
+/** What may be given from code: any part of Config; durations and sizes as milliseconds and bytes or as text like `20s` and `1MiB`. */
+export type ConfigInput = InputOf<typeof ConfigSchema>
+
+type InputOf<S extends TSchema> =
+  S extends TObject<infer Properties> ? { [Key in keyof Properties]?: InputOf<Properties[Key]> }
+  : S extends { kind: 'duration' | 'size' } ? number | string
+  : Static<S>

@@ -1,0 +1,42 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { offeredSubprotocols } from './credentials.ts'
+import { HubError } from './errors.ts'
+import { RAW_SUBPROTOCOL } from './protocol/raw.ts'
+
+/** The one version of the protocol there is (RFC 6455 section 4.4). */
+export const WEBSOCKET_VERSION = '13'
+
+const KEY = /^[+/0-9A-Za-z]{22}==$/
+
+/** The subprotocol for a client that offers these, or false for none: a raw client need not offer any. */
+export function chooseSubprotocol (offered: Iterable<string>): string | false {
+  for (const name of offered) {
+    if (name === RAW_SUBPROTOCOL) return name
+  }
+  return false
+}
+
+/** Throws a HubError that says what is wrong with the headers of a WebSocket handshake (RFC 6455 section 4.2.1). */
+export function checkHandshake (headers: IncomingHttpHeaders): void {
+  if (headers['sec-websocket-version'] !== WEBSOCKET_VERSION) {
+    throw new HubError('HUB_UPGRADE_REQUIRED', `Send "Sec-WebSocket-Version: ${WEBSOCKET_VERSION}"; this service speaks no other version.`)
+  }
+  if (!KEY.test(headers['sec-websocket-key'] ?? '')) {
+    throw new HubError('HUB_HANDSHAKE_INVALID', 'Send a "Sec-WebSocket-Key" of 16 bytes in base64.')
+  }
+  const offered = offeredSubprotocols(headers)
+  if (offered.some((name) => name.startsWith('bearer.')) && chooseSubprotocol(offered) === false) {
+    throw new HubError('HUB_HANDSHAKE_INVALID', `Offer the subprotocol "${RAW_SUBPROTOCOL}" beside "bearer.…": the token itself is never sent back as the one that was chosen.`)
+  }
+}
+
+/**
+ * Throws HUB_ORIGIN_REFUSED for a browser page of a foreign origin (RFC 6454), so that no other site's page can use a
+ * visitor's network or cookies. Programs that send no Origin are let through: their token is what counts.
+ */
+export function checkOrigin (headers: IncomingHttpHeaders, allowed: readonly string[]): void {
+  const { origin, host } = headers
+  if (origin === undefined || allowed.includes('*') || allowed.includes(origin)) return
+  if (URL.canParse(origin) && new URL(origin).host === host?.toLowerCase()) return
+  throw new HubError('HUB_ORIGIN_REFUSED', 'Pages of this origin may not connect; add it to websocket.allowedOrigins.')
+}

@@ -1,0 +1,77 @@
+/** How one message fared on this node. Plain counters, because they are raised while thousands of clients are written. */
+export class Delivery {
+  /** Live clients it is for. */
+  matched = 0
+  /** Clients for which the operating system has taken all its bytes. */
+  written = 0
+}
+
+/** Bytes on their way to clients: complete frames, shared by all clients that get them. */
+export class Frame {
+  readonly bytes: Buffer
+  /** The message's counts; null for what is not a message of the log, such as pings and answers. */
+  readonly delivery: Delivery | null
+
+  constructor (bytes: Buffer, delivery: Delivery | null = null) {
+    this.bytes = bytes
+    this.delivery = delivery
+  }
+}
+
+/**
+ * What a client still has to be written, as the last node of an immutable linked list. Adding the same frame to the same
+ * batch gives the same successor, so clients that were sent the same sequence share one list, and its bytes are put
+ * together once for all of them.
+ */
+export class Batch {
+  readonly previous: Batch | null
+  readonly frame: Frame | null
+  readonly frames: number
+  readonly byteLength: number
+  /** Clients whose operating system took the whole batch and that `credit` has not counted yet. */
+  taken = 0
+  #next: Batch | null = null
+  #bytes: Buffer | null = null
+
+  /** Without arguments: an empty batch, the root that a tick's batches grow from. */
+  constructor (previous: Batch | null = null, frame: Frame | null = null) {
+    this.previous = previous
+    this.frame = frame
+    this.frames = previous === null ? 0 : previous.frames + 1
+    this.byteLength = (previous?.byteLength ?? 0) + (frame?.bytes.length ?? 0)
+  }
+
+  /** The batch that continues this one with a frame. */
+  add (frame: Frame): Batch {
+    if (this.#next === null || this.#next.frame !== frame) this.#next = new Batch(this, frame)
+    return this.#next
+  }
+
+  /** All its bytes in one Buffer. */
+  bytes (): Buffer {
+    this.#bytes ??= this.#concatenate()
+    return this.#bytes
+  }
+
+  /** Adds the clients that took this batch to the counts of its messages, and lets go of what only sharing needed. */
+  credit (): void {
+    for (let node: Batch | null = this; node !== null; node = node.previous) {
+      if (node.frame?.delivery != null) node.frame.delivery.written += this.taken
+    }
+    this.taken = 0
+    this.#bytes = null
+    this.#next = null
+  }
+
+  #concatenate (): Buffer {
+    if (this.frames === 1 && this.frame !== null) return this.frame.bytes
+    const bytes = Buffer.allocUnsafeSlow(this.byteLength)
+    let end = this.byteLength
+    for (let node: Batch | null = this; node !== null; node = node.previous) {
+      if (node.frame === null) continue
+      end -= node.frame.bytes.length
+      bytes.set(node.frame.bytes, end)
+    }
+    return bytes
+  }
+}

@@ -1,0 +1,31 @@
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { HubError } from '../errors.ts'
+import { Address, addressKey, payloadBytes, SendOptions, toPayload, type Draft } from '../message.ts'
+
+const addresses = TypeCompiler.Compile(Address)
+const sendOptions = TypeCompiler.Compile(SendOptions)
+
+/** Throws HUB_ADDRESS_INVALID for what is no address. */
+export function assertAddress (address: Address): void {
+  if (addresses.Check(address)) return
+  throw new HubError('HUB_ADDRESS_INVALID', 'An address is { all: true }, { user }, { group } or { client }, with an id of 1 to 256 characters.')
+}
+
+/**
+ * Checks what an application wants to say and makes it ready for the engine. Throws a HubError: HUB_ADDRESS_INVALID,
+ * HUB_REQUEST_INVALID for options that do not fit, HUB_MESSAGE_TOO_LARGE; a TypeError for what JSON cannot say.
+ */
+export function toDraft (address: Address, message: unknown, options: SendOptions, maxBytes: number): Draft {
+  assertAddress(address)
+  if (!sendOptions.Check(options)) {
+    const fault = sendOptions.Errors(options).First()
+    throw new HubError('HUB_REQUEST_INVALID', `options${fault?.path ?? ''}: ${fault?.message ?? 'do not fit'}`)
+  }
+  const payload = toPayload(message)
+  if (payloadBytes(payload) > maxBytes) {
+    throw new HubError('HUB_MESSAGE_TOO_LARGE', `The message is larger than ${maxBytes} bytes; send less, or raise websocket.maxMessageSize.`)
+  }
+  const { key, except, ttl, keep } = options
+  // A key speaks for one address, so that one call may name several.
+  return { address, payload, except, ttl, keep, key: key === undefined ? undefined : `${addressKey(address)} ${key}` }
+}

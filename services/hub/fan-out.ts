@@ -1,0 +1,53 @@
+import type { Message, Offset } from '../message.ts'
+import type { Protocol } from '../protocol/protocol.ts'
+import { Delivery, Frame } from './batch.ts'
+import { Flusher } from './flusher.ts'
+import type { Registry } from './registry.ts'
+
+/** How many messages' counts are remembered. */
+const REMEMBERED = 4096
+
+/** Gives every message to this node's clients: encoded once per protocol, pushed to each, counted. */
+export class FanOut {
+  readonly flusher = new Flusher()
+  readonly #registry: Registry
+  readonly #deliveries = new Map<Offset, Delivery>()
+
+  constructor (registry: Registry) {
+    this.#registry = registry
+  }
+
+  deliver (message: Message): void {
+    const delivery = new Delivery()
+    this.#remember(message.offset, delivery)
+    const except = message.except === undefined ? null : new Set(message.except)
+    const frames = new Map<Protocol, Frame>()
+    let protocol: Protocol | null = null
+    let frame: Frame | undefined
+    for (const client of this.#registry.match(message.address)) {
+      if (!client.isOpen || except?.has(client.id) === true) continue
+      if (frame === undefined || client.protocol !== protocol) {
+        protocol = client.protocol
+        frame = frames.get(protocol) ?? new Frame(protocol.encode(message), delivery)
+        frames.set(protocol, frame)
+      }
+      delivery.matched++
+      client.push(frame)
+    }
+  }
+
+  /** How a message fared here, once all clients have been offered its bytes. Zeros for one that was not for this node. */
+  async delivery (offset: Offset): Promise<Readonly<Delivery>> {
+    await this.flusher.settled()
+    return this.#deliveries.get(offset) ?? new Delivery()
+  }
+
+  #remember (offset: Offset, delivery: Delivery): void {
+    this.#deliveries.set(offset, delivery)
+    if (this.#deliveries.size <= REMEMBERED) return
+    for (const oldest of this.#deliveries.keys()) {
+      this.#deliveries.delete(oldest)
+      return
+    }
+  }
+}

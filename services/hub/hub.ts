@@ -1,0 +1,248 @@
+import { randomUUID } from 'node:crypto'
+import type { TSchema } from '@sinclair/typebox'
+import { CLOSE, fitReason, isSendableCode } from '../close-codes.ts'
+import type { ClientPage } from '../client-info.ts'
+import type { Answerer, Engine } from '../engine/engine.ts'
+import { HubError } from '../errors.ts'
+import type { Identity } from '../identity.ts'
+import type { Address, ClientId, Receipt, SendOptions, UserId } from '../message.ts'
+import type { Log } from '../log.ts'
+import type { Protocol } from '../protocol/protocol.ts'
+import { RateLimit } from '../rate-limit.ts'
+import { RisingClock } from '../rising-clock.ts'
+import { assertRoom, type AdmissionLimits, type HubState } from './admission.ts'
+import { Actions, type ActionHandler } from './actions.ts'
+import { Client, type Ending } from './client.ts'
+import type { Connection } from './connection.ts'
+import { assertAddress, toDraft } from './draft.ts'
+import { drain, type DrainOptions } from './drain.ts'
+import { Events, type HubEvents, type Listener } from './events.ts'
+import { FanOut } from './fan-out.ts'
+import { Heartbeat, type HeartbeatOptions } from './heartbeat.ts'
+import { Outbox, type OutboxLimits } from './outbox.ts'
+import { Registry } from './registry.ts'
+import { Turns } from './turns.ts'
+
+/** Limits, clocks and collaborators of a hub. */
+export interface HubOptions extends AdmissionLimits {
+  readonly engine: Engine
+  readonly log: Log
+  readonly heartbeat: Omit<HeartbeatOptions, 'now'>
+  readonly drain: DrainOptions
+  readonly queue: OutboxLimits
+  /** What happens to a client that is over its queue limit. */
+  readonly slowClient: 'disconnect' | 'dropNewest'
+  /** Largest payload of a message in bytes, in either direction. */
+  readonly maxMessageBytes: number
+  /** Messages per second that one client may send; 0 for no limit. */
+  readonly messagesPerSecond: number
+  readonly now?: () => number
+}
+
+/** Takes over what raw clients say. */
+export type ClientMessageHandler = (client: Client, data: string | Buffer) => unknown
+
+/** Which clients to list. */
+export interface ClientQuery {
+  readonly id?: ClientId
+  readonly user?: UserId
+  /** Only clients with ids above this one: the `next` of the page before. */
+  readonly after?: ClientId
+  /** Default 100. */
+  readonly limit?: number
+}
+
+const DEFAULT_PAGE = 100
+
+/** Who is here, and the verbs. The only class of the hub that the rest of a program calls. */
+export class Hub {
+  /** Whether the hub takes clients. */
+  state: HubState = 'starting'
+  /** What clients may call by name. */
+  readonly actions: Actions
+  readonly #options: HubOptions
+  readonly #events: Events
+  readonly #registry: Registry
+  readonly #fanOut: FanOut
+  readonly #heartbeat: Heartbeat
+  readonly #ids: RisingClock
+  readonly #now: () => number
+  #messageHandler: ClientMessageHandler | null = null
+  #drained: Promise<void> | null = null
+
+  constructor (options: HubOptions) {
+    const { engine, log } = options
+    this.#options = options
+    this.#now = options.now ?? Date.now
+    this.#ids = new RisingClock(this.#now)
+    this.#events = new Events((err, client) => log.error({ err, clientId: client.id }, 'a listener of the hub failed'))
+    this.actions = new Actions((err, action, client) => log.error({ err, action, clientId: client.id }, 'an action failed'))
+    this.#registry = new Registry({ onFirst: (address) => engine.follow(address), onLast: (address) => engine.unfollow(address) })
+    this.#fanOut = new FanOut(this.#registry)
+    this.#heartbeat = new Heartbeat(() => this.#registry.all(), { ...options.heartbeat, now: this.#now })
+    engine.listen((message) => this.#fanOut.deliver(message), this.#answerer())
+    engine.follow({ all: true })
+  }
+
+  /** Connections of this node. */
+  get size (): number {
+    return this.#registry.size
+  }
+
+  /** A live connection of this node. */
+  client (id: ClientId): Client | undefined {
+    return this.#registry.get(id)
+  }
+
+  /** Says something to everyone. See `send`. */
+  broadcast (message: unknown, options?: SendOptions): Promise<Receipt> {
+    return this.send({ all: true }, message, options)
+  }
+
+  /**
+   * Says something to a user on all devices, to a group, to one client or to everyone. A string goes out as a text frame
+   * as it is, a Uint8Array as a binary frame, everything else as its JSON. Several addresses are several messages, each
+   * with its own receipt. Rejects with a HubError: HUB_ADDRESS_INVALID, HUB_REQUEST_INVALID, HUB_MESSAGE_TOO_LARGE,
+   * HUB_DRAINING.
+   */
+  send (address: Address, message: unknown, options?: SendOptions): Promise<Receipt>
+  send (addresses: readonly Address[], message: unknown, options?: SendOptions): Promise<Receipt[]>
+  async send (to: Address | readonly Address[], message: unknown, options: SendOptions = {}): Promise<Receipt | Receipt[]> {
+    if (isList(to)) return Promise.all(to.map((address) => this.send(address, message, options)))
+    const { engine, maxMessageBytes } = this.#options
+    const { offset, duplicate } = await engine.append(toDraft(to, message, options, maxMessageBytes))
+    const { answers } = await engine.ask('delivery', { offset })
+    const matched = sum(answers.map((answer) => answer.matched))
+    const written = sum(answers.map((answer) => answer.written))
+    return { offset, duplicate, matched, written, behind: matched - written }
+  }
+
+  /** Ends connections in order, on every node. Answers how many. `code` defaults to 4000; codes that may not be sent throw. */
+  async disconnect (address: Address, { code, reason }: Partial<Ending> = {}): Promise<number> {
+    assertAddress(address)
+    const ending = { code: code ?? CLOSE.disconnected.code, reason: fitReason(reason ?? CLOSE.disconnected.reason) }
+    if (!isSendableCode(ending.code)) {
+      throw new HubError('HUB_REQUEST_INVALID', `${ending.code} is no close code that may be sent; use 1000 or one from 4000 to 4999.`)
+    }
+    const { answers } = await this.#options.engine.ask('disconnect', { address, ...ending })
+    return sum(answers.map((answer) => answer.disconnected))
+  }
+
+  /** Lists connections of all nodes, oldest first. */
+  async clients ({ limit = DEFAULT_PAGE, ...query }: ClientQuery = {}): Promise<ClientPage> {
+    // One more than asked for tells whether there is a next page.
+    const { answers } = await this.#options.engine.ask('clients', { ...query, limit: limit + 1 })
+    const found = answers.flatMap((answer) => answer.clients).sort((a, b) => a.id < b.id ? -1 : 1)
+    const clients = found.slice(0, limit)
+    const next = found.length > limit ? clients.at(-1)?.id ?? null : null
+    return { total: sum(answers.map((answer) => answer.total)), clients, next }
+  }
+
+  on<E extends keyof HubEvents> (event: E, listener: Listener<E>): this {
+    this.#events.on(event, listener)
+    return this
+  }
+
+  off<E extends keyof HubEvents> (event: E, listener: Listener<E>): this {
+    this.#events.off(event, listener)
+    return this
+  }
+
+  /** Takes over what clients say; without it every message is answered with an echo. Messages of a client come one after another. */
+  onMessage (handler: ClientMessageHandler): this {
+    this.#messageHandler = handler
+    return this
+  }
+
+  get messageHandler (): ClientMessageHandler | null {
+    return this.#messageHandler
+  }
+
+  /** Lets clients call a function by name, with data that fits the schema. */
+  action<S extends TSchema> (name: string, schema: S, handler: ActionHandler<S>): this {
+    this.actions.add(name, schema, handler)
+    return this
+  }
+
+  /** Throws a HubError when no further client may come in: before the token check without a user, after it with one. */
+  admit (user?: UserId): void {
+    assertRoom(this.state, this.#registry, this.#options, user)
+  }
+
+  /** Takes a connection in: greeted before anything else reaches it. */
+  open (connection: Connection, identity: Identity, protocol: Protocol): Client {
+    const now = this.#now()
+    const client: Client = new Client({
+      id: `${this.#ids.next().toString(36)}-${randomUUID().slice(0, 8)}`,
+      identity,
+      protocol,
+      connection,
+      outbox: new Outbox(connection, this.#fanOut.flusher, this.#options.queue, this.#now),
+      turns: new Turns({
+        onFailure: (err) => this.#options.log.error({ err, clientId: client.id }, 'a message handler failed'),
+        onPressure: (isHigh) => client.setPaused(isHigh)
+      }),
+      messageRate: new RateLimit(this.#options.messagesPerSecond),
+      onOverflow: this.#onOverflow,
+      now
+    })
+    client.greet()
+    this.#registry.add(client)
+    return client
+  }
+
+  /** Forgets a connection that has ended; answers false when it was forgotten before. */
+  forget (client: Client): boolean {
+    return this.#registry.remove(client)
+  }
+
+  /** Tells the listeners. Resolves when they are done; never rejects. */
+  emit<E extends keyof HubEvents> (event: E, ...args: HubEvents[E]): Promise<void> {
+    return this.#events.emit(event, ...args)
+  }
+
+  /** From now on clients are welcome. */
+  start (): void {
+    if (this.state !== 'starting') return
+    this.state = 'ready'
+    this.#heartbeat.start()
+  }
+
+  /** Takes no more clients and sends those that are here away in paced batches, with 1012. May be called twice. */
+  drain (): Promise<void> {
+    this.#drained ??= this.#drain()
+    return this.#drained
+  }
+
+  async #drain (): Promise<void> {
+    this.state = 'draining'
+    await drain(this.#registry, this.#options.drain)
+    this.#heartbeat.stop()
+    this.state = 'closed'
+  }
+
+  readonly #onOverflow = (client: Client): void => {
+    if (this.#options.slowClient === 'disconnect') return client.terminate(CLOSE.slowClient)
+    if (client.outbox.dropped === 1) this.#options.log.warn({ clientId: client.id }, 'client is over its queue limit, messages for it are dropped')
+  }
+
+  #answerer (): Answerer {
+    return {
+      delivery: ({ offset }) => this.#fanOut.delivery(offset),
+      clients: (query) => this.#registry.list(query),
+      disconnect: ({ address, ...ending }) => {
+        const clients = [...this.#registry.match(address)].filter((client) => client.isOpen)
+        for (const client of clients) client.close(ending)
+        return { disconnected: clients.length }
+      }
+    }
+  }
+}
+
+function isList (to: Address | readonly Address[]): to is readonly Address[] {
+  return Array.isArray(to)
+}
+
+function sum (numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0)
+}

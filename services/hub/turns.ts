@@ -1,0 +1,73 @@
+/** A task that may take its time. */
+export type Task = () => unknown
+
+/** What keeps turns informed and is told when too many tasks wait. */
+export interface TurnsHooks {
+  /** A task threw or rejected. */
+  onFailure (error: unknown): void
+  /** Tasks pile up: whoever makes them should stop; false when they have been worked off. */
+  onPressure (isHigh: boolean): void
+}
+
+const HIGH_WATER = 16
+
+/**
+ * Runs the callbacks of one connection strictly one after another, asynchronous ones included. A task that fails ends
+ * nothing: the next one has its turn.
+ */
+export class Turns {
+  readonly #hooks: TurnsHooks
+  #waiting: Task[] = []
+  #isBusy = false
+  #isHigh = false
+
+  constructor (hooks: TurnsHooks) {
+    this.#hooks = hooks
+  }
+
+  run (task: Task): void {
+    if (!this.#isBusy) {
+      this.#start(task)
+      return
+    }
+    this.#waiting.push(task)
+    if (this.#waiting.length === HIGH_WATER && !this.#isHigh) {
+      this.#isHigh = true
+      this.#hooks.onPressure(true)
+    }
+  }
+
+  #start (first: Task): void {
+    this.#isBusy = true
+    for (let task: Task | undefined = first; task !== undefined; task = this.#waiting.shift()) {
+      const pending = this.#attempt(task)
+      if (pending !== null) {
+        pending.then(() => this.#resume(), (error: unknown) => { this.#hooks.onFailure(error); this.#resume() })
+        return
+      }
+    }
+    this.#isBusy = false
+    if (!this.#isHigh) return
+    this.#isHigh = false
+    this.#hooks.onPressure(false)
+  }
+
+  #resume (): void {
+    this.#start(() => {})
+  }
+
+  /** Runs a task; answers its promise when it takes its time. */
+  #attempt (task: Task): PromiseLike<unknown> | null {
+    try {
+      const result = task()
+      return isThenable(result) ? result : null
+    } catch (error) {
+      this.#hooks.onFailure(error)
+      return null
+    }
+  }
+}
+
+function isThenable (value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+}

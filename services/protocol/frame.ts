@@ -1,0 +1,29 @@
+const FIN = 0x80
+
+/** Frame types of RFC 6455 section 5.2 that a server writes. */
+export const OPCODE = { text: 0x1, binary: 0x2, ping: 0x9 } as const
+
+/**
+ * One unfragmented, unmasked server frame (RFC 6455 section 5.2) as a single Buffer: header and payload.
+ * The length takes 7, 16 or 64 bits, always the shortest form.
+ */
+export function encodeFrame (opcode: number, payload: string | Uint8Array): Buffer {
+  const length = typeof payload === 'string' ? Buffer.byteLength(payload) : payload.byteLength
+  const headerBytes = length < 126 ? 2 : length < 65536 ? 4 : 10
+  // Not from Buffer's shared pool: a frame outlives its tick when it waits for a slow client, and would keep the pool alive.
+  const frame = Buffer.allocUnsafeSlow(headerBytes + length)
+  frame[0] = FIN | opcode
+  if (headerBytes === 2) {
+    frame[1] = length
+  } else if (headerBytes === 4) {
+    frame[1] = 126
+    frame.writeUInt16BE(length, 2)
+  } else {
+    frame[1] = 127
+    frame.writeUInt32BE(Math.floor(length / 2 ** 32), 2)
+    frame.writeUInt32BE(length % 2 ** 32, 6)
+  }
+  if (typeof payload === 'string') frame.write(payload, headerBytes)
+  else frame.set(payload, headerBytes)
+  return frame
+}

@@ -1,0 +1,46 @@
+import { safeParse } from 'secure-json-parse'
+import { OPCODE, encodeFrame } from './frame.ts'
+import type { Protocol } from './protocol.ts'
+
+/** The subprotocol that a client may offer beside `bearer.<token>`; a client that offers none speaks raw too. */
+export const RAW_SUBPROTOCOL = 'hub.raw'
+
+const OPENING_BRACE = 0x7b
+
+/**
+ * The protocol without envelope: what is said is what is framed. Greeting and ping payload are those that clients of
+ * the older Go services know. A text frame `{"action": name, "data"?, "id"?}` that names an action of the application
+ * calls it; every other frame is a message.
+ */
+export const raw: Protocol = {
+  name: 'raw',
+
+  greeting: encodeFrame(OPCODE.text, '{"code":2000,"msg":"ws连接成功","data":""}'),
+
+  ping: encodeFrame(OPCODE.ping, 'Server->Ping->Client'),
+
+  decode (data, isBinary, actions) {
+    if (isBinary) return { kind: 'message', data }
+    const text = data.toString()
+    if (actions.size > 0 && data[0] === OPENING_BRACE) {
+      const call = parseCall(text)
+      if (call !== null && actions.has(call.action)) return { kind: 'action', name: call.action, data: call.data, id: call.id }
+    }
+    return { kind: 'message', data: text }
+  },
+
+  encode ({ payload }) {
+    return encodeFrame(payload.kind === 'binary' ? OPCODE.binary : OPCODE.text, payload.data)
+  },
+
+  encodeResult ({ name, id }, result) {
+    return encodeFrame(OPCODE.text, JSON.stringify({ action: name, id, ...result }))
+  }
+}
+
+function parseCall (text: string): { action: string, data?: unknown, id?: unknown } | null {
+  // Answers null for what is not JSON and for objects that carry `__proto__` or `constructor.prototype`.
+  const value: unknown = safeParse(text)
+  if (typeof value !== 'object' || value === null || !('action' in value) || typeof value.action !== 'string') return null
+  return value as { action: string, data?: unknown, id?: unknown }
+}

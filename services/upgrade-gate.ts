@@ -1,0 +1,117 @@
+import { EventEmitter } from 'node:events'
+import type { IncomingMessage, Server } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+/** Options of an UpgradeGate. */
+export interface UpgradeGateOptions {
+  /** Time in ms after which an upgrade that nobody has completed is destroyed. */
+  readonly handshakeTimeoutMs: number
+}
+
+/**
+ * Stands between the HTTP server and whoever completes upgrades. Node lets go of a socket when it asks for an upgrade:
+ * no timeout applies to it any more, and one that is refused, never routed or simply forgotten would stay for ever and
+ * hold `close()` up. The gate destroys each unless `admitted` is called for it in time.
+ *
+ * The gate is an EventEmitter, so that it can stand in for the server: what listens to its `upgrade` gets only requests
+ * that ask for a WebSocket. Others, such as the `h2c` that Java and `curl --http2` offer with every request, are
+ * handled as if they had not asked, which RFC 9110 section 7.8 leaves to the server.
+ */
+export class UpgradeGate extends EventEmitter {
+  readonly #server: Server
+  readonly #timeoutMs: number
+  readonly #pending = new Map<Duplex, () => void>()
+  readonly #streams = new WeakMap<IncomingMessage, Duplex>()
+
+  constructor (server: Server, { handshakeTimeoutMs }: UpgradeGateOptions) {
+    super()
+    this.#server = server
+    this.#timeoutMs = handshakeTimeoutMs
+    // First of all listeners, because the others may answer at once.
+    server.prependListener('upgrade', this.#onUpgrade)
+    // Requests that are injected for tests come to the listener directly.
+    this.on('upgrade', this.#remember)
+  }
+
+  /** The stream that a WebSocket of this request writes to. */
+  streamOf (request: IncomingMessage): Duplex | undefined {
+    return this.#streams.get(request)
+  }
+
+  /** The request's upgrade is complete: its socket belongs to a WebSocket now. */
+  admitted (request: IncomingMessage): void {
+    const stream = this.#streams.get(request)
+    if (stream !== undefined) this.#pending.get(stream)?.()
+  }
+
+  /** The request has been answered without an upgrade: its socket is of no more use. */
+  refused (request: IncomingMessage): void {
+    const stream = this.#streams.get(request)
+    if (stream !== undefined && this.#pending.has(stream)) stream.destroy()
+  }
+
+  /** Destroys every socket whose upgrade is not complete. */
+  destroyPending (): void {
+    for (const socket of this.#pending.keys()) socket.destroy()
+  }
+
+  /** Gives the server back. */
+  detach (): void {
+    this.#server.off('upgrade', this.#onUpgrade)
+    this.destroyPending()
+  }
+
+  readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const isStandIn = this.listenerCount('upgrade') > 1
+    if (isStandIn && !isWebSocket(request)) return this.#serve(request, socket, head)
+    this.#guard(socket)
+    this.#remember(request, socket)
+    if (isStandIn) this.emit('upgrade', request, socket, head)
+  }
+
+  readonly #remember = (request: IncomingMessage, stream: Duplex): void => {
+    this.#streams.set(request, stream)
+  }
+
+  #guard (socket: Duplex): void {
+    const timer = setTimeout(() => socket.destroy(), this.#timeoutMs).unref()
+    const release = (): void => {
+      clearTimeout(timer)
+      this.#pending.delete(socket)
+      socket.off('error', destroyIt)
+      socket.off('close', release)
+    }
+    this.#pending.set(socket, release)
+    // Node takes its own error listener off before the event; a reset must not reach the process meanwhile.
+    socket.on('error', destroyIt)
+    socket.on('close', release)
+  }
+
+  /** Hands the connection back to the server, its request as it came but for the wish to upgrade. */
+  #serve (request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.unshift(Buffer.concat([Buffer.from(headOf(request), 'latin1'), head]))
+    this.#server.emit('encrypted' in socket ? 'secureConnection' : 'connection', socket)
+  }
+}
+
+function destroyIt (this: Duplex): void {
+  this.destroy()
+}
+
+function isWebSocket ({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === 'websocket'
+}
+
+const UPGRADE_HEADERS = new Set(['upgrade', 'http2-settings', 'connection'])
+
+/** The request line and headers without those that ask for an upgrade. Node has checked every one of them. */
+function headOf ({ method = 'GET', url = '/', httpVersion, rawHeaders, headers }: IncomingMessage): string {
+  const lines = [`${method} ${url} HTTP/${httpVersion}`]
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? ''
+    if (!UPGRADE_HEADERS.has(name.toLowerCase())) lines.push(`${name}: ${rawHeaders[at + 1] ?? ''}`)
+  }
+  const isLast = /\bclose\b/i.test(headers.connection ?? '')
+  lines.push(`Connection: ${isLast ? 'close' : 'keep-alive'}`)
+  return `${lines.join('\r\n')}\r\n\r\n`
+}

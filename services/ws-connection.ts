@@ -1,0 +1,40 @@
+import type { Duplex } from 'node:stream'
+import type { WebSocket } from 'ws'
+import type { Connection } from './hub/connection.ts'
+
+/** A WebSocket as the hub sees it: frames are written to the stream below it, control stays with the `ws` library. */
+export class WsConnection implements Connection {
+  readonly stream: Duplex
+  readonly address: string
+  readonly #socket: WebSocket
+
+  constructor (socket: WebSocket, stream: Duplex, address: string) {
+    this.#socket = socket
+    this.stream = stream
+    this.address = address
+  }
+
+  get isOpen (): boolean {
+    return this.#socket.readyState === this.#socket.OPEN
+  }
+
+  get bytesRead (): number | undefined {
+    return 'bytesRead' in this.stream && typeof this.stream.bytesRead === 'number' ? this.stream.bytesRead : undefined
+  }
+
+  close (code: number, reason: string): void {
+    this.#socket.close(code, reason)
+  }
+
+  terminate (): void {
+    this.#socket.terminate()
+  }
+
+  pause (): void {
+    this.#socket.pause()
+  }
+
+  resume (): void {
+    this.#socket.resume()
+  }
+}
