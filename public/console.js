@@ -1,0 +1,80 @@
+import { Api } from './api.js'
+import { ClientsView } from './clients-view.js'
+import { ConfirmDialog } from './confirm-dialog.js'
+import { Connection } from './connection.js'
+import { frameText } from './frame-text.js'
+import { isToken, socketUrl, takeLink } from './link.js'
+import { LogView } from './log-view.js'
+import { MessageForm } from './message-form.js'
+import { PushForm } from './push-form.js'
+import { StateView } from './state-view.js'
+import { TokenForm } from './token-form.js'
+
+// The console: who tells whom. The token lives in memory only: nothing is stored, and a reload asks again.
+const link = takeLink()
+let token = ''
+
+const api = new Api(new URL('.', location.href), () => token)
+const log = new LogView()
+const stateView = new StateView({ onRetry: () => connection.retry() })
+const tokenForm = new TokenForm({ onToken: start, onToggle: toggle })
+const messageForm = new MessageForm({ send })
+const pushForm = new PushForm({ push: (target, message) => api.push(target, message) })
+const dialog = new ConfirmDialog()
+const clientsView = new ClientsView({
+  list: query => api.clients(query),
+  disconnect: id => api.disconnect(id),
+  confirm: (title, text) => dialog.ask(title, text),
+  onMessage: client => pushForm.address(client.id)
+})
+const connection = new Connection({
+  url: socketUrl(link.path),
+  probe: () => api.probe(),
+  onState: showState,
+  onFrame: data => log.add('received', frameText(data))
+})
+
+// A console link that is opened over an open console only changes the fragment.
+addEventListener('hashchange', () => {
+  const { token } = takeLink()
+  if (isToken(token)) start(token)
+})
+addEventListener('online', () => connection.retry())
+
+if (isToken(link.token)) start(link.token)
+else welcome(link.token ? 'The token in this link is not a token.' : '')
+
+function start (newToken) {
+  token = newToken
+  document.body.dataset.token = 'present'
+  document.getElementById('main').hidden = false
+  connection.open(token)
+  clientsView.restart()
+}
+
+function welcome (detail) {
+  document.body.dataset.token = 'absent'
+  showState({ name: 'idle', detail })
+  tokenForm.ask()
+}
+
+function toggle (alive) {
+  if (alive) return connection.close()
+  if (!token) return tokenForm.ask()
+  connection.open(token)
+}
+
+function send (text) {
+  const sent = connection.send(text)
+  if (sent) log.add('sent', frameText(text))
+  return sent
+}
+
+function showState (state) {
+  stateView.show(state)
+  tokenForm.show(state, token !== '')
+  messageForm.show(state)
+  if (state.name === 'connected') log.add('note', 'Connected.')
+  if (state.name === 'waiting' || state.name === 'closed') log.add('note', state.detail)
+  if (state.name === 'refused') log.add('note', `Token refused: ${state.detail}`)
+}
