@@ -1,0 +1,104 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { ConfigError, loadConfig, type LoadedConfig, type Sources } from '../../../services/config/load.ts'
+import type { Config } from '../../../services/config/schema.ts'
+
+/** A text that is long enough for a secret. */
+export const secret = 'correct-horse-battery-staple-and-more'
+
+/** What the configuration is when nobody says anything. */
+export const defaults: Config = {
+  server: { host: '127.0.0.1', port: 20201, trustProxy: false },
+  api: true,
+  console: true,
+  logger: { level: 'info', requests: false },
+  auth: { mode: 'jwt', secret: '', issuer: '', audience: '' },
+  engine: { kind: 'memory', maxAge: 3_600_000, maxCount: 100_000, maxSize: 67_108_864 },
+  idempotency: { window: 120_000 },
+  websocket: {
+    start: true,
+    path: '/admin/ws',
+    writeReadBufferSize: 20_480,
+    maxMessageSize: 65_535,
+    pingPeriod: 20_000,
+    heartbeatFailMaxTimes: 4,
+    readDeadline: 100_000,
+    writeDeadline: 35_000,
+    handshakeTimeout: 10_000,
+    maxQueueSize: 1_048_576,
+    maxQueueWrites: 1_024,
+    slowClient: 'disconnect',
+    maxClients: 10_000,
+    maxClientsPerUser: 100,
+    messagesPerSecond: 100,
+    upgradesPerSecond: 500,
+    allowedOrigins: [],
+    drain: { grace: 10_000, batch: 500 }
+  }
+}
+
+/** Every key with a value that is not its default. */
+export const unusual: Config = {
+  server: { host: '::', port: 0, trustProxy: '10.0.0.0/8, loopback, fd00::1' },
+  api: false,
+  console: false,
+  logger: { level: 'silent', requests: true },
+  auth: { mode: 'demo', secret: `# "it's": ${secret}\n\u2028!`, issuer: '20', audience: 'true' },
+  engine: { kind: 'memory', maxAge: 1_500, maxCount: 1, maxSize: 1_000 },
+  idempotency: { window: 172_800_000 },
+  websocket: {
+    start: false,
+    path: '/',
+    writeReadBufferSize: 1_024,
+    maxMessageSize: 16_777_216,
+    pingPeriod: 10,
+    heartbeatFailMaxTimes: 0,
+    readDeadline: 0,
+    writeDeadline: 1,
+    handshakeTimeout: 2_073_600_000,
+    maxQueueSize: 17_179_869_184,
+    maxQueueWrites: 7,
+    slowClient: 'dropNewest',
+    maxClients: 0,
+    maxClientsPerUser: 0,
+    messagesPerSecond: 0,
+    upgradesPerSecond: 0,
+    allowedOrigins: ['https://app.example.com', 'http://localhost:3000', 'capacitor://localhost', '*'],
+    drain: { grace: 0, batch: 1 }
+  }
+}
+
+/** Loads without the environment of the test run. */
+export function load (sources: Sources): LoadedConfig {
+  return loadConfig({ env: {}, ...sources })
+}
+
+/** The faults that make `make` refuse; none when it does not. */
+export function faultsOf (make: () => unknown): readonly string[] {
+  try {
+    make()
+  } catch (err) {
+    if (err instanceof ConfigError) return err.faults
+    throw err
+  }
+  return []
+}
+
+/** The faults of a config.yml with these lines. */
+export function faultsOfText (...lines: string[]): readonly string[] {
+  return faultsOf(() => load({ text: lines.join('\n') }))
+}
+
+/** The faults of these variables. */
+export function faultsOfEnv (env: Sources['env']): readonly string[] {
+  return faultsOf(() => load({ env }))
+}
+
+/** A file that lives as long as the test. */
+export function fileWith (t: Test, name: string, text: string): string {
+  const file = join(t.testdir(), name)
+  mkdirSync(join(file, '..'), { recursive: true })
+  writeFileSync(file, text)
+  return file
+}

@@ -1,0 +1,61 @@
+import fc from 'fast-check'
+import t from 'tap'
+import * as ws from 'ws'
+import { OPCODE, encodeFrame } from '../../../services/protocol/frame.ts'
+import { raw } from '../../../services/protocol/raw.ts'
+
+// Exported by `ws`, missing in its types.
+const { Receiver } = ws as unknown as { Receiver: new (options: { isServer: boolean }) => NodeJS.WritableStream }
+
+/** What the receiver of the `ws` library, as a client, makes of some bytes. */
+function receive (bytes: Buffer): Array<{ data: string | Buffer, isBinary: boolean }> {
+  const messages: Array<{ data: string | Buffer, isBinary: boolean }> = []
+  const receiver = new Receiver({ isServer: false })
+  receiver.on('message', (data: Buffer, isBinary: boolean) => messages.push({ data: isBinary ? data : data.toString(), isBinary }))
+  receiver.on('ping', (data: Buffer) => messages.push({ data: `ping ${data.toString()}`, isBinary: false }))
+  receiver.write(bytes)
+  return messages
+}
+
+t.test('a client reads back any text', async () => {
+  fc.assert(fc.property(fc.string({ unit: 'grapheme', maxLength: 300 }), (text) => {
+    const [message] = receive(encodeFrame(OPCODE.text, text))
+    return message?.data === text && !message.isBinary
+  }))
+})
+
+t.test('a client reads back any bytes', async () => {
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+    const [message] = receive(encodeFrame(OPCODE.binary, bytes))
+    return message !== undefined && message.isBinary && Buffer.compare(message.data as Buffer, bytes) === 0
+  }))
+})
+
+t.test('the length takes as few bytes as it can (RFC 6455 section 5.2)', async (t) => {
+  for (const [length, header] of [[0, 2], [125, 2], [126, 4], [65535, 4], [65536, 10], [70_000, 10]] as const) {
+    const frame = encodeFrame(OPCODE.binary, Buffer.alloc(length, 7))
+    t.equal(frame.length, header + length, `${length} bytes`)
+    t.equal((receive(frame)[0]?.data as Buffer).length, length)
+  }
+})
+
+t.test('raw messages are text, JSON as text, or binary', async (t) => {
+  const encode = (payload: Parameters<typeof raw.encode>[0]['payload']) => receive(raw.encode({ payload }))
+  t.same(encode({ kind: 'text', data: 'hello' }), [{ data: 'hello', isBinary: false }])
+  t.same(encode({ kind: 'json', data: '{"a":1}' }), [{ data: '{"a":1}', isBinary: false }])
+  t.same(encode({ kind: 'binary', data: Buffer.from([1, 2]) }), [{ data: Buffer.from([1, 2]), isBinary: true }])
+  t.same(receive(raw.ping), [{ data: 'ping Server->Ping->Client', isBinary: false }])
+})
+
+t.test('a raw frame is a call only when it names an action, and harmless', async (t) => {
+  const actions = new Set(['sum', 'constructor'])
+  const decode = (text: string) => raw.decode(Buffer.from(text), false, actions)
+  t.same(decode('{"action":"sum","data":[1,2],"id":7}'), { kind: 'action', name: 'sum', data: [1, 2], id: 7 })
+  for (const text of ['hello', '', '{', '{}', '{"action":1}', '{"action":"other"}', '{"action":"toString"}', '[]', 'null',
+    '{"action":"sum","__proto__":{"admin":true}}', '{"action":"sum","data":{"constructor":{"prototype":{"x":1}}}}']) {
+    t.same(decode(text), { kind: 'message', data: text })
+  }
+  t.same(raw.decode(Buffer.from('{"action":"sum"}'), true, actions).kind, 'message', 'a binary frame is never a call')
+  t.same(raw.decode(Buffer.from('{"action":"sum"}'), false, new Set()).kind, 'message', 'nothing is parsed when there are no actions')
+  t.equal(decode(`${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`).kind, 'message', 'depth does no harm')
+})
