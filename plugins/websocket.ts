@@ -2,11 +2,12 @@ import type { Server } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import fastifyWebsocket from '@fastify/websocket'
-import '@fastify/websocket'
+import type WS from 'ws'
 import type { Config } from '../services/config/schema.ts'
 import { CLOSE } from '../services/close-codes.ts'
 import { HubError } from '../services/errors.ts'
 import { chooseSubprotocol } from '../services/handshake.ts'
+import { HubWebSocket } from '../services/hub-websocket.ts'
 import { UpgradeGate } from '../services/upgrade-gate.ts'
 
 declare module 'fastify' {
@@ -49,6 +50,8 @@ function wsOptions (config: Config['websocket'], gate: UpgradeGate) {
   return {
     // It only calls on() and emit(): the gate passes on what the server would have.
     server: gate as unknown as Server,
+    // The types want the static members of the original too.
+    WebSocket: HubWebSocket as unknown as typeof WS,
     handleProtocols: chooseSubprotocol,
     maxPayload: config.maxMessageSize,
     maxFragments: 16_384,

@@ -19,7 +19,7 @@ export const wsRoute: FastifyPluginAsync<{ config: Config['websocket'] }> = asyn
     if (!request.ws) throw new HubError('HUB_UPGRADE_REQUIRED', 'Connect to this address with a WebSocket client.')
     hub.admit()
     if (!upgradeRate.allow(Date.now())) throw new HubError('HUB_TOO_MANY_UPGRADES', 'Too many connections are being opened at once; try again in a second.', { retryAfter: 1 })
-    checkHandshake(request.headers)
+    checkHandshake(request.raw)
     checkOrigin(request.headers, config.allowedOrigins)
   }
   const admitUser: preHandlerAsyncHookHandler = async ({ identity }) => hub.admit(identity?.user)
@@ -35,6 +35,7 @@ export const wsRoute: FastifyPluginAsync<{ config: Config['websocket'] }> = asyn
     if (client === null) return
     // The default binaryType of `ws` gives every message as one Buffer.
     socket.on('message', (data, isBinary) => { service.onMessage(client, data as Buffer, isBinary) })
+    socket.on('closing', () => { client.outbox.flush() })
     socket.on('error', (error) => service.onError(client, error))
     socket.on('close', (code, reason) => service.onClose(client, code, reason.toString()))
   })

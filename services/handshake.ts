@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { offeredSubprotocols } from './credentials.ts'
 import { HubError } from './errors.ts'
 import { RAW_SUBPROTOCOL } from './protocol/raw.ts'
@@ -16,8 +16,11 @@ export function chooseSubprotocol (offered: Iterable<string>): string | false {
   return false
 }
 
-/** Throws a HubError that says what is wrong with the headers of a WebSocket handshake (RFC 6455 section 4.2.1). */
-export function checkHandshake (headers: IncomingHttpHeaders): void {
+/** Throws a HubError that says what is wrong with a WebSocket handshake (RFC 6455 section 4.2.1). */
+export function checkHandshake ({ httpVersion, headers }: Pick<IncomingMessage, 'httpVersion' | 'headers'>): void {
+  if (httpVersion !== '1.1' || headers.host === undefined) {
+    throw new HubError('HUB_HANDSHAKE_INVALID', 'Send the handshake as HTTP/1.1 with a "Host".')
+  }
   if (headers['sec-websocket-version'] !== WEBSOCKET_VERSION) {
     throw new HubError('HUB_UPGRADE_REQUIRED', `Send "Sec-WebSocket-Version: ${WEBSOCKET_VERSION}"; this service speaks no other version.`)
   }

@@ -89,6 +89,10 @@ export class UpgradeGate extends EventEmitter {
 
   /** Hands the connection back to the server, its request as it came but for the wish to upgrade. */
   #serve (request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (request.rawHeaders.length >= 2 * (this.#server.maxHeadersCount ?? NODE_MAX_HEADERS)) {
+      socket.end(TOO_MANY_HEADERS, () => socket.destroy())
+      return
+    }
     socket.unshift(Buffer.concat([Buffer.from(headOf(request), 'latin1'), head]))
     this.#server.emit('encrypted' in socket ? 'secureConnection' : 'connection', socket)
   }
@@ -101,6 +105,10 @@ function destroyIt (this: Duplex): void {
 function isWebSocket ({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket'
 }
+
+/** Headers beyond this many are read by Node but not told; a request that has as many may have had more, its length among them. */
+const NODE_MAX_HEADERS = 2000
+const TOO_MANY_HEADERS = 'HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
 
 const UPGRADE_HEADERS = new Set(['upgrade', 'http2-settings', 'connection'])
 

@@ -4,41 +4,42 @@ import { sectionLines, type Line } from './print.ts'
 const commentColumn = 34
 
 /** The text of config.yml: every key with its default and one comment. */
-export function configFile(): string {
+export function configFile (): string {
   const lines = sectionLines(root, ({ schema }) => schema.default).map(commented)
   return `${fileHead}\n${lines.join('\n')}\n`
 }
 
 /** The text of docs/configuration.md. */
-export function configurationPage(): string {
+export function configurationPage (): string {
   const items = [...root.items.values()]
   const chapters = items.filter(isSection).map((section) => chapter(`\`${section.key}\``, section.description, rows(section.items)))
   const switches = leaves.filter((leaf) => leaf.path === leaf.key).map(row)
   return [pageHead, chapter('On the top level', 'What is served.', switches), ...chapters].join('\n')
 }
 
-function commented({ code, item }: Line): string {
+function commented ({ code, item }: Line): string {
   const gap = item.path === item.key ? '\n' : ''
   if (!isSection(item)) return `${gap}${code.padEnd(commentColumn)}# ${item.schema.description}`
   const indent = /^ */.exec(code)?.[0] ?? ''
   return `\n${indent}# ${item.description}\n${code}`
 }
 
-function chapter(title: string, description: string, lines: string[]): string {
-  return `### ${title}\n\n${description}\n\n| key | environment | default | allowed | meaning |\n|---|---|---|---|---|\n${lines.join('\n')}\n`
+function chapter (title: string, description: string, lines: string[]): string {
+  const table = ['| key | environment | default | allowed | meaning |', '|---|---|---|---|---|', ...lines]
+  return `### ${title}\n\n${description}\n\n${table.join('\n')}\n`
 }
 
-function rows(items: Section['items']): string[] {
+function rows (items: Section['items']): string[] {
   return [...items.values()].flatMap((item) => (isSection(item) ? rows(item.items) : [row(item)]))
 }
 
-function row({ path, variable, secret, schema }: Leaf): string {
+function row ({ path, variable, secret, schema }: Leaf): string {
   const variables = secret ? `\`${variable}\` or \`${variable}_FILE\`` : `\`${variable}\``
   const meaning = [schema.description, schema.note].filter(Boolean).join(' ')
   return `| \`${path}\` | ${variables} | ${shownDefault(schema.default)} | ${schema.allowed} | ${meaning.replaceAll('*', '\\*')} |`
 }
 
-function shownDefault(value: unknown): string {
+function shownDefault (value: unknown): string {
   return value === '' || (Array.isArray(value) && value.length === 0) ? 'empty' : `\`${String(value)}\``
 }
 
@@ -62,12 +63,13 @@ a comment, ready to be edited.
 
 From strongest to weakest:
 
-1. **a flag** on the command line: \`--port 9000\`, \`--host 0.0.0.0\`, or any key by its name: \`--websocket.pingPeriod 5s\`
+1. **a flag** on the command line: \`--port 9000\` and \`--host 0.0.0.0\`; the other keys have no flag
 2. **an environment variable**: \`HUB_SERVER_PORT=9000\`
-3. **the file** \`config.yml\`: \`server: { port: 9000 }\`
+3. **the file**: \`server: { port: 9000 }\` in the \`config.yml\` of the working directory, or in the file that \`--config FILE\` names
 4. **the default** in the tables below
 
-Each key is decided for itself: a file that sets only \`server.port\` leaves everything else as it is.
+Each key is decided for itself: a file that sets only \`server.port\` leaves everything else as it is. \`--print-config\` prints what
+is in force, in the form of \`config.yml\` and with secrets masked; \`--check-config\` only says whether it is valid.
 
 ## Mistakes are found at the start
 

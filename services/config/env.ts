@@ -12,7 +12,7 @@ const secretFiles = new Map(leaves.filter((leaf) => leaf.secret).map((leaf) => [
 const known = [...variables.keys(), ...secretFiles.keys()].map((name) => name.slice(prefix.length))
 
 /** Reads the `HUB_…` variables; one that is empty counts as not set, one that nobody knows is a warning. */
-export function readEnvironment(env: Environment): { findings: Finding[]; warnings: string[] } {
+export function readEnvironment (env: Environment): { findings: Finding[]; warnings: string[] } {
   const findings: Finding[] = []
   const warnings: string[] = []
 
@@ -27,7 +27,7 @@ export function readEnvironment(env: Environment): { findings: Finding[]; warnin
   return { findings, warnings }
 }
 
-function readSecretFile(leaf: Leaf, place: string, file: string, env: Environment): Finding {
+function readSecretFile (leaf: Leaf, place: string, file: string, env: Environment): Finding {
   if (env[leaf.variable]) return { fault: `${place}: ${leaf.variable} is set as well, keep one of them` }
   try {
     const raw = readFileSync(file, 'utf8').replace(/\r?\n$/, '')
@@ -39,6 +39,6 @@ function readSecretFile(leaf: Leaf, place: string, file: string, env: Environmen
 }
 
 /** The code of a file system error, such as ENOENT. */
-export function reasonOf(err: unknown): string {
+export function reasonOf (err: unknown): string {
   return err instanceof Error && 'code' in err ? String(err.code) : 'unknown error'
 }

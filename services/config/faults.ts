@@ -5,20 +5,20 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   readonly faults: readonly string[]
 
-  constructor(faults: readonly string[]) {
+  constructor (faults: readonly string[]) {
     super(faults.join('\n'))
     this.faults = faults
   }
 }
 
 /** A value as a fault shows it: text in quotes, cut when it is long. */
-export function shown(raw: unknown): string {
+export function shown (raw: unknown): string {
   const whole = typeof raw === 'string' ? JSON.stringify(raw) : inspect(raw, { depth: 1, breakLength: Infinity })
   return whole.length > 80 ? `${whole.slice(0, 77)}…` : whole
 }
 
 /** The end of a fault about an unknown name: `, did you mean "host"?`, or nothing when no known name is near. */
-export function didYouMean(name: string, known: Iterable<string>, prefix = ''): string {
+export function didYouMean (name: string, known: Iterable<string>, prefix = ''): string {
   let nearest = ''
   let least = Math.min(3, Math.floor(name.length / 2)) + 1
   for (const candidate of known) {
@@ -28,7 +28,7 @@ export function didYouMean(name: string, known: Iterable<string>, prefix = ''): 
   return nearest === '' ? '' : `, did you mean "${prefix}${nearest}"?`
 }
 
-function levenshtein(from: string, to: string): number {
+function levenshtein (from: string, to: string): number {
   let previous = Array.from({ length: to.length + 1 }, (_, column) => column)
   for (const [row, letter] of [...from].entries()) {
     const current = [row + 1]

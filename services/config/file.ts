@@ -8,7 +8,7 @@ export interface FileReading {
 }
 
 /** Reads the text of a config.yml; `file` is the name that faults carry. */
-export function readYaml(text: string, file: string): FileReading {
+export function readYaml (text: string, file: string): FileReading {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false })
   const faults = syntaxFaults(document, { text, file, lines })
@@ -16,7 +16,7 @@ export function readYaml(text: string, file: string): FileReading {
   return { findings: walk(treeOf(document, file, lines), { key: undefined, value: document.contents }), broken: false }
 }
 
-function syntaxFaults(document: Document.Parsed, { text, file, lines }: { text: string; file: string; lines: LineCounter }): string[] {
+function syntaxFaults (document: Document.Parsed, { text, file, lines }: { text: string; file: string; lines: LineCounter }): string[] {
   // One fault a line: the parser stumbles several times over the same spot.
   const faults = new Map<number, string>()
   const report = (offset: number, fault: string): void => {
@@ -26,10 +26,10 @@ function syntaxFaults(document: Document.Parsed, { text, file, lines }: { text: 
 
   for (const error of [...document.errors, ...document.warnings]) report(error.pos[0], wordingOf(error))
   visit(document, {
-    Alias(_, alias) {
+    Alias (_, alias) {
       if (!alias.resolve(document)) report(offsetOf(alias), 'no anchor of this name stands above; a text that begins with * needs quotes')
     },
-    Scalar(_, scalar) {
+    Scalar (_, scalar) {
       const [start, end] = scalar.range ?? [0, 0]
       const runsOn = scalar.type === 'PLAIN' && text.slice(start, end).includes('\n')
       if (runsOn) report(start, 'this text goes on in the next line; is a space missing after a colon there?')
@@ -46,7 +46,7 @@ const wordings = new Map([
 ])
 
 /** The parser's messages quote what they stumble over, which may be a secret: only the part before that is kept. */
-function wordingOf(error: YAMLError): string {
+function wordingOf (error: YAMLError): string {
   const message = wordings.get(error.code) ?? error.message.replace(/(?<=\w): .*/s, '')
   return message.charAt(0).toLowerCase() + message.slice(1)
 }
@@ -57,7 +57,7 @@ interface Entry {
   value: unknown
 }
 
-function treeOf(document: Document.Parsed, file: string, lines: LineCounter): Tree<Entry> {
+function treeOf (document: Document.Parsed, file: string, lines: LineCounter): Tree<Entry> {
   const resolved = (node: unknown): unknown => (isAlias(node) ? node.resolve(document) : node)
   const plain = (node: unknown): unknown => {
     const target = resolved(node)
@@ -66,17 +66,17 @@ function treeOf(document: Document.Parsed, file: string, lines: LineCounter): Tr
   }
 
   return {
-    entries({ value }) {
+    entries ({ value }) {
       const node = resolved(value)
       if (isMap(node)) return node.items.map((pair) => [String(plain(pair.key)), { key: pair.key, value: pair.value }])
       return plain(node) === null ? [] : undefined
     },
-    value({ value }) {
+    value ({ value }) {
       const node = resolved(value)
       return isSeq(node) ? node.items.map(plain) : plain(node)
     },
     // At the value when it begins in the line of its key, so that a section is not reported at its first child.
-    place({ key, value }, path) {
+    place ({ key, value }, path) {
       const [ofKey, ofValue] = [lines.linePos(offsetOf(key ?? value)), lines.linePos(offsetOf(value))]
       const { line, col } = ofValue.line === ofKey.line ? ofValue : ofKey
       return `${file}:${line}:${col} ${path}`.trimEnd()
@@ -84,6 +84,6 @@ function treeOf(document: Document.Parsed, file: string, lines: LineCounter): Tr
   }
 }
 
-function offsetOf(node: unknown): number {
+function offsetOf (node: unknown): number {
   return isNode(node) ? (node.range?.[0] ?? 0) : 0
 }

@@ -9,7 +9,7 @@ const short = new Map([['server.host', '--host'], ['server.port', '--port']])
 const byPath = new Map(leaves.map((leaf) => [leaf.path, leaf]))
 
 /** Reads flags that are named by their key; faults name them as they are typed: `--port`, `--websocket.pingPeriod`. */
-export function readFlags(flags: Flags): Finding[] {
+export function readFlags (flags: Flags): Finding[] {
   return Object.entries(flags).flatMap(([path, raw]): Finding[] => {
     const leaf = byPath.get(path)
     const place = short.get(path) ?? `--${path}`

@@ -30,21 +30,27 @@ export interface LoadedConfig {
   file: string | null
 }
 
-/** Loads the configuration of the service: flags win over the environment, that over the file, that over the defaults. Throws ConfigError with every fault. */
-export function loadConfig({ file, text, env = process.env, flags = {} }: Sources = {}): LoadedConfig {
+/**
+ * Loads the configuration of the service: flags win over the environment, that over the file, that over the defaults.
+ * Throws ConfigError with every fault.
+ */
+export function loadConfig ({ file, text, env = process.env, flags = {} }: Sources = {}): LoadedConfig {
   const written = readFile(file, text)
   const environment = readEnvironment(env)
   const findings = [...written.findings, ...environment.findings, ...readFlags(flags)]
   return { config: settle(findings, env, written.broken), warnings: environment.warnings, file: file ?? null }
 }
 
-/** Completes what the user of the plugin gives with the defaults; reads neither file nor HUB_ variables. Throws ConfigError with every fault. */
-export function completeConfig(input: ConfigInput = {}, env: Environment = process.env): Config {
+/**
+ * Completes what the user of the plugin gives with the defaults; reads neither a file nor HUB_ variables. A number is
+ * milliseconds or bytes here. Throws ConfigError with every fault.
+ */
+export function completeConfig (input: ConfigInput = {}, env: Environment = process.env): Config {
   return settle(readOptions(input), env)
 }
 
 /** Later settings win over earlier ones; each is checked, also one that another overrides. */
-function settle(findings: Finding[], env: Environment, broken = false): Config {
+function settle (findings: Finding[], env: Environment, broken = false): Config {
   const faults: string[] = []
   const wrong = new Set<string>()
   // What a broken file would have set is unknown, so no rule may count on a default.
@@ -71,13 +77,13 @@ function settle(findings: Finding[], env: Environment, broken = false): Config {
   return composeConfig((leaf) => chosen.get(leaf.path)?.value)
 }
 
-function defaultOf({ path, schema }: Leaf): Chosen {
+function defaultOf ({ path, schema }: Leaf): Chosen {
   const conversion = convert(schema, schema.default)
   if ('value' in conversion) return conversion
   throw new TypeError(`The default of ${path} ${conversion.fault}.`)
 }
 
-function readFile(file: string | undefined, text: string | undefined): FileReading {
+function readFile (file: string | undefined, text: string | undefined): FileReading {
   if (text !== undefined) return readYaml(text, file ?? 'config.yml')
   if (file === undefined) return { findings: [], broken: false }
   try {

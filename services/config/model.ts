@@ -28,12 +28,12 @@ export const root = sectionOf(ConfigSchema, '', '')
 export const leaves: readonly Leaf[] = leavesOf(root)
 
 /** Tells a section from a leaf. */
-export function isSection(item: Leaf | Section): item is Section {
+export function isSection (item: Leaf | Section): item is Section {
   return 'items' in item
 }
 
 /** Builds a Config by asking for the value of every leaf. */
-export function composeConfig(valueOf: (leaf: Leaf) => unknown): Config {
+export function composeConfig (valueOf: (leaf: Leaf) => unknown): Config {
   const compose = (section: Section): unknown =>
     Object.fromEntries([...section.items].map(([key, item]) => [key, isSection(item) ? compose(item) : valueOf(item)]))
 
@@ -43,11 +43,11 @@ export function composeConfig(valueOf: (leaf: Leaf) => unknown): Config {
 }
 
 /** The value of a leaf in a Config. */
-export function valueAt(config: Config, leaf: Leaf): unknown {
+export function valueAt (config: Config, leaf: Leaf): unknown {
   return leaf.path.split('.').reduce<unknown>((node, key) => new Map(Object.entries(node ?? {})).get(key), config)
 }
 
-function sectionOf(schema: TObject, key: string, path: string): Section {
+function sectionOf (schema: TObject, key: string, path: string): Section {
   const items = Object.entries(schema.properties).map(([name, property]): [string, Leaf | Section] => {
     const itemPath = path === '' ? name : `${path}.${name}`
     return [name, TypeGuard.IsObject(property) ? sectionOf(property, name, itemPath) : leafOf(property, name, itemPath)]
@@ -55,11 +55,11 @@ function sectionOf(schema: TObject, key: string, path: string): Section {
   return { key, path, description: schema.description ?? '', items: new Map(items) }
 }
 
-function leafOf(schema: TSchema, key: string, path: string): Leaf {
+function leafOf (schema: TSchema, key: string, path: string): Leaf {
   const variable = `HUB_${path.replaceAll('.', '_').replace(/[A-Z]/g, '_$&').toUpperCase()}`
   return { key, path, variable, secret: schema.secret === true, schema }
 }
 
-function leavesOf(section: Section): Leaf[] {
+function leavesOf (section: Section): Leaf[] {
   return [...section.items.values()].flatMap((item) => (isSection(item) ? leavesOf(item) : [item]))
 }

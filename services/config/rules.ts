@@ -8,16 +8,19 @@ export interface Chosen {
 }
 
 /** Checks what one key alone cannot tell; keys that are missing because they have a fault of their own are left out. */
-export function checkRules(chosen: ReadonlyMap<string, Chosen>, env: Environment): string[] {
-  return [...checkDemo(chosen.get('auth.mode'), env), ...checkQueue(chosen.get('websocket.maxQueueSize'), chosen.get('websocket.maxMessageSize'))]
+export function checkRules (chosen: ReadonlyMap<string, Chosen>, env: Environment): string[] {
+  return [
+    ...checkDemo(chosen.get('auth.mode'), env),
+    ...checkQueue(chosen.get('websocket.maxQueueSize'), chosen.get('websocket.maxMessageSize'))
+  ]
 }
 
-function checkDemo(mode: Chosen | undefined, env: Environment): string[] {
+function checkDemo (mode: Chosen | undefined, env: Environment): string[] {
   if (mode?.value !== 'demo' || env.NODE_ENV !== 'production') return []
   return [`${mode.place}: demo takes any token and is refused when NODE_ENV is production; use jwt`]
 }
 
-function checkQueue(queue: Chosen | undefined, message: Chosen | undefined): string[] {
+function checkQueue (queue: Chosen | undefined, message: Chosen | undefined): string[] {
   if (typeof queue?.value !== 'number' || typeof message?.value !== 'number' || queue.value >= message.value) return []
   const [queued, largest] = [formatSize(queue.value), formatSize(message.value)]
   return queue.place === undefined

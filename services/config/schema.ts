@@ -18,7 +18,7 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
     }),
     port: whole(20201, 'TCP port to listen on; 0 takes a free one.', { minimum: 0, maximum: 65535 }),
     trustProxy: proxies('Proxies whose X-Forwarded-For is believed: true (all), false (none) or a list.', {
-      note: 'Behind a reverse proxy, list its addresses or ranges with commas; `true` lets any client choose the address it seems to come from.'
+      note: 'Behind a reverse proxy, list its addresses or ranges with commas; `true` lets any client choose its own address.'
     })
   }),
   api: toggle(true, 'Serve the REST routes and the health routes.'),
@@ -61,13 +61,16 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
     }),
     readDeadline: duration('100s', 'Silence after which a client is given up; 0 = no limit.', { minimum: 0, maximum: longestTimer }),
     writeDeadline: duration('35s', 'Time that a write may be stuck before the client is given up.', { minimum: 1, maximum: longestTimer }),
-    handshakeTimeout: duration('10s', 'Time in which an upgrade must be done, or its socket is destroyed.', { minimum: 1, maximum: longestTimer }),
+    handshakeTimeout: duration('10s', 'Time in which an upgrade must be done, or its socket is destroyed.', {
+      minimum: 1,
+      maximum: longestTimer
+    }),
     maxQueueSize: size('1MiB', 'Bytes that may wait for one client.', {
       minimum: 1,
       note: 'At least `websocket.maxMessageSize`, or the largest message could never be sent.'
     }),
     maxQueueWrites: whole(1_024, 'Frames that may wait for one client.', { minimum: 1 }),
-    slowClient: choice('disconnect', ['disconnect', 'dropNewest'], 'A client over its queue limit: disconnect it, or dropNewest of its messages.', {
+    slowClient: choice('disconnect', ['disconnect', 'dropNewest'], 'Client over its queue limit: disconnect it, or dropNewest of its messages.', {
       note: 'Who is disconnected can come back and catch up; `dropNewest` keeps the client and drops what does not fit.'
     }),
     maxClients: whole(10_000, 'Clients at the same time; 0 = no limit.', { minimum: 0 }),

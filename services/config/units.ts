@@ -19,28 +19,28 @@ const sizeUnits = new Map([
 ])
 
 /** Reads `500ms`, `20s`, `5m`, `1h`, `1d` or a plain number of seconds as milliseconds; undefined when it is no duration. */
-export function parseDuration(raw: unknown): number | undefined {
+export function parseDuration (raw: unknown): number | undefined {
   return parse(raw, (unit) => durationUnits.get(unit))
 }
 
 /** Reads `64KiB`, `1MiB`, `1GiB`, `64KB` or a plain number of bytes as bytes; undefined when it is no size. */
-export function parseSize(raw: unknown): number | undefined {
+export function parseSize (raw: unknown): number | undefined {
   return parse(raw, (unit) => sizeUnits.get(unit.toLowerCase()))
 }
 
 /** Writes milliseconds in the largest unit that holds them exactly: 100000 → `100s`, 120000 → `2m`. */
-export function formatDuration(ms: number): string {
+export function formatDuration (ms: number): string {
   const unit = ['d', 'h', 'm', 's', 'ms'].find((name) => divides(durationUnits.get(name), ms)) ?? ''
   return `${ms / (durationUnits.get(unit) ?? 1)}${unit}`
 }
 
 /** Writes bytes in the largest binary unit that holds them exactly: 1048576 → `1MiB`, 65535 → `65535`. */
-export function formatSize(bytes: number): string {
+export function formatSize (bytes: number): string {
   const unit = ['GiB', 'MiB', 'KiB'].find((name) => divides(sizeUnits.get(name.toLowerCase()), bytes)) ?? ''
   return `${bytes / (sizeUnits.get(unit.toLowerCase()) ?? 1)}${unit}`
 }
 
-function parse(raw: unknown, factorOf: (unit: string) => number | undefined): number | undefined {
+function parse (raw: unknown, factorOf: (unit: string) => number | undefined): number | undefined {
   if (typeof raw !== 'string' && typeof raw !== 'number') return undefined
   const match = /^(?<amount>\d+(?:\.\d+)?)\s*(?<unit>[a-z]*)$/i.exec(String(raw).trim())
   const factor = factorOf(match?.groups?.unit ?? '')
@@ -53,6 +53,6 @@ function parse(raw: unknown, factorOf: (unit: string) => number | undefined): nu
   return isWhole ? whole : undefined
 }
 
-function divides(factor: number | undefined, value: number): boolean {
+function divides (factor: number | undefined, value: number): boolean {
   return factor !== undefined && value >= factor && value % factor === 0
 }

@@ -21,11 +21,11 @@ export interface Tree<Node> {
 }
 
 /** Collects the settings of a tree, and the faults of its shape: unknown keys, double keys, values in the place of sections. */
-export function walk<Node>(tree: Tree<Node>, start: Node): Finding[] {
+export function walk<Node> (tree: Tree<Node>, start: Node): Finding[] {
   return walkSection(tree, start, root)
 }
 
-function walkSection<Node>(tree: Tree<Node>, node: Node, section: Section): Finding[] {
+function walkSection<Node> (tree: Tree<Node>, node: Node, section: Section): Finding[] {
   const entries = tree.entries(node)
   // What stands here instead is not shown: `secret:abc` without its space arrives here as text.
   if (entries === undefined) return [{ fault: `${tree.place(node, section.path)}: must be a section with keys below it` }]
@@ -43,14 +43,14 @@ function walkSection<Node>(tree: Tree<Node>, node: Node, section: Section): Find
   })
 }
 
-function walkLeaf<Node>(tree: Tree<Node>, node: Node, leaf: Leaf, place: string): Finding[] {
+function walkLeaf<Node> (tree: Tree<Node>, node: Node, leaf: Leaf, place: string): Finding[] {
   const raw = tree.value(node, leaf)
   if (raw === undefined) return []
   return raw === null ? [{ fault: `${place}: has no value; write one, or remove the key to get its default` }] : [{ leaf, raw, place }]
 }
 
 /** A key as far as it looks like one: what follows may be a value whose colon was mistyped, even a secret. */
-function printable(key: string): string {
+function printable (key: string): string {
   const name = /^[\w$<-]{0,40}/.exec(key)?.[0] ?? ''
   return name === key ? name : `${name}…`
 }
