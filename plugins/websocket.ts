@@ -1,8 +1,7 @@
 import type { Server } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import fastifyWebsocket from '@fastify/websocket'
-import type WS from 'ws'
+import fastifyWebsocket, { type WebsocketPluginOptions } from '@fastify/websocket'
 import type { Config } from '../services/config/schema.ts'
 import { CLOSE } from '../services/close-codes.ts'
 import { HubError } from '../services/errors.ts'
@@ -45,13 +44,15 @@ export const websocket = fp<{ config: Config['websocket'] }>(async (fastify, { c
   fastify.addHook('preClose', async () => gate.detach())
 }, { name: 'fastify-hub-websocket', fastify: '5.x' })
 
+type WsOptions = NonNullable<WebsocketPluginOptions['options']>
+
 /** Every limit of `ws` is set on purpose; its defaults allow messages of 100 MiB and stuck closes of 30 s. */
 function wsOptions (config: Config['websocket'], gate: UpgradeGate) {
   return {
     // It only calls on() and emit(): the gate passes on what the server would have.
     server: gate as unknown as Server,
     // The types want the static members of the original too.
-    WebSocket: HubWebSocket as unknown as typeof WS,
+    WebSocket: HubWebSocket as unknown as WsOptions['WebSocket'],
     handleProtocols: chooseSubprotocol,
     maxPayload: config.maxMessageSize,
     maxFragments: 16_384,

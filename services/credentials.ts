@@ -26,9 +26,9 @@ function firstValue (query: unknown, name: string): string | null {
   return typeof first === 'string' && first !== '' ? first : null
 }
 
-const SECRET_QUERY = /([?&](?:token|access_token|awps_reconnection_token)=)[^&#]*/gi
+const SECRET_QUERY = /([?&](?:token|access_token|awps_reconnection_token)=)[^&#\s'"]*/gi
 
-/** A URL fit for the log: the values that are secrets are cut out. */
-export function withoutSecrets (url: string): string {
-  return url.replace(SECRET_QUERY, '$1…')
+/** A URL, or a text with one, fit for the log: the values that are secrets are cut out. */
+export function withoutSecrets (text: string): string {
+  return text.replace(SECRET_QUERY, '$1…')
 }

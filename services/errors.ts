@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http'
+import { withoutSecrets } from './credentials.ts'
 
 /**
  * Every error code of the hub, with the HTTP status it is answered with. Codes are stable: programs may match on them.
@@ -65,5 +66,5 @@ export function toHubError (thrown: unknown): HubError {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown))
   const status = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500
   if (status >= 500 && status !== 503) return new HubError('HUB_INTERNAL', 'Something failed inside the hub; its log says what.', { cause: error })
-  return new HubError(BY_STATUS[status] ?? 'HUB_REQUEST_INVALID', error.message, { cause: error })
+  return new HubError(BY_STATUS[status] ?? 'HUB_REQUEST_INVALID', withoutSecrets(error.message), { cause: error })
 }
