@@ -80,11 +80,21 @@ t.test('sources', async (t) => {
 
   t.test('takes an empty variable as not set', async (t) => {
     const env = { HUB_SERVER_PORT: '', HUB_AUTH_SECRET: '', HUB_AUTH_SECRET_FILE: '', HUB_NONSENSE: '', HUB_API: undefined }
-    t.strictSame(load({ env, text: 'server: { port: 1 }' }), { config: { ...defaults, server: { ...defaults.server, port: 1 } }, warnings: [], file: null })
+    const { config, warnings } = load({ env, text: 'server: { port: 1 }' })
+    t.strictSame(config, { ...defaults, server: { ...defaults.server, port: 1 } })
+    t.strictSame(warnings, [])
   })
 
   t.test('warns of unknown variables and names the nearest one', async (t) => {
-    const { warnings } = load({ env: { HUB_SERVER_PROT: '1', HUB_WEBSOCKET_PINGPERIOD: '1s', HUB_PORT: 'tcp://10.0.0.1:80', HUB_AUTH_SECRET_FIL: secret, hub_api: 'no' } })
+    const { warnings } = load({
+      env: {
+        HUB_SERVER_PROT: '1',
+        HUB_WEBSOCKET_PINGPERIOD: '1s',
+        HUB_PORT: 'tcp://10.0.0.1:80',
+        HUB_AUTH_SECRET_FIL: secret,
+        hub_api: 'no'
+      }
+    })
     t.strictSame(warnings, [
       'HUB_SERVER_PROT: unknown variable, it has no effect, did you mean "HUB_SERVER_PORT"?',
       'HUB_WEBSOCKET_PINGPERIOD: unknown variable, it has no effect, did you mean "HUB_WEBSOCKET_PING_PERIOD"?',
@@ -102,8 +112,10 @@ t.test('sources', async (t) => {
 
   t.test('refuses a secret file that is missing, empty, too short or given beside the secret', async (t) => {
     t.strictSame(faultsOfEnv({ HUB_AUTH_SECRET_FILE: secret }), ['HUB_AUTH_SECRET_FILE: the file that it names cannot be read (ENOENT)'])
-    t.strictSame(faultsOfEnv({ HUB_AUTH_SECRET_FILE: fileWith(t, 'empty', '\n') }), ['HUB_AUTH_SECRET_FILE: the file that it names is empty'])
-    t.strictSame(faultsOfEnv({ HUB_AUTH_SECRET_FILE: fileWith(t, 'short', 'hunter2') }), ['HUB_AUTH_SECRET_FILE: must be empty or at least 32 characters long'])
+    const empty = fileWith(t, 'empty', '\n')
+    t.strictSame(faultsOfEnv({ HUB_AUTH_SECRET_FILE: empty }), ['HUB_AUTH_SECRET_FILE: the file that it names is empty'])
+    const short = fileWith(t, 'short', 'hunter2')
+    t.strictSame(faultsOfEnv({ HUB_AUTH_SECRET_FILE: short }), ['HUB_AUTH_SECRET_FILE: must be empty or at least 32 characters long'])
     t.strictSame(faultsOfEnv({ HUB_AUTH_SECRET_FILE: 'x', HUB_AUTH_SECRET: secret }), ['HUB_AUTH_SECRET_FILE: HUB_AUTH_SECRET is set as well, keep one of them'])
   })
 
@@ -127,8 +139,15 @@ t.test('options from code', async (t) => {
   })
 
   t.test('takes numbers as milliseconds and bytes, and text as in config.yml', async (t) => {
-    const { websocket, engine } = completeConfig({ websocket: { pingPeriod: 50, readDeadline: '20', maxMessageSize: 1_000, drain: { grace: '5m' } }, engine: { maxSize: '1GiB' } }, {})
-    t.match({ websocket, engine }, { websocket: { pingPeriod: 50, readDeadline: 20_000, maxMessageSize: 1_000, drain: { grace: 300_000, batch: 500 } }, engine: { maxSize: 1_073_741_824 } })
+    const config = completeConfig({
+      websocket: { pingPeriod: 50, readDeadline: '20', maxMessageSize: 1_000, drain: { grace: '5m' } },
+      engine: { maxSize: '1GiB' }
+    }, {})
+    t.strictSame(config, {
+      ...defaults,
+      websocket: { ...defaults.websocket, pingPeriod: 50, readDeadline: 20_000, maxMessageSize: 1_000, drain: { grace: 300_000, batch: 500 } },
+      engine: { ...defaults.engine, maxSize: 1_073_741_824 }
+    })
   })
 
   t.test('leaves a complete configuration as it is', async (t) => {
@@ -141,7 +160,13 @@ t.test('options from code', async (t) => {
   })
 
   t.test('lists all faults, with the place in the options', async (t) => {
-    const input: unknown = JSON.parse('{"websocket":{"pingPeriod":5,"pingPeriode":1,"drain":[]},"api":null,"server":7,"__proto__":{"a":1},"auth":{"secret":["hunter2"]}}')
+    const input: unknown = JSON.parse(`{
+      "websocket": { "pingPeriod": 5, "pingPeriode": 1, "drain": [] },
+      "api": null,
+      "server": 7,
+      "__proto__": { "a": 1 },
+      "auth": { "secret": ["hunter2"] }
+    }`)
     t.strictSame(faultsOf(() => completeConfig(input as ConfigInput, {})), [
       'options.websocket.pingPeriod: must be a duration from 10ms to 24d, not "5ms"',
       'options.websocket.pingPeriode: unknown key, did you mean "pingPeriod"?',

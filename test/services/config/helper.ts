@@ -1,4 +1,3 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { ConfigError, loadConfig, type LoadedConfig, type Sources } from '../../../services/config/load.ts'
@@ -95,10 +94,7 @@ export function faultsOfEnv (env: Sources['env']): readonly string[] {
   return faultsOf(() => load({ env }))
 }
 
-/** A file that lives as long as the test. */
+/** A file that lives as long as the test, or until it asks for the next one. */
 export function fileWith (t: Test, name: string, text: string): string {
-  const file = join(t.testdir(), name)
-  mkdirSync(join(file, '..'), { recursive: true })
-  writeFileSync(file, text)
-  return file
+  return join(t.testdir({ [name]: text }), name)
 }

