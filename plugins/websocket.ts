@@ -41,7 +41,7 @@ export const websocket = fp<{ config: Config['websocket'] }>(async (fastify, { c
 
   // An upgrade that has been answered was refused, by whichever hook in whatever order.
   fastify.addHook('onResponse', async (request) => gate.refused(request.raw))
-  fastify.addHook('preClose', async () => gate.detach())
+  fastify.addHook('preClose', async () => gate.close())
 }, { name: 'fastify-hub-websocket', fastify: '5.x' })
 
 type WsOptions = NonNullable<WebsocketPluginOptions['options']>

@@ -22,6 +22,7 @@ export class UpgradeGate extends EventEmitter {
   readonly #timeoutMs: number
   readonly #pending = new Map<Duplex, () => void>()
   readonly #streams = new WeakMap<IncomingMessage, Duplex>()
+  #isClosed = false
 
   constructor (server: Server, { handshakeTimeoutMs }: UpgradeGateOptions) {
     super()
@@ -50,18 +51,17 @@ export class UpgradeGate extends EventEmitter {
     if (stream !== undefined && this.#pending.has(stream)) stream.destroy()
   }
 
-  /** Destroys every socket whose upgrade is not complete. */
-  destroyPending (): void {
+  /** Destroys every socket whose upgrade is not complete, and from now on every one that asks. */
+  close (): void {
+    this.#isClosed = true
     for (const socket of this.#pending.keys()) socket.destroy()
   }
 
-  /** Gives the server back. */
-  detach (): void {
-    this.#server.off('upgrade', this.#onUpgrade)
-    this.destroyPending()
-  }
-
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    if (this.#isClosed) {
+      socket.destroy()
+      return
+    }
     const isStandIn = this.listenerCount('upgrade') > 1
     if (isStandIn && !isWebSocket(request)) return this.#serve(request, socket, head)
     this.#guard(socket)
@@ -89,7 +89,7 @@ export class UpgradeGate extends EventEmitter {
 
   /** Hands the connection back to the server, its request as it came but for the wish to upgrade. */
   #serve (request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (request.rawHeaders.length >= 2 * (this.#server.maxHeadersCount ?? NODE_MAX_HEADERS)) {
+    if (request.rawHeaders.length / 2 >= Math.min(this.#server.maxHeadersCount ?? MAX_HEADERS, MAX_HEADERS)) {
       socket.end(TOO_MANY_HEADERS, () => socket.destroy())
       return
     }
@@ -106,8 +106,8 @@ function isWebSocket ({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket'
 }
 
-/** Headers beyond this many are read by Node but not told; a request that has as many may have had more, its length among them. */
-const NODE_MAX_HEADERS = 2000
+/** Node reads any number of headers but tells only the first thousand or so; the length of the body must not be among the others. */
+const MAX_HEADERS = 500
 const TOO_MANY_HEADERS = 'HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
 
 const UPGRADE_HEADERS = new Set(['upgrade', 'http2-settings', 'connection'])

@@ -88,6 +88,7 @@ t.test('a handler that throws or rejects harms nobody', async (t) => {
   app.hub.onMessage((client, data) => {
     if (data === 'throw') throw new Error('thrown at once')
     if (data === 'reject') return Promise.reject(new Error('rejected later'))
+    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- applications do such things
     if (data === 'nothing') return Promise.reject(undefined)
     client.reply('alive')
   })
