@@ -20,23 +20,23 @@ export class Flusher {
   /** Asks for a flush at the end of the tick. */
   add (outbox: Flushable): void {
     this.#waiting.push(outbox)
-    this.#schedule()
+    void this.settled()
   }
 
   /** Notes that a client took a whole batch. */
   taken (batch: Batch): void {
     if (batch.taken++ > 0) return
     this.#taken.push(batch)
-    if (!this.#isFlushing) this.#schedule()
+    if (!this.#isFlushing) void this.settled()
   }
 
-  /** Resolves when all that was added so far has been offered to its sockets and counted. */
+  /**
+   * Resolves at the end of the tick, when all that was added has been offered to its sockets and counted. Never earlier,
+   * so that whoever waits for one receipt after another leaves the event loop time for the sockets.
+   */
   settled (): Promise<void> {
-    return this.#settled ?? Promise.resolve()
-  }
-
-  #schedule (): void {
     this.#settled ??= new Promise((resolve) => setImmediate(() => { this.#flush(); resolve() }))
+    return this.#settled
   }
 
   #flush (): void {

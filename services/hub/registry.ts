@@ -26,6 +26,16 @@ export class Registry {
   }
 
   add (client: Client): void {
+    try {
+      this.#insert(client)
+    } catch (error) {
+      // The engine may refuse to follow; a part of a client must not stay behind.
+      this.remove(client)
+      throw error
+    }
+  }
+
+  #insert (client: Client): void {
     const { id, identity: { user } } = client
     this.#clients.set(id, client)
     this.#hooks.onFirst({ client: id })

@@ -1,0 +1,108 @@
+import t, { type Test } from 'tap'
+import type { FastifyInstance } from 'fastify'
+import type { ConfigInput } from '../../services/config/schema.ts'
+import { connect, listen, token, until } from '../helper.ts'
+import { frame, OPCODE, rawConnect } from '../raw-client.ts'
+
+// The kernel takes about 4 MB for a loopback connection before anything waits in the hub.
+const CHUNK = 'x'.repeat(32 * 1024)
+const KERNEL_CHUNKS = 300
+
+/** A client that has stopped reading, of a user of its own. */
+async function freeze (t: Test, port: number, user: string): Promise<void> {
+  const client = await rawConnect({ port, token: token({ user }) })
+  await client.next()
+  client.pause()
+  t.teardown(() => client.destroy())
+}
+
+async function scene (t: Test, websocket: ConfigInput['websocket'], frozen = 1) {
+  const service = await listen(t, { websocket: { maxMessageSize: '64KiB', maxQueueSize: '128KiB', ...websocket } })
+  const told: string[] = []
+  service.app.hub.on('error', (client, error) => told.push(`${client.identity.user}: error ${error.message}`))
+  service.app.hub.on('close', (client, code) => told.push(`${client.identity.user}: close ${code}`))
+  for (let n = 0; n < frozen; n++) await freeze(t, service.port, `frozen-${n}`)
+  return { ...service, told }
+}
+
+/** Says so much to the frozen ones that the kernel takes no more and something waits in the hub. */
+async function fill (app: FastifyInstance, user: string): Promise<void> {
+  for (let n = 0; n < KERNEL_CHUNKS; n++) {
+    const { behind, matched } = await app.hub.send({ user }, CHUNK)
+    if (behind > 0 || matched === 0) return
+  }
+  throw new Error('the kernel took everything')
+}
+
+t.test('a frozen client is disconnected when too many bytes wait for it, and delays nobody', async (t) => {
+  const { app, url, told } = await scene(t, {}, 3)
+  const healthy = await connect(t, url)
+  let sent = 0
+  while (app.hub.size > 1) {
+    if (sent >= KERNEL_CHUNKS * 2) return t.fail('the frozen clients were kept')
+    await app.hub.broadcast(`${sent++} ${CHUNK}`)
+    // It gets each message while the others are stuck.
+    t.equal(parseInt(String(await healthy.next())), sent - 1)
+  }
+  await until(() => told.length === 6)
+  t.same(told.sort(), [0, 1, 2].flatMap((n) => [`frozen-${n}: close 4413`, `frozen-${n}: error too slow`]))
+  t.match(await app.hub.broadcast('after'), { matched: 1, written: 1, behind: 0 })
+  t.equal(await healthy.next(), 'after')
+})
+
+t.test('a frozen client is disconnected when too many frames wait for it, however small', async (t) => {
+  const { app, told } = await scene(t, { maxQueueSize: '64MiB', maxQueueWrites: 50 })
+  await fill(app, 'frozen-0')
+  for (let n = 0; n < 60; n++) await app.hub.send({ user: 'frozen-0' }, '.')
+  await until(() => told.length === 2)
+  t.same(told, ['frozen-0: error too slow', 'frozen-0: close 4413'])
+})
+
+t.test('a frozen client is disconnected when its socket takes nothing for the write deadline', async (t) => {
+  const { app, told } = await scene(t, { maxQueueSize: '64MiB', writeDeadline: '150ms', pingPeriod: '1h', readDeadline: 0 })
+  await fill(app, 'frozen-0')
+  await until(() => told.length === 2)
+  t.same(told, ['frozen-0: error too slow', 'frozen-0: close 4413'])
+  t.equal(app.hub.size, 0)
+})
+
+t.test('with dropNewest it stays, loses what does not fit, and the receipt and the list say so', async (t) => {
+  const { app, log } = await scene(t, { slowClient: 'dropNewest' })
+  await fill(app, 'frozen-0')
+  for (let n = 0; n < 20; n++) await app.hub.send({ user: 'frozen-0' }, CHUNK)
+  t.match(await app.hub.send({ user: 'frozen-0' }, CHUNK), { matched: 1, written: 0, behind: 1 })
+  const { clients: [client] } = await app.hub.clients()
+  t.ok(client !== undefined && client.behind && client.dropped > 10)
+  t.equal(log.lines.filter(({ msg }) => String(msg).includes('messages for it are dropped')).length, 1, 'the log says it once')
+})
+
+t.test('a client that talks and never reads its answers is bounded as well', async (t) => {
+  const { app, port, told } = await scene(t, { messagesPerSecond: 0 }, 0)
+  const client = await rawConnect({ port, token: token({ user: 'talker' }) })
+  t.teardown(() => client.destroy())
+  client.pause()
+  app.hub.onMessage((one) => { for (let n = 0; n < 10; n++) one.reply(CHUNK) })
+  const talking = setInterval(() => client.send(frame({ opcode: OPCODE.text, payload: 'more' })), 1)
+  t.teardown(() => clearInterval(talking))
+  await until(() => told.length === 2)
+  t.same(told, ['talker: error too slow', 'talker: close 4413'])
+})
+
+t.test('a slow client that reads on gets everything, in order', async (t) => {
+  const { app, port } = await scene(t, { maxQueueSize: '64MiB', maxQueueWrites: 100_000 }, 0)
+  const client = await rawConnect({ port, token: token({ user: 'slow' }) })
+  t.teardown(() => client.destroy())
+  await client.next()
+  client.pause()
+  const total = KERNEL_CHUNKS + 50
+  let behind = 0
+  for (let n = 0; n < total; n++) behind += (await app.hub.send({ user: 'slow' }, `${n} ${CHUNK}`)).behind
+  t.ok(behind > 0, 'it was behind')
+  client.resume()
+  for (let n = 0; n < total; n++) {
+    const { payload } = await client.next()
+    if (parseInt(payload.toString('latin1', 0, 10)) !== n) return t.fail(`message ${n} is missing or out of order`)
+  }
+  await until(async () => (await app.hub.clients()).clients[0]?.behind === false)
+  t.match(await app.hub.send({ user: 'slow' }, 'live again'), { written: 1, behind: 0 })
+})
