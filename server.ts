@@ -13,7 +13,7 @@ import { ADMIN_ROLE } from './services/identity.ts'
 import { packageVersion } from './services/package.ts'
 import { createToken } from './services/token.ts'
 
-/** Time beyond the drain's grace after which the process ends whatever still hangs. */
+/** Time beyond the drain after which the process ends, whatever still hangs. */
 const CLOSE_MARGIN_MS = 5000
 
 await main().catch((error: unknown) => {
@@ -36,18 +36,21 @@ async function main (): Promise<void> {
 async function serve (config: Config): Promise<void> {
   const isSecretRandom = config.auth.secret === ''
   const auth = isSecretRandom ? { ...config.auth, secret: randomBytes(32).toString('base64url') } : config.auth
+  const { grace } = config.websocket.drain
   const fastify = Fastify(serverOptions(config))
   await fastify.register(app, { config: { ...config, auth } })
 
-  closeWithGrace({ delay: config.websocket.drain.grace + CLOSE_MARGIN_MS, logger: fastify.log }, async ({ err, signal }) => {
+  if (auth.mode === 'demo') fastify.log.warn('auth.mode is demo: any token of at least 20 characters may connect')
+  const origin = await fastify.listen(config.server)
+  closeWithGrace({ delay: 2 * grace + CLOSE_MARGIN_MS, logger: fastify.log }, async ({ err, signal }) => {
     if (err !== undefined) fastify.log.fatal({ err }, 'the service stops because of an error')
     else fastify.log.info({ signal }, 'the service stops')
     await fastify.hub.drain()
+    // Whoever is still sending a request when the clients have gone gets as much time as they had.
+    setTimeout(() => fastify.server.closeAllConnections(), grace).unref()
     await fastify.close()
   })
 
-  if (auth.mode === 'demo') fastify.log.warn('auth.mode is demo: any token of at least 20 characters may connect')
-  const origin = await fastify.listen(config.server)
   print(banner({
     version: packageVersion(),
     origin,
