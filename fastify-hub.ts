@@ -5,6 +5,8 @@ import { auth, type Authenticate } from './plugins/auth.ts'
 import { engine } from './plugins/engine.ts'
 import { errors } from './plugins/errors.ts'
 import { hub } from './plugins/hub.ts'
+// Emitted types keep only this form, and without it nobody who imports the package would know `fastify.hub`.
+import './plugins/hub.ts'
 import { securityHeaders } from './plugins/security-headers.ts'
 import { websocket } from './plugins/websocket.ts'
 import { broadcastRoute } from './routes/broadcast.ts'
@@ -17,7 +19,7 @@ import { ADMIN_ROLE } from './services/identity.ts'
 import { createDemoTokenCheck, createTokenCheck } from './services/token.ts'
 
 /** Options of the plugin: every key of config.yml that concerns the hub, and what only code can say. */
-export interface FastifyHubOptions extends ConfigInput {
+export interface FastifyHubOptions extends Omit<ConfigInput, 'server' | 'logger' | 'console'> {
   /** Where clients connect; short for `websocket.path`. */
   path?: string
   /** Put before every path of the hub. */
@@ -33,6 +35,7 @@ export interface FastifyHubOptions extends ConfigInput {
  * Throws at boot when an option is wrong or no token check is given.
  */
 export const fastifyHub = fp<FastifyHubOptions>(async (fastify, { path, prefix, authenticate, ...input }) => {
+  if (fastify.hasDecorator('hub')) throw new Error('There is a fastify.hub already: register fastify-hub once, and use another name for a decorator of your own.')
   const config = completeConfig({ api: false, ...input, websocket: { ...input.websocket, ...(path === undefined ? {} : { path }) } })
   if (authenticate === undefined && config.auth.secret === '') {
     throw new Error('fastify-hub needs to know how to check tokens: pass auth.secret (at least 32 characters) or authenticate(token, request).')

@@ -1,13 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ClientInfo, ClientPage } from '../services/client-info.ts'
 import { HubError } from '../services/errors.ts'
-import { ClientQuery, Disconnected, DisconnectQuery, IdParams } from './schemas.ts'
+import { Disconnected, DisconnectQuery, IdParams, PageQuery } from './schemas.ts'
 
 /** GET /clients, GET and DELETE /clients/:id, DELETE /users/:id/clients: who is connected, and goodbye. */
 export const clientRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   const { hub } = fastify
 
-  fastify.get('/clients', { schema: { querystring: ClientQuery, response: { 200: ClientPage } } }, (request) => hub.clients(request.query))
+  fastify.get('/clients', { schema: { querystring: PageQuery, response: { 200: ClientPage } } }, (request) => hub.clients(request.query))
 
   fastify.get('/clients/:id', { schema: { params: IdParams, response: { 200: ClientInfo } } }, async (request) => {
     const { clients: [client] } = await hub.clients({ id: request.params.id, limit: 1 })

@@ -1,4 +1,5 @@
 import { Type } from '@sinclair/typebox'
+import { ClientQuery } from '../services/client-info.ts'
 import { SendOptions } from '../services/message.ts'
 
 const CLOSED = { additionalProperties: false }
@@ -10,11 +11,7 @@ export const MessageBody = Type.Object({ message: Type.Unknown(), ...SendOptions
 export const IdParams = Type.Object({ id: Type.String({ minLength: 1, maxLength: 256 }) }, CLOSED)
 
 /** Which page of the clients. */
-export const ClientQuery = Type.Object({
-  user: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Only connections of this user' })),
-  after: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: '`next` of the page before' })),
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100 }))
-}, CLOSED)
+export const PageQuery = Type.Omit(ClientQuery, ['id'])
 
 /** How to say goodbye. */
 export const DisconnectQuery = Type.Object({

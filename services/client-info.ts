@@ -22,3 +22,14 @@ export const ClientPage = Type.Object({
   next: Type.Union([Type.String(), Type.Null()], { description: 'Pass it as `after` for the next page; null on the last' })
 })
 export type ClientPage = Static<typeof ClientPage>
+
+const Id = Type.String({ minLength: 1, maxLength: 256 })
+
+/** Which clients to list. */
+export const ClientQuery = Type.Object({
+  id: Type.Optional(Id),
+  user: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Only connections of this user' })),
+  after: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: '`next` of the page before' })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Clients per page' }))
+}, { additionalProperties: false })
+export type ClientQuery = Static<typeof ClientQuery>

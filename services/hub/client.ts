@@ -52,8 +52,8 @@ export class Client {
   failure: Error | null = null
   /** How the hub ended the connection; null while it has not. */
   ending: Ending | null = null
-  /** Kept by the heartbeat: when the peer last gave a sign of life, what had been read by then, and pings since. */
-  readonly pulse: { heardAt: number, bytesRead: number | undefined, unanswered: number, nextPingAt: number }
+  /** Kept by the heartbeat: when the peer last gave a sign of life, what had been read by then, when it was last pinged, and pings without a sign of life since. */
+  readonly pulse: { heardAt: number, bytesRead: number | undefined, pingedAt: number, unanswered: number }
   readonly #connection: Connection
   readonly #onOverflow: (client: Client) => void
   #isPaused = false
@@ -66,7 +66,7 @@ export class Client {
     this.turns = parts.turns
     this.messageRate = parts.messageRate
     this.openedAt = parts.now
-    this.pulse = { heardAt: parts.now, bytesRead: parts.connection.bytesRead, unanswered: 0, nextPingAt: Infinity }
+    this.pulse = { heardAt: parts.now, bytesRead: parts.connection.bytesRead, pingedAt: parts.now, unanswered: 0 }
     this.#connection = parts.connection
     this.#onOverflow = parts.onOverflow
   }

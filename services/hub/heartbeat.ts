@@ -68,11 +68,10 @@ export class Heartbeat {
     if (bytesRead === undefined) return
     if (readDeadlineMs > 0 && now - pulse.heardAt > readDeadlineMs) return client.terminate(CLOSE.heartbeatLost)
 
-    if (pulse.nextPingAt === Infinity) pulse.nextPingAt = client.openedAt + pingPeriodMs
-    if (now < pulse.nextPingAt) return
+    if (now - pulse.pingedAt < pingPeriodMs) return
     if (pulse.unanswered > maxUnanswered) return client.terminate(CLOSE.heartbeatLost)
     pulse.unanswered++
-    pulse.nextPingAt = now + pingPeriodMs
+    pulse.pingedAt = now
     client.push(this.#ping(client.protocol))
   }
 

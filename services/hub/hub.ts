@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { TSchema } from '@sinclair/typebox'
 import { CLOSE, fitReason, isSendableCode } from '../close-codes.ts'
-import type { ClientPage } from '../client-info.ts'
+import type { ClientPage, ClientQuery } from '../client-info.ts'
 import type { Answerer, Engine } from '../engine/engine.ts'
 import { HubError } from '../errors.ts'
 import type { Identity } from '../identity.ts'
@@ -42,22 +42,10 @@ export interface HubOptions extends AdmissionLimits {
 /** Takes over what raw clients say. */
 export type ClientMessageHandler = (client: Client, data: string | Buffer) => unknown
 
-/** Which clients to list. */
-export interface ClientQuery {
-  readonly id?: ClientId
-  readonly user?: UserId
-  /** Only clients with ids above this one: the `next` of the page before. */
-  readonly after?: ClientId
-  /** Default 100. */
-  readonly limit?: number
-}
-
 const DEFAULT_PAGE = 100
 
 /** Who is here, and the verbs. The only class of the hub that the rest of a program calls. */
 export class Hub {
-  /** Whether the hub takes clients. */
-  state: HubState = 'starting'
   /** What clients may call by name. */
   readonly actions: Actions
   readonly #options: HubOptions
@@ -67,6 +55,7 @@ export class Hub {
   readonly #heartbeat: Heartbeat
   readonly #ids: RisingClock
   readonly #now: () => number
+  #state: HubState = 'starting'
   #messageHandler: ClientMessageHandler | null = null
   #drained: Promise<void> | null = null
 
@@ -82,6 +71,11 @@ export class Hub {
     this.#heartbeat = new Heartbeat(() => this.#registry.all(), { ...options.heartbeat, now: this.#now })
     engine.listen((message) => this.#fanOut.deliver(message), this.#answerer())
     engine.follow({ all: true })
+  }
+
+  /** Whether the hub takes clients. */
+  get state (): HubState {
+    return this.#state
   }
 
   /** Connections of this node. */
@@ -166,7 +160,7 @@ export class Hub {
 
   /** Throws a HubError when no further client may come in: before the token check without a user, after it with one. */
   admit (user?: UserId): void {
-    assertRoom(this.state, this.#registry, this.#options, user)
+    assertRoom(this.#state, this.#registry, this.#options, user)
   }
 
   /** Takes a connection in: greeted before anything else reaches it. */
@@ -203,8 +197,8 @@ export class Hub {
 
   /** From now on clients are welcome. */
   start (): void {
-    if (this.state !== 'starting') return
-    this.state = 'ready'
+    if (this.#state !== 'starting') return
+    this.#state = 'ready'
     this.#heartbeat.start()
   }
 
@@ -215,10 +209,10 @@ export class Hub {
   }
 
   async #drain (): Promise<void> {
-    this.state = 'draining'
+    this.#state = 'draining'
     await drain(this.#registry, this.#options.drain)
     this.#heartbeat.stop()
-    this.state = 'closed'
+    this.#state = 'closed'
   }
 
   readonly #onOverflow = (client: Client): void => {
