@@ -25,7 +25,8 @@ export type Authenticate = (token: string | null, request: FastifyRequest) => Id
 
 /** `fastify.authenticate`, `fastify.authorize` and `request.identity`. */
 export const auth = fp<{ authenticate: Authenticate }>(async (fastify, options) => {
-  fastify.decorateRequest('identity', null)
+  // An application may have a `request.identity` of its own; on the hub's routes it is the hub's.
+  if (!fastify.hasRequestDecorator('identity')) fastify.decorateRequest('identity', null)
 
   fastify.decorate('authenticate', async (request) => {
     const token = findToken(request.headers, request.query)

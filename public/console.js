@@ -74,7 +74,11 @@ function showState (state) {
   stateView.show(state)
   tokenForm.show(state, token !== '')
   messageForm.show(state)
-  if (state.name === 'connected') log.add('note', 'Connected.')
+  if (state.name === 'connected') {
+    log.add('note', 'Connected.')
+    // What was listed before does not have this connection yet.
+    clientsView.refresh()
+  }
   if (state.name === 'waiting' || state.name === 'closed') log.add('note', state.detail)
   if (state.name === 'refused') log.add('note', `Token refused: ${state.detail}`)
 }

@@ -128,7 +128,7 @@ const CLOSING: Case[] = [
 ]
 
 /** Handshakes that are refused: section, what is wrong, how it is written, and the status that says so. */
-const REFUSED: readonly (readonly [section: string, title: string, options: HandshakeOptions, status: number])[] = [
+const REFUSED: readonly (readonly [section: string, title: string, options: HandshakeOptions, status: number | string])[] = [
   ...[null, '0', '7', '8', '12', '14', '256', '-13', 'x', ['13', '13']].map((version) =>
     ['4.4', `version ${String(version ?? 'missing')}`, { headers: { 'Sec-WebSocket-Version': version } }, 426] as const),
   ...Object.entries({
@@ -145,7 +145,7 @@ const REFUSED: readonly (readonly [section: string, title: string, options: Hand
   ['4.2.1', 'Upgrade: websockets', { headers: { Upgrade: 'websockets', Connection: 'Upgrade, close' } }, 426],
   ['4.2.1', 'Upgrade: h2c', { headers: { Upgrade: 'h2c', Connection: 'Upgrade, close' } }, 426],
   ['4.2.1', 'two Upgrades', { headers: { Upgrade: ['websocket', 'websocket'], Connection: 'Upgrade, close' } }, 426],
-  ['10.4', '2100 headers before Upgrade', { headers: { Connection: 'Upgrade, close', A: Array<string>(2100).fill(''), Upgrade: null, upgrade: 'websocket' } }, 426],
+  ['10.4', '2100 headers before Upgrade', { headers: { Connection: 'Upgrade, close', A: Array<string>(2100).fill(''), Upgrade: null, upgrade: 'websocket' } }, '426|431'], // From Node 22 on, Node itself refuses so many.
   ['10.4', 'a header of 100 KB', { headers: { 'X-Long': 'x'.repeat(100_000) } }, 431]
 ]
 
@@ -228,7 +228,7 @@ test('RFC 6455', async (t) => {
   for (const [section, title, options, status] of REFUSED) {
     await hostile(`refuses a handshake with ${title}: ${status}, and the connection is gone (section ${section})`, async (t) => {
       const answer = await rawRequest(port, handshake({ token, ...options }), { until: 'end' })
-      t.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `))
+      t.match(answer, new RegExp(`^HTTP/1\\.1 (${status}) `))
       if (section === '4.4') t.match(answer, /\r\nsec-websocket-version:.*\b13\b/i, 'says which version it speaks')
     })
   }
