@@ -1,0 +1,107 @@
+import t from 'tap'
+import { WebSocket } from 'ws'
+import { CLOSE, fitReason, isSendableCode } from '../../../services/close-codes.ts'
+import { build, connect, listen, TestClient, token, until } from '../../helper.ts'
+
+t.test('sends to addresses of every kind, one receipt each', async (t) => {
+  const { app: { hub }, url } = await listen(t)
+  const [alice, bob] = [await connect(t, url), await connect(t, url, { user: 'bob' })]
+  const { clients: [first] } = await hub.clients()
+  t.match(await hub.send({ user: 'bob' }, 'to bob'), { matched: 1, written: 1, behind: 0 })
+  t.match(await hub.send({ client: first?.id ?? '' }, 'to one'), { matched: 1 })
+  t.match(await hub.send({ all: true }, 'to all'), { matched: 2 })
+  t.match(await hub.send({ group: 'nobody is in it' }, 'to none'), { matched: 0 })
+  const receipts = await hub.send([{ user: 'alice' }, { user: 'bob' }, { user: 'carol' }], 'to three', { key: 'k' })
+  t.match(receipts, [{ matched: 1 }, { matched: 1 }, { matched: 0 }])
+  t.equal(new Set(receipts.map(({ offset }) => offset)).size, 3)
+  t.same(await alice.quiet(), ['to one', 'to all', 'to three'])
+  t.same(await bob.quiet(), ['to bob', 'to all', 'to three'])
+})
+
+t.test('sends text, bytes and everything that JSON can say', async (t) => {
+  const { app: { hub }, url } = await listen(t)
+  const client = await connect(t, url)
+  for (const message of ['text', Uint8Array.from([1, 2]), Buffer.from([3]), { a: 1 }, [1], 5, true, null, new Date(0)]) await hub.broadcast(message)
+  t.same(await client.quiet(), ['text', Buffer.from([1, 2]), Buffer.from([3]), '{"a":1}', '[1]', '5', 'true', 'null', '"1970-01-01T00:00:00.000Z"'])
+  const cycle: Record<string, unknown> = {}
+  cycle['self'] = cycle
+  for (const message of [undefined, () => {}, Symbol('x'), cycle, 5n]) await t.rejects(hub.broadcast(message), TypeError)
+})
+
+t.test('refuses what makes no sense, with a code and a sentence', async (t) => {
+  const { app } = await build(t, { websocket: { maxMessageSize: 10 } })
+  await app.ready()
+  const { hub } = app
+  for (const address of [{}, { user: '' }, { user: 5 }, { user: 'a', group: 'b' }, { all: false }, { client: 'x'.repeat(257) }, null, 'bob', { users: 'bob' }]) {
+    await t.rejects(hub.send(address as { user: string }, 'x'), { code: 'HUB_ADDRESS_INVALID' }, JSON.stringify(address))
+    await t.rejects(hub.disconnect(address as { user: string }), { code: 'HUB_ADDRESS_INVALID' })
+  }
+  for (const options of [{ ttl: -1 }, { key: 5 }, { except: 'a' }, { kep: false }]) {
+    await t.rejects(hub.broadcast('x', options as object), { code: 'HUB_REQUEST_INVALID', message: /^options\// }, JSON.stringify(options))
+  }
+  await hub.broadcast('x'.repeat(10))
+  await t.rejects(hub.broadcast('x'.repeat(11)), { code: 'HUB_MESSAGE_TOO_LARGE', statusCode: 413 })
+  await t.rejects(hub.disconnect({ all: true }, { code: 1006 }), { code: 'HUB_REQUEST_INVALID' })
+})
+
+t.test('knows who is here', async (t) => {
+  const { app: { hub }, url } = await listen(t)
+  t.equal(hub.size, 0)
+  await connect(t, url)
+  const { clients: [info] } = await hub.clients({ user: 'alice' })
+  const client = hub.client(info?.id ?? '')
+  t.equal(client?.identity.user, 'alice')
+  t.same(client?.info(), info)
+  t.equal(hub.client('nobody'), undefined)
+  t.equal(hub.size, 1)
+})
+
+t.test('a listener that is taken off hears no more', async (t) => {
+  const { app: { hub }, url } = await listen(t)
+  let heard = 0
+  const listener = (): void => { heard++ }
+  hub.on('open', listener)
+  await connect(t, url)
+  hub.off('open', listener)
+  await connect(t, url)
+  await until(() => hub.size === 2)
+  t.equal(heard, 1)
+})
+
+t.test('a clean close is information in the log, a lost connection a warning', async (t) => {
+  const { url, log } = await listen(t)
+  const [polite, rude] = [await connect(t, url), await connect(t, url)]
+  polite.socket.close(1000)
+  rude.socket.terminate()
+  await until(() => log.text.includes('client disconnected') && log.text.includes('client lost'))
+  t.match(log.lines.find(({ msg }) => msg === 'client disconnected'), { level: 30, user: 'alice', code: 1000, received: 0, delivered: 1, durationMs: Number })
+  t.match(log.lines.find(({ msg }) => msg === 'client lost'), { level: 40, code: 1006, err: { message: 'connection lost' } })
+})
+
+t.test('believes X-Forwarded-For only when it is told to', async (t) => {
+  for (const [trustProxy, address] of [[false, '127.0.0.1'], [true, '203.0.113.9'], ['127.0.0.1', '203.0.113.9'], ['10.0.0.1', '127.0.0.1']] as const) {
+    const { app: { hub }, url } = await listen(t, { server: { trustProxy } })
+    const client = new TestClient(new WebSocket(`${url}?token=${token()}`, { headers: { 'x-forwarded-for': '203.0.113.9' } }))
+    t.teardown(() => client.socket.terminate())
+    await client.next()
+    t.equal((await hub.clients()).clients[0]?.address, address, String(trustProxy))
+  }
+})
+
+t.test('a reason is cut to what a Close frame holds, between characters', async (t) => {
+  t.equal(fitReason('x'.repeat(123)).length, 123)
+  t.equal(fitReason('x'.repeat(124)).length, 123)
+  t.equal(fitReason('é'.repeat(62)), 'é'.repeat(61))
+  t.equal(fitReason('😀'.repeat(40)), '😀'.repeat(30))
+  const { app: { hub }, url } = await listen(t)
+  const client = await connect(t, url)
+  const closed = client.closed()
+  await hub.disconnect({ all: true }, { reason: '再见'.repeat(50) })
+  t.same(await closed, { code: 4000, reason: '再见'.repeat(20) + '再' })
+})
+
+t.test('only codes that the protocol allows may be sent', async (t) => {
+  for (const code of [1000, 1001, 1003, 1007, 1011, 1014, 3000, 4000, 4999]) t.ok(isSendableCode(code), String(code))
+  for (const code of [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 1.5, NaN]) t.notOk(isSendableCode(code), String(code))
+  for (const { code, reason } of Object.values(CLOSE)) t.ok(reason === fitReason(reason) && (isSendableCode(code) || [1005, 1006].includes(code)))
+})
