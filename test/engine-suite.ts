@@ -5,7 +5,7 @@ import type { Address, Draft, Message } from '../services/message.ts'
 /** What an engine needs to run the suite. `advance` moves the engine's clock; limits are those of the suite. */
 export interface EngineFixture {
   readonly engine: Engine
-  advance (ms: number): void
+  readonly advance: (ms: number) => void
 }
 
 /** Limits that every engine under test is made with. */
