@@ -66,6 +66,8 @@ export async function registerHub (fastify: FastifyInstance, { config, prefix, a
   await fastify.register(async (api) => {
     const bodyLimit = config.websocket.maxMessageSize + ENVELOPE_BYTES
     api.setValidatorCompiler(TypeBoxValidatorCompiler)
+    // An application's own compilers may not understand these schemas.
+    api.setSerializerCompiler(() => (data) => JSON.stringify(data))
     await api.register(errors)
     await api.register(securityHeaders)
     await api.register(auth, { authenticate })

@@ -90,9 +90,10 @@ export class Outbox {
 
   #isFull (frame: Frame): boolean {
     const { maxBytes, maxWrites } = this.#limits
-    const waiting = this.#tail
-    const bytes = (waiting?.byteLength ?? 0) + this.#connection.stream.writableLength + frame.bytes.length
-    return bytes > maxBytes || (waiting?.frames ?? 0) + this.#writesInSocket >= maxWrites
+    const waitingBytes = (this.#tail?.byteLength ?? 0) + this.#connection.stream.writableLength
+    // Whoever has nothing waiting may get a frame of any size.
+    if (waitingBytes === 0) return false
+    return waitingBytes + frame.bytes.length > maxBytes || (this.#tail?.frames ?? 0) + this.#writesInSocket >= maxWrites
   }
 
   readonly #onDrain = (): void => {

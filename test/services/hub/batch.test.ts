@@ -125,6 +125,15 @@ t.test('the bound counts bytes and writes, and drops what is beyond', async (t) 
   }
 })
 
+t.test('a frame of any size goes to a client for which nothing waits', async (t) => {
+  const peer = connection()
+  const flusher = new Flusher()
+  const outbox = new Outbox(peer, flusher, { maxBytes: 10, maxWrites: 1 }, () => 0)
+  t.ok(outbox.push(frame('x'.repeat(1000))))
+  await flusher.settled()
+  t.equal(peer.read().length, 1000)
+})
+
 t.test('a burst in one tick does not make a healthy client slow', async (t) => {
   const peer = connection()
   const flusher = new Flusher()
