@@ -43,7 +43,6 @@ export class Client {
   readonly turns: Turns
   readonly messageRate: RateLimit
   /** Whatever the application wants to keep with the connection. */
-  // eslint-disable-next-line @typescript-eslint/no-generated-empty-object-type -- applications fill it by declaration merging
   readonly params: Partial<ClientParams> = {}
   readonly openedAt: number
   /** Messages that came from it. */

@@ -80,10 +80,10 @@ export class Registry {
     return NOBODY
   }
 
-  /** One page of clients, oldest first, and how many there are in all. */
+  /** One page of the clients that are not on their way out, oldest first, and how many there are in all. */
   list ({ id, user, after, limit }: Questions['clients']): Answers['clients'] {
     const candidates = id !== undefined ? this.match({ client: id }) : user !== undefined ? this.match({ user }) : this.all()
-    const found = [...candidates].filter((client) => user === undefined || client.identity.user === user)
+    const found = [...candidates].filter((client) => client.isOpen && (user === undefined || client.identity.user === user))
     // Clients stand in the order in which they came, which is that of their ids.
     const page = after === undefined ? found : found.filter((client) => client.id > after)
     return { total: found.length, clients: page.slice(0, limit).map((client) => client.info()) }
