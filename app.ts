@@ -33,6 +33,7 @@ export function serverOptions ({ logger, server, websocket }: Config) {
     logController: new LogController({ disableRequestLogging: !logger.requests }),
     frameworkErrors: answerError,
     trustProxy: server.trustProxy,
+    pluginTimeout: 2 * websocket.drain.grace + 10_000,
     requestTimeout: 30_000,
     keepAliveTimeout: 5000,
     http: { highWaterMark: websocket.writeReadBufferSize },

@@ -1,7 +1,7 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
-import { auth, type Authenticate } from './plugins/auth.ts'
+import { auth } from './plugins/auth.ts'
 import { engine } from './plugins/engine.ts'
 import { errors } from './plugins/errors.ts'
 import { hub } from './plugins/hub.ts'
@@ -16,7 +16,7 @@ import { wsRoute } from './routes/ws.ts'
 import { completeConfig } from './services/config/load.ts'
 import type { Config, ConfigInput } from './services/config/schema.ts'
 import { ADMIN_ROLE } from './services/identity.ts'
-import { createDemoTokenCheck, createTokenCheck } from './services/token.ts'
+import { createDemoTokenCheck, createTokenCheck, type Authenticate } from './services/token.ts'
 
 /** Options of the plugin: every key of config.yml that concerns the hub, and what only code can say. */
 export interface FastifyHubOptions extends Omit<ConfigInput, 'server' | 'logger' | 'console'> {
@@ -25,7 +25,7 @@ export interface FastifyHubOptions extends Omit<ConfigInput, 'server' | 'logger'
   /** Put before every path of the hub. */
   prefix?: string
   /** Your own token check, in place of `auth`. */
-  authenticate?: Authenticate
+  authenticate?: Authenticate<FastifyRequest>
   /** Also serve the REST API (POST /broadcast, GET /clients, …). Default false. */
   api?: boolean
 }
@@ -47,7 +47,7 @@ export const fastifyHub = fp<FastifyHubOptions>(async (fastify, { path, prefix, 
 export interface HubParts {
   readonly config: Config
   readonly prefix?: string | undefined
-  readonly authenticate?: Authenticate | undefined
+  readonly authenticate?: Authenticate<FastifyRequest> | undefined
 }
 
 /** The hub's plugins and routes, in reading order. Only `fastify.hub`, its engine and the upgrades are visible outside. */
@@ -82,7 +82,7 @@ export async function registerHub (fastify: FastifyInstance, { config, prefix, a
 /** What a request's body may have beyond the largest message. */
 const ENVELOPE_BYTES = 4096
 
-function tokenAuthentication (config: Config['auth']): Authenticate {
+function tokenAuthentication (config: Config['auth']): Authenticate<FastifyRequest> {
   const checkJwt = createTokenCheck(config)
   const check = config.mode === 'demo' ? createDemoTokenCheck(checkJwt) : checkJwt
   return (token) => token === null ? null : check(token)

@@ -1,7 +1,6 @@
 import '@fastify/websocket'
 
 export { fastifyHub, fastifyHub as default, type FastifyHubOptions } from './fastify-hub.ts'
-export type { Authenticate } from './plugins/auth.ts'
 export { CLOSE, type CloseCode } from './services/close-codes.ts'
 export type { ClientInfo, ClientPage, ClientQuery } from './services/client-info.ts'
 export { ConfigError } from './services/config/load.ts'
@@ -13,4 +12,4 @@ export type { HubEvents, Listener } from './services/hub/events.ts'
 export type { ClientMessageHandler, Hub } from './services/hub/hub.ts'
 export type { Identity } from './services/identity.ts'
 export type { Address, ClientId, Group, Offset, Receipt, SendOptions, UserId } from './services/message.ts'
-export { createToken, type TokenClaims, type TokenOptions } from './services/token.ts'
+export { createToken, type Authenticate, type TokenClaims, type TokenOptions } from './services/token.ts'

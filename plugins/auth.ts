@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import { findToken } from '../services/credentials.ts'
 import { HubError } from '../services/errors.ts'
 import type { Identity } from '../services/identity.ts'
+import type { Authenticate } from '../services/token.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -17,14 +18,8 @@ declare module 'fastify' {
   }
 }
 
-/**
- * Says who a request comes from. `token` is what the request carries in one of the usual places, null if nothing.
- * Null, or a thrown HubError, refuses the request.
- */
-export type Authenticate = (token: string | null, request: FastifyRequest) => Identity | null | Promise<Identity | null>
-
 /** `fastify.authenticate`, `fastify.authorize` and `request.identity`. */
-export const auth = fp<{ authenticate: Authenticate }>(async (fastify, options) => {
+export const auth = fp<{ authenticate: Authenticate<FastifyRequest> }>(async (fastify, options) => {
   // An application may have a `request.identity` of its own; on the hub's routes it is the hub's.
   if (!fastify.hasRequestDecorator('identity')) fastify.decorateRequest('identity', null)
 

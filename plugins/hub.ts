@@ -11,6 +11,9 @@ declare module 'fastify' {
 
 /** `fastify.hub`: welcomes clients once the application is ready, sends them away before it closes. */
 export const hub = fp<{ config: Config['websocket'] }>(async (fastify, { config }) => {
+  // Fastify gives up close() when a hook takes longer than its pluginTimeout.
+  const { pluginTimeout = 10_000 } = fastify.initialConfig
+  const longestDrainMs = pluginTimeout === 0 ? Infinity : pluginTimeout * 0.8
   const instance = new Hub({
     engine: fastify.engine,
     log: fastify.log,
@@ -20,7 +23,7 @@ export const hub = fp<{ config: Config['websocket'] }>(async (fastify, { config 
       readDeadlineMs: config.readDeadline,
       writeDeadlineMs: config.writeDeadline
     },
-    drain: { graceMs: config.drain.grace, batch: config.drain.batch },
+    drain: { graceMs: Math.min(config.drain.grace, longestDrainMs), batch: config.drain.batch },
     queue: { maxBytes: config.maxQueueSize, maxWrites: config.maxQueueWrites },
     slowClient: config.slowClient,
     maxMessageBytes: config.maxMessageSize,

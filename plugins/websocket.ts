@@ -1,11 +1,11 @@
-import { IncomingMessage, type Server } from 'node:http'
+import type { Server } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import fastifyWebsocket, { type WebsocketPluginOptions } from '@fastify/websocket'
 import type { Config } from '../services/config/schema.ts'
 import { CLOSE } from '../services/close-codes.ts'
 import { HubError } from '../services/errors.ts'
-import { chooseSubprotocol, WEBSOCKET_VERSION } from '../services/handshake.ts'
+import { chooseSubprotocol } from '../services/handshake.ts'
 import { HubWebSocket } from '../services/hub-websocket.ts'
 import { UpgradeGate } from '../services/upgrade-gate.ts'
 
@@ -34,10 +34,7 @@ export const websocket = fp<{ config: Config['websocket'] }>(async (fastify, { c
     if (route.websocket !== true && route.wsHandler === undefined) route.config = { ...route.config, [kPlain]: true }
   })
   fastify.addHook('onRequest', async (request, reply) => {
-    if (!request.ws) return
-    // What `injectWS` makes is no IncomingMessage: it names no host, and its version is a number.
-    if (!(request.raw instanceof IncomingMessage)) Object.assign(request.headers, { host: 'localhost', ...request.headers, 'sec-websocket-version': WEBSOCKET_VERSION })
-    if (!Object.hasOwn(request.routeOptions.config, kPlain)) return
+    if (!request.ws || !Object.hasOwn(request.routeOptions.config, kPlain)) return
     reply.header('connection', 'close')
     throw new HubError('HUB_UPGRADE_REQUIRED', 'There is no WebSocket at this address.')
   })

@@ -13,6 +13,12 @@ export interface TokenOptions {
   readonly audience?: string
 }
 
+/**
+ * Says who a request comes from. `token` is what the request carries in one of the usual places, null if nothing.
+ * Null, or a thrown HubError, refuses the request.
+ */
+export type Authenticate<Request> = (token: string | null, request: Request) => Identity | null | Promise<Identity | null>
+
 /** Turns a token into an identity, or throws a HubError: HUB_TOKEN_INVALID, HUB_TOKEN_EXPIRED. */
 export type TokenCheck = (token: string) => Identity
 

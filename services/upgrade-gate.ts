@@ -54,7 +54,7 @@ export class UpgradeGate extends EventEmitter {
   /** Destroys every socket whose upgrade is not complete, and from now on every one that asks. */
   close (): void {
     this.#isClosed = true
-    for (const socket of this.#pending.keys()) socket.destroy()
+    for (const [socket, release] of this.#pending) giveUp(socket, release)
   }
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
@@ -74,7 +74,7 @@ export class UpgradeGate extends EventEmitter {
   }
 
   #guard (socket: Duplex): void {
-    const timer = setTimeout(() => socket.destroy(), this.#timeoutMs).unref()
+    const timer = setTimeout(() => giveUp(socket, release), this.#timeoutMs).unref()
     const release = (): void => {
       clearTimeout(timer)
       this.#pending.delete(socket)
@@ -96,6 +96,12 @@ export class UpgradeGate extends EventEmitter {
     socket.unshift(Buffer.concat([Buffer.from(headOf(request), 'latin1'), head]))
     this.#server.emit('encrypted' in socket ? 'secureConnection' : 'connection', socket)
   }
+}
+
+/** Destroys a socket, unless somebody reads from it: then it was upgraded by one whom the gate does not know. */
+function giveUp (socket: Duplex, release: () => void): void {
+  if (socket.listenerCount('data') > 0) release()
+  else socket.destroy()
 }
 
 function destroyIt (this: Duplex): void {

@@ -8,10 +8,11 @@ export class WsConnection implements Connection {
   readonly address: string
   readonly #socket: WebSocket
 
-  constructor (socket: WebSocket, stream: Duplex, address: string) {
+  constructor (socket: WebSocket, stream: Duplex, address: string | undefined) {
     this.#socket = socket
     this.stream = stream
-    this.address = address
+    // An injected connection has none.
+    this.address = address ?? ''
   }
 
   get isOpen (): boolean {
