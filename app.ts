@@ -1,12 +1,11 @@
 import { LogController, type FastifyServerOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { registerHub } from './fastify-hub.ts'
-import { answerError, errors, notFound } from './plugins/errors.ts'
+import { answerClientError, answerError, errors, notFound } from './plugins/errors.ts'
 import { securityHeaders } from './plugins/security-headers.ts'
 import { consoleFiles } from './plugins/static.ts'
 import { healthRoutes } from './routes/health.ts'
 import type { Config } from './services/config/schema.ts'
-import { withoutSecrets } from './services/credentials.ts'
 
 /** The service as one plugin: the hub, its REST API, health and the console, as the configuration says. */
 export const app = fp<{ config: Config }>(async (fastify, { config }) => {
@@ -27,11 +26,13 @@ export function serverOptions ({ logger, server, websocket }: Config) {
     logger: {
       level: logger.level,
       serializers: {
-        req: ({ method, url, ip, id }: { method: string, url: string, ip: string, id: string }) => ({ method, url: withoutSecrets(url), remoteAddress: ip, id })
+        // The path alone: a query may carry a token under any spelling.
+        req: ({ method, url, ip, id }: { method: string, url: string, ip: string, id: string }) => ({ method, path: url.split('?', 1)[0], remoteAddress: ip, id })
       }
     },
     logController: new LogController({ disableRequestLogging: !logger.requests }),
     frameworkErrors: answerError,
+    clientErrorHandler: answerClientError,
     trustProxy: server.trustProxy,
     pluginTimeout: 2 * websocket.drain.grace + 10_000,
     requestTimeout: 30_000,

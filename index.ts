@@ -1,3 +1,4 @@
+// Without this line, consumers would not know `{ websocket: true }` in routes of their own.
 import '@fastify/websocket'
 
 export { fastifyHub, fastifyHub as default, type FastifyHubOptions } from './fastify-hub.ts'

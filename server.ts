@@ -6,7 +6,7 @@ import Fastify from 'fastify'
 import { app, serverOptions } from './app.ts'
 import { ADMIN_TOKEN_HOURS, banner } from './services/banner.ts'
 import { HELP, parseCommandLine, type CommandLine } from './services/command-line.ts'
-import { ConfigError, loadConfig, maskSecrets, toYaml } from './services/config/load.ts'
+import { loadConfig, maskSecrets, toYaml } from './services/config/load.ts'
 import type { Config } from './services/config/schema.ts'
 import { parseDuration } from './services/config/units.ts'
 import { ADMIN_ROLE } from './services/identity.ts'
@@ -57,7 +57,8 @@ async function serve (config: Config): Promise<void> {
     path: config.websocket.path,
     api: config.api,
     console: config.console,
-    adminToken: createToken(auth, { user: 'operator', roles: [ADMIN_ROLE], ttlSeconds: ADMIN_TOKEN_HOURS * 3600 }),
+    // Of a secret that lasts, a token is shown to a person only, never to what collects the output.
+    adminToken: isSecretRandom || process.stdout.isTTY ? createToken(auth, { user: 'operator', roles: [ADMIN_ROLE], ttlSeconds: ADMIN_TOKEN_HOURS * 3600 }) : null,
     isSecretRandom,
     isDemo: auth.mode === 'demo'
   }))
@@ -79,7 +80,7 @@ function load ({ config: file, flags = {} }: { config: string | undefined, flags
 }
 
 function explain (error: unknown): string {
-  if (error instanceof ConfigError || !(error instanceof Error)) return error instanceof Error ? error.message : String(error)
+  if (!(error instanceof Error)) return String(error)
   if ('code' in error && error.code === 'EADDRINUSE') return `${error.message}. Choose another port with --port or server.port, or stop what listens there.`
   return error.message
 }

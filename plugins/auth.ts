@@ -2,7 +2,7 @@ import type { FastifyRequest, preValidationAsyncHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { findToken } from '../services/credentials.ts'
 import { HubError } from '../services/errors.ts'
-import type { Identity } from '../services/identity.ts'
+import { assertIdentity, type Identity } from '../services/identity.ts'
 import type { Authenticate } from '../services/token.ts'
 
 declare module 'fastify' {
@@ -25,8 +25,13 @@ export const auth = fp<{ authenticate: Authenticate<FastifyRequest> }>(async (fa
 
   fastify.decorate('authenticate', async (request) => {
     const token = findToken(request.headers, request.query)
-    request.identity = await options.authenticate(token, request)
-    if (request.identity !== null) return
+    const identity = await options.authenticate(token, request)
+    // Code in JavaScript says no in more ways than the type allows.
+    if (identity) {
+      assertIdentity(identity)
+      request.identity = identity
+      return
+    }
     if (token === null) throw new HubError('HUB_TOKEN_MISSING', 'Send a token: "Authorization: Bearer …", "?token=…", or the subprotocol "bearer.…" beside "hub.raw".')
     throw new HubError('HUB_TOKEN_INVALID', 'The token is not valid here.')
   })

@@ -1,7 +1,9 @@
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { ConnectionError, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { ERRORS, HubError, errorBody, type ErrorCode } from '../services/errors.ts'
 import { WEBSOCKET_VERSION } from '../services/handshake.ts'
-import { HubError, errorBody, toHubError } from '../services/errors.ts'
 
 /** Answers every error with its stable code as JSON, and logs it once. */
 export const errors = fp(async (fastify) => {
@@ -17,13 +19,27 @@ export const notFound = fp(async (fastify) => {
 
 /** Sends an error as JSON. Also fits Fastify's `frameworkErrors`. */
 export function answerError (thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {
-  const error = toHubError(thrown)
-  const { code, statusCode } = error
-  if (statusCode >= 500 && statusCode !== 503) request.log.error({ err: error.cause ?? error, code }, 'request failed')
-  else request.log.info({ code, statusCode, reason: error.message }, 'request refused')
+  const answer = errorBody(thrown)
+  const { code, statusCode, message } = answer
+  if (statusCode === 500) request.log.error({ err: thrown, code }, 'request failed')
+  else request.log.info({ code, statusCode, reason: message }, 'request refused')
 
-  if (error.retryAfter !== undefined) reply.header('retry-after', error.retryAfter)
+  if (thrown instanceof HubError && thrown.retryAfter !== undefined) reply.header('retry-after', thrown.retryAfter)
   if (statusCode === 401) reply.header('www-authenticate', 'Bearer')
   if (statusCode === 426) reply.headers({ upgrade: 'websocket', 'sec-websocket-version': WEBSOCKET_VERSION })
-  reply.code(statusCode).send(errorBody(error))
+  reply.code(statusCode).send(answer)
+}
+
+const CODE_OF_PARSER: Record<string, ErrorCode> = { HPE_HEADER_OVERFLOW: 'HUB_HEADERS_TOO_LARGE', ERR_HTTP_REQUEST_TIMEOUT: 'HUB_REQUEST_TIMEOUT' }
+
+/** Answers what is not even HTTP. Fits Fastify's `clientErrorHandler`, whose default logs the bytes that came, tokens among them. */
+export function answerClientError (this: FastifyInstance, error: ConnectionError, socket: Socket): void {
+  this.log.debug({ code: error.code }, 'request could not be read')
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
+  const code = CODE_OF_PARSER[error.code] ?? 'HUB_REQUEST_INVALID'
+  const text = JSON.stringify(errorBody(new HubError(code, 'The request could not be read.')))
+  socket.end(`HTTP/1.1 ${ERRORS[code]} ${STATUS_CODES[ERRORS[code]] ?? ''}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${text.length}\r\nConnection: close\r\n\r\n${text}`, () => socket.destroy())
 }

@@ -1,6 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { ClientQuery } from '../services/client-info.ts'
-import { SendOptions } from '../services/message.ts'
+import { CLOSE } from '../services/close-codes.ts'
+import { Id, SendOptions } from '../services/message.ts'
 
 const CLOSED = { additionalProperties: false }
 
@@ -8,14 +9,14 @@ const CLOSED = { additionalProperties: false }
 export const MessageBody = Type.Object({ message: Type.Unknown(), ...SendOptions.properties }, CLOSED)
 
 /** A user, a group or a client in a path. */
-export const IdParams = Type.Object({ id: Type.String({ minLength: 1, maxLength: 256 }) }, CLOSED)
+export const IdParams = Type.Object({ id: Id }, CLOSED)
 
 /** Which page of the clients. */
 export const PageQuery = Type.Omit(ClientQuery, ['id'])
 
 /** How to say goodbye. */
 export const DisconnectQuery = Type.Object({
-  code: Type.Optional(Type.Integer({ default: 4000, description: 'Close code: 1000 to 1014 where allowed, or 3000 to 4999' })),
+  code: Type.Optional(Type.Integer({ default: CLOSE.disconnected.code, description: 'Close code: 1000 to 1014 where allowed, or 3000 to 4999' })),
   reason: Type.Optional(Type.String({ maxLength: 123, description: 'Reason in the Close frame' }))
 }, CLOSED)
 

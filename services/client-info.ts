@@ -1,4 +1,8 @@
 import { Type, type Static } from '@sinclair/typebox'
+import { Id } from './message.ts'
+
+/** Clients per page when nobody says how many. */
+export const DEFAULT_PAGE = 100
 
 /** One live connection as operators see it. */
 export const ClientInfo = Type.Object({
@@ -23,13 +27,11 @@ export const ClientPage = Type.Object({
 })
 export type ClientPage = Static<typeof ClientPage>
 
-const Id = Type.String({ minLength: 1, maxLength: 256 })
-
-/** Which clients to list. */
+/** Which clients to list: one, those of a user, or all; only those with ids above `after`, the `next` of the page before. */
 export const ClientQuery = Type.Object({
   id: Type.Optional(Id),
-  user: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Only connections of this user' })),
-  after: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: '`next` of the page before' })),
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Clients per page' }))
+  user: Type.Optional(Id),
+  after: Type.Optional(Id),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: DEFAULT_PAGE, description: 'Clients per page' }))
 }, { additionalProperties: false })
 export type ClientQuery = Static<typeof ClientQuery>

@@ -25,10 +25,3 @@ function firstValue (query: unknown, name: string): string | null {
   const first: unknown = Array.isArray(value) ? value[0] : value
   return typeof first === 'string' && first !== '' ? first : null
 }
-
-const SECRET_QUERY = /([?&](?:token|access_token|awps_reconnection_token)=)[^&#\s'"]*/gi
-
-/** A URL, or a text with one, fit for the log: the values that are secrets are cut out. */
-export function withoutSecrets (text: string): string {
-  return text.replace(SECRET_QUERY, '$1…')
-}

@@ -1,5 +1,4 @@
 import { STATUS_CODES } from 'node:http'
-import { withoutSecrets } from './credentials.ts'
 
 /**
  * Every error code of the hub, with the HTTP status it is answered with. Codes are stable: programs may match on them.
@@ -16,12 +15,14 @@ export const ERRORS = {
   HUB_ORIGIN_REFUSED: 403,
   HUB_NOT_FOUND: 404,
   HUB_CLIENT_NOT_FOUND: 404,
+  HUB_REQUEST_TIMEOUT: 408,
   HUB_LOG_TRUNCATED: 410,
   HUB_MESSAGE_TOO_LARGE: 413,
   HUB_CONTENT_TYPE_UNSUPPORTED: 415,
   HUB_UPGRADE_REQUIRED: 426,
   HUB_TOO_MANY_UPGRADES: 429,
   HUB_USER_FULL: 429,
+  HUB_HEADERS_TOO_LARGE: 431,
   HUB_INTERNAL: 500,
   HUB_FULL: 503,
   HUB_WEBSOCKET_OFF: 503,
@@ -47,24 +48,37 @@ export class HubError extends Error {
   }
 }
 
-/** The JSON body of every refusal: Fastify's own shape, so that clients of other routes need nothing new. */
-export function errorBody (error: HubError) {
-  return { statusCode: error.statusCode, code: error.code, error: STATUS_CODES[error.statusCode] ?? 'Error', message: error.message }
+/** What a caller is told of an error: Fastify's own shape, so that clients of other routes need nothing new. */
+export interface ErrorBody {
+  readonly statusCode: number
+  readonly code: string
+  readonly error: string
+  readonly message: string
 }
 
-const BY_STATUS: Record<number, ErrorCode> = {
-  403: 'HUB_FORBIDDEN',
-  404: 'HUB_NOT_FOUND',
-  413: 'HUB_MESSAGE_TOO_LARGE',
-  415: 'HUB_CONTENT_TYPE_UNSUPPORTED',
-  503: 'HUB_DRAINING'
+/** What Fastify itself throws at bad requests, by status. */
+const CODE_OF_STATUS: Record<number, ErrorCode> = { 404: 'HUB_NOT_FOUND', 413: 'HUB_MESSAGE_TOO_LARGE', 415: 'HUB_CONTENT_TYPE_UNSUPPORTED', 503: 'HUB_DRAINING' }
+
+/** Words for what Fastify would say with the address in it, which may carry a token. */
+const BAD_URL = 'The address is not a valid URL.'
+
+/**
+ * The answer to whatever was thrown. An error of Fastify gets a code of ours; one of the application with a 4xx status
+ * keeps its own; what is nobody's request's fault keeps its details to itself.
+ */
+export function errorBody (thrown: unknown): ErrorBody {
+  if (thrown instanceof HubError) return body(thrown.statusCode, thrown.code, thrown.message)
+  const { statusCode, code, message } = (typeof thrown === 'object' && thrown !== null ? thrown : {}) as Record<string, unknown>
+  const status = typeof statusCode === 'number' ? statusCode : 500
+  const isFastifys = typeof code === 'string' && code.startsWith('FST_')
+  if (status < 400 || (status >= 500 && !(isFastifys && status === 503))) {
+    return body(ERRORS.HUB_INTERNAL, 'HUB_INTERNAL', 'Something failed inside the hub; its log says what.')
+  }
+  if (code === 'FST_ERR_BAD_URL') return body(status, 'HUB_REQUEST_INVALID', BAD_URL)
+  const known = CODE_OF_STATUS[status] ?? 'HUB_REQUEST_INVALID'
+  return body(status, isFastifys || typeof code !== 'string' ? known : code, typeof message === 'string' ? message : 'The request was refused.')
 }
 
-/** Turns whatever was thrown into a HubError; what is not the caller's fault keeps its details to itself. */
-export function toHubError (thrown: unknown): HubError {
-  if (thrown instanceof HubError) return thrown
-  const error = thrown instanceof Error ? thrown : new Error(String(thrown))
-  const status = 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500
-  if (status >= 500 && status !== 503) return new HubError('HUB_INTERNAL', 'Something failed inside the hub; its log says what.', { cause: error })
-  return new HubError(BY_STATUS[status] ?? 'HUB_REQUEST_INVALID', withoutSecrets(error.message), { cause: error })
+function body (statusCode: number, code: string, message: string): ErrorBody {
+  return { statusCode, code, error: STATUS_CODES[statusCode] ?? 'Error', message }
 }

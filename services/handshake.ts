@@ -6,6 +6,8 @@ import { RAW_SUBPROTOCOL } from './protocol/raw.ts'
 /** The one version of the protocol there is (RFC 6455 section 4.4). */
 export const WEBSOCKET_VERSION = '13'
 
+/** RFC 9110 section 5.6.2. */
+const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
 const KEY = /^[+/0-9A-Za-z]{22}==$/
 
 /** The subprotocol for a client that offers these, or false for none: a raw client need not offer any. */
@@ -28,6 +30,9 @@ export function checkHandshake ({ httpVersion, headers }: Pick<IncomingMessage, 
     throw new HubError('HUB_HANDSHAKE_INVALID', 'Send a "Sec-WebSocket-Key" of 16 bytes in base64.')
   }
   const offered = offeredSubprotocols(headers)
+  if (new Set(offered).size < offered.length || !offered.every((name) => TOKEN.test(name))) {
+    throw new HubError('HUB_HANDSHAKE_INVALID', 'Offer each subprotocol once, in the letters of an HTTP token.')
+  }
   if (offered.some((name) => name.startsWith('bearer.')) && chooseSubprotocol(offered) === false) {
     throw new HubError('HUB_HANDSHAKE_INVALID', `Offer the subprotocol "${RAW_SUBPROTOCOL}" beside "bearer.…": the token itself is never sent back as the one that was chosen.`)
   }

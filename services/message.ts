@@ -1,6 +1,8 @@
 import { Type, type Static } from '@sinclair/typebox'
+import { HubError } from './errors.ts'
 
-const Id = Type.String({ minLength: 1, maxLength: 256 })
+/** Ids of users, groups and clients. */
+export const Id = Type.String({ minLength: 1, maxLength: 256 })
 const CLOSED = { additionalProperties: false }
 
 /** Everyone. */
@@ -77,14 +79,19 @@ export type Receipt = Static<typeof Receipt>
 
 /**
  * The payload of anything an application sends: a string goes out as text, a Uint8Array as binary, everything else as
- * its JSON. Throws a TypeError for what JSON cannot say (`undefined`, functions, cycles, bigint).
+ * its JSON. Throws HUB_REQUEST_INVALID for what JSON cannot say (`undefined`, functions, cycles, bigint).
  */
 export function toPayload (message: unknown): Payload {
   if (typeof message === 'string') return { kind: 'text', data: message }
-  if (message instanceof Uint8Array) return { kind: 'binary', data: message }
-  const data = JSON.stringify(message) as string | undefined
-  if (data === undefined) throw new TypeError(`A message must be a string, a Uint8Array or a JSON value, not ${typeof message}.`)
-  return { kind: 'json', data }
+  // A copy: the caller may use its buffer again, the log must not change.
+  if (message instanceof Uint8Array) return { kind: 'binary', data: Buffer.from(message) }
+  try {
+    const data = JSON.stringify(message) as string | undefined
+    if (data !== undefined) return { kind: 'json', data }
+  } catch (cause) {
+    throw new HubError('HUB_REQUEST_INVALID', 'A message must be a string, a Uint8Array or a JSON value; this one has a cycle, a bigint, or is nested too deeply.', { cause })
+  }
+  throw new HubError('HUB_REQUEST_INVALID', `A message must be a string, a Uint8Array or a JSON value, not ${typeof message}.`)
 }
 
 /** Bytes of a payload on the wire, without framing. */

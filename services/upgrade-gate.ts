@@ -1,6 +1,10 @@
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { serveAsPlain } from './plain-request.ts'
+
+/** Marks servers that have a gate. */
+const kGate = Symbol('fastify-hub.upgrade-gate')
 
 /** Options of an UpgradeGate. */
 export interface UpgradeGateOptions {
@@ -15,7 +19,7 @@ export interface UpgradeGateOptions {
  *
  * The gate is an EventEmitter, so that it can stand in for the server: what listens to its `upgrade` gets only requests
  * that ask for a WebSocket. Others, such as the `h2c` that Java and `curl --http2` offer with every request, are
- * handled as if they had not asked, which RFC 9110 section 7.8 leaves to the server.
+ * handled as if they had not asked.
  */
 export class UpgradeGate extends EventEmitter {
   readonly #server: Server
@@ -26,6 +30,8 @@ export class UpgradeGate extends EventEmitter {
 
   constructor (server: Server, { handshakeTimeoutMs }: UpgradeGateOptions) {
     super()
+    if (kGate in server) throw new Error('There is a fastify-hub on this server already: register it once, in the scope that all others are in.')
+    Object.assign(server, { [kGate]: this })
     this.#server = server
     this.#timeoutMs = handshakeTimeoutMs
     // First of all listeners, because the others may answer at once.
@@ -63,7 +69,12 @@ export class UpgradeGate extends EventEmitter {
       return
     }
     const isStandIn = this.listenerCount('upgrade') > 1
-    if (isStandIn && !isWebSocket(request)) return this.#serve(request, socket, head)
+    if (!isWebSocket(request)) {
+      // Somebody else listens too, and may answer it: serving it here would run it twice.
+      if (this.#server.listenerCount('upgrade') > 1) this.#guard(socket)
+      else serveAsPlain(this.#server, request, socket, head)
+      return
+    }
     this.#guard(socket)
     this.#remember(request, socket)
     if (isStandIn) this.emit('upgrade', request, socket, head)
@@ -86,16 +97,6 @@ export class UpgradeGate extends EventEmitter {
     socket.on('error', destroyIt)
     socket.on('close', release)
   }
-
-  /** Hands the connection back to the server, its request as it came but for the wish to upgrade. */
-  #serve (request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (request.rawHeaders.length / 2 >= Math.min(this.#server.maxHeadersCount ?? MAX_HEADERS, MAX_HEADERS)) {
-      socket.end(TOO_MANY_HEADERS, () => socket.destroy())
-      return
-    }
-    socket.unshift(Buffer.concat([Buffer.from(headOf(request), 'latin1'), head]))
-    this.#server.emit('encrypted' in socket ? 'secureConnection' : 'connection', socket)
-  }
 }
 
 /** Destroys a socket, unless somebody reads from it: then it was upgraded by one whom the gate does not know. */
@@ -110,22 +111,4 @@ function destroyIt (this: Duplex): void {
 
 function isWebSocket ({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket'
-}
-
-/** Node reads any number of headers but tells only the first thousand or so; the length of the body must not be among the others. */
-const MAX_HEADERS = 500
-const TOO_MANY_HEADERS = 'HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
-
-const UPGRADE_HEADERS = new Set(['upgrade', 'http2-settings', 'connection'])
-
-/** The request line and headers without those that ask for an upgrade. Node has checked every one of them. */
-function headOf ({ method = 'GET', url = '/', httpVersion, rawHeaders, headers }: IncomingMessage): string {
-  const lines = [`${method} ${url} HTTP/${httpVersion}`]
-  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at] ?? ''
-    if (!UPGRADE_HEADERS.has(name.toLowerCase())) lines.push(`${name}: ${rawHeaders[at + 1] ?? ''}`)
-  }
-  const isLast = /\bclose\b/i.test(headers.connection ?? '')
-  lines.push(`Connection: ${isLast ? 'close' : 'keep-alive'}`)
-  return `${lines.join('\r\n')}\r\n\r\n`
 }

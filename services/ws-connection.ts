@@ -9,6 +9,10 @@ export class WsConnection implements Connection {
   readonly #socket: WebSocket
 
   constructor (socket: WebSocket, stream: Duplex, address: string | undefined) {
+    // @fastify/websocket terminates at an error, which would cut the Close frame off that says why.
+    socket.removeAllListeners('error')
+    // And a socket without a listener for errors would end the process, should it fail before it has another.
+    socket.on('error', () => {})
     this.#socket = socket
     this.stream = stream
     // An injected connection has none.

@@ -1,4 +1,5 @@
-import { CLOSE } from './close-codes.ts'
+import { systemClock, type Clock } from './clock.ts'
+import { CLOSE, type CloseCode } from './close-codes.ts'
 import { Frame } from './hub/batch.ts'
 import type { Client } from './hub/client.ts'
 import type { Connection } from './hub/connection.ts'
@@ -10,14 +11,13 @@ import type { Command, Protocol } from './protocol/protocol.ts'
 const ECHO_PREFIX = '服务器已经收到了你的消息==>'
 const ECHO_PREFIX_BYTES = Buffer.from(ECHO_PREFIX)
 
-/** Close codes for what the `ws` library refuses (its documented error codes); every other `WS_ERR_…` is a protocol error. */
-const CODE_OF_ERROR: Record<string, number> = {
-  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 1009,
-  WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH: 1009,
-  WS_ERR_INVALID_UTF8: 1007,
-  WS_ERR_TOO_MANY_BUFFERED_PARTS: 1008
+/** How the `ws` library closes for what it refuses, by its documented error codes; every other `WS_ERR_…` is a protocol error. */
+const CLOSE_OF_ERROR: Record<string, CloseCode> = {
+  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: CLOSE.tooLarge,
+  WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH: CLOSE.tooLarge,
+  WS_ERR_INVALID_UTF8: CLOSE.invalidText,
+  WS_ERR_TOO_MANY_BUFFERED_PARTS: CLOSE.tooManyParts
 }
-const PROTOCOL_ERROR = 1002
 
 /** What a WsService works with. */
 export interface WsServiceOptions {
@@ -25,7 +25,7 @@ export interface WsServiceOptions {
   readonly log: Log
   /** Largest message in bytes that a client may send. */
   readonly maxMessageBytes: number
-  readonly now?: () => number
+  readonly clock?: Clock
 }
 
 /**
@@ -36,13 +36,13 @@ export class WsService {
   readonly #hub: Hub
   readonly #log: Log
   readonly #maxMessageBytes: number
-  readonly #now: () => number
+  readonly #clock: Clock
 
-  constructor ({ hub, log, maxMessageBytes, now = Date.now }: WsServiceOptions) {
+  constructor ({ hub, log, maxMessageBytes, clock = systemClock }: WsServiceOptions) {
     this.#hub = hub
     this.#log = log
     this.#maxMessageBytes = maxMessageBytes
-    this.#now = now
+    this.#clock = clock
   }
 
   /** Takes a connection in. Answers null when that failed; the connection is gone then. */
@@ -62,7 +62,7 @@ export class WsService {
   onMessage (client: Client, data: Buffer, isBinary: boolean): void {
     if (!client.isOpen) return
     if (data.length > this.#maxMessageBytes) return client.close(CLOSE.tooLarge)
-    if (!client.messageRate.allow(this.#now())) return client.close(CLOSE.tooManyMessages)
+    if (!client.messageRate.allow(this.#clock.steady())) return client.close(CLOSE.tooManyMessages)
     client.received++
     const command = client.protocol.decode(data, isBinary, this.#hub.actions)
     client.turns.run(() => this.#obey(client, command))
@@ -81,7 +81,10 @@ export class WsService {
     const end = client.ending ?? { code: codeOf(client.failure) ?? code, reason }
     if (code === CLOSE.abnormal.code) this.onError(client, new Error(end.reason === '' ? CLOSE.abnormal.reason : end.reason))
     this.#logEnd(client, end)
-    client.turns.run(() => this.#hub.emit('close', client, end.code, end.reason))
+    client.turns.run(async () => {
+      await this.#hub.emit('close', client, end.code, end.reason)
+      this.#hub.release(client)
+    })
   }
 
   #obey (client: Client, command: Command): unknown {
@@ -91,15 +94,15 @@ export class WsService {
   }
 
   async #call (client: Client, call: Extract<Command, { kind: 'action' }>): Promise<void> {
-    const result = await this.#hub.actions.call(call.name, call.data, client)
-    if (client.isOpen) client.push(new Frame(client.protocol.encodeResult(call, result)))
+    const answer = await this.#hub.actions.call(call.name, call.data, client, (result) => client.protocol.encodeResult(call, result))
+    if (client.isOpen) client.push(new Frame(answer))
   }
 
   #logEnd (client: Client, { code, reason }: { code: number, reason: string }): void {
-    const { id: clientId, identity: { user }, failure: err, received, openedAt, outbox: { delivered, dropped } } = client
-    const line = { clientId, user, code, reason, received, delivered, dropped, durationMs: this.#now() - openedAt }
-    if (err === null) this.#log.info(line, 'client disconnected')
-    else this.#log.warn({ ...line, err }, 'client lost')
+    const { id: clientId, identity: { user }, failure, received, openedAt, outbox: { delivered, dropped } } = client
+    const line = { clientId, user, code, reason, received, delivered, dropped, durationMs: this.#clock.wall() - openedAt }
+    if (failure === null) this.#log.info(line, 'client disconnected')
+    else this.#log.warn({ ...line, failure: failure.message }, 'client lost')
   }
 }
 
@@ -110,5 +113,5 @@ function echo (client: Client, data: string | Buffer): void {
 
 function codeOf (error: Error | null): number | null {
   if (error === null || !('code' in error) || typeof error.code !== 'string' || !error.code.startsWith('WS_ERR_')) return null
-  return CODE_OF_ERROR[error.code] ?? PROTOCOL_ERROR
+  return (CLOSE_OF_ERROR[error.code] ?? CLOSE.protocolError).code
 }

@@ -167,7 +167,8 @@ t.test('every TypeScript snippet compiles against the package', async (t) => {
       return text === undefined ? disk.getSourceFile(name, target) : ts.createSourceFile(name, text, target)
     }
   }
-  const faults = ts.getPreEmitDiagnostics(ts.createProgram([...sources.keys()], options, host))
+  const program = ts.createProgram([...sources.keys()], options, host)
+  const faults = [...sources.keys()].flatMap((name) => [...ts.getPreEmitDiagnostics(program, program.getSourceFile(name))])
   t.equal(ts.formatDiagnostics(faults, { getCanonicalFileName: (name) => name, getCurrentDirectory: packagePath, getNewLine: () => '\n' }), '')
 })
 

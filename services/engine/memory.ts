@@ -24,6 +24,8 @@ interface Entry {
   readonly expiresAt: number
 }
 
+/** What an entry costs beside its payload, about. */
+const ENTRY_BYTES = 200
 /** Dead entries at the front of the log are cut off when there are this many and they are more than half of it. */
 const COMPACT_AT = 1024
 
@@ -119,7 +121,7 @@ export class MemoryEngine implements Engine {
   }
 
   #keep (message: Message, key: AddressKey, now: number): void {
-    const bytes = payloadBytes(message.payload)
+    const bytes = payloadBytes(message.payload) + sum(message.except ?? [], (id) => id.length) + ENTRY_BYTES
     const expiresAt = message.ttl === undefined ? Infinity : now + message.ttl * 1000
     this.#entries.push({ message, key, bytes, appendedAt: now, expiresAt })
     this.#bytes += bytes
@@ -142,10 +144,10 @@ export class MemoryEngine implements Engine {
     }
   }
 
-  /** Keys are in the order of their insertion, and so of their end. */
+  /** Keys are in the order of their insertion, and so of their end. There are never more of them than messages may be kept. */
   #forgetKeys (now: number): void {
     for (const [key, { until }] of this.#keys) {
-      if (until > now) break
+      if (until > now && this.#keys.size < this.#options.maxCount) break
       this.#keys.delete(key)
     }
   }
@@ -161,4 +163,8 @@ export class MemoryEngine implements Engine {
     }
     return low
   }
+}
+
+function sum<T> (items: readonly T[], size: (item: T) => number): number {
+  return items.reduce((total, item) => total + size(item), 0)
 }

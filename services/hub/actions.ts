@@ -37,21 +37,23 @@ export class Actions {
     this.#actions.set(name, { check: TypeCompiler.Compile(schema), run: (data, client) => handler(data, client) })
   }
 
-  /** Calls an action for a client. Never rejects: what goes wrong is the answer. */
-  async call (name: string, data: unknown, client: Client): Promise<ActionResult> {
-    const action = this.#actions.get(name)
-    if (action === undefined) return refusal(new HubError('HUB_NOT_FOUND', `There is no action "${name}".`))
-    if (!action.check.Check(data)) {
-      const fault = action.check.Errors(data).First()
-      return refusal(new HubError('HUB_REQUEST_INVALID', `data${fault?.path ?? ''}: ${fault?.message ?? 'does not fit the schema'}`))
-    }
+  /** Calls an action for a client and encodes the answer. What goes wrong, encoding included, is the answer. */
+  async call (name: string, data: unknown, client: Client, encode: (result: ActionResult) => Buffer): Promise<Buffer> {
     try {
-      return { ok: true, data: await action.run(data, client) }
+      return encode({ ok: true, data: await this.#run(name, data, client) })
     } catch (error) {
-      if (error instanceof HubError) return refusal(error)
+      if (error instanceof HubError) return encode(refusal(error))
       this.#onFailure(error, name, client)
-      return refusal(new HubError('HUB_INTERNAL', `The action "${name}" failed.`))
+      return encode(refusal(new HubError('HUB_INTERNAL', `The action "${name}" failed.`)))
     }
+  }
+
+  #run (name: string, data: unknown, client: Client): unknown {
+    const action = this.#actions.get(name)
+    if (action === undefined) throw new HubError('HUB_NOT_FOUND', `There is no action "${name}".`)
+    if (action.check.Check(data)) return action.run(data, client)
+    const fault = action.check.Errors(data).First()
+    throw new HubError('HUB_REQUEST_INVALID', `data${fault?.path ?? ''}: ${fault?.message ?? 'does not fit the schema'}`)
   }
 }
 

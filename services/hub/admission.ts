@@ -14,7 +14,7 @@ export interface AdmissionLimits {
 const RETRY_AFTER_SECONDS = 5
 
 /** Throws a HubError when no further client may come in: HUB_DRAINING, HUB_FULL, and HUB_USER_FULL when the user is known. */
-export function assertRoom (state: HubState, registry: Registry, { maxClients, maxClientsPerUser }: AdmissionLimits, user?: UserId): void {
+export function admit (state: HubState, registry: Registry, { maxClients, maxClientsPerUser }: AdmissionLimits, user?: UserId): void {
   const retryAfter = RETRY_AFTER_SECONDS
   if (state !== 'ready') {
     throw new HubError('HUB_DRAINING', `The service is ${state}; connect again in a moment.`, { retryAfter })

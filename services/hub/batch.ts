@@ -28,8 +28,10 @@ export class Batch {
   readonly frame: Frame | null
   readonly frames: number
   readonly byteLength: number
-  /** Clients whose operating system took the whole batch and that `credit` has not counted yet. */
+  /** Clients whose operating system took the whole batch and that `settle` has not counted yet. */
   taken = 0
+  /** Whether the flusher has it on its list. */
+  isListed = false
   #next: Batch | null = null
   #bytes: Buffer | null = null
 
@@ -54,11 +56,12 @@ export class Batch {
   }
 
   /** Adds the clients that took this batch to the counts of its messages, and lets go of what only sharing needed. */
-  credit (): void {
+  settle (): void {
     for (let node: Batch | null = this; node !== null; node = node.previous) {
       if (node.frame?.delivery != null) node.frame.delivery.written += this.taken
     }
     this.taken = 0
+    this.isListed = false
     this.#bytes = null
     this.#next = null
   }

@@ -1,8 +1,8 @@
+import type { Clock } from '../clock.ts'
 import type { CloseCode } from '../close-codes.ts'
 import type { ClientInfo } from '../client-info.ts'
 import type { Identity } from '../identity.ts'
-import type { ClientId } from '../message.ts'
-import { OPCODE, encodeFrame } from '../protocol/frame.ts'
+import { toPayload, type ClientId } from '../message.ts'
 import type { Protocol } from '../protocol/protocol.ts'
 import type { RateLimit } from '../rate-limit.ts'
 import { Frame } from './batch.ts'
@@ -31,7 +31,7 @@ export interface ClientParts {
   readonly messageRate: RateLimit
   /** Hears that a frame was dropped because the client is over its limit. */
   readonly onOverflow: (client: Client) => void
-  readonly now: number
+  readonly clock: Clock
 }
 
 /** One live connection: who it is, how it is doing, and the ways to end it. */
@@ -44,6 +44,7 @@ export class Client {
   readonly messageRate: RateLimit
   /** Whatever the application wants to keep with the connection. */
   readonly params: Partial<ClientParams> = {}
+  /** In ms since the epoch. */
   readonly openedAt: number
   /** Messages that came from it. */
   received = 0
@@ -64,8 +65,9 @@ export class Client {
     this.outbox = parts.outbox
     this.turns = parts.turns
     this.messageRate = parts.messageRate
-    this.openedAt = parts.now
-    this.pulse = { heardAt: parts.now, bytesRead: parts.connection.bytesRead, pingedAt: parts.now, unanswered: 0 }
+    this.openedAt = parts.clock.wall()
+    const now = parts.clock.steady()
+    this.pulse = { heardAt: now, bytesRead: parts.connection.bytesRead, pingedAt: now, unanswered: 0 }
     this.#connection = parts.connection
     this.#onOverflow = parts.onOverflow
   }
@@ -96,13 +98,13 @@ export class Client {
 
   /** Answers what this client just said: to this connection only, outside the log. Use `hub.send` for messages. */
   reply (data: string | Uint8Array): void {
-    if (this.isOpen) this.push(new Frame(encodeFrame(typeof data === 'string' ? OPCODE.text : OPCODE.binary, data)))
+    if (this.isOpen) this.push(new Frame(this.protocol.encode({ payload: toPayload(data) })))
   }
 
   /** Ends the connection in order: what is queued is written, then the Close frame. */
   close ({ code, reason }: Ending): void {
     if (this.ending !== null) return
-    this.outbox.flush()
+    this.outbox.flushLast()
     this.ending = { code, reason }
     this.#connection.close(code, reason)
   }

@@ -11,25 +11,36 @@ export interface DrainOptions {
 }
 
 const STEP_MS = 100
+/** What a terminated connection gets to report its end. */
+const CUT_MS = 1000
 
 /**
  * Closes all clients in paced batches with 1012 (service restart), and cuts off those that are still there at the
- * deadline. Resolves when nobody is left.
+ * deadline. Resolves when nobody is left and the application knows it, or, a second after the deadline, with the number
+ * of those that could not be ended.
  */
-export async function drain (registry: Registry, { graceMs, batch }: DrainOptions): Promise<void> {
+export async function drain (registry: Registry, { graceMs, batch }: DrainOptions): Promise<number> {
   const deadline = new AbortController()
   const timer = setTimeout(() => deadline.abort(), graceMs)
   const waiting = [...registry.all()]
   while (waiting.length > 0 && !deadline.signal.aborted) {
     for (const client of waiting.splice(0, batch)) client.close(CLOSE.restart)
-    // An abort only ends the pause early.
-    if (waiting.length > 0) await sleep(STEP_MS, undefined, { signal: deadline.signal }).catch(() => {})
+    if (waiting.length > 0) await pause(STEP_MS, deadline.signal)
   }
-  const emptied = registry.emptied()
-  await Promise.race([emptied, aborted(deadline.signal)])
+  await Promise.race([registry.emptied(), aborted(deadline.signal)])
   clearTimeout(timer)
+  if (registry.isEmpty) return 0
+
   for (const client of registry.all()) client.terminate(CLOSE.restart)
-  await emptied
+  const cut = new AbortController()
+  await Promise.race([registry.emptied(), pause(CUT_MS, cut.signal)])
+  cut.abort()
+  return registry.unfinished
+}
+
+/** Resolves after some time, or at once when the signal says so. */
+function pause (ms: number, signal: AbortSignal): Promise<unknown> {
+  return sleep(ms, undefined, { signal }).catch(() => {}) // The only failure is the abort.
 }
 
 function aborted (signal: AbortSignal): Promise<void> {

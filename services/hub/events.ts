@@ -39,8 +39,4 @@ export class Events {
       }
     }
   }
-
-  has (event: keyof HubEvents): boolean {
-    return this.#listeners[event].size > 0
-  }
 }

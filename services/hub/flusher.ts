@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream'
 import { Batch } from './batch.ts'
 
 /** Something that has bytes to write at the end of the tick. */
@@ -13,9 +14,10 @@ export class Flusher {
   /** Where this tick's batches start. */
   root = new Batch()
   #waiting: Flushable[] = []
-  #taken: Batch[] = []
+  #written: Batch[] = []
+  /** Writes that the socket had not taken at once, to be looked at again: over TLS it never does. */
+  #open: Array<{ batch: Batch, stream: Writable }> = []
   #settled: Promise<void> | null = null
-  #isFlushing = false
 
   /** Asks for a flush at the end of the tick. */
   add (outbox: Flushable): void {
@@ -23,11 +25,15 @@ export class Flusher {
     void this.settled()
   }
 
-  /** Notes that a client took a whole batch. */
-  taken (batch: Batch): void {
-    if (batch.taken++ > 0) return
-    this.#taken.push(batch)
-    if (!this.#isFlushing) void this.settled()
+  /** Notes that a batch was written to a client. */
+  wrote (batch: Batch, stream: Writable): void {
+    if (!batch.isListed) {
+      batch.isListed = true
+      this.#written.push(batch)
+    }
+    if (stream.writableLength === 0) batch.taken++
+    else this.#open.push({ batch, stream })
+    void this.settled()
   }
 
   /**
@@ -35,19 +41,31 @@ export class Flusher {
    * so that whoever waits for one receipt after another leaves the event loop time for the sockets.
    */
   settled (): Promise<void> {
-    this.#settled ??= new Promise((resolve) => setImmediate(() => { this.#flush(); resolve() }))
+    this.#settled ??= this.#flush()
     return this.#settled
   }
 
-  #flush (): void {
+  async #flush (): Promise<void> {
+    await endOfTick()
     const waiting = this.#waiting
-    this.#settled = null
     this.#waiting = []
     this.root = new Batch()
-    this.#isFlushing = true
     for (const outbox of waiting) outbox.flush()
-    this.#isFlushing = false
-    for (const batch of this.#taken) batch.credit()
-    this.#taken = []
+
+    const written = this.#written
+    const open = this.#open
+    this.#written = []
+    this.#open = []
+    // From here on a new flush may be asked for; this one only counts.
+    this.#settled = null
+    if (open.length > 0) {
+      await endOfTick()
+      for (const { batch, stream } of open) if (stream.writableLength === 0) batch.taken++
+    }
+    for (const batch of written) batch.settle()
   }
+}
+
+function endOfTick (): Promise<void> {
+  return new Promise((resolve) => { setImmediate(resolve) })
 }

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts'
 import { CLOSE } from '../close-codes.ts'
 import type { Protocol } from '../protocol/protocol.ts'
 import { Frame } from './batch.ts'
@@ -12,7 +13,7 @@ export interface HeartbeatOptions {
   readonly readDeadlineMs: number
   /** A client is given up when its socket has not taken what was written for this long. */
   readonly writeDeadlineMs: number
-  readonly now: () => number
+  readonly clock: Clock
 }
 
 const MIN_SWEEP_MS = 10
@@ -47,16 +48,17 @@ export class Heartbeat {
 
   /** Looks at every client once. */
   sweep (): void {
-    const now = this.#options.now()
-    for (const client of this.#clients()) this.#check(client, now)
+    const { clock } = this.#options
+    const [now, wall] = [clock.steady(), clock.wall()]
+    for (const client of this.#clients()) this.#check(client, now, wall)
   }
 
-  #check (client: Client, now: number): void {
+  #check (client: Client, now: number, wall: number): void {
     const { pingPeriodMs, maxUnanswered, readDeadlineMs, writeDeadlineMs } = this.#options
     const { pulse, identity: { expiresAt } } = client
     if (client.outbox.waitedFor(now) > writeDeadlineMs) return client.terminate(CLOSE.slowClient)
     if (!client.isOpen) return
-    if (expiresAt !== undefined && expiresAt <= now) return client.close(CLOSE.tokenExpired)
+    if (expiresAt !== undefined && expiresAt <= wall) return client.close(CLOSE.tokenExpired)
 
     const { bytesRead } = client
     // A paused client may have said much that the hub has not read yet.

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { TSchema } from '@sinclair/typebox'
 import { CLOSE, fitReason, isSendableCode } from '../close-codes.ts'
-import type { ClientPage, ClientQuery } from '../client-info.ts'
+import { systemClock, type Clock } from '../clock.ts'
+import { DEFAULT_PAGE, type ClientPage, type ClientQuery } from '../client-info.ts'
 import type { Answerer, Engine } from '../engine/engine.ts'
 import { HubError } from '../errors.ts'
 import type { Identity } from '../identity.ts'
@@ -10,7 +11,7 @@ import type { Log } from '../log.ts'
 import type { Protocol } from '../protocol/protocol.ts'
 import { RateLimit } from '../rate-limit.ts'
 import { RisingClock } from '../rising-clock.ts'
-import { assertRoom, type AdmissionLimits, type HubState } from './admission.ts'
+import { admit, type AdmissionLimits, type HubState } from './admission.ts'
 import { Actions, type ActionHandler } from './actions.ts'
 import { Client, type Ending } from './client.ts'
 import type { Connection } from './connection.ts'
@@ -27,7 +28,7 @@ import { Turns } from './turns.ts'
 export interface HubOptions extends AdmissionLimits {
   readonly engine: Engine
   readonly log: Log
-  readonly heartbeat: Omit<HeartbeatOptions, 'now'>
+  readonly heartbeat: Omit<HeartbeatOptions, 'clock'>
   readonly drain: DrainOptions
   readonly queue: OutboxLimits
   /** What happens to a client that is over its queue limit. */
@@ -36,13 +37,12 @@ export interface HubOptions extends AdmissionLimits {
   readonly maxMessageBytes: number
   /** Messages per second that one client may send; 0 for no limit. */
   readonly messagesPerSecond: number
-  readonly now?: () => number
+  readonly clock?: Clock
 }
 
 /** Takes over what raw clients say. */
 export type ClientMessageHandler = (client: Client, data: string | Buffer) => unknown
 
-const DEFAULT_PAGE = 100
 
 /** Who is here, and the verbs. The only class of the hub that the rest of a program calls. */
 export class Hub {
@@ -54,7 +54,7 @@ export class Hub {
   readonly #fanOut: FanOut
   readonly #heartbeat: Heartbeat
   readonly #ids: RisingClock
-  readonly #now: () => number
+  readonly #clock: Clock
   #state: HubState = 'starting'
   #messageHandler: ClientMessageHandler | null = null
   #drained: Promise<void> | null = null
@@ -62,13 +62,13 @@ export class Hub {
   constructor (options: HubOptions) {
     const { engine, log } = options
     this.#options = options
-    this.#now = options.now ?? Date.now
-    this.#ids = new RisingClock(this.#now)
+    this.#clock = options.clock ?? systemClock
+    this.#ids = new RisingClock(() => this.#clock.wall())
     this.#events = new Events((err, client) => log.error({ err, clientId: client.id }, 'a listener of the hub failed'))
     this.actions = new Actions((err, action, client) => log.error({ err, action, clientId: client.id }, 'an action failed'))
     this.#registry = new Registry({ onFirst: (address) => engine.follow(address), onLast: (address) => engine.unfollow(address) })
     this.#fanOut = new FanOut(this.#registry)
-    this.#heartbeat = new Heartbeat(() => this.#registry.all(), { ...options.heartbeat, now: this.#now })
+    this.#heartbeat = new Heartbeat(() => this.#registry.all(), { ...options.heartbeat, clock: this.#clock })
     engine.listen((message) => this.#fanOut.deliver(message), this.#answerer())
     engine.follow({ all: true })
   }
@@ -142,8 +142,9 @@ export class Hub {
     return this
   }
 
-  /** Takes over what clients say; without it every message is answered with an echo. Messages of a client come one after another. */
+  /** Takes over what clients say; without it every message is answered with an echo. One message of a client after another. Throws when somebody has taken over before. */
   onMessage (handler: ClientMessageHandler): this {
+    if (this.#messageHandler !== null) throw new Error('hub.onMessage has a handler already; let that one decide what to do with a message.')
     this.#messageHandler = handler
     return this
   }
@@ -160,25 +161,24 @@ export class Hub {
 
   /** Throws a HubError when no further client may come in: before the token check without a user, after it with one. */
   admit (user?: UserId): void {
-    assertRoom(this.#state, this.#registry, this.#options, user)
+    admit(this.#state, this.#registry, this.#options, user)
   }
 
   /** Takes a connection in: greeted before anything else reaches it. */
   open (connection: Connection, identity: Identity, protocol: Protocol): Client {
-    const now = this.#now()
     const client: Client = new Client({
       id: `${this.#ids.next().toString(36)}-${randomUUID().slice(0, 8)}`,
       identity,
       protocol,
       connection,
-      outbox: new Outbox(connection, this.#fanOut.flusher, this.#options.queue, this.#now),
+      outbox: new Outbox(connection, this.#fanOut.flusher, this.#options.queue, () => this.#clock.steady()),
       turns: new Turns({
         onFailure: (err) => this.#options.log.error({ err, clientId: client.id }, 'a message handler failed'),
         onPressure: (isHigh) => client.setPaused(isHigh)
       }),
       messageRate: new RateLimit(this.#options.messagesPerSecond),
       onOverflow: this.#onOverflow,
-      now
+      clock: this.#clock
     })
     client.greet()
     this.#registry.add(client)
@@ -188,6 +188,11 @@ export class Hub {
   /** Forgets a connection that has ended; answers false when it was forgotten before. */
   forget (client: Client): boolean {
     return this.#registry.remove(client)
+  }
+
+  /** The application knows that the connection has ended; a drain need not wait for it any longer. */
+  release (client: Client): void {
+    this.#registry.release(client)
   }
 
   /** Tells the listeners. Resolves when they are done; never rejects. */
@@ -210,7 +215,8 @@ export class Hub {
 
   async #drain (): Promise<void> {
     this.#state = 'draining'
-    await drain(this.#registry, this.#options.drain)
+    const left = await drain(this.#registry, this.#options.drain)
+    if (left > 0) this.#options.log.error({ clients: left }, 'some connections did not end, or their close listeners did not')
     this.#heartbeat.stop()
     this.#state = 'closed'
   }

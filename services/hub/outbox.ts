@@ -2,7 +2,7 @@ import type { Batch, Frame } from './batch.ts'
 import type { Connection } from './connection.ts'
 import type { Flusher } from './flusher.ts'
 
-/** How much may wait for one client, and what happens beyond. */
+/** How much may wait for one client. */
 export interface OutboxLimits {
   /** Bytes that wait here and in the socket. */
   readonly maxBytes: number
@@ -12,22 +12,24 @@ export interface OutboxLimits {
 
 /**
  * What one client still has to be written, and the only code that writes to a connection. At most one write per tick;
- * while the socket takes nothing, frames wait in a batch that clients in the same place share.
+ * while the socket is full, frames wait in a batch that clients in the same place share.
  */
 export class Outbox {
   /** Frames handed to the socket. */
   delivered = 0
   /** Frames that were not, because the client was over its limit. */
   dropped = 0
-  /** Since when the socket has not taken all it was given, in ms; 0 while it has. */
-  waitingSince = 0
   readonly #connection: Connection
   readonly #flusher: Flusher
   readonly #limits: OutboxLimits
   readonly #now: () => number
   #tail: Batch | null = null
   #writesInSocket = 0
+  /** Since when the socket has not taken all it was given; 0 while it has. */
+  #waitingSince = 0
+  #isAwaitingDrain = false
 
+  /** `now` is a steady clock in ms. */
   constructor (connection: Connection, flusher: Flusher, limits: OutboxLimits, now: () => number) {
     this.#connection = connection
     this.#flusher = flusher
@@ -57,35 +59,53 @@ export class Outbox {
     return true
   }
 
-  /** Writes what waits, in one write, unless the socket is full: then its `drain` comes back here. */
+  /** Writes what waits, in one write, unless the socket is full: then it is written when the socket has drained. */
   flush (): void {
-    const { stream, isOpen } = this.#connection
-    const batch = this.#tail
-    if (batch === null || stream.writableNeedDrain) return
-    this.#tail = null
-    if (!isOpen) return
-
-    const isDrained = stream.write(batch.bytes())
-    this.delivered += batch.frames
-    if (stream.writableLength === 0) {
-      this.#writesInSocket = 0
-      this.waitingSince = 0
-      this.#flusher.taken(batch)
-      return
-    }
-    this.#writesInSocket++
-    if (this.waitingSince === 0) this.waitingSince = this.#now()
-    if (!isDrained) stream.once('drain', this.#onDrain)
+    if (this.#tail === null) return
+    if (this.#connection.stream.writableNeedDrain) this.#awaitDrain()
+    else this.#write(this.#tail)
   }
 
-  /** For how long, in ms, the oldest waiting write has waited. */
+  /** Writes what waits even to a full socket, because a Close frame comes next and nothing may follow that. */
+  flushLast (): void {
+    if (this.#tail !== null) this.#write(this.#tail)
+  }
+
+  /** For how long, in ms, the socket has not taken all it was given. */
   waitedFor (now: number): number {
-    if (this.waitingSince === 0) return 0
-    if (!this.isBehind) {
-      this.waitingSince = 0
-      return 0
-    }
-    return now - this.waitingSince
+    this.#noteDrained()
+    return this.#waitingSince === 0 ? 0 : now - this.#waitingSince
+  }
+
+  #write (batch: Batch): void {
+    const { stream, isOpen } = this.#connection
+    this.#tail = null
+    if (!isOpen) return
+    this.#noteDrained()
+    stream.write(batch.bytes())
+    this.delivered += batch.frames
+    this.#flusher.wrote(batch, stream)
+    if (stream.writableLength === 0) return
+    this.#writesInSocket++
+    if (this.#waitingSince === 0) this.#waitingSince = this.#now()
+  }
+
+  #noteDrained (): void {
+    if (this.#connection.stream.writableLength > 0) return
+    this.#writesInSocket = 0
+    if (this.#tail === null) this.#waitingSince = 0
+  }
+
+  /** Also for what others wrote: the `ws` library's own frames may be what filled the socket. */
+  #awaitDrain (): void {
+    if (this.#isAwaitingDrain) return
+    this.#isAwaitingDrain = true
+    if (this.#waitingSince === 0) this.#waitingSince = this.#now()
+    this.#connection.stream.once('drain', () => {
+      this.#isAwaitingDrain = false
+      this.#waitingSince = 0
+      this.flush()
+    })
   }
 
   #isFull (frame: Frame): boolean {
@@ -94,11 +114,5 @@ export class Outbox {
     // Whoever has nothing waiting may get a frame of any size.
     if (waitingBytes === 0) return false
     return waitingBytes + frame.bytes.length > maxBytes || (this.#tail?.frames ?? 0) + this.#writesInSocket >= maxWrites
-  }
-
-  readonly #onDrain = (): void => {
-    this.#writesInSocket = 0
-    this.waitingSince = 0
-    this.flush()
   }
 }

@@ -15,6 +15,8 @@ export class Registry {
   readonly #clients = new Map<ClientId, Client>()
   readonly #users = new Map<UserId, Set<Client>>()
   readonly #hooks: RegistryHooks
+  /** Clients that are gone and whose application is still being told. */
+  readonly #leaving = new Set<Client>()
   #onEmpty: Array<() => void> = []
 
   constructor (hooks: RegistryHooks) {
@@ -31,6 +33,7 @@ export class Registry {
     } catch (error) {
       // The engine may refuse to follow; a part of a client must not stay behind.
       this.remove(client)
+      this.release(client)
       throw error
     }
   }
@@ -59,10 +62,15 @@ export class Registry {
       this.#users.delete(user)
       this.#hooks.onLast({ user })
     }
-    if (this.#clients.size === 0) {
-      for (const resolve of this.#onEmpty.splice(0)) resolve()
-    }
+    this.#leaving.add(client)
     return true
+  }
+
+  /** The application has been told that the client is gone. */
+  release (client: Client): void {
+    this.#leaving.delete(client)
+    if (!this.isEmpty) return
+    for (const resolve of this.#onEmpty.splice(0)) resolve()
   }
 
   get (id: ClientId): Client | undefined {
@@ -98,9 +106,18 @@ export class Registry {
     return this.#clients.values()
   }
 
-  /** Resolves when nobody is here. */
+  /** Clients that are here, or whose leaving is still being told. */
+  get unfinished (): number {
+    return this.#clients.size + this.#leaving.size
+  }
+
+  get isEmpty (): boolean {
+    return this.unfinished === 0
+  }
+
+  /** Resolves when it is empty. */
   emptied (): Promise<void> {
-    if (this.#clients.size === 0) return Promise.resolve()
+    if (this.isEmpty) return Promise.resolve()
     return new Promise((resolve) => this.#onEmpty.push(resolve))
   }
 }

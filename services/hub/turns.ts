@@ -42,7 +42,8 @@ export class Turns {
     for (let task: Task | undefined = first; task !== undefined; task = this.#waiting.shift()) {
       const pending = this.#attempt(task)
       if (pending !== null) {
-        pending.then(() => this.#resume(), (error: unknown) => { this.#hooks.onFailure(error); this.#resume() })
+        // Resolved by a promise of our own, because a foreign `then` may throw.
+        Promise.resolve(pending).then(() => this.#resume(), (error: unknown) => { this.#hooks.onFailure(error); this.#resume() })
         return
       }
     }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { PassThrough } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { MemoryEngine } from '../../services/engine/memory.ts'
@@ -172,6 +173,20 @@ t.test('what was said before the end arrives before the Close frame', async (t) 
   await Promise.all([said, drained])
   await app.close()
   await t.rejects(app.hub.broadcast('after the end'), { code: 'HUB_DRAINING' })
+})
+
+t.test('close() waits for what the application does about clients that go, and not for ever', async (t) => {
+  const { app, url, log } = await listen(t, { websocket: { drain: { grace: '300ms' } } })
+  let finished = 0
+  app.hub.on('close', async (client) => {
+    if (client.identity.user === 'stuck') await new Promise(() => {})
+    await sleep(50)
+    finished++
+  })
+  for (const user of ['a', 'b', 'stuck']) await connect(t, url, { user })
+  await app.close()
+  t.equal(finished, 2)
+  t.match(log.lines.find(({ msg }) => String(msg).startsWith('some connections did not end')), { clients: 1 })
 })
 
 t.test('the greeting is first for everybody, though broadcasts never pause', async (t) => {

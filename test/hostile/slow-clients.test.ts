@@ -106,3 +106,48 @@ t.test('a slow client that reads on gets everything, in order', async (t) => {
   await until(async () => (await app.hub.clients()).clients[0]?.behind === false)
   t.match(await app.hub.send({ user: 'slow' }, 'live again'), { written: 1, behind: 0 })
 })
+
+t.test('a client whose socket was filled by pongs gets everything once it reads', async (t) => {
+  const { app, port } = await scene(t, { maxQueueSize: '64MiB', maxQueueWrites: 100_000, writeReadBufferSize: '1KiB' }, 0)
+  const client = await rawConnect({ port, token: token({ user: 'pinger' }) })
+  t.teardown(() => client.destroy())
+  await client.next()
+  client.pause()
+  await fill(app, 'pinger')
+  for (let n = 0; n < 50; n++) client.send(frame({ opcode: OPCODE.ping, payload: 'x'.repeat(100) }))
+  await until(async () => (await app.hub.clients()).clients[0]?.behind === true)
+  for (let n = 0; n < 100; n++) await app.hub.send({ user: 'pinger' }, `late ${n}`)
+  client.resume()
+  const late: string[] = []
+  while (late.length < 100) {
+    const text = (await client.next()).payload.toString('latin1', 0, 20)
+    if (text.startsWith('late')) late.push(text)
+  }
+  t.same(late, Array.from({ length: 100 }, (_, n) => `late ${n}`))
+  await until(async () => (await app.hub.clients()).clients[0]?.behind === false)
+})
+
+t.test('a client that is behind gets what waits for it before the Close frame', async (t) => {
+  const { app, port } = await scene(t, { maxQueueSize: '64MiB', maxQueueWrites: 100_000 }, 0)
+  const client = await rawConnect({ port, token: token({ user: 'slow' }) })
+  t.teardown(() => client.destroy())
+  await client.next()
+  client.pause()
+  await fill(app, 'slow')
+  for (let n = 0; n < 20; n++) await app.hub.send({ user: 'slow' }, `tail ${n} ${CHUNK}`)
+  await app.hub.disconnect({ user: 'slow' }, { code: 4321, reason: 'enough' })
+  client.resume()
+  t.same(await client.closed(), { code: 4321, reason: 'enough' })
+  const tail = client.unread().map(({ payload }) => payload.toString('latin1', 0, 7)).filter((text) => text.startsWith('tail'))
+  t.equal(tail.length, 20)
+})
+
+t.test('more pings at once than may wait for their pongs end the connection', async (t) => {
+  const { port, told } = await scene(t, {}, 0)
+  const client = await rawConnect({ port, token: token({ user: 'pinger' }) })
+  t.teardown(() => client.destroy())
+  client.send(Buffer.concat(Array.from({ length: 61 }, () => frame({ opcode: OPCODE.ping }))))
+  t.equal((await client.closed()).code, 1006)
+  await until(() => told.length === 2)
+  t.same(told, ['pinger: error connection lost', 'pinger: close 1006'])
+})

@@ -1,9 +1,12 @@
 import { createSigner } from 'fast-jwt'
+import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
+import { fastifyHub } from '../../index.ts'
 import { completeConfig } from '../../services/config/load.ts'
 import { createDemoTokenCheck, createTokenCheck } from '../../services/token.ts'
 import { connect, GREETING, listen, SECRET, TestClient, token, until } from '../helper.ts'
+import { handshake, rawRequest } from '../raw-client.ts'
 
 /** How an upgrade is answered: the status and the JSON body of a refusal, or 101. */
 async function attempt (t: Test, url: string, { protocols, ...options }: { protocols?: string[], headers?: Record<string, string>, origin?: string } = {}) {
@@ -152,7 +155,7 @@ t.test('no token ever reaches the log', async (t) => {
   await attempt(t, `${url}?access_token=${jwt}&x=1`)
   await attempt(t, url, { protocols: ['hub.raw', `bearer.${jwt}`] })
   await attempt(t, `${url}?token=wrong-token-0123456789`)
-  const bodies = await Promise.all([`/nowhere?token=${jwt}`, `/%zz?token=${jwt}`, `/clients?token=${jwt}`, `/clients?access_token=wrong-token-0123456789`, `/broadcast?token=${jwt}`]
+  const bodies = await Promise.all([`/nowhere?token=${jwt}`, `/nowhere?%74oken=${jwt}`, `/clients?%74oken=${jwt}`, `/%zz?token=${jwt}`, `/clients?token=${jwt}`, `/clients?access_token=wrong-token-0123456789`, `/broadcast?token=${jwt}`]
     .map(async (path) => (await fetch(origin + path)).text()))
   client.socket.close()
   await until(() => log.text.includes('client disconnected'))
@@ -162,4 +165,37 @@ t.test('no token ever reaches the log', async (t) => {
     t.notOk(bodies.some((body) => body.includes(secret)), 'not in an answer')
   }
   t.notOk(JSON.stringify(await app.hub.clients()).includes(jwt))
+})
+
+t.test('what an application\'s own check gives is looked at before it is believed', async (t) => {
+  for (const [answer, status, code] of [[null, 401, 'HUB_TOKEN_MISSING'], [undefined, 401], [false, 401], ['', 401], [0, 401], [{}, 500, 'HUB_INTERNAL'], [{ user: 'a' }, 500], [{ user: '', roles: [] }, 500], [{ user: 'a', roles: 'admin' }, 500], [true, 500]] as const) {
+    const app = Fastify()
+    t.teardown(() => app.close())
+    await app.register(fastifyHub, { authenticate: () => answer as null })
+    const origin = await app.listen({ port: 0, host: '127.0.0.1' })
+    const url = `${origin.replace('http', 'ws')}/admin/ws`
+    t.match(await attempt(t, url), { status, ...(code === undefined ? {} : { code }) }, JSON.stringify(answer))
+    // The handshake and a broken frame in one packet: nothing may be left without a listener for errors.
+    t.match(await rawRequest(Number(new URL(origin).port), Buffer.concat([Buffer.from(handshake({})), Buffer.from([0xa2, 0])])), new RegExp(`^HTTP/1.1 ${status} `))
+    t.equal(app.hub.size, 0)
+  }
+})
+
+t.test('limits hold also when many checks end in the same moment', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  const gates: Array<() => void> = []
+  await app.register(fastifyHub, {
+    authenticate: async () => {
+      await new Promise<void>((resolve) => gates.push(resolve))
+      return { user: 'crowd', roles: [] }
+    },
+    websocket: { maxClientsPerUser: 2 }
+  })
+  const origin = await app.listen({ port: 0, host: '127.0.0.1' })
+  const attempts = Promise.all(Array.from({ length: 20 }, () => attempt(t, `${origin.replace('http', 'ws')}/admin/ws`)))
+  await until(() => gates.length === 20)
+  for (const open of gates) open()
+  t.equal((await attempts).filter(({ status }) => status === 101).length, 2)
+  t.equal(app.hub.size, 2)
 })

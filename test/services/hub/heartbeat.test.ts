@@ -1,5 +1,13 @@
 import { once } from 'node:events'
+import { PassThrough } from 'node:stream'
 import t from 'tap'
+import { Client } from '../../../services/hub/client.ts'
+import { Flusher } from '../../../services/hub/flusher.ts'
+import { Heartbeat } from '../../../services/hub/heartbeat.ts'
+import { Outbox } from '../../../services/hub/outbox.ts'
+import { Turns } from '../../../services/hub/turns.ts'
+import { raw } from '../../../services/protocol/raw.ts'
+import { RateLimit } from '../../../services/rate-limit.ts'
 import { connect, ECHO, listen, until } from '../../helper.ts'
 import { rawConnect, OPCODE, frame } from '../../raw-client.ts'
 
@@ -95,4 +103,32 @@ t.test('pings keep their place among messages', async (t) => {
     order.splice(order.indexOf(`${ECHO}x`), 1)
   }
   t.same(order.filter((item) => item !== 'ping'), Array.from({ length: 50 }, (_, n) => String(n)))
+})
+
+t.test('a jump of the time of day disturbs nobody but those whose token it ends', async (t) => {
+  let wall = Date.UTC(2026, 0, 1)
+  let steady = 0
+  const clients = new Map<string, Client>()
+  const heartbeat = new Heartbeat(() => clients.values(), { pingPeriodMs: 20_000, maxUnanswered: 4, readDeadlineMs: 100_000, writeDeadlineMs: 35_000, clock: { wall: () => wall, steady: () => steady } })
+  const ended: string[] = []
+  for (const [user, expiresAt] of [['forever', undefined], ['until noon', wall + 3_600_000 * 12]] as const) {
+    const connection = { stream: new PassThrough(), address: '', isOpen: true, bytesRead: 0, close: (code: number) => ended.push(`${user} ${code}`), terminate: () => ended.push(`${user} cut`), pause () {}, resume () {} }
+    const clock = { wall: () => wall, steady: () => steady }
+    clients.set(user, new Client({
+      id: user, identity: { user, roles: [], expiresAt }, protocol: raw, connection, clock,
+      outbox: new Outbox(connection, new Flusher(), { maxBytes: 1000, maxWrites: 10 }, clock.steady),
+      turns: new Turns({ onFailure () {}, onPressure () {} }), messageRate: new RateLimit(0), onOverflow () {}
+    }))
+  }
+  wall += 3_600_000
+  heartbeat.sweep()
+  wall -= 7_200_000
+  heartbeat.sweep()
+  t.same(ended, [])
+  wall += 3_600_000 * 24
+  heartbeat.sweep()
+  t.same(ended, ['until noon 4401'])
+  steady += 100_001
+  heartbeat.sweep()
+  t.same(ended, ['until noon 4401', 'forever cut'])
 })

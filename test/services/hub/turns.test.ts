@@ -46,6 +46,17 @@ t.test('says when tasks pile up and when they are done, and any number of them m
   t.same(pressure, [true, false])
 })
 
+t.test('a task may return whatever it likes, even something that only looks like a promise', async (t) => {
+  const { turns: line, failures } = turns()
+  const done: string[] = []
+  line.run(() => ({ then () { throw new Error('bad then') } }))
+  line.run(() => ({ then: 5 }))
+  line.run(() => { done.push('after') })
+  await new Promise((resolve) => setImmediate(resolve))
+  t.same(done, ['after'])
+  t.match(failures, [{ message: 'bad then' }])
+})
+
 function gate () {
   let resolve = (): void => {}
   const promise = new Promise<void>((settle) => { resolve = settle })
