@@ -120,7 +120,7 @@ t.test('the import rules hold', async (t) => {
     ['routes/clients.ts', ['../services/hub/hub.ts', '../plugins/hub.ts', './ws.ts'], ['../services/errors.ts', './schemas.ts']],
     ['services/banner.ts', ['../plugins/hub.ts', '../routes/ws.ts', './hub/hub.ts', './engine/memory.ts'], ['./message.ts', './protocol/raw.ts']],
     ['services/ws-service.ts', ['./engine/engine.ts', './protocol/raw.ts', './token.ts'], ['./hub/hub.ts', './protocol/protocol.ts', './message.ts']],
-    ['services/hub/hub.ts', ['../ws-service.ts', '../engine/memory.ts', '../protocol/raw.ts', '../token.ts'], ['../engine/engine.ts', '../protocol/protocol.ts', './client.ts']],
+    ['services/hub/hub.ts', ['../ws-service.ts', '../engine/memory.ts', '../protocol/raw.ts', '../protocol/frame.ts', '../token.ts'], ['../engine/engine.ts', '../protocol/protocol.ts', './client.ts']],
     ['services/engine/memory.ts', ['../hub/hub.ts', '../protocol/raw.ts', '../ws-service.ts'], ['./engine.ts', '../message.ts']],
     ['services/protocol/raw.ts', ['../engine/engine.ts', '../hub/client.ts', '../token.ts'], ['./protocol.ts', './frame.ts', '../message.ts']],
     ['services/config/load.ts', ['../errors.ts', '../../app.ts'], ['./env.ts']],

@@ -46,7 +46,7 @@ async function start (t: Test, { args = [], env = {}, files = {} }: { args?: str
   let output = ''
   child.stdout?.on('data', (chunk: Buffer) => { output += chunk.toString() })
   child.stderr?.on('data', (chunk: Buffer) => { output += chunk.toString() })
-  await until(() => output.includes('The token above') || child.exitCode !== null, 'the start-up lines')
+  await until(() => /\n {2}(The token above|Make a token) .*\n/.test(output) || child.exitCode !== null, 'the start-up lines')
   const [, token = ''] = /Bearer ([\w.-]+)/.exec(output) ?? []
   const [, origin = ''] = /Console +(http:[^/]+\/\/[^/]+)\//.exec(output) ?? /POST (http:\/\/[^/]+)\//.exec(output) ?? []
   return { child, output: () => output, token, origin, url: `${origin.replace('http', 'ws')}/admin/ws?token=${token}` }
@@ -57,7 +57,7 @@ t.test('starts with nothing configured, and prints what a person needs', async (
   const output = service.output()
   t.match(output, new RegExp(`fastify-hub ${packageVersion()}`))
   t.match(output, /WebSocket {2}ws:\/\/127\.0\.0\.1:\d+\/admin\/ws\?token=…/)
-  t.match(output, /Console {4}http:\/\/127\.0\.0\.1:\d+\/#token=[\w.-]+\n/)
+  t.match(output, /Console {4}http:\/\/127\.0\.0\.1:\d+\/#token=[\w.-]+&path=%2Fadmin%2Fws\n/)
   t.match(output, /No auth\.secret is configured: one was made at random for this run/)
 
   const client = new TestClient(new WebSocket(service.url))
@@ -137,7 +137,9 @@ t.test('what makes no sense on the command line is said in a sentence', async (t
 
 t.test('token prints a token that the service takes', async (t) => {
   const env = { HUB_AUTH_SECRET: SECRET }
-  const { origin } = await start(t, { env })
+  const { origin, output } = await start(t, { env })
+  t.match(output(), /Make a token with the configured secret: fastify-hub token/)
+  t.notMatch(output(), /eyJ/, 'a token that lasts is shown to persons only, not to what collects the output')
   const { code, stdout } = await run(t, ['token', '--user', 'alice', '--role', 'admin', '--ttl', '5m'], { env })
   t.equal(code, 0)
   const list = async (token: string) => (await fetch(`${origin}/clients`, { headers: { authorization: `Bearer ${token}` } })).status
