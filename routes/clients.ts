@@ -7,7 +7,7 @@ import { Disconnected, DisconnectQuery, IdParams, PageQuery } from './schemas.ts
 export const clientRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   const { hub } = fastify
 
-  fastify.get('/clients', { schema: { querystring: PageQuery, response: { 200: ClientPage } } }, (request) => hub.clients(request.query))
+  fastify.get('/clients', { schema: { querystring: PageQuery, response: { 200: ClientPage } } }, ({ query: { user, after, limit } }) => hub.clients({ user, after, limit }))
 
   fastify.get('/clients/:id', { schema: { params: IdParams, response: { 200: ClientInfo } } }, async (request) => {
     const { clients: [client] } = await hub.clients({ id: request.params.id, limit: 1 })
@@ -17,14 +17,14 @@ export const clientRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
 
   const goodbye = { schema: { params: IdParams, querystring: DisconnectQuery, response: { 200: Disconnected } } }
 
-  fastify.delete('/clients/:id', goodbye, async (request) => {
-    const disconnected = await hub.disconnect({ client: request.params.id }, request.query)
+  fastify.delete('/clients/:id', goodbye, async ({ params, query: { code, reason } }) => {
+    const disconnected = await hub.disconnect({ client: params.id }, { code, reason })
     if (disconnected === 0) throw notConnected()
     return { disconnected }
   })
 
-  fastify.delete('/users/:id/clients', goodbye, async (request) => {
-    return { disconnected: await hub.disconnect({ user: request.params.id }, request.query) }
+  fastify.delete('/users/:id/clients', goodbye, async ({ params, query: { code, reason } }) => {
+    return { disconnected: await hub.disconnect({ user: params.id }, { code, reason }) }
   })
 }
 

@@ -11,13 +11,17 @@ export const MessageBody = Type.Object({ message: Type.Unknown(), ...SendOptions
 /** A user, a group or a client in a path. */
 export const IdParams = Type.Object({ id: Id }, CLOSED)
 
+/** A token may stand in any query; the token check has read it. */
+const Token = { token: Type.Optional(Type.Unknown()), access_token: Type.Optional(Type.Unknown()) }
+
 /** Which page of the clients. */
-export const PageQuery = Type.Omit(ClientQuery, ['id'])
+export const PageQuery = Type.Object({ ...Type.Omit(ClientQuery, ['id']).properties, ...Token }, CLOSED)
 
 /** How to say goodbye. */
 export const DisconnectQuery = Type.Object({
   code: Type.Optional(Type.Integer({ default: CLOSE.disconnected.code, description: 'Close code: 1000 to 1014 where allowed, or 3000 to 4999' })),
-  reason: Type.Optional(Type.String({ maxLength: 123, description: 'Reason in the Close frame' }))
+  reason: Type.Optional(Type.String({ maxLength: 123, description: 'Reason in the Close frame' })),
+  ...Token
 }, CLOSED)
 
 /** How many connections were closed. */

@@ -10,14 +10,11 @@ export interface CloseCode {
  * registry; codes from 4000 are the hub's own, their last digits borrowed from the HTTP status that means the same.
  */
 export const CLOSE = {
-  normal: { code: 1000, reason: '', mayRetry: false },
-  noStatus: { code: 1005, reason: '', mayRetry: true },
   abnormal: { code: 1006, reason: 'connection lost', mayRetry: true },
   protocolError: { code: 1002, reason: 'protocol error', mayRetry: true },
   invalidText: { code: 1007, reason: 'invalid text', mayRetry: true },
   tooManyParts: { code: 1008, reason: 'too many fragments', mayRetry: false },
   tooLarge: { code: 1009, reason: 'message too large', mayRetry: false },
-  internal: { code: 1011, reason: 'internal error', mayRetry: true },
   restart: { code: 1012, reason: 'service restart', mayRetry: true },
   disconnected: { code: 4000, reason: 'disconnected', mayRetry: false },
   tokenExpired: { code: 4401, reason: 'token expired', mayRetry: true },

@@ -37,7 +37,7 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
     issuer: text('', 'Issuer (iss) that a token must name; empty: not checked.'),
     audience: text('', 'Audience (aud) that a token must name; empty: not checked.')
   }),
-  engine: section('The log of messages, from which clients catch up.', {
+  engine: section('The log of messages: how much of it is kept.', {
     kind: choice('memory', ['memory'], 'Where the log is kept; memory forgets it when the service stops.'),
     maxAge: duration('1h', 'How long a message is kept.', { minimum: 1 }),
     maxCount: whole(100_000, 'How many messages are kept.', { minimum: 1 }),
@@ -71,7 +71,7 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
     }),
     maxQueueWrites: whole(1_024, 'Frames that may wait for one client.', { minimum: 1 }),
     slowClient: choice('disconnect', ['disconnect', 'dropNewest'], 'Client over its queue limit: disconnect it, or dropNewest of its messages.', {
-      note: 'Who is disconnected can come back and catch up; `dropNewest` keeps the client and drops what does not fit.'
+      note: 'Who is disconnected can come back at once; `dropNewest` keeps the client and drops what does not fit.'
     }),
     maxClients: whole(10_000, 'Clients at the same time; 0 = no limit.', { minimum: 0 }),
     maxClientsPerUser: whole(100, 'Clients of one user at the same time; 0 = no limit.', { minimum: 0 }),

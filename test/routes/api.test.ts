@@ -118,6 +118,10 @@ t.test('needs a token with the role admin, everywhere', async (t) => {
     t.match(await anonymous.json(), { code: 'HUB_TOKEN_MISSING' })
     t.match(await api(origin, method, path, undefined, ['user']), { status: 403, body: { code: 'HUB_FORBIDDEN' } }, `${method} ${path} without the role`)
   }
+  for (const name of ['token', 'access_token']) {
+    t.equal((await fetch(`${origin}/clients?${name}=${token({ roles: ['admin'] })}`)).status, 200, name)
+    t.equal((await fetch(`${origin}/users/a/clients?${name}=${token({ roles: ['admin'] })}`, { method: 'DELETE' })).status, 200, name)
+  }
   for (const path of ['//clients', '/%63lients/', '/clients/', '/CLIENTS', '/./clients', '/clients;x', '/x/../clients']) {
     t.not((await app.inject({ method: 'GET', url: path })).statusCode, 200, path)
   }
