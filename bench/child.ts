@@ -1,0 +1,78 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+
+const PATIENCE_MS = 60_000
+const tsx = import.meta.resolve('tsx')
+
+type Key<M> = M extends unknown ? keyof M : never
+type With<M, K extends PropertyKey> = Extract<M, Record<K, unknown>>
+interface Waiter { key: PropertyKey, resolve: (message: object) => void, reject: (err: Error) => void }
+
+/** A process of its own, spoken to in messages: `Sent` go there, `Told` come back. */
+export class Child<Sent extends object, Told extends object> {
+  readonly pid: number
+  readonly #process: ChildProcess
+  readonly #file: string
+  #inbox: object[] = []
+  #waiter: Waiter | undefined
+  #stopped = false
+
+  constructor (file: string) {
+    this.#file = file
+    this.#process = fork(fileURLToPath(new URL(file, import.meta.url)), {
+      execArgv: ['--expose-gc', '--import', tsx],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc']
+    })
+    if (this.#process.pid === undefined) throw new Error(`${file} could not be started.`)
+    this.pid = this.#process.pid
+    this.#process.on('message', (message) => this.#take(message as object))
+    this.#process.on('exit', (code, signal) => this.#fail(`${file} ended with ${signal ?? code} in the middle of a measurement.`))
+  }
+
+  send (message: Sent): void {
+    this.#process.send(message)
+  }
+
+  /** The next message that has this key; one that came before anybody asked counts. */
+  next<K extends Key<Told>> (key: K): Promise<With<Told, K>> {
+    const early = this.#inbox.findIndex((message) => key in message)
+    const [message] = early < 0 ? [] : this.#inbox.splice(early, 1)
+    if (message !== undefined) return Promise.resolve(message as With<Told, K>)
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.#fail(`${this.#file} has not said "${String(key)}" for ${PATIENCE_MS / 1000} s.`), PATIENCE_MS)
+      this.#waiter = {
+        key,
+        resolve: (answer) => { clearTimeout(timer); resolve(answer as With<Told, K>) },
+        reject: (err) => { clearTimeout(timer); reject(err) }
+      }
+    })
+  }
+
+  /** Ends the process; resolves when it is gone. */
+  async stop (): Promise<void> {
+    this.#stopped = true
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
+    const gone = new Promise((resolve) => this.#process.once('exit', resolve))
+    this.#process.kill('SIGKILL')
+    await gone
+  }
+
+  #take (message: object): void {
+    if ('failed' in message) return this.#fail(`${this.#file}: ${String(message.failed)}`)
+    const waiter = this.#waiter
+    if (waiter === undefined || !(waiter.key in message)) {
+      this.#inbox.push(message)
+      return
+    }
+    this.#waiter = undefined
+    waiter.resolve(message)
+  }
+
+  #fail (reason: string): void {
+    if (this.#stopped) return
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    if (waiter === undefined) throw new Error(reason)
+    waiter.reject(new Error(reason))
+  }
+}

@@ -1,0 +1,44 @@
+import { parseArgs } from 'node:util'
+import { full, quick, type Effort } from './effort.ts'
+import { peers, type Peer } from './peers.ts'
+import type { Scenario } from './scenarios/scenario.ts'
+import { scenarios } from './scenarios.ts'
+
+/** What one run of the program measures. */
+export interface Plan {
+  /** The command that repeats this run. */
+  command: string
+  effort: Effort
+  peers: Peer[]
+  scenarios: Scenario[]
+  /** Which result files the run is good for; a run that leaves something out is for the eyes only. */
+  fitFor: 'documentation' | 'comparison' | 'eyes'
+}
+
+/** Reads the command line; throws a full sentence for what it does not understand. */
+export function readFlags (args: string[]): Plan {
+  const { values } = parseArgs({
+    args,
+    options: { quick: { type: 'boolean', default: false }, rounds: { type: 'string' }, only: { type: 'string', multiple: true, default: [] } }
+  })
+  const effort = { ...(values.quick ? quick : full) }
+  if (values.rounds !== undefined) effort.rounds = Number(values.rounds)
+  if (!Number.isInteger(effort.rounds) || effort.rounds < 1) throw new Error('--rounds wants a whole number above 0.')
+
+  const known = [...peers, ...scenarios].map(({ id }) => id)
+  const unknown = values.only.find((id) => !known.includes(id))
+  if (unknown !== undefined) throw new Error(`--only ${unknown} is neither a peer nor a scenario: choose from ${known.join(', ')}.`)
+
+  return {
+    command: ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' '),
+    effort,
+    peers: pick(peers, values.only),
+    scenarios: pick(scenarios, values.only),
+    fitFor: values.only.length > 0 ? 'eyes' : values.quick || effort.rounds < full.rounds ? 'comparison' : 'documentation'
+  }
+}
+
+function pick<T extends { id: string }> (all: T[], only: string[]): T[] {
+  const chosen = all.filter(({ id }) => only.includes(id))
+  return chosen.length > 0 ? chosen : all
+}

@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs'
+import { cpus, loadavg, totalmem } from 'node:os'
+import { baseUrl } from './paths.ts'
+import type { Peer } from './peers.ts'
+
+/** What must be known about a machine to judge numbers that were measured on it. */
+export interface Machine {
+  node: string
+  platform: string
+  cpu: string
+  cores: number
+  memoryGb: number
+  /** How many processes wanted to run, on average of the last minute, before the benchmark began. */
+  loadBefore: number
+}
+
+export function machine (): Machine {
+  return {
+    node: process.version,
+    platform: `${process.platform} ${process.arch}`,
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: cpus().length,
+    memoryGb: Math.round(totalmem() / 2 ** 30),
+    loadBefore: Number((loadavg()[0] ?? 0).toFixed(2))
+  }
+}
+
+/** Versions of the packages that were measured, fastify-hub included. */
+export function versions (peers: Peer[]): Record<string, string> {
+  const found: Record<string, string> = { 'fastify-hub': version('package.json') }
+  for (const name of peers.flatMap((peer) => peer.packages)) {
+    found[name] = version(`${name === 'socket.io' ? 'bench/' : ''}node_modules/${name}/package.json`)
+  }
+  return found
+}
+
+function version (file: string): string {
+  const { version } = JSON.parse(readFileSync(new URL(file, baseUrl), 'utf8')) as { version: string }
+  return version
+}

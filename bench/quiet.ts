@@ -1,0 +1,26 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Reading } from './stage.ts'
+
+const QUIET_PERCENT = 25
+const PAUSE_MS = 500
+
+/** Whether other programs used so little of a core that what was measured counts. Judges the disturbance, never the result. */
+export function isQuiet (used: Reading): boolean {
+  return othersPercent(used) <= QUIET_PERCENT
+}
+
+/** CPU time of other programs in percent of one core. */
+export function othersPercent ({ othersMs, wallMs }: Reading): number {
+  return othersMs / wallMs * 100
+}
+
+/** Measures again while other programs disturb; answers the first quiet attempt, or the least disturbed of all. */
+export async function quietest<T extends { used: Reading }> (attempts: number, measure: () => Promise<T>): Promise<T> {
+  let best = await measure()
+  for (let again = 1; again < attempts && !isQuiet(best.used); again++) {
+    await sleep(PAUSE_MS)
+    const next = await measure()
+    if (othersPercent(next.used) < othersPercent(best.used)) best = next
+  }
+  return best
+}

@@ -1,0 +1,28 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import type { Effort } from './effort.ts'
+import type { Machine } from './machine.ts'
+import { baseUrl } from './paths.ts'
+import type { Sample } from './scenarios/scenario.ts'
+
+/** Everything that one run found, as it is written to bench/results. */
+export interface Results {
+  date: string
+  command: string
+  seconds: number
+  machine: Machine
+  versions: Record<string, string>
+  effort: Effort
+  /** Scenario id → peer id → one sample per round. */
+  samples: Record<string, Record<string, Sample[]>>
+}
+
+/** Writes the results under each of these names. */
+export function writeResults (results: Results, names: string[]): void {
+  const folder = new URL('bench/results/', baseUrl)
+  mkdirSync(folder, { recursive: true })
+  for (const name of names) writeFileSync(new URL(`${name}.json`, folder), `${JSON.stringify(results, rounded, 2)}\n`)
+}
+
+function rounded (_key: string, value: unknown): unknown {
+  return typeof value === 'number' ? Number(value.toPrecision(4)) : value
+}

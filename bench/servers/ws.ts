@@ -1,0 +1,15 @@
+// What most people write first: ws alone, and a loop over its clients.
+import { createServer } from 'node:http'
+import { WebSocketServer } from 'ws'
+import { listen } from './listen.ts'
+import { serve } from './serve.ts'
+
+const http = createServer()
+const server = new WebSocketServer({ server: http, perMessageDeflate: false })
+
+serve({
+  port: await listen(http),
+  broadcast (payload) {
+    for (const client of server.clients) client.send(payload)
+  }
+})

@@ -1,0 +1,12 @@
+/** The middle of the values; of an even number of them, the mean of the two in the middle. */
+export function median (values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = Math.floor(sorted.length / 2)
+  const upper = sorted[middle] ?? Number.NaN
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
+}
+
+/** How far the values lie apart: highest minus lowest, in percent of the median. */
+export function spreadPercent (values: readonly number[]): number {
+  return (Math.max(...values) - Math.min(...values)) / median(values) * 100
+}

@@ -1,0 +1,11 @@
+import { createSigner } from 'fast-jwt'
+
+/** The HS256 secret that the server under test checks tokens with. */
+export const secret = 'a secret for benchmarks only: nobody should ever use it for anything else'
+
+const sign = createSigner({ key: secret, expiresIn: 3_600_000 })
+
+/** A token for the user with this number, valid for one hour. */
+export function token (user: number): string {
+  return sign({ sub: `user-${user}` })
+}
