@@ -50,14 +50,17 @@ export class Flusher {
     const waiting = this.#waiting
     this.#waiting = []
     this.root = new Batch()
-    for (const outbox of waiting) outbox.flush()
+    try {
+      for (const outbox of waiting) outbox.flush()
+    } finally {
+      // From here on a new flush may be asked for; this one only counts.
+      this.#settled = null
+    }
 
     const written = this.#written
     const open = this.#open
     this.#written = []
     this.#open = []
-    // From here on a new flush may be asked for; this one only counts.
-    this.#settled = null
     if (open.length > 0) {
       await endOfTick()
       for (const { batch, stream } of open) if (stream.writableLength === 0) batch.taken++
