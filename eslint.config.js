@@ -17,7 +17,7 @@ const IMPORTS = [
   { files: ['services/engine/**'], allowed: [String.raw`\./engine\.ts$`, String.raw`\.\./(message|client-info|errors|rising-clock)\.ts$`], says: 'an engine knows its port and messages' },
   { files: ['services/protocol/**'], allowed: [String.raw`\./(protocol|frame)\.ts$`, String.raw`\.\./message\.ts$`], says: 'a protocol knows its port and messages' },
   { files: ['services/config/**'], allowed: [String.raw`\./`], says: 'the configuration knows nothing of the program' },
-  { files: ['services/message.ts', 'services/token.ts', 'services/clock.ts', 'services/plain-request.ts', 'services/errors.ts', 'services/close-codes.ts', 'services/identity.ts', 'services/client-info.ts', 'services/credentials.ts', 'services/rate-limit.ts', 'services/rising-clock.ts', 'services/log.ts'], allowed: [String.raw`\./(message|errors|identity)\.ts$`], says: 'the leaves know nothing of ours but each other' }
+  { files: ['services/message.ts', 'services/token.ts', 'services/clock.ts', 'services/raw-answer.ts', 'services/errors.ts', 'services/close-codes.ts', 'services/identity.ts', 'services/client-info.ts', 'services/credentials.ts', 'services/rate-limit.ts', 'services/rising-clock.ts', 'services/log.ts'], allowed: [String.raw`\./(message|errors|identity)\.ts$`], says: 'the leaves know nothing of ours but each other' }
 ]
 
 const importRules = IMPORTS.map(({ files, allowed, except = [], says }) => ({

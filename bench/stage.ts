@@ -22,14 +22,14 @@ export function total (readings: Reading[]): Reading {
 
 /** A server and the load, both started for one measurement. */
 export class Stage {
+  readonly peer: Peer
   readonly #server: Child<Order, Answer>
   readonly #load: Child<Task, Progress>
-  readonly #peer: Peer
   #port = 0
   #clients = 0
 
   constructor (peer: Peer) {
-    this.#peer = peer
+    this.peer = peer
     this.#server = new Child(peer.file)
     this.#load = new Child('load/main.ts')
   }
@@ -41,9 +41,9 @@ export class Stage {
 
   /** Opens this many further connections and waits until the server has nothing more to do for them. */
   async connect (count: number): Promise<void> {
-    const paths = Array.from({ length: count }, (_, i) => this.#peer.path(this.#clients + i))
+    const paths = Array.from({ length: count }, (_, i) => this.peer.path(this.#clients + i))
     this.#clients += count
-    this.#load.send({ open: { port: this.#port, protocol: this.#peer.protocol, minBytes: payload.length, paths, concurrency: CONCURRENCY } })
+    this.#load.send({ open: { port: this.#port, protocol: this.peer.protocol, minBytes: payload.length, paths, concurrency: CONCURRENCY } })
     await this.#load.next('opened')
     await sleep(SETTLE_MS)
   }
@@ -88,13 +88,13 @@ export class Stage {
   }
 }
 
-/** Starts a fresh server and a fresh load, measures, and ends both whatever happens. */
-export async function onStage<T> (peer: Peer, measure: (stage: Stage) => Promise<T>): Promise<T> {
-  const stage = new Stage(peer)
+/** Starts a fresh server and a fresh load for each peer, measures, and ends them all whatever happens. */
+export async function onStages<T> (peers: Peer[], measure: (stages: Stage[]) => Promise<T>): Promise<T> {
+  const stages = peers.map((peer) => new Stage(peer))
   try {
-    await stage.start()
-    return await measure(stage)
+    await Promise.all(stages.map((stage) => stage.start()))
+    return await measure(stages)
   } finally {
-    await stage.stop()
+    await Promise.all(stages.map((stage) => stage.stop()))
   }
 }

@@ -1,9 +1,9 @@
-import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { ERRORS, HubError, errorBody, type ErrorCode } from '../services/errors.ts'
+import { HubError, errorBody, type ErrorCode } from '../services/errors.ts'
 import { WEBSOCKET_VERSION } from '../services/handshake.ts'
+import { rawAnswer } from '../services/raw-answer.ts'
 
 /** Answers every error with its stable code as JSON, and logs it once. */
 export const errors = fp(async (fastify) => {
@@ -40,6 +40,5 @@ export function answerClientError (this: FastifyInstance, error: ConnectionError
     return
   }
   const code = CODE_OF_PARSER[error.code] ?? 'HUB_REQUEST_INVALID'
-  const text = JSON.stringify(errorBody(new HubError(code, 'The request could not be read.')))
-  socket.end(`HTTP/1.1 ${ERRORS[code]} ${STATUS_CODES[ERRORS[code]] ?? ''}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${text.length}\r\nConnection: close\r\n\r\n${text}`, () => socket.destroy())
+  socket.end(rawAnswer(code, 'The request could not be read.'), () => socket.destroy())
 }

@@ -16,8 +16,8 @@ declare module 'fastify' {
   }
 }
 
-/** Marks routes that cannot be upgraded. */
-const kPlain = Symbol('fastify-hub.plain-route')
+/** Marks routes with whether they are WebSocket routes; those that were there before the hub have no mark. */
+const kIsWebSocket = Symbol('fastify-hub.is-websocket')
 
 /** Upgrades to WebSocket: limits of the `ws` library, choice of the subprotocol, no socket left behind, close on shutdown. */
 export const websocket = fp<{ config: Config['websocket'] }>(async (fastify, { config }) => {
@@ -31,10 +31,13 @@ export const websocket = fp<{ config: Config['websocket'] }>(async (fastify, { c
 
   // Without this, every GET route would complete a handshake, past the token check of the route that is meant for it.
   fastify.addHook('onRoute', (route) => {
-    if (route.websocket !== true && route.wsHandler === undefined) route.config = { ...route.config, [kPlain]: true }
+    route.config = { ...route.config, [kIsWebSocket]: route.websocket === true || route.wsHandler !== undefined }
   })
   fastify.addHook('onRequest', async (request, reply) => {
-    if (!request.ws || !Object.hasOwn(request.routeOptions.config, kPlain)) return
+    if (!request.ws || request.is404) return
+    // A route without a mark can be a WebSocket route only by another @fastify/websocket.
+    const mark: unknown = Reflect.get(request.routeOptions.config, kIsWebSocket)
+    if (mark === true || (mark === undefined && !gate.isAlone)) return
     reply.header('connection', 'close')
     throw new HubError('HUB_UPGRADE_REQUIRED', 'There is no WebSocket at this address.')
   })

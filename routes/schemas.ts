@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { ClientQuery } from '../services/client-info.ts'
-import { CLOSE } from '../services/close-codes.ts'
+import { CLOSE, MAX_REASON_BYTES } from '../services/close-codes.ts'
 import { Id, SendOptions } from '../services/message.ts'
 
 const CLOSED = { additionalProperties: false }
@@ -20,7 +20,7 @@ export const PageQuery = Type.Object({ ...Type.Omit(ClientQuery, ['id']).propert
 /** How to say goodbye. */
 export const DisconnectQuery = Type.Object({
   code: Type.Optional(Type.Integer({ default: CLOSE.disconnected.code, description: 'Close code: 1000 to 1014 where allowed, or 3000 to 4999' })),
-  reason: Type.Optional(Type.String({ maxLength: 123, description: 'Reason in the Close frame' })),
+  reason: Type.Optional(Type.String({ maxLength: MAX_REASON_BYTES, description: 'Reason in the Close frame' })),
   ...Token
 }, CLOSED)
 

@@ -23,7 +23,8 @@ export const CLOSE = {
   tooManyMessages: { code: 4429, reason: 'too many messages', mayRetry: true }
 } as const satisfies Record<string, CloseCode>
 
-const MAX_REASON_BYTES = 123
+/** Bytes that the reason in a Close frame may have (RFC 6455 section 5.5). */
+export const MAX_REASON_BYTES = 123
 
 /** Cuts a reason to the 123 bytes of UTF-8 that fit into a Close frame (RFC 6455 section 5.5), never through a character. */
 export function fitReason (reason: string): string {

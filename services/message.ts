@@ -1,8 +1,10 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { HubError } from './errors.ts'
 
+/** Characters that an id may have. */
+export const MAX_ID_LENGTH = 256
 /** Ids of users, groups and clients. */
-export const Id = Type.String({ minLength: 1, maxLength: 256 })
+export const Id = Type.String({ minLength: 1, maxLength: MAX_ID_LENGTH })
 const CLOSED = { additionalProperties: false }
 
 /** Everyone. */

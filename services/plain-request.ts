@@ -1,9 +1,9 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { rawAnswer } from './raw-answer.ts'
 
 /** Node reads any number of headers but tells only the first thousand or so; the length of the body must not be among the others. */
 const MAX_HEADERS = 500
-const TOO_MANY_HEADERS = 'HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
 
 /**
  * Hands a connection that Node gave up for an upgrade back to its server, as if the request had not asked for one, which
@@ -11,7 +11,7 @@ const TOO_MANY_HEADERS = 'HTTP/1.1 431 Request Header Fields Too Large\r\nConnec
  */
 export function serveAsPlain (server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
   if (request.rawHeaders.length / 2 >= Math.min(server.maxHeadersCount ?? MAX_HEADERS, MAX_HEADERS)) {
-    socket.end(TOO_MANY_HEADERS, () => socket.destroy())
+    socket.end(rawAnswer('HUB_HEADERS_TOO_LARGE', `Send fewer than ${MAX_HEADERS} headers with a request that asks for an upgrade.`), () => socket.destroy())
     return
   }
   socket.unshift(Buffer.concat([Buffer.from(headOf(request), 'latin1'), head]))

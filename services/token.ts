@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createSigner, createVerifier, TokenError } from 'fast-jwt'
 import { HubError } from './errors.ts'
 import type { Identity } from './identity.ts'
+import { MAX_ID_LENGTH } from './message.ts'
 
 /** How tokens are made and checked. */
 export interface TokenOptions {
@@ -23,7 +24,6 @@ export type Authenticate<Request> = (token: string | null, request: Request) => 
 export type TokenCheck = (token: string) => Identity
 
 const DEMO_MIN_CHARACTERS = 20
-const MAX_USER_CHARACTERS = 256
 
 /**
  * Checks JWTs (RFC 7519) signed with HS256, and with nothing else: `sub` is the user, `role` a role or a list of them,
@@ -86,8 +86,8 @@ export function createToken ({ secret, issuer = '', audience = '' }: TokenOption
 
 function toIdentity (claims: unknown): Identity {
   const { sub, role, exp } = (typeof claims === 'object' && claims !== null ? claims : {}) as Record<string, unknown>
-  if (typeof sub !== 'string' || sub === '' || sub.length > MAX_USER_CHARACTERS) {
-    throw new HubError('HUB_TOKEN_INVALID', `The token names no user: its "sub" must be a string of 1 to ${MAX_USER_CHARACTERS} characters.`)
+  if (typeof sub !== 'string' || sub === '' || sub.length > MAX_ID_LENGTH) {
+    throw new HubError('HUB_TOKEN_INVALID', `The token names no user: its "sub" must be a string of 1 to ${MAX_ID_LENGTH} characters.`)
   }
   const roles = typeof role === 'string' ? [role] : role ?? []
   if (!Array.isArray(roles) || !roles.every((one) => typeof one === 'string')) {

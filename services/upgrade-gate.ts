@@ -40,6 +40,11 @@ export class UpgradeGate extends EventEmitter {
     this.on('upgrade', this.#remember)
   }
 
+  /** Whether nobody else completes upgrades of this server. */
+  get isAlone (): boolean {
+    return this.#server.listenerCount('upgrade') === 1
+  }
+
   /** The stream that a WebSocket of this request writes to. */
   streamOf (request: IncomingMessage): Duplex | undefined {
     return this.#streams.get(request)
@@ -71,8 +76,8 @@ export class UpgradeGate extends EventEmitter {
     const isStandIn = this.listenerCount('upgrade') > 1
     if (!isWebSocket(request)) {
       // Somebody else listens too, and may answer it: serving it here would run it twice.
-      if (this.#server.listenerCount('upgrade') > 1) this.#guard(socket)
-      else serveAsPlain(this.#server, request, socket, head)
+      if (this.isAlone) serveAsPlain(this.#server, request, socket, head)
+      else this.#guard(socket)
       return
     }
     this.#guard(socket)

@@ -153,7 +153,7 @@ t.test('a hook that refuses leaves no socket, wherever it stands', async (t) => 
 t.test('leaves plain routes what they are', async (t) => {
   for (const [title, steps, status] of [
     ['after it', [hub, plainRoute], 426],
-    ['before it', [plainRoute, hub], 200],
+    ['before it', [plainRoute, hub], 426],
     // The hub's hooks do not see this answer; the handshake deadline ends the socket.
     ['outside its scope', [(app: FastifyInstance) => app.register(async (scope) => { await scope.register(fastifyHub, { auth, websocket: { handshakeTimeout: '200ms' } }) }), plainRoute], 200]
   ] as const) {

@@ -1,6 +1,6 @@
 import { isQuiet, othersPercent } from '../quiet.ts'
-import { onStage, total, type Reading } from '../stage.ts'
-import type { Scenario } from './scenario.ts'
+import { onStages, total, type Reading, type Stage } from '../stage.ts'
+import type { Sample, Scenario } from './scenario.ts'
 
 // A server is twice as slow until V8 has compiled what it runs, which takes it some 2000 connections.
 const WARM_UP = 2000
@@ -12,19 +12,23 @@ export const accept: Scenario = {
     title: 'Accepting a connection: server CPU (µs)',
     columns: [{ metric: 'cpuUs', heading: 'per connection', digits: 0, compared: true }]
   }],
-  measure: (peer, effort) => onStage(peer, async (stage) => {
-    await stage.connect(WARM_UP)
-    const batches: Reading[] = []
-    for (let opened = 0; opened < effort.maxAccepts; opened += effort.accepts) {
-      const before = stage.read()
-      await stage.connect(effort.accepts)
-      batches.push(stage.since(before))
-      if (total(batches.filter(isQuiet)).serverMs >= effort.windowCpuMs) break
+  measure: (peers, effort) => onStages(peers, async (stages) => {
+    for (const stage of stages) await stage.connect(WARM_UP)
+    const batches = new Map<Stage, Reading[]>(stages.map((stage) => [stage, []]))
+    for (let opened = 0; opened < effort.acceptsInAll; opened += effort.accepts) {
+      for (const [stage, readings] of batches) {
+        const before = stage.read()
+        await stage.connect(effort.accepts)
+        readings.push(stage.since(before))
+      }
     }
-    const chosen = leastDisturbed(batches)
-    const used = total(chosen)
-    return { cpuUs: used.serverMs * 1000 / (chosen.length * effort.accepts), othersPercent: othersPercent(used) }
+    return Object.fromEntries([...batches].map(([{ peer }, readings]) => [peer.id, sampleOf(leastDisturbed(readings), effort.accepts)]))
   })
+}
+
+function sampleOf (batches: Reading[], connections: number): Sample {
+  const used = total(batches)
+  return { cpuUs: used.serverMs * 1000 / (batches.length * connections), othersPercent: othersPercent(used) }
 }
 
 // At least half of the batches: one alone is too short for the clock of 10 ms.

@@ -1,7 +1,7 @@
 import type { Effort } from '../effort.ts'
 import { othersPercent, quietest } from '../quiet.ts'
-import { onStage, payload, total, type Reading, type Stage } from '../stage.ts'
-import type { Column, Sample, Scenario } from './scenario.ts'
+import { onStages, payload, type Reading, type Stage } from '../stage.ts'
+import type { Column, Sample, Samples, Scenario } from './scenario.ts'
 
 const IN_FLIGHT = [1, 16, 64]
 const CHECK_EVERY_MS = 50
@@ -23,30 +23,42 @@ export const broadcast: Scenario = {
       columns: [
         ...columns('serverPercent', 0, false, 'server, '),
         ...columns('loadPercent', 0, false, 'load, '),
-        { metric: 'othersPercent', heading: 'other programs', digits: 0, compared: false }
+        ...columns('othersPercent', 0, false, 'others, ')
       ]
     }
   ],
-  measure: (peer, effort) => onStage(peer, async (stage) => {
-    await stage.connect(effort.receivers)
-    const sample: Sample = {}
-    const windows: Reading[] = []
+  // The peers' windows follow each other closely: a machine whose speed drifts is the same for all of them.
+  measure: (peers, effort) => onStages(peers, async (stages) => {
+    for (const stage of stages) await stage.connect(effort.receivers)
+    const samples: Samples = {}
     for (const inFlight of IN_FLIGHT) {
-      stage.expect(inFlight)
-      await play(stage, inFlight, { ...effort, windowWallMs: effort.warmUpMs })
-      const { rounds, used } = await quietest(effort.attempts, () => play(stage, inFlight, effort))
-      const deliveries = rounds * inFlight * effort.receivers
-      sample[`cpuUs-${inFlight}`] = used.serverMs * 1000 / deliveries
-      sample[`kPerSecond-${inFlight}`] = deliveries / used.wallMs
-      sample[`serverPercent-${inFlight}`] = used.serverMs / used.wallMs * 100
-      sample[`loadPercent-${inFlight}`] = used.loadMs / used.wallMs * 100
-      windows.push(used)
+      for (const stage of stages) {
+        stage.expect(inFlight)
+        await play(stage, inFlight, { ...effort, windowWallMs: effort.warmUpMs })
+      }
+      for (const stage of stages) {
+        const window = await quietest(effort.attempts, () => play(stage, inFlight, effort))
+        samples[stage.peer.id] = { ...samples[stage.peer.id], ...sampleOf(window, inFlight, effort.receivers) }
+      }
     }
-    return { ...sample, othersPercent: othersPercent(total(windows)) }
+    return samples
   })
 }
 
-async function play (stage: Stage, inFlight: number, limit: Effort): Promise<{ rounds: number, used: Reading }> {
+interface Window { rounds: number, used: Reading }
+
+function sampleOf ({ rounds, used }: Window, inFlight: number, receivers: number): Sample {
+  const deliveries = rounds * inFlight * receivers
+  return {
+    [`cpuUs-${inFlight}`]: used.serverMs * 1000 / deliveries,
+    [`kPerSecond-${inFlight}`]: deliveries / used.wallMs,
+    [`serverPercent-${inFlight}`]: used.serverMs / used.wallMs * 100,
+    [`loadPercent-${inFlight}`]: used.loadMs / used.wallMs * 100,
+    [`othersPercent-${inFlight}`]: othersPercent(used)
+  }
+}
+
+async function play (stage: Stage, inFlight: number, limit: Effort): Promise<Window> {
   const before = stage.read()
   let checked = before.wallMs
   for (let rounds = 1; ; rounds++) {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { onStage } from '../stage.ts'
-import type { Scenario } from './scenario.ts'
+import { onStages } from '../stage.ts'
+import type { Samples, Scenario } from './scenario.ts'
 
 const WARM_UP = 500
 const SETTLE_MS = 500
@@ -12,13 +12,17 @@ export const memory: Scenario = {
     title: 'An idle connection: resident memory of the server (KB)',
     columns: [{ metric: 'kb', heading: 'per connection', digits: 1, compared: true }]
   }],
-  measure: (peer, effort) => onStage(peer, async (stage) => {
-    await stage.connect(WARM_UP) // so that code and first buffers are not counted as connections
-    await sleep(SETTLE_MS)
-    const before = await stage.residentBytes()
-    await stage.connect(effort.idle)
-    await sleep(SETTLE_MS)
-    const after = await stage.residentBytes()
-    return { kb: (after - before) / 1024 / effort.idle }
+  measure: (peers, effort) => onStages(peers, async (stages) => {
+    const samples: Samples = {}
+    for (const stage of stages) {
+      await stage.connect(WARM_UP) // so that code and first buffers are not counted as connections
+      await sleep(SETTLE_MS)
+      const before = await stage.residentBytes()
+      await stage.connect(effort.idle)
+      await sleep(SETTLE_MS)
+      const after = await stage.residentBytes()
+      samples[stage.peer.id] = { kb: (after - before) / 1024 / effort.idle }
+    }
+    return samples
   })
 }

@@ -1,8 +1,11 @@
 import type { Effort } from '../effort.ts'
 import type { Peer } from '../peers.ts'
 
-/** What one measurement found: numbers by metric. */
+/** What one measurement of one peer found: numbers by metric. */
 export type Sample = Record<string, number>
+
+/** One sample for each peer, by the peer's id. */
+export type Samples = Record<Peer['id'], Sample>
 
 export interface Column {
   metric: string
@@ -22,6 +25,6 @@ export interface Scenario {
   /** For `--only` and the result files. */
   id: string
   tables: Table[]
-  /** Starts what it needs, measures once, and leaves nothing running. */
-  measure (peer: Peer, effort: Effort): Promise<Sample>
+  /** Starts what it needs, measures every peer once, and leaves nothing running. */
+  measure: (peers: Peer[], effort: Effort) => Promise<Samples>
 }

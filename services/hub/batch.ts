@@ -1,9 +1,15 @@
 /** How one message fared on this node. Plain counters, because they are raised while thousands of clients are written. */
 export class Delivery {
+  /** Whether it may be asked for again, because the message has an idempotency key. */
+  readonly isKept: boolean
   /** Live clients it is for. */
   matched = 0
   /** Clients for which the operating system has taken all its bytes. */
   written = 0
+
+  constructor (isKept = false) {
+    this.isKept = isKept
+  }
 }
 
 /** Bytes on their way to clients: complete frames, shared by all clients that get them. */

@@ -1,6 +1,6 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { HubError } from '../errors.ts'
-import { Address, addressKey, payloadBytes, SendOptions, toPayload, type Draft } from '../message.ts'
+import { Address, addressKey, MAX_ID_LENGTH, payloadBytes, SendOptions, toPayload, type Draft } from '../message.ts'
 
 const addresses = TypeCompiler.Compile(Address)
 const sendOptions = TypeCompiler.Compile(SendOptions)
@@ -8,7 +8,7 @@ const sendOptions = TypeCompiler.Compile(SendOptions)
 /** Throws HUB_ADDRESS_INVALID for what is no address. */
 export function assertAddress (address: Address): void {
   if (addresses.Check(address)) return
-  throw new HubError('HUB_ADDRESS_INVALID', 'An address is { all: true }, { user }, { group } or { client }, with an id of 1 to 256 characters.')
+  throw new HubError('HUB_ADDRESS_INVALID', `An address is { all: true }, { user }, { group } or { client }, with an id of 1 to ${MAX_ID_LENGTH} characters.`)
 }
 
 /**

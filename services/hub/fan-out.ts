@@ -4,8 +4,8 @@ import { Delivery, Frame } from './batch.ts'
 import { Flusher } from './flusher.ts'
 import type { Registry } from './registry.ts'
 
-/** How many messages' counts are remembered. */
-const REMEMBERED = 4096
+/** Counts that are remembered at most: as many as the engine remembers keys by default. */
+const REMEMBERED = 100_000
 
 /** Gives every message to this node's clients: encoded once per protocol, pushed to each, counted. */
 export class FanOut {
@@ -18,7 +18,7 @@ export class FanOut {
   }
 
   deliver (message: Message): void {
-    const delivery = new Delivery()
+    const delivery = new Delivery(message.key !== undefined)
     this.#remember(message.offset, delivery)
     const except = message.except === undefined ? null : new Set(message.except)
     const frames = new Map<Protocol, Frame>()
@@ -39,7 +39,10 @@ export class FanOut {
   /** How a message fared here, once all clients have been offered its bytes. Zeros for one that was not for this node. */
   async delivery (offset: Offset): Promise<Readonly<Delivery>> {
     await this.flusher.settled()
-    return this.#deliveries.get(offset) ?? new Delivery()
+    const delivery = this.#deliveries.get(offset) ?? new Delivery()
+    // Whoever sent it asks once; only a key can bring the question back.
+    if (!delivery.isKept) this.#deliveries.delete(offset)
+    return delivery
   }
 
   #remember (offset: Offset, delivery: Delivery): void {

@@ -3,6 +3,7 @@ import { Batch } from './batch.ts'
 
 /** Something that has bytes to write at the end of the tick. */
 interface Flushable {
+  /** Must not throw. */
   flush (): void
 }
 
@@ -31,7 +32,7 @@ export class Flusher {
       batch.isListed = true
       this.#written.push(batch)
     }
-    if (stream.writableLength === 0) batch.taken++
+    if (hasTaken(stream)) batch.taken++
     else this.#open.push({ batch, stream })
     void this.settled()
   }
@@ -50,12 +51,9 @@ export class Flusher {
     const waiting = this.#waiting
     this.#waiting = []
     this.root = new Batch()
-    try {
-      for (const outbox of waiting) outbox.flush()
-    } finally {
-      // From here on a new flush may be asked for; this one only counts.
-      this.#settled = null
-    }
+    for (const outbox of waiting) outbox.flush()
+    // From here on a new flush may be asked for; this one only counts.
+    this.#settled = null
 
     const written = this.#written
     const open = this.#open
@@ -63,10 +61,15 @@ export class Flusher {
     this.#open = []
     if (open.length > 0) {
       await endOfTick()
-      for (const { batch, stream } of open) if (stream.writableLength === 0) batch.taken++
+      for (const { batch, stream } of open) if (hasTaken(stream)) batch.taken++
     }
     for (const batch of written) batch.settle()
   }
+}
+
+/** Whether the operating system has taken all that was written. A write that failed leaves nothing waiting either. */
+function hasTaken (stream: Writable): boolean {
+  return stream.writableLength === 0 && !stream.errored && !stream.destroyed
 }
 
 function endOfTick (): Promise<void> {

@@ -7,7 +7,7 @@ import type { Answerer, Engine } from '../engine/engine.ts'
 import { HubError } from '../errors.ts'
 import type { Identity } from '../identity.ts'
 import type { Address, ClientId, Receipt, SendOptions, UserId } from '../message.ts'
-import type { Log } from '../log.ts'
+import { reportFailure, type Log } from '../log.ts'
 import type { Protocol } from '../protocol/protocol.ts'
 import { RateLimit } from '../rate-limit.ts'
 import { RisingClock } from '../rising-clock.ts'
@@ -43,7 +43,6 @@ export interface HubOptions extends AdmissionLimits {
 /** Takes over what raw clients say. */
 export type ClientMessageHandler = (client: Client, data: string | Buffer) => unknown
 
-
 /** Who is here, and the verbs. The only class of the hub that the rest of a program calls. */
 export class Hub {
   /** What clients may call by name. */
@@ -64,8 +63,8 @@ export class Hub {
     this.#options = options
     this.#clock = options.clock ?? systemClock
     this.#ids = new RisingClock(() => this.#clock.wall())
-    this.#events = new Events((err, client) => log.error({ err, clientId: client.id }, 'a listener of the hub failed'))
-    this.actions = new Actions((err, action, client) => log.error({ err, action, clientId: client.id }, 'an action failed'))
+    this.#events = new Events((error, client) => reportFailure(log, error, { clientId: client.id }, 'a listener of the hub failed'))
+    this.actions = new Actions((error, action, client) => reportFailure(log, error, { action, clientId: client.id }, 'an action failed'))
     this.#registry = new Registry({ onFirst: (address) => engine.follow(address), onLast: (address) => engine.unfollow(address) })
     this.#fanOut = new FanOut(this.#registry)
     this.#heartbeat = new Heartbeat(() => this.#registry.all(), { ...options.heartbeat, clock: this.#clock })
@@ -149,6 +148,7 @@ export class Hub {
     return this
   }
 
+  /** Who has taken over what clients say; null while nobody has. */
   get messageHandler (): ClientMessageHandler | null {
     return this.#messageHandler
   }
@@ -173,7 +173,7 @@ export class Hub {
       connection,
       outbox: new Outbox(connection, this.#fanOut.flusher, this.#options.queue, () => this.#clock.steady()),
       turns: new Turns({
-        onFailure: (err) => this.#options.log.error({ err, clientId: client.id }, 'a message handler failed'),
+        onFailure: (error) => reportFailure(this.#options.log, error, { clientId: client.id }, 'a message handler failed'),
         onPressure: (isHigh) => client.setPaused(isHigh)
       }),
       messageRate: new RateLimit(this.#options.messagesPerSecond),

@@ -82,7 +82,13 @@ export class Outbox {
     this.#tail = null
     if (!isOpen) return
     this.#noteDrained()
-    stream.write(batch.bytes())
+    try {
+      stream.write(batch.bytes())
+    } catch {
+      // A stream that throws is broken. Its end is reported like that of any connection; nobody else may suffer from it.
+      this.#connection.terminate()
+      return
+    }
     this.delivered += batch.frames
     this.#flusher.wrote(batch, stream)
     if (stream.writableLength === 0) return

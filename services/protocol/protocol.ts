@@ -5,7 +5,7 @@ export type Command =
   /** Something for the application. Text arrives as a string, binary as bytes. */
   | { readonly kind: 'message', readonly data: string | Buffer }
   /** Call of a named action; `id` comes back with the answer. */
-  | { readonly kind: 'action', readonly name: string, readonly data: unknown, readonly id: unknown }
+  | { readonly kind: 'action', readonly name: string, readonly data: unknown, readonly id: string | number | undefined }
 
 /** What an action call is answered with. */
 export type ActionResult =

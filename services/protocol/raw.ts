@@ -1,3 +1,5 @@
+import { Type } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { safeParse } from 'secure-json-parse'
 import { OPCODE, encodeFrame } from './frame.ts'
 import type { Protocol } from './protocol.ts'
@@ -38,9 +40,14 @@ export const raw: Protocol = {
   }
 }
 
-function parseCall (text: string): { action: string, data?: unknown, id?: unknown } | null {
+const calls = TypeCompiler.Compile(Type.Object({
+  action: Type.String(),
+  data: Type.Optional(Type.Unknown()),
+  id: Type.Optional(Type.Union([Type.Number(), Type.String({ maxLength: 256 })]))
+}))
+
+function parseCall (text: string) {
   // Answers null for what is not JSON and for objects that carry `__proto__` or `constructor.prototype`.
   const value: unknown = safeParse(text)
-  if (typeof value !== 'object' || value === null || !('action' in value) || typeof value.action !== 'string') return null
-  return value as { action: string, data?: unknown, id?: unknown }
+  return calls.Check(value) ? value : null
 }

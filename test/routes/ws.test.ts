@@ -87,13 +87,15 @@ t.test('a handler that throws or rejects harms nobody', async (t) => {
   app.hub.on('close', async () => { throw new Error('close failed') })
   app.hub.onMessage((client, data) => {
     if (data === 'throw') throw new Error('thrown at once')
+    if (data === 'nasty') throw Object.defineProperty(new Error('nasty'), 'stack', { get () { throw new Error('do not look') } })
+    if (data === 'nasty later') return Promise.reject(Object.defineProperty(new Error('nasty'), 'x', { enumerable: true, get () { throw new Error('do not look') } }))
     if (data === 'reject') return Promise.reject(new Error('rejected later'))
     // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- applications do such things
     if (data === 'nothing') return Promise.reject(undefined)
     client.reply('alive')
   })
   const [one, other] = [await connect(t, url), await connect(t, url)]
-  for (const bad of ['throw', 'reject', 'nothing']) one.send(bad)
+  for (const bad of ['throw', 'reject', 'nothing', 'nasty', 'nasty later']) one.send(bad)
   one.send('ok')
   t.equal(await one.next(), 'alive')
   other.send('ok')
@@ -101,7 +103,7 @@ t.test('a handler that throws or rejects harms nobody', async (t) => {
   one.socket.close()
   await until(() => app.hub.size === 1)
   await until(() => log.text.includes('close failed'))
-  for (const message of ['open failed', 'thrown at once', 'rejected later']) t.ok(log.text.includes(message), `the log says "${message}"`)
+  for (const message of ['open failed', 'thrown at once', 'rejected later', 'with something that cannot be logged']) t.ok(log.text.includes(message), `the log says "${message}"`)
 })
 
 t.test('a message that is too large ends its connection with 1009, invalid text with 1007', async (t) => {

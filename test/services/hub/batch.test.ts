@@ -87,6 +87,26 @@ t.test('counts say for how many clients the socket took the bytes', async (t) =>
   t.equal(delivery.written, 1)
 })
 
+t.test('a write that failed is not counted, one that throws ends its connection, and others get theirs', async (t) => {
+  const flusher = new Flusher()
+  const [failed, broken, healthy] = [connection(), connection(), connection()]
+  failed.stream.on('error', () => {})
+  failed.stream._write = (_chunk, _encoding, done) => { done(new Error('reset')) }
+  broken.stream.write = () => { throw new Error('broken') }
+  let isCut = false
+  const delivery = new Delivery()
+  const shared = frame('hello', delivery)
+  const all = [failed, { ...broken, terminate: () => { isCut = true } }, healthy].map((peer) => new Outbox(peer, flusher, LIMITS, () => 0))
+  for (const outbox of all) outbox.push(shared)
+  await flusher.settled()
+  t.equal(delivery.written, 1)
+  t.ok(isCut)
+  t.equal(healthy.read(), 'hello')
+  all[2]?.push(frame(' again'))
+  await flusher.settled()
+  t.equal(healthy.read(), 'hello again')
+})
+
 t.test('a full socket is left alone until it drains, then gets all that waited in one write', async (t) => {
   let now = 1000
   const peer = connection(4)

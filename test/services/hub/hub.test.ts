@@ -44,6 +44,16 @@ t.test('refuses what makes no sense, with a code and a sentence', async (t) => {
   await t.rejects(hub.disconnect({ all: true }, { code: 1006 }), { code: 'HUB_REQUEST_INVALID' })
 })
 
+t.test('receipts are true however many messages are under way, and those of a key stay', async (t) => {
+  const { app: { hub }, url } = await listen(t)
+  const client = await connect(t, url)
+  const first = await hub.broadcast('first', { key: 'k' })
+  const receipts = await Promise.all(Array.from({ length: 5000 }, (_, n) => hub.broadcast(`${n}`)))
+  t.equal(receipts.filter(({ matched, written }) => matched === 1 && written === 1).length, 5000)
+  t.same(await hub.broadcast('first', { key: 'k' }), { ...first, duplicate: true })
+  t.equal((await client.quiet()).length, 5001)
+})
+
 t.test('knows who is here', async (t) => {
   const { app: { hub }, url } = await listen(t)
   t.equal(hub.size, 0)

@@ -52,6 +52,7 @@ t.test('a raw frame is a call only when it names an action, and harmless', async
   const decode = (text: string) => raw.decode(Buffer.from(text), false, actions)
   t.same(decode('{"action":"sum","data":[1,2],"id":7}'), { kind: 'action', name: 'sum', data: [1, 2], id: 7 })
   for (const text of ['hello', '', '{', '{}', '{"action":1}', '{"action":"other"}', '{"action":"toString"}', '[]', 'null',
+    `{"action":"sum","id":${'['.repeat(20_000)}${']'.repeat(20_000)}}`, '{"action":"sum","id":{}}', `{"action":"sum","id":"${'x'.repeat(257)}"}`,
     '{"action":"sum","__proto__":{"admin":true}}', '{"action":"sum","data":{"constructor":{"prototype":{"x":1}}}}']) {
     t.same(decode(text), { kind: 'message', data: text })
   }
