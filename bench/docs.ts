@@ -18,7 +18,7 @@ export function writeDocs (results: Results, tables: string): void {
 function section ({ command, date, seconds, machine, versions, effort }: Results, tables: string): string {
   const packages = Object.entries(versions).map(([name, version]) => `${name} ${version}`).join(', ')
   return `
-Made by \`${command}\` on ${date.slice(0, 10)} in ${Math.ceil(seconds / 60)} minutes: Node ${machine.node}, ${machine.platform}, ${machine.cpu}, ${machine.cores} cores.
+Made by \`${command}\` on ${date.slice(0, 10)} in ${Math.round(seconds / 60)} minutes: Node ${machine.node}, ${machine.platform}, ${machine.cpu}, ${machine.cores} cores.
 Packages: ${packages}.
 Medians of ${effort.rounds} rounds; less is better, except for deliveries per second.
 

@@ -21,28 +21,30 @@ function renderTable (table: Table, peers: Peer[], samples: Samples): string {
 }
 
 function cells (column: Column, samples: Samples, peer: string): string[] {
-  const values = metric(samples[peer], column)
-  const value = median(values).toFixed(column.digits)
+  const value = median(metric(samples[peer], column)).toFixed(column.digits)
   if (!column.compared) return [value]
-  const reference = metric(samples[baseline], column)
-  // Compared within each round: what slows the machine down slows both.
-  const ratios = values.map((each, round) => each / (reference[round] ?? Number.NaN))
-  return [value, reference.length === 0 ? '' : times(median(ratios))]
+  const ratio = median(ratios(column, samples, peer))
+  return [value, Number.isNaN(ratio) ? '' : ratio.toFixed(ratio < 0.1 ? 3 : 2)]
 }
 
-function times (ratio: number): string {
-  return ratio.toFixed(ratio < 0.1 ? 3 : 2)
+// Compared within each round: what slows the machine down slows both.
+function ratios (column: Column, samples: Samples, peer: string): number[] {
+  const reference = metric(samples[baseline], column)
+  return metric(samples[peer], column).map((value, round) => value / (reference[round] ?? Number.NaN))
 }
 
 function noise (table: Table, peers: Peer[], samples: Samples): string {
   const compared = table.columns.filter((column) => column.compared)
-  const spreads = peers.flatMap(({ id, name }) => compared.map((column) => {
-    return { percent: spreadPercent(metric(samples[id], column)), of: compared.length > 1 ? `${name}, ${column.heading}` : name }
-  })).sort((a, b) => b.percent - a.percent)
-  const [widest] = spreads
-  if (widest === undefined || !(widest.percent > 0)) return ''
-  const typical = median(spreads.map(({ percent }) => percent))
-  return `\n\nBetween the rounds a figure moved by ${typical.toFixed(0)} % (median), at most by ${widest.percent.toFixed(0)} % (${widest.of}).`
+  const others = peers.filter(({ id }) => id !== baseline)
+  const figures = peers.flatMap(({ id }) => compared.map((column) => spreadPercent(metric(samples[id], column))))
+  const comparisons = others.flatMap(({ id }) => compared.map((column) => spreadPercent(ratios(column, samples, id))))
+  if (!(Math.max(...figures) > 0)) return ''
+  const compares = Number.isNaN(median(comparisons)) ? '' : `, a comparison by ${range(comparisons)}`
+  return `\n\nHighest and lowest round differ: a figure by ${range(figures)}${compares}.`
+}
+
+function range (percents: number[]): string {
+  return `${median(percents).toFixed(0)} % (median; at most ${Math.max(...percents).toFixed(0)} %)`
 }
 
 function metric (samples: Sample[] | undefined, column: Column): number[] {
