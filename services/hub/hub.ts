@@ -115,7 +115,7 @@ export class Hub {
     assertAddress(address)
     const ending = { code: code ?? CLOSE.disconnected.code, reason: fitReason(reason ?? CLOSE.disconnected.reason) }
     if (!isSendableCode(ending.code)) {
-      throw new HubError('HUB_REQUEST_INVALID', `${ending.code} is no close code that may be sent; use 1000 or one from 4000 to 4999.`)
+      throw new HubError('HUB_REQUEST_INVALID', `${ending.code} is no close code that may be sent; use 1000, or one from 3000 to 4999 (RFC 6455 section 7.4.2).`)
     }
     const { answers } = await this.#options.engine.ask('disconnect', { address, ...ending })
     return sum(answers.map((answer) => answer.disconnected))
