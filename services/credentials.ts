@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
-const BEARER_SUBPROTOCOL = 'bearer.'
+/** What a subprotocol that carries a token begins with. */
+export const BEARER_SUBPROTOCOL = 'bearer.'
 
 /** The subprotocols that a client offers, in its order (RFC 6455 section 4.1). */
 export function offeredSubprotocols (headers: IncomingHttpHeaders): string[] {

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import { offeredSubprotocols } from './credentials.ts'
+import { BEARER_SUBPROTOCOL, offeredSubprotocols } from './credentials.ts'
 import { HubError } from './errors.ts'
 import { RAW_SUBPROTOCOL } from './protocol/raw.ts'
 
@@ -33,7 +33,7 @@ export function checkHandshake ({ httpVersion, headers }: Pick<IncomingMessage, 
   if (new Set(offered).size < offered.length || !offered.every((name) => TOKEN.test(name))) {
     throw new HubError('HUB_HANDSHAKE_INVALID', 'Offer each subprotocol once, in the letters of an HTTP token.')
   }
-  if (offered.some((name) => name.startsWith('bearer.')) && chooseSubprotocol(offered) === false) {
+  if (offered.some((name) => name.startsWith(BEARER_SUBPROTOCOL)) && chooseSubprotocol(offered) === false) {
     throw new HubError('HUB_HANDSHAKE_INVALID', `Offer the subprotocol "${RAW_SUBPROTOCOL}" beside "bearer.…": the token itself is never sent back as the one that was chosen.`)
   }
 }

@@ -10,7 +10,7 @@ const MAX_HEADERS = 500
  * RFC 9110 section 7.8 leaves to the server. `head` is what had been read beyond the request's head.
  */
 export function serveAsPlain (server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
-  if (request.rawHeaders.length / 2 >= Math.min(server.maxHeadersCount ?? MAX_HEADERS, MAX_HEADERS)) {
+  if (request.rawHeaders.length / 2 >= Math.min(server.maxHeadersCount || MAX_HEADERS, MAX_HEADERS)) {
     socket.end(rawAnswer('HUB_HEADERS_TOO_LARGE', `Send fewer than ${MAX_HEADERS} headers with a request that asks for an upgrade.`), () => socket.destroy())
     return
   }

@@ -73,16 +73,12 @@ export class UpgradeGate extends EventEmitter {
       socket.destroy()
       return
     }
-    const isStandIn = this.listenerCount('upgrade') > 1
-    if (!isWebSocket(request)) {
-      // Somebody else listens too, and may answer it: serving it here would run it twice.
-      if (this.isAlone) serveAsPlain(this.#server, request, socket, head)
-      else this.#guard(socket)
-      return
-    }
+    const isWanted = isWebSocket(request)
+    // Somebody else who listens may answer what is not for a WebSocket: serving it here as well would run it twice.
+    if (!isWanted && this.isAlone) return serveAsPlain(this.#server, request, socket, head)
     this.#guard(socket)
     this.#remember(request, socket)
-    if (isStandIn) this.emit('upgrade', request, socket, head)
+    if (isWanted) this.emit('upgrade', request, socket, head)
   }
 
   readonly #remember = (request: IncomingMessage, stream: Duplex): void => {

@@ -1,6 +1,7 @@
 import { HubError } from '../errors.ts'
 import { addressKey, payloadBytes, type Address, type AddressKey, type Draft, type Message, type Offset } from '../message.ts'
 import { RisingClock } from '../rising-clock.ts'
+import { trimOldest } from '../trim-oldest.ts'
 import type { Answerer, Appended, Asked, Engine, LogRange, MessageHandler, Questions } from './engine.ts'
 
 /** How much the log keeps. */
@@ -63,7 +64,7 @@ export class MemoryEngine implements Engine {
     const offset = this.#clock.next()
     const message: Message = { ...draft, offset }
     this.#head = offset
-    if (draft.key !== undefined) this.#keys.set(draft.key, { offset, until: now + this.#options.idempotencyWindowMs })
+    if (draft.key !== undefined) this.#rememberKey(draft.key, offset, now)
     const key = addressKey(draft.address)
     if (draft.keep !== false) this.#keep(message, key, now)
     if (this.#followed.has(key)) this.#handler?.(message)
@@ -144,10 +145,16 @@ export class MemoryEngine implements Engine {
     }
   }
 
-  /** Keys are in the order of their insertion, and so of their end. There are never more of them than messages may be kept. */
+  /** There are never more keys than messages may be kept. */
+  #rememberKey (key: string, offset: Offset, now: number): void {
+    this.#keys.set(key, { offset, until: now + this.#options.idempotencyWindowMs })
+    trimOldest(this.#keys, this.#options.maxCount)
+  }
+
+  /** Keys are in the order of their insertion, and so of their end. */
   #forgetKeys (now: number): void {
     for (const [key, { until }] of this.#keys) {
-      if (until > now && this.#keys.size < this.#options.maxCount) break
+      if (until > now) break
       this.#keys.delete(key)
     }
   }

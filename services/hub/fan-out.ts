@@ -1,5 +1,6 @@
 import type { Message, Offset } from '../message.ts'
 import type { Protocol } from '../protocol/protocol.ts'
+import { trimOldest } from '../trim-oldest.ts'
 import { Delivery, Frame } from './batch.ts'
 import { Flusher } from './flusher.ts'
 import type { Registry } from './registry.ts'
@@ -19,7 +20,8 @@ export class FanOut {
 
   deliver (message: Message): void {
     const delivery = new Delivery(message.key !== undefined)
-    this.#remember(message.offset, delivery)
+    this.#deliveries.set(message.offset, delivery)
+    trimOldest(this.#deliveries, REMEMBERED)
     const except = message.except === undefined ? null : new Set(message.except)
     const frames = new Map<Protocol, Frame>()
     let protocol: Protocol | null = null
@@ -43,14 +45,5 @@ export class FanOut {
     // Whoever sent it asks once; only a key can bring the question back.
     if (!delivery.isKept) this.#deliveries.delete(offset)
     return delivery
-  }
-
-  #remember (offset: Offset, delivery: Delivery): void {
-    this.#deliveries.set(offset, delivery)
-    if (this.#deliveries.size <= REMEMBERED) return
-    for (const oldest of this.#deliveries.keys()) {
-      this.#deliveries.delete(oldest)
-      return
-    }
   }
 }

@@ -2,18 +2,19 @@ import t, { type Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
 import type { ConfigInput } from '../../services/config/schema.ts'
 import { connect, listen, token, until } from '../helper.ts'
-import { frame, OPCODE, rawConnect } from '../raw-client.ts'
+import { frame, OPCODE, rawConnect, type RawClient } from '../raw-client.ts'
 
 // The kernel takes about 4 MB for a loopback connection before anything waits in the hub.
 const CHUNK = 'x'.repeat(32 * 1024)
 const KERNEL_CHUNKS = 300
 
 /** A client that has stopped reading, of a user of its own. */
-async function freeze (t: Test, port: number, user: string): Promise<void> {
+async function freeze (t: Test, port: number, user: string): Promise<RawClient> {
   const client = await rawConnect({ port, token: token({ user }) })
   await client.next()
   client.pause()
   t.teardown(() => client.destroy())
+  return client
 }
 
 async function scene (t: Test, websocket: ConfigInput['websocket'], frozen = 1) {
@@ -90,10 +91,7 @@ t.test('a client that talks and never reads its answers is bounded as well', asy
 
 t.test('a slow client that reads on gets everything, in order', async (t) => {
   const { app, port } = await scene(t, { maxQueueSize: '64MiB', maxQueueWrites: 100_000 }, 0)
-  const client = await rawConnect({ port, token: token({ user: 'slow' }) })
-  t.teardown(() => client.destroy())
-  await client.next()
-  client.pause()
+  const client = await freeze(t, port, 'slow')
   const total = KERNEL_CHUNKS + 50
   let behind = 0
   for (let n = 0; n < total; n++) behind += (await app.hub.send({ user: 'slow' }, `${n} ${CHUNK}`)).behind
@@ -109,10 +107,7 @@ t.test('a slow client that reads on gets everything, in order', async (t) => {
 
 t.test('a client whose socket was filled by pongs gets everything once it reads', async (t) => {
   const { app, port } = await scene(t, { maxQueueSize: '64MiB', maxQueueWrites: 100_000, writeReadBufferSize: '1KiB' }, 0)
-  const client = await rawConnect({ port, token: token({ user: 'pinger' }) })
-  t.teardown(() => client.destroy())
-  await client.next()
-  client.pause()
+  const client = await freeze(t, port, 'pinger')
   await fill(app, 'pinger')
   for (let n = 0; n < 50; n++) client.send(frame({ opcode: OPCODE.ping, payload: 'x'.repeat(100) }))
   await until(async () => (await app.hub.clients()).clients[0]?.behind === true)
@@ -129,10 +124,7 @@ t.test('a client whose socket was filled by pongs gets everything once it reads'
 
 t.test('a client that is behind gets what waits for it before the Close frame', async (t) => {
   const { app, port } = await scene(t, { maxQueueSize: '64MiB', maxQueueWrites: 100_000 }, 0)
-  const client = await rawConnect({ port, token: token({ user: 'slow' }) })
-  t.teardown(() => client.destroy())
-  await client.next()
-  client.pause()
+  const client = await freeze(t, port, 'slow')
   await fill(app, 'slow')
   for (let n = 0; n < 20; n++) await app.hub.send({ user: 'slow' }, `tail ${n} ${CHUNK}`)
   await app.hub.disconnect({ user: 'slow' }, { code: 4321, reason: 'enough' })

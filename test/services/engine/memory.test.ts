@@ -27,3 +27,12 @@ t.test('a log that is pruned for long stays as small as its limits', async (t) =
   const { oldest } = engine.range()
   t.equal((await engine.read([{ all: true }], oldest, 1000)).length, 9)
 })
+
+t.test('as many keys are remembered as messages may be kept, and the oldest of them is still known', async (t) => {
+  const engine = new MemoryEngine({ ...LIMITS, maxCount: 3 })
+  const say = (key: string) => engine.append({ address: { all: true }, payload: { kind: 'text', data: key }, key })
+  for (const key of ['a', 'b', 'c']) await say(key)
+  t.ok((await say('a')).duplicate)
+  t.notOk((await say('d')).duplicate)
+  t.notOk((await say('a')).duplicate, 'the fourth key took the place of the oldest')
+})
