@@ -15,7 +15,7 @@ const IMPORTS = [
   { files: ['services/ws-service.ts', 'services/ws-connection.ts'], allowed: [String.raw`\./hub/`, String.raw`\./protocol/protocol\.ts$`, String.raw`\./(message|identity|clock|close-codes|log)\.ts$`], says: 'the WebSocket service works on the hub' },
   { files: ['services/hub/**'], allowed: [String.raw`\./`, String.raw`\.\./engine/engine\.ts$`, String.raw`\.\./protocol/protocol\.ts$`, String.raw`\.\./(message|identity|client-info|clock|close-codes|errors|log|rate-limit|rising-clock|trim-oldest)\.ts$`], says: 'the hub knows the ports, not who stands behind them' },
   { files: ['services/engine/**'], allowed: [String.raw`\./engine\.ts$`, String.raw`\.\./(message|client-info|errors|rising-clock|trim-oldest)\.ts$`], says: 'an engine knows its port and messages' },
-  { files: ['services/protocol/**'], allowed: [String.raw`\./(protocol|frame)\.ts$`, String.raw`\.\./message\.ts$`], says: 'a protocol knows its port and messages' },
+  { files: ['services/protocol/**'], allowed: [String.raw`\./(protocol|frame|deflate)\.ts$`, String.raw`\.\./message\.ts$`], says: 'a protocol knows its port and messages' },
   { files: ['services/config/**'], allowed: [String.raw`\./`], says: 'the configuration knows nothing of the program' },
   { files: ['services/message.ts', 'services/token.ts', 'services/clock.ts', 'services/trim-oldest.ts', 'services/raw-answer.ts', 'services/errors.ts', 'services/close-codes.ts', 'services/identity.ts', 'services/client-info.ts', 'services/credentials.ts', 'services/rate-limit.ts', 'services/rising-clock.ts', 'services/log.ts'], allowed: [String.raw`\./(message|errors|identity)\.ts$`], says: 'the leaves know nothing of ours but each other' }
 ]

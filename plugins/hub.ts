@@ -24,8 +24,8 @@ export const hub = fp<{ config: Config['websocket'] }>(async (fastify, { config 
       writeDeadlineMs: config.writeDeadline
     },
     drain: { graceMs: Math.min(config.drain.grace, longestDrainMs), batch: config.drain.batch },
-    queue: { maxBytes: config.maxQueueSize, maxWrites: config.maxQueueWrites },
-    slowClient: config.slowClient,
+    queue: { maxBytes: config.maxQueueSize, maxWrites: config.maxQueueWrites, policy: config.slowClient },
+    flushIntervalMs: config.flushInterval,
     maxMessageBytes: config.maxMessageSize,
     maxClients: config.maxClients,
     maxClientsPerUser: config.maxClientsPerUser,

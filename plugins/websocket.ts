@@ -62,7 +62,8 @@ function wsOptions (config: Config['websocket'], gate: UpgradeGate) {
     maxBufferedChunks: 262_144,
     maxPendingAutoPongs: 60,
     closeTimeout: 5000,
-    perMessageDeflate: false,
+    // It reads what clients have compressed; what they get is compressed once for all, by the hub's protocol.
+    perMessageDeflate: config.compression.enabled && { serverNoContextTakeover: true, clientNoContextTakeover: true },
     skipUTF8Validation: false
   }
 }

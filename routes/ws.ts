@@ -3,8 +3,8 @@ import type { FastifyPluginAsync, onRequestAsyncHookHandler, preHandlerHookHandl
 import { systemClock } from '../services/clock.ts'
 import type { Config } from '../services/config/schema.ts'
 import { HubError } from '../services/errors.ts'
-import { checkHandshake, checkOrigin } from '../services/handshake.ts'
-import { raw } from '../services/protocol/raw.ts'
+import { checkHandshake, checkOrigin, takesDeflated } from '../services/handshake.ts'
+import { createDeflatedRaw, raw } from '../services/protocol/raw.ts'
 import { RateLimit } from '../services/rate-limit.ts'
 import { WsConnection } from '../services/ws-connection.ts'
 import { WsService } from '../services/ws-service.ts'
@@ -13,6 +13,7 @@ import { WsService } from '../services/ws-service.ts'
 export const wsRoute: FastifyPluginAsync<{ config: Config['websocket'] }> = async (fastify, { config }) => {
   const { hub, upgradeGate } = fastify
   const service = new WsService({ hub, log: fastify.log, maxMessageBytes: config.maxMessageSize })
+  const deflatedRaw = createDeflatedRaw({ thresholdBytes: config.compression.threshold, level: config.compression.level })
   const upgradeRate = new RateLimit(config.upgradesPerSecond)
 
   // Cheapest first, and all of it before the token is looked at.
@@ -36,7 +37,8 @@ export const wsRoute: FastifyPluginAsync<{ config: Config['websocket'] }> = asyn
     if (request.identity === null || stream === undefined) return socket.terminate()
     // This socket belongs to the hub alone, not to loops over all WebSockets.
     fastify.websocketServer.clients.delete(socket)
-    const client = service.onOpen(new WsConnection(socket, stream, request.ip), request.identity, raw)
+    const protocol = config.compression.enabled && takesDeflated(socket.extensions, request.headers['sec-websocket-extensions']) ? deflatedRaw : raw
+    const client = service.onOpen(new WsConnection(socket, stream, request.ip), request.identity, protocol)
     if (client === null) return
     // The default binaryType of `ws` gives every message as one Buffer.
     socket.on('message', (data, isBinary) => { service.onMessage(client, data as Buffer, isBinary) })

@@ -22,6 +22,7 @@ export type ClientInfo = Static<typeof ClientInfo>
 /** One page of clients, in the order in which they came. */
 export const ClientPage = Type.Object({
   total: Type.Integer({ description: 'Connections that match, whatever the page' }),
+  dropped: Type.Integer({ description: 'Frames that slow clients have lost since the service started, those of clients that are gone included' }),
   clients: Type.Array(ClientInfo),
   next: Type.Union([Type.String(), Type.Null()], { description: 'Pass it as `after` for the next page; null on the last' })
 })

@@ -48,3 +48,11 @@ export function checkOrigin (headers: IncomingHttpHeaders, allowed: readonly str
   if (URL.canParse(origin) && new URL(origin).host === host?.toLowerCase()) return
   throw new HubError('HUB_ORIGIN_REFUSED', 'Pages of this origin may not connect; add it to websocket.allowedOrigins.')
 }
+
+/**
+ * Whether a client that has been answered with these extensions can read messages compressed with the full window. One
+ * that asked for a smaller window (RFC 7692 section 7.1.2.1) gets messages uncompressed, which is always allowed.
+ */
+export function takesDeflated (agreed: string, offered = ''): boolean {
+  return agreed.includes('permessage-deflate') && !offered.includes('server_max_window_bits')
+}

@@ -50,6 +50,7 @@ export const SendOptions = Type.Object({
   key: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'Idempotency key: the same key to the same address within the window answers with the first receipt and sends nothing' })),
   except: Type.Optional(Type.Array(Id, { maxItems: 1000, description: 'Ids of clients that must not get it, most often the one it came from' })),
   ttl: Type.Optional(Type.Number({ exclusiveMinimum: 0, description: 'Seconds for which the log may hand it out; without it the limits of the log decide' })),
+  conflate: Type.Optional(Type.String({ minLength: 1, maxLength: 256, description: 'What it is the latest state of: with slowClient latest, a newer message with the same word to the same address takes its place while it waits' })),
   keep: Type.Optional(Type.Boolean({ description: 'false keeps it out of the log: whoever cannot take it now misses it' }))
 }, CLOSED)
 export type SendOptions = Static<typeof SendOptions>
@@ -61,6 +62,7 @@ export interface Draft {
   readonly key?: string | undefined
   readonly except?: readonly ClientId[] | undefined
   readonly ttl?: number | undefined
+  readonly conflate?: string | undefined
   readonly keep?: boolean | undefined
 }
 
@@ -75,7 +77,8 @@ export const Receipt = Type.Object({
   duplicate: Type.Boolean({ description: 'The key was used before: nothing was sent, the counts are those of the first time' }),
   matched: Type.Integer({ description: 'Live clients it is for' }),
   written: Type.Integer({ description: 'Clients for which the operating system has taken all its bytes' }),
-  behind: Type.Integer({ description: 'Clients for which it still waits, or that were over their limit: matched - written' })
+  behind: Type.Integer({ description: 'Clients for which some of it still waits: matched - written - dropped' }),
+  dropped: Type.Integer({ description: 'Clients that lost it because they were over their limit' })
 }, { description: 'What became of a message' })
 export type Receipt = Static<typeof Receipt>
 

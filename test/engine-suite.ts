@@ -12,8 +12,8 @@ export interface EngineFixture {
 export const LIMITS = { maxAgeMs: 60_000, maxCount: 100, maxBytes: 10_000, idempotencyWindowMs: 5000 }
 
 const NOBODY: Answerer = {
-  delivery: () => ({ matched: 0, written: 0 }),
-  clients: () => ({ total: 0, clients: [] }),
+  delivery: () => ({ matched: 0, written: 0, dropped: 0 }),
+  clients: () => ({ total: 0, clients: [], dropped: 0 }),
   disconnect: () => ({ disconnected: 0 })
 }
 

@@ -70,8 +70,20 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
       note: 'At least `websocket.maxMessageSize`, or the largest message could never be sent.'
     }),
     maxQueueWrites: whole(1_024, 'Frames that may wait for one client.', { minimum: 1 }),
-    slowClient: choice('disconnect', ['disconnect', 'dropNewest'], 'Client over its queue limit: disconnect it, or dropNewest of its messages.', {
-      note: 'Who is disconnected can come back at once; `dropNewest` keeps the client and drops what does not fit.'
+    slowClient: choice('disconnect', ['disconnect', 'dropNewest', 'dropOldest', 'latest'], 'Client over its queue limit: disconnect it, dropNewest or dropOldest of its messages, or keep the latest of each kind.', {
+      note: 'Who is disconnected can come back at once. The others keep the client and drop messages for it; `latest` also drops, for a client that is behind, what a newer message with the same `conflate` word has made worthless.'
+    }),
+    flushInterval: duration('0', 'How long to collect messages before they are written; 0 = no longer than it takes anyway.', {
+      minimum: 0,
+      maximum: 10 * second,
+      note: 'Makes everything that clients get later by up to this time, and saves writes when messages come one by one.'
+    }),
+    compression: section('permessage-deflate (RFC 7692) for clients that offer it.', {
+      enabled: toggle(false, 'Compress messages to clients, and let clients compress theirs.', {
+        note: 'Saves bandwidth, costs CPU. Do not put secrets and text that others choose into one message: its length tells about both.'
+      }),
+      threshold: size('1KiB', 'Smallest message that is compressed.', { minimum: 0 }),
+      level: whole(6, 'zlib level: 1 is fastest, 9 smallest.', { minimum: 1, maximum: 9 })
     }),
     maxClients: whole(10_000, 'Clients at the same time; 0 = no limit.', { minimum: 0 }),
     maxClientsPerUser: whole(100, 'Clients of one user at the same time; 0 = no limit.', { minimum: 0 }),

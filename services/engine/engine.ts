@@ -23,8 +23,8 @@ export interface Questions {
 
 /** One node's answer to each kind of question. */
 export interface Answers {
-  delivery: { readonly matched: number, readonly written: number }
-  clients: { readonly total: number, readonly clients: ClientInfo[] }
+  delivery: { readonly matched: number, readonly written: number, readonly dropped: number }
+  clients: { readonly total: number, readonly clients: ClientInfo[], readonly dropped: number }
   disconnect: { readonly disconnected: number }
 }
 

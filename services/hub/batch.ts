@@ -6,6 +6,8 @@ export class Delivery {
   matched = 0
   /** Clients for which the operating system has taken all its bytes. */
   written = 0
+  /** Clients that lost it because they were over their limit. */
+  dropped = 0
 
   constructor (isKept = false) {
     this.isKept = isKept
@@ -17,10 +19,13 @@ export class Frame {
   readonly bytes: Buffer
   /** The message's counts; null for what is not a message of the log, such as pings and answers. */
   readonly delivery: Delivery | null
+  /** While it waits for a slow client, a newer frame of the same key may take its place. */
+  readonly conflate: string | undefined
 
-  constructor (bytes: Buffer, delivery: Delivery | null = null) {
+  constructor (bytes: Buffer, delivery: Delivery | null = null, conflate?: string) {
     this.bytes = bytes
     this.delivery = delivery
+    this.conflate = conflate
   }
 }
 
@@ -31,9 +36,11 @@ export class Frame {
  */
 export class Batch {
   readonly previous: Batch | null
-  readonly frame: Frame | null
+  readonly frame: Frame
   readonly frames: number
   readonly byteLength: number
+  /** Since when its first frame has been waiting, in ms on a steady clock. */
+  readonly since: number
   /** Clients whose operating system took the whole batch and that `settle` has not counted yet. */
   taken = 0
   /** Whether the flusher has it on its list. */
@@ -41,17 +48,17 @@ export class Batch {
   #next: Batch | null = null
   #bytes: Buffer | null = null
 
-  /** Without arguments: an empty batch, the root that a tick's batches grow from. */
-  constructor (previous: Batch | null = null, frame: Frame | null = null) {
+  constructor (previous: Batch | null, frame: Frame, since: number) {
     this.previous = previous
     this.frame = frame
-    this.frames = previous === null ? 0 : previous.frames + 1
-    this.byteLength = (previous?.byteLength ?? 0) + (frame?.bytes.length ?? 0)
+    this.since = since
+    this.frames = previous === null ? 1 : previous.frames + 1
+    this.byteLength = (previous === null ? 0 : previous.byteLength) + frame.bytes.length
   }
 
   /** The batch that continues this one with a frame. */
   add (frame: Frame): Batch {
-    if (this.#next === null || this.#next.frame !== frame) this.#next = new Batch(this, frame)
+    if (this.#next === null || this.#next.frame !== frame) this.#next = new Batch(this, frame, this.since)
     return this.#next
   }
 
@@ -61,10 +68,17 @@ export class Batch {
     return this.#bytes
   }
 
+  /** Its frames, oldest first. */
+  list (): Frame[] {
+    const frames: Frame[] = []
+    for (let node: Batch | null = this; node !== null; node = node.previous) frames.push(node.frame)
+    return frames.reverse()
+  }
+
   /** Adds the clients that took this batch to the counts of its messages, and lets go of what only sharing needed. */
   settle (): void {
     for (let node: Batch | null = this; node !== null; node = node.previous) {
-      if (node.frame?.delivery != null) node.frame.delivery.written += this.taken
+      if (node.frame.delivery !== null) node.frame.delivery.written += this.taken
     }
     this.taken = 0
     this.isListed = false
@@ -73,11 +87,11 @@ export class Batch {
   }
 
   #concatenate (): Buffer {
-    if (this.frames === 1 && this.frame !== null) return this.frame.bytes
+    if (this.frames === 1) return this.frame.bytes
+    // Not from Buffer's shared pool, as with frames: it outlives its tick when it waits for a slow client.
     const bytes = Buffer.allocUnsafeSlow(this.byteLength)
     let end = this.byteLength
     for (let node: Batch | null = this; node !== null; node = node.previous) {
-      if (node.frame === null) continue
       end -= node.frame.bytes.length
       bytes.set(node.frame.bytes, end)
     }

@@ -20,6 +20,18 @@ export interface ClientParams {}
 /** A close code and the reason that goes with it. */
 export type Ending = Pick<CloseCode, 'code' | 'reason'>
 
+/** What the heartbeat knows of a client. */
+export interface Pulse {
+  /** When the peer last gave a sign of life, on the steady clock, and what had been read from it by then. */
+  heardAt: number
+  bytesRead: number | undefined
+  pingedAt: number
+  /** Pings without a sign of life since. */
+  unanswered: number
+  /** Where on the heartbeat's wheel the client stands; null when it is not looked after. */
+  slot: Set<Client> | null
+}
+
 /** The parts of a client that the hub puts together. */
 export interface ClientParts {
   readonly id: ClientId
@@ -29,7 +41,7 @@ export interface ClientParts {
   readonly outbox: Outbox
   readonly turns: Turns
   readonly messageRate: RateLimit
-  /** Hears that a frame was dropped because the client is over its limit. */
+  /** Hears, once, that the client has lost a frame because it was over its limit. */
   readonly onOverflow: (client: Client) => void
   readonly clock: Clock
 }
@@ -52,11 +64,11 @@ export class Client {
   failure: Error | null = null
   /** How the hub ended the connection; null while it has not. */
   ending: Ending | null = null
-  /** Kept by the heartbeat: when the peer last gave a sign of life, what had been read by then, when it was last pinged, and pings without a sign of life since. */
-  readonly pulse: { heardAt: number, bytesRead: number | undefined, pingedAt: number, unanswered: number }
+  readonly pulse: Pulse
   readonly #connection: Connection
   readonly #onOverflow: (client: Client) => void
   #isPaused = false
+  #hasOverflowed = false
 
   constructor (parts: ClientParts) {
     this.id = parts.id
@@ -67,7 +79,7 @@ export class Client {
     this.messageRate = parts.messageRate
     this.openedAt = parts.clock.wall()
     const now = parts.clock.steady()
-    this.pulse = { heardAt: now, bytesRead: parts.connection.bytesRead, pingedAt: now, unanswered: 0 }
+    this.pulse = { heardAt: now, bytesRead: parts.connection.bytesRead, pingedAt: now, unanswered: 0, slot: null }
     this.#connection = parts.connection
     this.#onOverflow = parts.onOverflow
   }
@@ -93,7 +105,10 @@ export class Client {
 
   /** Takes a frame to be written at the end of the tick. */
   push (frame: Frame): void {
-    if (!this.outbox.push(frame)) this.#onOverflow(this)
+    this.outbox.push(frame)
+    if (this.outbox.dropped === 0 || this.#hasOverflowed) return
+    this.#hasOverflowed = true
+    this.#onOverflow(this)
   }
 
   /** Answers what this client just said: to this connection only, outside the log. Use `hub.send` for messages. */

@@ -25,7 +25,8 @@ export function toDraft (address: Address, message: unknown, options: SendOption
   if (payloadBytes(payload) > maxBytes) {
     throw new HubError('HUB_MESSAGE_TOO_LARGE', `The message is larger than ${maxBytes} bytes; send less, or raise websocket.maxMessageSize.`)
   }
-  const { key, except, ttl, keep } = options
-  // A key speaks for one address, so that one call may name several.
-  return { address, payload, except, ttl, keep, key: key === undefined ? undefined : `${addressKey(address)} ${key}` }
+  const { key, conflate, except, ttl, keep } = options
+  // Both speak for one address, so that one call may name several.
+  const scoped = (word: string | undefined) => word === undefined ? undefined : `${addressKey(address)} ${word}`
+  return { address, payload, except, ttl, keep, key: scoped(key), conflate: scoped(conflate) }
 }

@@ -2,7 +2,7 @@ import type { Message, Offset } from '../message.ts'
 import type { Protocol } from '../protocol/protocol.ts'
 import { trimOldest } from '../trim-oldest.ts'
 import { Delivery, Frame } from './batch.ts'
-import { Flusher } from './flusher.ts'
+import type { Flusher } from './flusher.ts'
 import type { Registry } from './registry.ts'
 
 /** Counts that are remembered at most: as many as the engine remembers keys by default. */
@@ -10,12 +10,13 @@ const REMEMBERED = 100_000
 
 /** Gives every message to this node's clients: encoded once per protocol, pushed to each, counted. */
 export class FanOut {
-  readonly flusher = new Flusher()
+  readonly flusher: Flusher
   readonly #registry: Registry
   readonly #deliveries = new Map<Offset, Delivery>()
 
-  constructor (registry: Registry) {
+  constructor (registry: Registry, flusher: Flusher) {
     this.#registry = registry
+    this.flusher = flusher
   }
 
   deliver (message: Message): void {
@@ -30,7 +31,7 @@ export class FanOut {
       if (!client.isOpen || except?.has(client.id) === true) continue
       if (frame === undefined || client.protocol !== protocol) {
         protocol = client.protocol
-        frame = frames.get(protocol) ?? new Frame(protocol.encode(message), delivery)
+        frame = frames.get(protocol) ?? new Frame(protocol.encode(message), delivery, message.conflate)
         frames.set(protocol, frame)
       }
       delivery.matched++

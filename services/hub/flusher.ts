@@ -1,56 +1,86 @@
 import type { Writable } from 'node:stream'
-import { Batch } from './batch.ts'
+import { Batch, type Frame } from './batch.ts'
 
-/** Something that has bytes to write at the end of the tick. */
+/** Something that has bytes to write at the next flush. */
 interface Flushable {
   /** Must not throw. */
   flush (): void
 }
 
+/** How a Flusher works. */
+export interface FlusherOptions {
+  /** How long to collect frames before they are written, in ms; 0: until the end of the tick. */
+  readonly flushIntervalMs: number
+  /** A steady clock in ms. */
+  readonly now: () => number
+}
+
 /**
  * Writes every outbox that has something to write once, at the end of the tick: all frames that reach a client while the
- * event loop handles one round of events leave in one write.
+ * event loop handles one round of events leave in one write. With an interval, all those of the interval.
  */
 export class Flusher {
-  /** Where this tick's batches start. */
-  root = new Batch()
+  /** Frames of all clients, those that are gone included. */
+  readonly counters = { delivered: 0, dropped: 0 }
+  readonly now: () => number
+  readonly #flushIntervalMs: number
   #waiting: Flushable[] = []
   #written: Batch[] = []
   /** Writes that the socket had not taken at once, to be looked at again: over TLS it never does. */
   #open: Array<{ batch: Batch, stream: Writable }> = []
+  /** The batches that began since the last flush, by their first frame; the last one found is what the next client needs too. */
+  readonly #begun = new Map<Frame, Batch>()
+  #recent: Batch | null = null
   #settled: Promise<void> | null = null
 
-  /** Asks for a flush at the end of the tick. */
-  add (outbox: Flushable): void {
+  constructor ({ flushIntervalMs, now }: FlusherOptions) {
+    this.#flushIntervalMs = flushIntervalMs
+    this.now = now
+  }
+
+  /** Asks for a flush, and answers the batch that begins with this frame: the same one for all who begin with it. */
+  begin (outbox: Flushable, frame: Frame): Batch {
     this.#waiting.push(outbox)
-    void this.settled()
+    this.#settled ??= this.#flush()
+    if (this.#recent === null || this.#recent.frame !== frame) this.#recent = this.#beginning(frame)
+    return this.#recent
   }
 
   /** Notes that a batch was written to a client. */
   wrote (batch: Batch, stream: Writable): void {
+    this.counters.delivered += batch.frames
     if (!batch.isListed) {
       batch.isListed = true
       this.#written.push(batch)
     }
     if (hasTaken(stream)) batch.taken++
     else this.#open.push({ batch, stream })
-    void this.settled()
+    this.#settled ??= this.#flush()
   }
 
   /**
-   * Resolves at the end of the tick, when all that was added has been offered to its sockets and counted. Never earlier,
-   * so that whoever waits for one receipt after another leaves the event loop time for the sockets.
+   * Resolves when all that waits has been offered to its sockets and counted. Never before the end of the tick, so that
+   * whoever waits for one receipt after another leaves the event loop time for the sockets.
    */
   settled (): Promise<void> {
-    this.#settled ??= this.#flush()
-    return this.#settled
+    return this.#settled ?? endOfTick()
+  }
+
+  #beginning (frame: Frame): Batch {
+    const known = this.#begun.get(frame)
+    if (known !== undefined) return known
+    const batch = new Batch(null, frame, this.now())
+    this.#begun.set(frame, batch)
+    return batch
   }
 
   async #flush (): Promise<void> {
-    await endOfTick()
+    if (this.#flushIntervalMs > 0) await elapsed(this.#flushIntervalMs)
+    else await endOfTick()
     const waiting = this.#waiting
     this.#waiting = []
-    this.root = new Batch()
+    this.#begun.clear()
+    this.#recent = null
     for (const outbox of waiting) outbox.flush()
     // From here on a new flush may be asked for; this one only counts.
     this.#settled = null
@@ -74,4 +104,8 @@ function hasTaken (stream: Writable): boolean {
 
 function endOfTick (): Promise<void> {
   return new Promise((resolve) => { setImmediate(resolve) })
+}
+
+function elapsed (ms: number): Promise<void> {
+  return new Promise((resolve) => { setTimeout(resolve, ms) })
 }

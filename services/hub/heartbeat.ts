@@ -16,29 +16,43 @@ export interface HeartbeatOptions {
   readonly clock: Clock
 }
 
-const MIN_SWEEP_MS = 10
-const MAX_SWEEP_MS = 1000
+const MIN_SLOT_MS = 10
+const MAX_SLOT_MS = 1000
+const MAX_SLOTS = 1024
+/** The shortest of the periods is cut into this many slots: so much later than exactly may a client's turn come. */
+const SLOTS_PER_PERIOD = 64
+/** Steps of this size fill an interval evenly, however many are taken. */
+const GOLDEN_RATIO = 0.618034
 
 /**
  * One timer for all clients: asks each for a sign of life once a period, and ends those that are lost, stuck or whose
  * token has run out. Any bytes that came in count as life, so an answered ping and a message are the same.
+ *
+ * Clients stand in the slots of a wheel, each in the one in which it is due next. The timer turns the wheel and looks
+ * only at those whose slot has come, so that thousands of clients are neither looked at nor pinged at the same moment.
  */
 export class Heartbeat {
   readonly #options: HeartbeatOptions
-  readonly #clients: () => Iterable<Client>
+  readonly #slotMs: number
+  readonly #slots: Array<Set<Client>>
   readonly #pings = new Map<Protocol, Frame>()
   #timer: NodeJS.Timeout | null = null
+  /** The number of the last slot that was looked at, counted from the beginning of the clock. */
+  #turned: number
+  #added = 0
 
-  constructor (clients: () => Iterable<Client>, options: HeartbeatOptions) {
-    this.#clients = clients
+  constructor (options: HeartbeatOptions) {
+    const { pingPeriodMs, readDeadlineMs, writeDeadlineMs, clock } = options
+    const shortest = Math.min(pingPeriodMs, writeDeadlineMs, readDeadlineMs === 0 ? Infinity : readDeadlineMs)
     this.#options = options
+    this.#slotMs = Math.min(MAX_SLOT_MS, Math.max(MIN_SLOT_MS, shortest / SLOTS_PER_PERIOD))
+    const slots = Math.min(MAX_SLOTS, Math.ceil(pingPeriodMs / this.#slotMs) + 2)
+    this.#slots = Array.from({ length: slots }, () => new Set())
+    this.#turned = Math.floor(clock.steady() / this.#slotMs)
   }
 
   start (): void {
-    const { pingPeriodMs, readDeadlineMs, writeDeadlineMs } = this.#options
-    const shortest = Math.min(pingPeriodMs, writeDeadlineMs, readDeadlineMs === 0 ? Infinity : readDeadlineMs)
-    const sweepMs = Math.min(MAX_SWEEP_MS, Math.max(MIN_SWEEP_MS, shortest / 4))
-    this.#timer ??= setInterval(() => this.sweep(), sweepMs).unref()
+    this.#timer ??= setInterval(() => this.turn(), this.#slotMs).unref()
   }
 
   stop (): void {
@@ -46,17 +60,72 @@ export class Heartbeat {
     this.#timer = null
   }
 
-  /** Looks at every client once. */
-  sweep (): void {
+  /** Looks after a client from now on. Its first ping comes in the second half of a period, so that those who came together are not pinged together. */
+  add (client: Client): void {
+    const { pingPeriodMs, clock } = this.#options
+    const phase = (this.#added++ * GOLDEN_RATIO) % 1
+    client.pulse.pingedAt -= phase * pingPeriodMs / 2
+    this.#place(client, clock.steady(), clock.wall())
+  }
+
+  remove (client: Client): void {
+    client.pulse.slot?.delete(client)
+    client.pulse.slot = null
+  }
+
+  /** Looks at every client whose slot has come since the last turn. */
+  turn (): void {
     const { clock } = this.#options
     const [now, wall] = [clock.steady(), clock.wall()]
-    for (const client of this.#clients()) this.#check(client, now, wall)
+    const current = Math.floor(now / this.#slotMs)
+    // After a long standstill each slot still needs to be looked at only once.
+    this.#turned = Math.max(this.#turned, current - this.#slots.length)
+    while (this.#turned < current) {
+      this.#turned++
+      for (const client of this.#empty(this.#turned)) {
+        this.#check(client, now, wall)
+        if (client.pulse.slot !== null) this.#place(client, now, wall)
+      }
+    }
+  }
+
+  #slot (number: number): Set<Client> {
+    const slot = this.#slots[number % this.#slots.length]
+    if (slot === undefined) throw new Error('The wheel of the heartbeat has no slots.')
+    return slot
+  }
+
+  #empty (number: number): Client[] {
+    const slot = this.#slot(number)
+    const clients = [...slot]
+    slot.clear()
+    return clients
+  }
+
+  /** Puts a client into the slot in which it has to be looked at next. */
+  #place (client: Client, now: number, wall: number): void {
+    const soonest = this.#turned + 1
+    const due = Math.ceil(this.#dueAt(client, now, wall) / this.#slotMs)
+    const slot = this.#slot(Math.min(Math.max(due, soonest), this.#turned + this.#slots.length - 1))
+    slot.add(client)
+    client.pulse.slot = slot
+  }
+
+  #dueAt ({ pulse, outbox, identity: { expiresAt } }: Client, now: number, wall: number): number {
+    const { pingPeriodMs, readDeadlineMs, writeDeadlineMs } = this.#options
+    return Math.min(
+      pulse.pingedAt + pingPeriodMs,
+      readDeadlineMs === 0 ? Infinity : pulse.heardAt + readDeadlineMs,
+      // Seldom enough to cost nothing, often enough that none is stuck for longer than it may.
+      now - outbox.waitedFor(now) + writeDeadlineMs,
+      expiresAt === undefined ? Infinity : now + expiresAt - wall
+    )
   }
 
   #check (client: Client, now: number, wall: number): void {
     const { pingPeriodMs, maxUnanswered, readDeadlineMs, writeDeadlineMs } = this.#options
     const { pulse, identity: { expiresAt } } = client
-    if (client.outbox.waitedFor(now) > writeDeadlineMs) return client.terminate(CLOSE.slowClient)
+    if (client.outbox.waitedFor(now) >= writeDeadlineMs) return client.terminate(CLOSE.slowClient)
     if (!client.isOpen) return
     if (expiresAt !== undefined && expiresAt <= wall) return client.close(CLOSE.tokenExpired)
 
@@ -68,7 +137,7 @@ export class Heartbeat {
       pulse.unanswered = 0
     }
     if (bytesRead === undefined) return
-    if (readDeadlineMs > 0 && now - pulse.heardAt > readDeadlineMs) return client.terminate(CLOSE.heartbeatLost)
+    if (readDeadlineMs > 0 && now - pulse.heardAt >= readDeadlineMs) return client.terminate(CLOSE.heartbeatLost)
 
     if (now - pulse.pingedAt < pingPeriodMs) return
     if (pulse.unanswered > maxUnanswered) return client.terminate(CLOSE.heartbeatLost)
@@ -77,7 +146,7 @@ export class Heartbeat {
     client.push(this.#ping(client.protocol))
   }
 
-  /** The ping of a protocol: the same bytes for every client. */
+  /** The ping of a protocol: the same frame for every client. */
   #ping (protocol: Protocol): Frame {
     const known = this.#pings.get(protocol)
     if (known !== undefined) return known

@@ -3,7 +3,7 @@ import type { TSchema } from '@sinclair/typebox'
 import { CLOSE, fitReason, isSendableCode } from '../close-codes.ts'
 import { systemClock, type Clock } from '../clock.ts'
 import { DEFAULT_PAGE, type ClientPage, type ClientQuery } from '../client-info.ts'
-import type { Answerer, Engine } from '../engine/engine.ts'
+import type { Engine } from '../engine/engine.ts'
 import { HubError } from '../errors.ts'
 import type { Identity } from '../identity.ts'
 import type { Address, ClientId, Receipt, SendOptions, UserId } from '../message.ts'
@@ -12,6 +12,7 @@ import type { Protocol } from '../protocol/protocol.ts'
 import { RateLimit } from '../rate-limit.ts'
 import { RisingClock } from '../rising-clock.ts'
 import { admit, type AdmissionLimits, type HubState } from './admission.ts'
+import { createAnswerer } from './answerer.ts'
 import { Actions, type ActionHandler } from './actions.ts'
 import { Client, type Ending } from './client.ts'
 import type { Connection } from './connection.ts'
@@ -19,6 +20,7 @@ import { assertAddress, toDraft } from './draft.ts'
 import { drain, type DrainOptions } from './drain.ts'
 import { Events, type HubEvents, type Listener } from './events.ts'
 import { FanOut } from './fan-out.ts'
+import { Flusher } from './flusher.ts'
 import { Heartbeat, type HeartbeatOptions } from './heartbeat.ts'
 import { Outbox, type OutboxLimits } from './outbox.ts'
 import { Registry } from './registry.ts'
@@ -31,8 +33,8 @@ export interface HubOptions extends AdmissionLimits {
   readonly heartbeat: Omit<HeartbeatOptions, 'clock'>
   readonly drain: DrainOptions
   readonly queue: OutboxLimits
-  /** What happens to a client that is over its queue limit. */
-  readonly slowClient: 'disconnect' | 'dropNewest'
+  /** How long to collect frames before they are written, in ms; 0: until the end of the tick. */
+  readonly flushIntervalMs: number
   /** Largest payload of a message in bytes, in either direction. */
   readonly maxMessageBytes: number
   /** Messages per second that one client may send; 0 for no limit. */
@@ -66,9 +68,9 @@ export class Hub {
     this.#events = new Events((error, client) => reportFailure(log, error, { clientId: client.id }, 'a listener of the hub failed'))
     this.actions = new Actions((error, action, client) => reportFailure(log, error, { action, clientId: client.id }, 'an action failed'))
     this.#registry = new Registry({ onFirst: (address) => engine.follow(address), onLast: (address) => engine.unfollow(address) })
-    this.#fanOut = new FanOut(this.#registry)
-    this.#heartbeat = new Heartbeat(() => this.#registry.all(), { ...options.heartbeat, clock: this.#clock })
-    engine.listen((message) => this.#fanOut.deliver(message), this.#answerer())
+    this.#fanOut = new FanOut(this.#registry, new Flusher({ flushIntervalMs: options.flushIntervalMs, now: () => this.#clock.steady() }))
+    this.#heartbeat = new Heartbeat({ ...options.heartbeat, clock: this.#clock })
+    engine.listen((message) => this.#fanOut.deliver(message), createAnswerer(this.#registry, this.#fanOut))
     engine.follow({ all: true })
   }
 
@@ -80,6 +82,11 @@ export class Hub {
   /** Connections of this node. */
   get size (): number {
     return this.#registry.size
+  }
+
+  /** Frames of all clients of this node since it started, those that are gone included: handed to connections, and lost because a client was over its limit. */
+  get counters (): Readonly<{ delivered: number, dropped: number }> {
+    return this.#fanOut.flusher.counters
   }
 
   /** A live connection of this node. */
@@ -107,7 +114,8 @@ export class Hub {
     const { answers } = await engine.ask('delivery', { offset })
     const matched = sum(answers.map((answer) => answer.matched))
     const written = sum(answers.map((answer) => answer.written))
-    return { offset, duplicate, matched, written, behind: matched - written }
+    const dropped = sum(answers.map((answer) => answer.dropped))
+    return { offset, duplicate, matched, written, behind: matched - written - dropped, dropped }
   }
 
   /** Ends connections in order, on every node. Answers how many. `code` defaults to 4000; codes that may not be sent throw. */
@@ -128,7 +136,8 @@ export class Hub {
     const found = answers.flatMap((answer) => answer.clients).sort((a, b) => a.id < b.id ? -1 : 1)
     const clients = found.slice(0, limit)
     const next = found.length > limit ? clients.at(-1)?.id ?? null : null
-    return { total: sum(answers.map((answer) => answer.total)), clients, next }
+    const [total, dropped] = [sum(answers.map((answer) => answer.total)), sum(answers.map((answer) => answer.dropped))]
+    return { total, dropped, clients, next }
   }
 
   on<E extends keyof HubEvents> (event: E, listener: Listener<E>): this {
@@ -171,7 +180,7 @@ export class Hub {
       identity,
       protocol,
       connection,
-      outbox: new Outbox(connection, this.#fanOut.flusher, this.#options.queue, () => this.#clock.steady()),
+      outbox: new Outbox(connection, this.#fanOut.flusher, this.#options.queue),
       turns: new Turns({
         onFailure: (error) => reportFailure(this.#options.log, error, { clientId: client.id }, 'a message handler failed'),
         onPressure: (isHigh) => client.setPaused(isHigh)
@@ -182,11 +191,13 @@ export class Hub {
     })
     client.greet()
     this.#registry.add(client)
+    this.#heartbeat.add(client)
     return client
   }
 
   /** Forgets a connection that has ended; answers false when it was forgotten before. */
   forget (client: Client): boolean {
+    this.#heartbeat.remove(client)
     return this.#registry.remove(client)
   }
 
@@ -222,20 +233,8 @@ export class Hub {
   }
 
   readonly #onOverflow = (client: Client): void => {
-    if (this.#options.slowClient === 'disconnect') return client.terminate(CLOSE.slowClient)
-    if (client.outbox.dropped === 1) this.#options.log.warn({ clientId: client.id }, 'client is over its queue limit, messages for it are dropped')
-  }
-
-  #answerer (): Answerer {
-    return {
-      delivery: ({ offset }) => this.#fanOut.delivery(offset),
-      clients: (query) => this.#registry.list(query),
-      disconnect: ({ address, ...ending }) => {
-        const clients = [...this.#registry.match(address)].filter((client) => client.isOpen)
-        for (const client of clients) client.close(ending)
-        return { disconnected: clients.length }
-      }
-    }
+    if (this.#options.queue.policy === 'disconnect') return client.terminate(CLOSE.slowClient)
+    this.#options.log.warn({ clientId: client.id, user: client.identity.user }, 'client is over its queue limit, messages for it are dropped')
   }
 }
 

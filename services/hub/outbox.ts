@@ -1,6 +1,18 @@
+import { Backlog } from './backlog.ts'
 import type { Batch, Frame } from './batch.ts'
 import type { Connection } from './connection.ts'
 import type { Flusher } from './flusher.ts'
+
+/** What happens when more would wait for a client than may. */
+export type SlowClientPolicy =
+  /** The client is cut. */
+  | 'disconnect'
+  /** The frame that does not fit is lost. */
+  | 'dropNewest'
+  /** The oldest frames are lost. */
+  | 'dropOldest'
+  /** As dropOldest; and from the moment on that the socket is full, of the frames with one `conflate` key only the newest waits. */
+  | 'latest'
 
 /** How much may wait for one client. */
 export interface OutboxLimits {
@@ -8,11 +20,17 @@ export interface OutboxLimits {
   readonly maxBytes: number
   /** Frames that wait here and writes that wait in the socket: each costs memory of its own, however small. */
   readonly maxWrites: number
+  readonly policy: SlowClientPolicy
 }
+
+/** What leaves a backlog in one write. What is in the socket can no longer give way to anything newer, so it should not be much. */
+const BACKLOG_WRITE_BYTES = 65_536
+const NOTHING = Buffer.alloc(0)
 
 /**
  * What one client still has to be written, and the only code that writes to a connection. At most one write per tick;
- * while the socket is full, frames wait in a batch that clients in the same place share.
+ * while the socket is full, frames wait in a batch that clients in the same place share, or in a backlog of the client's
+ * own when older frames may give way to newer ones.
  */
 export class Outbox {
   /** Frames handed to the socket. */
@@ -22,66 +40,62 @@ export class Outbox {
   readonly #connection: Connection
   readonly #flusher: Flusher
   readonly #limits: OutboxLimits
-  readonly #now: () => number
   #tail: Batch | null = null
+  /** In place of the tail, from the first overflow on until it is empty. */
+  #backlog: Backlog | null = null
   #writesInSocket = 0
-  /** Since when the socket has not taken all it was given; 0 while it has. */
+  /** Since when what waits longest has been waiting, once the socket has not taken all it was given; 0 while it has. */
   #waitingSince = 0
-  #isAwaitingDrain = false
+  #isAwaitingSocket = false
 
-  /** `now` is a steady clock in ms. */
-  constructor (connection: Connection, flusher: Flusher, limits: OutboxLimits, now: () => number) {
+  constructor (connection: Connection, flusher: Flusher, limits: OutboxLimits) {
     this.#connection = connection
     this.#flusher = flusher
     this.#limits = limits
-    this.#now = now
   }
 
   /** Whether anything waits that the operating system has not taken. */
   get isBehind (): boolean {
-    return this.#tail !== null || this.#connection.stream.writableLength > 0
+    return this.#tail !== null || this.#backlog !== null || this.#connection.stream.writableLength > 0
   }
 
-  /** Takes a frame to be written at the end of the tick. Answers false, and drops it, when the client is over its limit. */
-  push (frame: Frame): boolean {
-    // A burst within one tick is no reason to call a client slow: offer it to the socket first.
-    if (this.#isFull(frame)) this.flush()
+  /** Takes a frame to be written at the next flush. Over its limit, this frame or older ones are dropped and counted. */
+  push (frame: Frame): void {
     if (this.#isFull(frame)) {
-      this.dropped++
-      return false
+      // A burst within one tick is no reason to call a client slow: offer it to the socket first.
+      this.flush()
+      if (this.#isFull(frame)) return this.#overflow(frame)
     }
-    if (this.#tail === null) {
-      this.#tail = this.#flusher.root.add(frame)
-      this.#flusher.add(this)
-    } else {
-      this.#tail = this.#tail.add(frame)
-    }
-    return true
+    this.#tail = this.#tail === null ? this.#flusher.begin(this, frame) : this.#tail.add(frame)
   }
 
   /** Writes what waits, in one write, unless the socket is full: then it is written when the socket has drained. */
   flush (): void {
     if (this.#tail === null) return
-    if (this.#connection.stream.writableNeedDrain) this.#awaitDrain()
-    else this.#write(this.#tail)
+    const { stream } = this.#connection
+    // A socket that has just taken a lot at once still asks to be left alone until the next tick; it need not be.
+    if (!stream.writableNeedDrain || stream.writableLength === 0) return this.#write(this.#tail)
+    this.#awaitSocket()
+    if (this.#limits.policy === 'latest') this.#toBacklog()
   }
 
   /** Writes what waits even to a full socket, because a Close frame comes next and nothing may follow that. */
   flushLast (): void {
-    if (this.#tail !== null) this.#write(this.#tail)
+    this.#write(this.#tail ?? this.#backlog?.take(Infinity, this.#flusher.now()) ?? null)
+    this.#backlog = null
   }
 
-  /** For how long, in ms, the socket has not taken all it was given. */
+  /** For how long, in ms, what waits longest has been waiting; of a backlog, what is in the socket. 0 when the socket takes all it is given. */
   waitedFor (now: number): number {
-    this.#noteDrained()
+    this.#noteTaken()
     return this.#waitingSince === 0 ? 0 : now - this.#waitingSince
   }
 
-  #write (batch: Batch): void {
+  #write (batch: Batch | null): void {
     const { stream, isOpen } = this.#connection
     this.#tail = null
-    if (!isOpen) return
-    this.#noteDrained()
+    if (batch === null || !isOpen) return
+    this.#noteTaken()
     try {
       stream.write(batch.bytes())
     } catch {
@@ -93,32 +107,84 @@ export class Outbox {
     this.#flusher.wrote(batch, stream)
     if (stream.writableLength === 0) return
     this.#writesInSocket++
-    if (this.#waitingSince === 0) this.#waitingSince = this.#now()
+    if (this.#waitingSince === 0) this.#waitingSince = batch.since
   }
 
-  #noteDrained (): void {
+  #noteTaken (): void {
     if (this.#connection.stream.writableLength > 0) return
     this.#writesInSocket = 0
     if (this.#tail === null) this.#waitingSince = 0
   }
 
   /** Also for what others wrote: the `ws` library's own frames may be what filled the socket. */
-  #awaitDrain (): void {
-    if (this.#isAwaitingDrain) return
-    this.#isAwaitingDrain = true
-    if (this.#waitingSince === 0) this.#waitingSince = this.#now()
-    this.#connection.stream.once('drain', () => {
-      this.#isAwaitingDrain = false
+  #awaitSocket (): void {
+    if (this.#isAwaitingSocket) return
+    this.#isAwaitingSocket = true
+    if (this.#waitingSince === 0) this.#waitingSince = this.#flusher.now()
+    const resume = (): void => {
+      this.#isAwaitingSocket = false
       this.#waitingSince = 0
       this.flush()
-    })
+      this.#writeBacklog()
+    }
+    const { stream } = this.#connection
+    if (stream.writableNeedDrain) stream.once('drain', resume)
+    // Many small writes wait, not enough for a drain event; an empty write is done when they are.
+    else stream.write(NOTHING, resume)
+  }
+
+  /** Writes from the backlog for as long as the socket takes everything at once. */
+  #writeBacklog (): void {
+    while (this.#backlog !== null) {
+      if (this.#connection.stream.writableLength > 0) return this.#awaitSocket()
+      this.#write(this.#backlog.take(BACKLOG_WRITE_BYTES, this.#flusher.now()))
+      if (this.#backlog.frames === 0) this.#backlog = null
+    }
   }
 
   #isFull (frame: Frame): boolean {
-    const { maxBytes, maxWrites } = this.#limits
-    const waitingBytes = (this.#tail?.byteLength ?? 0) + this.#connection.stream.writableLength
+    if (this.#backlog !== null) return true
+    const inSocket = this.#connection.stream.writableLength
+    const tail = this.#tail
     // Whoever has nothing waiting may get a frame of any size.
-    if (waitingBytes === 0) return false
-    return waitingBytes + frame.bytes.length > maxBytes || (this.#tail?.frames ?? 0) + this.#writesInSocket >= maxWrites
+    if (tail === null && inSocket === 0) return false
+    const { maxBytes, maxWrites } = this.#limits
+    const bytes = inSocket + frame.bytes.length + (tail === null ? 0 : tail.byteLength)
+    return bytes > maxBytes || this.#writesInSocket + (tail === null ? 0 : tail.frames) >= maxWrites
+  }
+
+  #overflow (frame: Frame): void {
+    if (this.#limits.policy === 'disconnect' || this.#limits.policy === 'dropNewest') return this.#drop(frame)
+    const backlog = this.#backlog ?? this.#toBacklog()
+    this.#awaitSocket()
+    this.#keep(backlog, frame)
+  }
+
+  /** Makes what waits the client's own. */
+  #toBacklog (): Backlog {
+    const backlog = this.#backlog ??= new Backlog(this.#limits.policy === 'latest')
+    const waiting = this.#tail?.list() ?? []
+    this.#tail = null
+    for (const frame of waiting) this.#keep(backlog, frame)
+    return backlog
+  }
+
+  /** Adds to the backlog; what is over the limit leaves at the old end, but never the newest. */
+  #keep (backlog: Backlog, frame: Frame): void {
+    const superseded = backlog.add(frame)
+    if (superseded !== undefined) this.#drop(superseded)
+    const { maxBytes, maxWrites } = this.#limits
+    // However much is in the socket, the backlog has some room, or only one frame of many could stay.
+    const room = Math.max(maxBytes - this.#connection.stream.writableLength, Math.min(maxBytes, BACKLOG_WRITE_BYTES))
+    while (backlog.frames > 1 && (backlog.byteLength > room || backlog.frames > maxWrites)) {
+      const oldest = backlog.shift()
+      if (oldest !== undefined) this.#drop(oldest)
+    }
+  }
+
+  #drop (frame: Frame): void {
+    this.dropped++
+    this.#flusher.counters.dropped++
+    if (frame.delivery !== null) frame.delivery.dropped++
   }
 }

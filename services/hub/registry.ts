@@ -89,7 +89,7 @@ export class Registry {
   }
 
   /** One page of the clients that are not on their way out, oldest first, and how many there are in all. */
-  list ({ id, user, after, limit }: Questions['clients']): Answers['clients'] {
+  list ({ id, user, after, limit }: Questions['clients']): Omit<Answers['clients'], 'dropped'> {
     const candidates = id !== undefined ? this.match({ client: id }) : user !== undefined ? this.match({ user }) : this.all()
     const found = [...candidates].filter((client) => client.isOpen && (user === undefined || client.identity.user === user))
     // Clients stand in the order in which they came, which is that of their ids.

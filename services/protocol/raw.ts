@@ -1,7 +1,8 @@
 import { Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { safeParse } from 'secure-json-parse'
-import { OPCODE, encodeFrame } from './frame.ts'
+import { createDeflatingEncoder, type DeflateOptions } from './deflate.ts'
+import { OPCODE, encodeFrame, type FrameEncoder } from './frame.ts'
 import type { Protocol } from './protocol.ts'
 
 /** The subprotocol that a client may offer beside `bearer.<token>`; a client that offers none speaks raw too. */
@@ -14,29 +15,38 @@ const OPENING_BRACE = 0x7b
  * the older Go services know. A text frame `{"action": name, "data"?, "id"?}` that names an action of the application
  * calls it; every other frame is a message.
  */
-export const raw: Protocol = {
-  name: 'raw',
+export const raw: Protocol = createRaw(encodeFrame)
 
-  greeting: encodeFrame(OPCODE.text, '{"code":2000,"msg":"ws连接成功","data":""}'),
+/** The same for clients that agreed on permessage-deflate. */
+export function createDeflatedRaw (options: DeflateOptions): Protocol {
+  return createRaw(createDeflatingEncoder(options))
+}
 
-  ping: encodeFrame(OPCODE.ping, 'Server->Ping->Client'),
+function createRaw (encodeMessage: FrameEncoder): Protocol {
+  return {
+    name: 'raw',
 
-  decode (data, isBinary, actions) {
-    if (isBinary) return { kind: 'message', data }
-    const text = data.toString()
-    if (actions.size > 0 && data[0] === OPENING_BRACE) {
-      const call = parseCall(text)
-      if (call !== null && actions.has(call.action)) return { kind: 'action', name: call.action, data: call.data, id: call.id }
+    greeting: encodeFrame(OPCODE.text, '{"code":2000,"msg":"ws连接成功","data":""}'),
+
+    ping: encodeFrame(OPCODE.ping, 'Server->Ping->Client'),
+
+    decode (data, isBinary, actions) {
+      if (isBinary) return { kind: 'message', data }
+      const text = data.toString()
+      if (actions.size > 0 && data[0] === OPENING_BRACE) {
+        const call = parseCall(text)
+        if (call !== null && actions.has(call.action)) return { kind: 'action', name: call.action, data: call.data, id: call.id }
+      }
+      return { kind: 'message', data: text }
+    },
+
+    encode ({ payload }) {
+      return encodeMessage(payload.kind === 'binary' ? OPCODE.binary : OPCODE.text, payload.data)
+    },
+
+    encodeResult ({ name, id }, result) {
+      return encodeMessage(OPCODE.text, JSON.stringify({ action: name, id, ...result }))
     }
-    return { kind: 'message', data: text }
-  },
-
-  encode ({ payload }) {
-    return encodeFrame(payload.kind === 'binary' ? OPCODE.binary : OPCODE.text, payload.data)
-  },
-
-  encodeResult ({ name, id }, result) {
-    return encodeFrame(OPCODE.text, JSON.stringify({ action: name, id, ...result }))
   }
 }
 

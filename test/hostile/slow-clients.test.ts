@@ -71,10 +71,61 @@ t.test('with dropNewest it stays, loses what does not fit, and the receipt and t
   const { app, log } = await scene(t, { slowClient: 'dropNewest' })
   await fill(app, 'frozen-0')
   for (let n = 0; n < 20; n++) await app.hub.send({ user: 'frozen-0' }, CHUNK)
-  t.match(await app.hub.send({ user: 'frozen-0' }, CHUNK), { matched: 1, written: 0, behind: 1 })
-  const { clients: [client] } = await app.hub.clients()
+  t.match(await app.hub.send({ user: 'frozen-0' }, CHUNK), { matched: 1, written: 0, behind: 0, dropped: 1 })
+  const { dropped, clients: [client] } = await app.hub.clients()
   t.ok(client !== undefined && client.behind && client.dropped > 10)
+  t.equal(dropped, client?.dropped)
+  t.equal(app.hub.counters.dropped, dropped)
   t.equal(log.lines.filter(({ msg }) => String(msg).includes('messages for it are dropped')).length, 1, 'the log says it once')
+  await app.hub.disconnect({ user: 'frozen-0' })
+  await until(() => app.hub.size === 0)
+  t.match(await app.hub.clients(), { total: 0, dropped }, 'the sum outlives the client')
+})
+
+/** Freezes a client until the kernel takes no more, says `total` small things to it, thaws it, and answers the numbers of those that it read. */
+async function numbersReadBy (t: Test, websocket: ConfigInput['websocket'], total: number, conflate?: (n: number) => string | undefined) {
+  const { app, port } = await scene(t, { maxQueueWrites: 50, ...websocket }, 0)
+  const client = await freeze(t, port, 'slow')
+  await fill(app, 'slow')
+  for (let n = 0; n < total; n++) {
+    const word = conflate?.(n)
+    await app.hub.send({ user: 'slow' }, `number ${n}`, word === undefined ? {} : { conflate: word })
+  }
+  const { dropped } = await app.hub.clients()
+  client.resume()
+  await until(async () => (await app.hub.clients()).clients[0]?.behind === false)
+  t.match(await app.hub.send({ user: 'slow' }, 'live again'), { matched: 1, written: 1, behind: 0, dropped: 0 })
+  const numbers: number[] = []
+  for (let text = ''; text !== 'live again';) {
+    text = (await client.next()).payload.toString('latin1', 0, 20)
+    if (text.startsWith('number')) numbers.push(Number(text.slice(7)))
+  }
+  return { numbers, dropped }
+}
+
+t.test('with dropOldest a slow client gets the newest that fit, in order, and then is live', async (t) => {
+  const { numbers, dropped } = await numbersReadBy(t, { slowClient: 'dropOldest' }, 200)
+  t.ok(dropped >= 150)
+  t.same(numbers, Array.from({ length: numbers.length }, (_, n) => 200 - numbers.length + n))
+  t.ok(numbers.length > 40 && numbers.length <= 50)
+})
+
+t.test('with latest a slow client gets the newest of each conflate word, and everything that has none', async (t) => {
+  const words = [undefined, 'gold', 'silver'] as const
+  const { numbers, dropped } = await numbersReadBy(t, { slowClient: 'latest' }, 60, (n) => words[n % 3])
+  t.same(numbers, [...Array.from({ length: 20 }, (_, n) => n * 3), 58, 59].sort((a, b) => a - b))
+  t.equal(dropped, 38)
+})
+
+t.test('a burst larger than the bound costs no healthy client anything, whatever the policy', async (t) => {
+  for (const slowClient of ['disconnect', 'dropNewest', 'dropOldest', 'latest'] as const) {
+    const { app, url } = await scene(t, { slowClient }, 0)
+    const client = await connect(t, url)
+    // Ten times the bound in one tick, and less than the kernel takes.
+    const receipts = await Promise.all(Array.from({ length: 40 }, (_, n) => app.hub.broadcast(`${n} ${CHUNK}`, { conflate: 'same' })))
+    t.equal(receipts.filter(({ dropped }) => dropped === 0).length, 40, slowClient)
+    for (let n = 0; n < 40; n++) t.equal(parseInt(String(await client.next())), n)
+  }
 })
 
 t.test('a client that talks and never reads its answers is bounded as well', async (t) => {

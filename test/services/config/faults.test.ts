@@ -59,7 +59,7 @@ t.test('faults', async (t) => {
       ['websocket.readDeadline', '-1', 'must be a duration such as 500ms, 20s or 5m, not -1'],
       ['websocket.readDeadline', '25d', 'must be a duration from 0 to 24d, not "25d"'],
       ['websocket.heartbeatFailMaxTimes', '-1', 'must be a whole number of at least 0, not -1'],
-      ['websocket.slowClient', '{}', 'must be disconnect or dropNewest, not {}'],
+      ['websocket.slowClient', '{}', 'must be disconnect, dropNewest, dropOldest, or latest, not {}'],
       ['websocket.maxQueueWrites', '0', 'must be a whole number of at least 1, not 0'],
       ['websocket.maxClients', '1e300', 'must be a whole number of at least 0, not 1e+300'],
       ['websocket.allowedOrigins', '{}', 'must be a list, not {}'],

@@ -1,15 +1,13 @@
 import { once } from 'node:events'
-import { PassThrough } from 'node:stream'
 import t from 'tap'
 import { Client } from '../../../services/hub/client.ts'
-import { Flusher } from '../../../services/hub/flusher.ts'
 import { Heartbeat } from '../../../services/hub/heartbeat.ts'
-import { Outbox } from '../../../services/hub/outbox.ts'
 import { Turns } from '../../../services/hub/turns.ts'
 import { raw } from '../../../services/protocol/raw.ts'
 import { RateLimit } from '../../../services/rate-limit.ts'
 import { connect, ECHO, listen, until } from '../../helper.ts'
 import { rawConnect, OPCODE, frame } from '../../raw-client.ts'
+import { newFlusher, Peer } from './peer.ts'
 
 const HURRIED = { pingPeriod: '40ms', heartbeatFailMaxTimes: 2, readDeadline: 0 } as const
 
@@ -105,30 +103,106 @@ t.test('pings keep their place among messages', async (t) => {
   t.same(order.filter((item) => item !== 'ping'), Array.from({ length: 50 }, (_, n) => String(n)))
 })
 
-t.test('a jump of the time of day disturbs nobody but those whose token it ends', async (t) => {
-  let wall = Date.UTC(2026, 0, 1)
-  let steady = 0
-  const clients = new Map<string, Client>()
-  const heartbeat = new Heartbeat(() => clients.values(), { pingPeriodMs: 20_000, maxUnanswered: 4, readDeadlineMs: 100_000, writeDeadlineMs: 35_000, clock: { wall: () => wall, steady: () => steady } })
+const PATIENT = { pingPeriodMs: 20_000, maxUnanswered: 4, readDeadlineMs: 100_000, writeDeadlineMs: 35_000 }
+
+/** A heartbeat on clocks that the test moves, and clients whose ends and pings it notes. */
+function wheel (options = PATIENT) {
+  const clock = { wallMs: Date.UTC(2026, 0, 1), steadyMs: 5_000_000, wall: () => clock.wallMs, steady: () => clock.steadyMs }
+  const heartbeat = new Heartbeat({ ...options, clock })
+  const flusher = newFlusher()
   const ended: string[] = []
-  for (const [user, expiresAt] of [['forever', undefined], ['until noon', wall + 3_600_000 * 12]] as const) {
-    const connection = { stream: new PassThrough(), address: '', isOpen: true, bytesRead: 0, close: (code: number) => ended.push(`${user} ${code}`), terminate: () => ended.push(`${user} cut`), pause () {}, resume () {} }
-    const clock = { wall: () => wall, steady: () => steady }
-    clients.set(user, new Client({
-      id: user, identity: { user, roles: [], expiresAt }, protocol: raw, connection, clock,
-      outbox: new Outbox(connection, new Flusher(), { maxBytes: 1000, maxWrites: 10 }, clock.steady),
+  const pinged: string[] = []
+  const join = (user: string, { expiresAt, answers = true }: { expiresAt?: number, answers?: boolean } = {}): Client => {
+    const peer = Object.assign(new Peer(), { bytesRead: 0, close: (code: number) => { ended.push(`${user} ${code}`) }, terminate: () => { ended.push(`${user} cut`); peer.isOpen = false } })
+    const outbox = peer.outbox(flusher)
+    const push = outbox.push.bind(outbox)
+    outbox.push = (frame) => { pinged.push(user); if (answers) peer.bytesRead++; push(frame) }
+    const client = new Client({
+      id: user, identity: { user, roles: [], expiresAt }, protocol: raw, connection: peer, clock, outbox,
       turns: new Turns({ onFailure () {}, onPressure () {} }), messageRate: new RateLimit(0), onOverflow () {}
-    }))
+    })
+    heartbeat.add(client)
+    return client
   }
-  wall += 3_600_000
-  heartbeat.sweep()
-  wall -= 7_200_000
-  heartbeat.sweep()
+  const pass = (ms: number, stepMs = 100): void => {
+    for (const end = clock.steadyMs + ms; clock.steadyMs < end;) {
+      clock.steadyMs += stepMs
+      clock.wallMs += stepMs
+      heartbeat.turn()
+    }
+  }
+  return { clock, heartbeat, ended, pinged, join, pass }
+}
+
+t.test('a jump of the time of day disturbs nobody but those whose token it ends', async (t) => {
+  const { clock, ended, join, pass } = wheel()
+  join('forever')
+  join('until noon', { expiresAt: clock.wallMs + 12 * 3_600_000 })
+  clock.wallMs += 3_600_000
+  pass(20_000)
+  clock.wallMs -= 7_200_000
+  pass(20_000)
   t.same(ended, [])
-  wall += 3_600_000 * 24
-  heartbeat.sweep()
-  t.same(ended, ['until noon 4401'])
-  steady += 100_001
-  heartbeat.sweep()
-  t.same(ended, ['until noon 4401', 'forever cut'])
+  clock.wallMs += 24 * 3_600_000
+  pass(20_000)
+  t.same([...new Set(ended)], ['until noon 4401'])
+})
+
+t.test('a token ends its connection within a second, however seldom the client is pinged', async (t) => {
+  const { clock, ended, join, pass } = wheel({ ...PATIENT, pingPeriodMs: 24 * 3_600_000, readDeadlineMs: 0 })
+  join('alice', { expiresAt: clock.wallMs + 12_345 })
+  pass(12_300)
+  t.same(ended, [])
+  pass(1000)
+  t.same(ended, ['alice 4401'])
+})
+
+t.test('clients that came together are pinged spread over time, each once a period, and not in the first half of one', async (t) => {
+  const { pinged, join, pass } = wheel()
+  for (let n = 0; n < 1000; n++) join(`${n}`)
+  pass(9_900)
+  t.equal(pinged.length, 0)
+  let largest = 0
+  for (let n = 0; n < 101; n++) {
+    const before = pinged.length
+    pass(100)
+    largest = Math.max(largest, pinged.length - before)
+  }
+  t.equal(new Set(pinged).size, 1000)
+  t.equal(pinged.length, 1000)
+  t.ok(largest <= 1000 / 16, `${largest} at once`)
+  pinged.length = 0
+  pass(200_000)
+  t.ok(pinged.length > 9_700 && pinged.length <= 10_000, `${pinged.length} pings in ten periods`)
+})
+
+t.test('a client that has gone is not looked after any more', async (t) => {
+  const { heartbeat, pinged, join, pass } = wheel()
+  const client = join('gone')
+  heartbeat.remove(client)
+  t.equal(client.pulse.slot, null)
+  pass(60_000)
+  t.same(pinged, [])
+})
+
+t.test('after a standstill of the process nobody is given up who has not been asked', async (t) => {
+  const { clock, ended, pinged, join, pass, heartbeat } = wheel()
+  for (let n = 0; n < 100; n++) join(`${n}`)
+  pass(25_000)
+  pinged.length = 0
+  clock.steadyMs += 90_000
+  heartbeat.turn()
+  t.equal(pinged.length, 100)
+  pass(40_000)
+  t.same(ended, [])
+})
+
+t.test('a client that answers nothing is given up after its pings, not before', async (t) => {
+  const { ended, pinged, join, pass } = wheel({ ...PATIENT, readDeadlineMs: 0 })
+  join('mute', { answers: false })
+  pass(101_000)
+  t.equal(pinged.length, 5)
+  t.same(ended, [])
+  pass(22_000)
+  t.same(ended, ['mute cut'])
 })
