@@ -1,0 +1,156 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
+import fc from 'fast-check'
+import t, { type Test } from 'tap'
+import { WebSocket } from 'ws'
+import type { ConfigInput } from '../../services/config/schema.ts'
+import { connect, listen, TestClient, token } from '../helper.ts'
+import { frame, OPCODE, rawConnect, rawRequest, handshake, type Frame } from '../raw-client.ts'
+
+const OFFER = 'permessage-deflate; client_max_window_bits'
+const RSV1 = 4
+const JSON_TEXT = JSON.stringify(Array.from({ length: 50 }, (_, id) => ({ id, name: `item ${id}`, price: id * 1.5 })))
+
+async function service (t: Test, websocket: ConfigInput['websocket'] = {}) {
+  return listen(t, { websocket: { compression: { enabled: true }, ...websocket } })
+}
+
+/** A client whose handshake offers these extensions; the greeting is taken off. */
+async function offer (t: Test, port: number, extensions: string) {
+  const client = await rawConnect({ port, token: token(), headers: { 'Sec-WebSocket-Extensions': extensions } })
+  t.teardown(() => client.destroy())
+  await client.next()
+  return client
+}
+
+/** The text in a frame, inflated by zlib alone when RSV1 says so (RFC 7692 section 7.2.2). */
+function textOf ({ rsv, payload }: Frame): string {
+  if (rsv === 0) return payload.toString()
+  return inflateRawSync(Buffer.concat([payload, Buffer.from('0000ffff', 'hex')]), { finishFlush: constants.Z_SYNC_FLUSH }).toString()
+}
+
+function deflated (text: string | Buffer): Buffer {
+  return deflateRawSync(text, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4)
+}
+
+t.test('is agreed on with no context kept on either side, and only when it is switched on', async (t) => {
+  const answer = async (port: number) => rawRequest(port, handshake({ token: token(), headers: { 'Sec-WebSocket-Extensions': OFFER } }))
+  t.match(await answer((await service(t)).port), /\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n/)
+  t.notMatch(await answer((await listen(t)).port), /Sec-WebSocket-Extensions/i)
+})
+
+t.test('a message above the threshold is deflated for those who agreed, and plain for the others', async (t) => {
+  const { app, port, url } = await service(t)
+  const [one, two, plain] = [await offer(t, port, OFFER), await offer(t, port, OFFER), await connect(t, url)]
+  const ordinary = new TestClient(new WebSocket(`${url}?token=${token()}`, { perMessageDeflate: false }))
+  t.teardown(() => ordinary.socket.terminate())
+  await ordinary.next()
+  t.match(await app.hub.broadcast(JSON_TEXT), { matched: 4, written: 4 })
+  const [first, second] = [await one.next(), await two.next()]
+  t.equal(first.rsv, RSV1)
+  t.ok(first.payload.length < JSON_TEXT.length / 3)
+  t.ok(first.payload.equals(second.payload), 'the same bytes for all')
+  t.equal(textOf(first), JSON_TEXT)
+  t.equal(plain.socket.extensions, 'permessage-deflate')
+  t.equal(await plain.next(), JSON_TEXT)
+  t.equal(ordinary.socket.extensions, '')
+  t.equal(await ordinary.next(), JSON_TEXT)
+
+  await app.hub.broadcast('short')
+  const short = await one.next()
+  t.equal(short.rsv, 0)
+  t.equal(textOf(short), 'short')
+  await app.hub.broadcast(Buffer.alloc(5000, 7))
+  const binary = await one.next()
+  t.same([binary.rsv, binary.opcode], [RSV1, OPCODE.binary])
+})
+
+t.test('what does not become smaller goes out as it is', async (t) => {
+  const { app, port } = await service(t, { compression: { enabled: true, threshold: 0 } })
+  const client = await offer(t, port, OFFER)
+  await app.hub.broadcast(randomBytes(5000))
+  t.equal((await client.next()).rsv, 0)
+  await app.hub.broadcast('')
+  t.equal((await client.next()).payload.length, 0)
+})
+
+t.test('a client that asked for a smaller window is never sent what it cannot inflate', async (t) => {
+  const { app, port } = await service(t)
+  const client = await offer(t, port, 'permessage-deflate; server_max_window_bits=9')
+  await app.hub.broadcast(JSON_TEXT)
+  const got = await client.next()
+  t.equal(got.rsv, 0)
+  t.equal(textOf(got), JSON_TEXT)
+})
+
+t.test('messages of both kinds keep their order, replies and answers included', async (t) => {
+  const { app, url } = await service(t)
+  const client = await connect(t, url)
+  const said: string[] = []
+  for (let n = 0; n < 100; n++) {
+    const text = n % 3 === 0 ? `${n}` : `${n} ${JSON_TEXT}`
+    said.push(text)
+    void app.hub.broadcast(text)
+  }
+  for (const text of said) t.equal(await client.next(), text)
+  app.hub.onMessage((one, data) => one.reply(`you said ${String(data)}`))
+  client.send(JSON_TEXT)
+  t.equal(await client.next(), `you said ${JSON_TEXT}`)
+})
+
+t.test('any text arrives as it was, through zlib and through the ws library', async (t) => {
+  const { app, port, url } = await service(t, { compression: { enabled: true, threshold: 1 } })
+  const [raw, client] = [await offer(t, port, OFFER), await connect(t, url)]
+  const words = fc.array(fc.string({ unit: 'grapheme', maxLength: 20 }), { maxLength: 40 })
+  await fc.assert(fc.asyncProperty(words, fc.nat(20), async (parts, repeat) => {
+    const text = parts.join(' ').repeat(repeat)
+    await app.hub.broadcast(text)
+    return textOf(await raw.next()) === text && await client.next() === text
+  }), { numRuns: 50 })
+})
+
+t.test('what clients compress is read, also in fragments', async (t) => {
+  const { app, port } = await service(t)
+  const heard: string[] = []
+  app.hub.onMessage((one, data) => { heard.push(String(data)); one.reply('ok') })
+  const client = await offer(t, port, OFFER)
+  const bytes = deflated('hello '.repeat(1000))
+  client.send(frame({ opcode: OPCODE.text, payload: bytes, rsv: RSV1 }))
+  await client.next()
+  client.send(Buffer.concat([
+    frame({ opcode: OPCODE.text, payload: bytes.subarray(0, 7), rsv: RSV1, fin: false }),
+    frame({ opcode: OPCODE.continuation, payload: bytes.subarray(7) })
+  ]))
+  await client.next()
+  t.same(heard, ['hello '.repeat(1000), 'hello '.repeat(1000)])
+})
+
+t.test('a bomb is cut off at the largest message, a broken stream at once, and others do not suffer', async (t) => {
+  const { app, port, url } = await service(t)
+  const healthy = await connect(t, url)
+  const bomb = deflated(Buffer.alloc(60_000_000))
+  t.ok(bomb.length < 65_000)
+  const before = process.memoryUsage().rss
+  for (const [payload, code] of [[bomb, 1009], [Buffer.from('ffffffffff', 'hex'), 1007]] as const) {
+    const client = await offer(t, port, OFFER)
+    client.send(frame({ opcode: OPCODE.binary, payload, rsv: RSV1 }))
+    t.match(await client.closed(), { code })
+  }
+  t.ok(process.memoryUsage().rss - before < 30_000_000)
+  const control = await offer(t, port, OFFER)
+  control.send(frame({ opcode: OPCODE.ping, payload: 'x', rsv: RSV1 }))
+  t.match(await control.closed(), { code: 1002 })
+  t.match(await app.hub.broadcast('still here'), { written: 1 })
+  t.equal(await healthy.next(), 'still here')
+})
+
+t.test('a Close frame comes after what was sent, compressed or not', async (t) => {
+  const { app, url } = await service(t)
+  const client = await connect(t, url)
+  const closed = once(client.socket, 'close')
+  void app.hub.broadcast(JSON_TEXT)
+  await app.hub.disconnect({ user: 'alice' })
+  await closed
+  t.equal(await client.next(), JSON_TEXT)
+})
