@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { WebSocket } from 'ws'
+import { WebSocket } from 'ws'
 import type { Connection } from './hub/connection.ts'
 
 /** A WebSocket as the hub sees it: frames are written to the stream below it, control stays with the `ws` library. */
@@ -20,7 +20,7 @@ export class WsConnection implements Connection {
   }
 
   get isOpen (): boolean {
-    return this.#socket.readyState === this.#socket.OPEN
+    return this.#socket.readyState === WebSocket.OPEN
   }
 
   get bytesRead (): number | undefined {

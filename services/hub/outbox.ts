@@ -43,6 +43,8 @@ export class Outbox {
   #tail: Batch | null = null
   /** In place of the tail, from the first overflow on until it is empty. */
   #backlog: Backlog | null = null
+  /** Bytes that were in the socket when the tail began: the socket is not asked again for every frame. */
+  #bytesInSocket = 0
   #writesInSocket = 0
   /** Since when what waits longest has been waiting, once the socket has not taken all it was given; 0 while it has. */
   #waitingSince = 0
@@ -66,7 +68,8 @@ export class Outbox {
       this.flush()
       if (this.#isFull(frame)) return this.#overflow(frame)
     }
-    this.#tail = this.#tail === null ? this.#flusher.begin(this, frame) : this.#tail.add(frame)
+    if (this.#tail !== null) this.#tail = this.#tail.add(frame)
+    else this.#begin(frame)
   }
 
   /** Writes what waits, in one write, unless the socket is full: then it is written when the socket has drained. */
@@ -142,15 +145,19 @@ export class Outbox {
     }
   }
 
+  #begin (frame: Frame): void {
+    this.#bytesInSocket = this.#connection.stream.writableLength
+    this.#tail = this.#flusher.begin(this, frame)
+  }
+
   #isFull (frame: Frame): boolean {
     if (this.#backlog !== null) return true
-    const inSocket = this.#connection.stream.writableLength
-    const tail = this.#tail
-    // Whoever has nothing waiting may get a frame of any size.
-    if (tail === null && inSocket === 0) return false
     const { maxBytes, maxWrites } = this.#limits
-    const bytes = inSocket + frame.bytes.length + (tail === null ? 0 : tail.byteLength)
-    return bytes > maxBytes || this.#writesInSocket + (tail === null ? 0 : tail.frames) >= maxWrites
+    const tail = this.#tail
+    if (tail !== null) return this.#bytesInSocket + tail.byteLength + frame.bytes.length > maxBytes || this.#writesInSocket + tail.frames >= maxWrites
+    const { writableLength } = this.#connection.stream
+    // Whoever has nothing waiting may get a frame of any size.
+    return writableLength > 0 && (writableLength + frame.bytes.length > maxBytes || this.#writesInSocket >= maxWrites)
   }
 
   #overflow (frame: Frame): void {
