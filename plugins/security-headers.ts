@@ -10,5 +10,8 @@ const HEADERS = {
 
 /** Headers that let a browser do with an answer only what the console needs. */
 export const securityHeaders = fp(async (fastify) => {
-  fastify.addHook('onRequest', async (_request, reply) => { reply.headers(HEADERS) })
+  fastify.addHook('onRequest', (_request, reply, done) => {
+    reply.headers(HEADERS)
+    done()
+  })
 }, { name: 'fastify-hub-security-headers', fastify: '5.x' })

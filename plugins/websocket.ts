@@ -33,17 +33,20 @@ export const websocket = fp<{ config: Config['websocket'] }>(async (fastify, { c
   fastify.addHook('onRoute', (route) => {
     route.config = { ...route.config, [kIsWebSocket]: route.websocket === true || route.wsHandler !== undefined }
   })
-  fastify.addHook('onRequest', async (request, reply) => {
-    if (!request.ws || request.is404) return
+  fastify.addHook('onRequest', (request, reply, done) => {
+    if (!request.ws || request.is404) return done()
     // A route without a mark can be a WebSocket route only by another @fastify/websocket.
     const mark: unknown = Reflect.get(request.routeOptions.config, kIsWebSocket)
-    if (mark === true || (mark === undefined && !gate.isAlone)) return
+    if (mark === true || (mark === undefined && !gate.isAlone)) return done()
     reply.header('connection', 'close')
     throw new HubError('HUB_UPGRADE_REQUIRED', 'There is no WebSocket at this address.')
   })
 
   // An upgrade that has been answered was refused, by whichever hook in whatever order.
-  fastify.addHook('onResponse', async (request) => gate.refused(request.raw))
+  fastify.addHook('onResponse', (request, _reply, done) => {
+    gate.refused(request.raw)
+    done()
+  })
   fastify.addHook('preClose', async () => gate.close())
 }, { name: 'fastify-hub-websocket', fastify: '5.x' })
 

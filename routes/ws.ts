@@ -16,7 +16,8 @@ export const wsRoute: FastifyPluginAsync<{ config: Config['websocket'] }> = asyn
   const deflatedRaw = createDeflatedRaw({ thresholdBytes: config.compression.threshold, level: config.compression.level })
   const upgradeRate = new RateLimit(config.upgradesPerSecond)
 
-  // Cheapest first, and all of it before the token is looked at.
+  // Cheapest first, and all of it before the token is looked at. Async, because microtasks come before the socket is read:
+  // also a client that does not wait for the answer to its handshake is not heard before it has been opened.
   const admit: onRequestAsyncHookHandler = async (request) => {
     if (!config.start) throw new HubError('HUB_WEBSOCKET_OFF', 'WebSocket is switched off here (websocket.start is false).', { retryAfter: 60 })
     if (!request.ws) throw new HubError('HUB_UPGRADE_REQUIRED', 'Connect to this address with a WebSocket client.')
@@ -27,8 +28,9 @@ export const wsRoute: FastifyPluginAsync<{ config: Config['websocket'] }> = asyn
     checkOrigin(request.headers, config.allowedOrigins)
   }
   // Not async: nobody else may come in between this check and the handler.
-  const admitUser: preHandlerHookHandler = ({ identity }, _reply, done) => {
-    hub.admit(identity?.user)
+  const admitUser: preHandlerHookHandler = (request, reply, done) => {
+    hub.admit(request.identity?.user)
+    upgradeGate.noteResponse(request.raw, reply.raw)
     done()
   }
 

@@ -5,7 +5,9 @@ export const BEARER_SUBPROTOCOL = 'bearer.'
 
 /** The subprotocols that a client offers, in its order (RFC 6455 section 4.1). */
 export function offeredSubprotocols (headers: IncomingHttpHeaders): string[] {
-  return (headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim()).filter((name) => name !== '')
+  const header = headers['sec-websocket-protocol']
+  if (header === undefined) return []
+  return header.split(',').map((name) => name.trim()).filter((name) => name !== '')
 }
 
 /**

@@ -1,10 +1,20 @@
 import { EventEmitter } from 'node:events'
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { systemClock } from './clock.ts'
 import { serveAsPlain } from './plain-request.ts'
 
 /** Marks servers that have a gate. */
 const kGate = Symbol('fastify-hub.upgrade-gate')
+/** Where a request keeps the stream that its WebSocket will write to; one that is injected for tests has no socket. */
+const kStream = Symbol('fastify-hub.stream')
+/** Where a request keeps the response that it will not get. */
+const kResponse = Symbol('fastify-hub.response')
+
+interface UpgradeRequest extends IncomingMessage {
+  [kStream]?: Duplex
+  [kResponse]?: ServerResponse
+}
 
 /** Options of an UpgradeGate. */
 export interface UpgradeGateOptions {
@@ -24,8 +34,10 @@ export interface UpgradeGateOptions {
 export class UpgradeGate extends EventEmitter {
   readonly #server: Server
   readonly #timeoutMs: number
-  readonly #pending = new Map<Duplex, () => void>()
-  readonly #streams = new WeakMap<IncomingMessage, Duplex>()
+  /** The sockets whose upgrade is not complete, oldest first, and when each is given up. */
+  readonly #pending = new Map<Duplex, number>()
+  readonly #onClose: (this: Duplex) => void
+  #timer: NodeJS.Timeout | null = null
   #isClosed = false
 
   constructor (server: Server, { handshakeTimeoutMs }: UpgradeGateOptions) {
@@ -34,6 +46,8 @@ export class UpgradeGate extends EventEmitter {
     Object.assign(server, { [kGate]: this })
     this.#server = server
     this.#timeoutMs = handshakeTimeoutMs
+    const gate = this
+    this.#onClose = function () { gate.#release(this) }
     // First of all listeners, because the others may answer at once.
     server.prependListener('upgrade', this.#onUpgrade)
     // Requests that are injected for tests come to the listener directly.
@@ -46,26 +60,35 @@ export class UpgradeGate extends EventEmitter {
   }
 
   /** The stream that a WebSocket of this request writes to. */
-  streamOf (request: IncomingMessage): Duplex | undefined {
-    return this.#streams.get(request)
+  streamOf (request: UpgradeRequest): Duplex | undefined {
+    return request[kStream]
+  }
+
+  /** Says which response the request would have had, so that it can be let go of once the upgrade is complete. */
+  noteResponse (request: UpgradeRequest, response: ServerResponse): void {
+    request[kResponse] = response
   }
 
   /** The request's upgrade is complete: its socket belongs to a WebSocket now. */
-  admitted (request: IncomingMessage): void {
-    const stream = this.#streams.get(request)
-    if (stream !== undefined) this.#pending.get(stream)?.()
+  admitted (request: UpgradeRequest): void {
+    const stream = this.streamOf(request)
+    if (stream !== undefined) this.#release(stream)
+    const response = request[kResponse]
+    // The socket would keep it, and with it all of the request, for as long as the connection lasts.
+    if (response?.socket) response.detachSocket(response.socket)
   }
 
   /** The request has been answered without an upgrade: its socket is of no more use. */
   refused (request: IncomingMessage): void {
-    const stream = this.#streams.get(request)
+    const stream = this.streamOf(request)
     if (stream !== undefined && this.#pending.has(stream)) stream.destroy()
   }
 
   /** Destroys every socket whose upgrade is not complete, and from now on every one that asks. */
   close (): void {
     this.#isClosed = true
-    for (const [socket, release] of this.#pending) giveUp(socket, release)
+    this.#stopTimer()
+    for (const socket of this.#pending.keys()) this.#giveUp(socket)
   }
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
@@ -77,33 +100,52 @@ export class UpgradeGate extends EventEmitter {
     // Somebody else who listens may answer what is not for a WebSocket: serving it here as well would run it twice.
     if (!isWanted && this.isAlone) return serveAsPlain(this.#server, request, socket, head)
     this.#guard(socket)
-    this.#remember(request, socket)
     if (isWanted) this.emit('upgrade', request, socket, head)
+    else this.#remember(request, socket)
   }
 
-  readonly #remember = (request: IncomingMessage, stream: Duplex): void => {
-    this.#streams.set(request, stream)
+  readonly #remember = (request: UpgradeRequest, stream: Duplex): void => {
+    request[kStream] = stream
   }
 
   #guard (socket: Duplex): void {
-    const timer = setTimeout(() => giveUp(socket, release), this.#timeoutMs).unref()
-    const release = (): void => {
-      clearTimeout(timer)
-      this.#pending.delete(socket)
-      socket.off('error', destroyIt)
-      socket.off('close', release)
-    }
-    this.#pending.set(socket, release)
+    this.#pending.set(socket, systemClock.steady() + this.#timeoutMs)
     // Node takes its own error listener off before the event; a reset must not reach the process meanwhile.
     socket.on('error', destroyIt)
-    socket.on('close', release)
+    socket.on('close', this.#onClose)
+    // One timer for all: it comes once in a handshake's time, whether anybody is late or not.
+    this.#timer ??= setTimeout(this.#sweep, this.#timeoutMs).unref()
   }
-}
 
-/** Destroys a socket, unless somebody reads from it: then it was upgraded by one whom the gate does not know. */
-function giveUp (socket: Duplex, release: () => void): void {
-  if (socket.listenerCount('data') > 0) release()
-  else socket.destroy()
+  #release (socket: Duplex): void {
+    if (!this.#pending.delete(socket)) return
+    socket.off('error', destroyIt)
+    socket.off('close', this.#onClose)
+  }
+
+  /** Gives up what is late, and comes again when the next one will be. */
+  readonly #sweep = (): void => {
+    this.#timer = null
+    const now = systemClock.steady()
+    for (const [socket, deadline] of this.#pending) {
+      if (deadline > now) {
+        this.#timer = setTimeout(this.#sweep, deadline - now).unref()
+        return
+      }
+      this.#giveUp(socket)
+    }
+  }
+
+  #stopTimer (): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+  }
+
+  /** Destroys a socket, unless somebody reads from it: then it was upgraded by one whom the gate does not know. */
+  #giveUp (socket: Duplex): void {
+    if (socket.listenerCount('data') === 0) socket.destroy()
+    this.#release(socket)
+  }
 }
 
 function destroyIt (this: Duplex): void {

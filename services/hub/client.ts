@@ -8,7 +8,7 @@ import type { RateLimit } from '../rate-limit.ts'
 import { Frame } from './batch.ts'
 import type { Connection } from './connection.ts'
 import type { Outbox } from './outbox.ts'
-import type { Turns } from './turns.ts'
+import { Turns, type TurnsHooks } from './turns.ts'
 
 /**
  * What an application hangs on its connections. Add fields by declaration merging:
@@ -39,7 +39,7 @@ export interface ClientParts {
   readonly protocol: Protocol
   readonly connection: Connection
   readonly outbox: Outbox
-  readonly turns: Turns
+  readonly turnsHooks: TurnsHooks<Client>
   readonly messageRate: RateLimit
   /** Hears, once, that the client has lost a frame because it was over its limit. */
   readonly onOverflow: (client: Client) => void
@@ -52,7 +52,7 @@ export class Client {
   readonly identity: Identity
   readonly protocol: Protocol
   readonly outbox: Outbox
-  readonly turns: Turns
+  readonly turns: Turns<Client>
   readonly messageRate: RateLimit
   /** Whatever the application wants to keep with the connection. */
   readonly params: Partial<ClientParams> = {}
@@ -75,7 +75,7 @@ export class Client {
     this.identity = parts.identity
     this.protocol = parts.protocol
     this.outbox = parts.outbox
-    this.turns = parts.turns
+    this.turns = new Turns(parts.turnsHooks, this)
     this.messageRate = parts.messageRate
     this.openedAt = parts.clock.wall()
     const now = parts.clock.steady()

@@ -24,7 +24,7 @@ import { Flusher } from './flusher.ts'
 import { Heartbeat, type HeartbeatOptions } from './heartbeat.ts'
 import { Outbox, type OutboxLimits } from './outbox.ts'
 import { Registry } from './registry.ts'
-import { Turns } from './turns.ts'
+import type { TurnsHooks } from './turns.ts'
 
 /** Limits, clocks and collaborators of a hub. */
 export interface HubOptions extends AdmissionLimits {
@@ -175,16 +175,13 @@ export class Hub {
 
   /** Takes a connection in: greeted before anything else reaches it. */
   open (connection: Connection, identity: Identity, protocol: Protocol): Client {
-    const client: Client = new Client({
+    const client = new Client({
       id: `${this.#ids.next().toString(36)}-${randomUUID().slice(0, 8)}`,
       identity,
       protocol,
       connection,
       outbox: new Outbox(connection, this.#fanOut.flusher, this.#options.queue),
-      turns: new Turns({
-        onFailure: (error) => reportFailure(this.#options.log, error, { clientId: client.id }, 'a message handler failed'),
-        onPressure: (isHigh) => client.setPaused(isHigh)
-      }),
+      turnsHooks: this.#turnsHooks,
       messageRate: new RateLimit(this.#options.messagesPerSecond),
       onOverflow: this.#onOverflow,
       clock: this.#clock
@@ -230,6 +227,11 @@ export class Hub {
     if (left > 0) this.#options.log.error({ clients: left }, 'some connections did not end, or their close listeners did not')
     this.#heartbeat.stop()
     this.#state = 'closed'
+  }
+
+  readonly #turnsHooks: TurnsHooks<Client> = {
+    onFailure: (error, client) => reportFailure(this.#options.log, error, { clientId: client.id }, 'a message handler failed'),
+    onPressure: (isHigh, client) => client.setPaused(isHigh)
   }
 
   readonly #onOverflow = (client: Client): void => {

@@ -1,12 +1,12 @@
 /** A task that may take its time. */
 export type Task = () => unknown
 
-/** What keeps turns informed and is told when too many tasks wait. */
-export interface TurnsHooks {
+/** Who is told how the tasks of an owner fare. */
+export interface TurnsHooks<Owner> {
   /** A task threw or rejected. */
-  onFailure (error: unknown): void
+  onFailure (error: unknown, owner: Owner): void
   /** Tasks pile up: whoever makes them should stop; false when they have been worked off. */
-  onPressure (isHigh: boolean): void
+  onPressure (isHigh: boolean, owner: Owner): void
 }
 
 const HIGH_WATER = 16
@@ -15,14 +15,17 @@ const HIGH_WATER = 16
  * Runs the callbacks of one connection strictly one after another, asynchronous ones included. A task that fails ends
  * nothing: the next one has its turn.
  */
-export class Turns {
-  readonly #hooks: TurnsHooks
+export class Turns<Owner> {
+  readonly #hooks: TurnsHooks<Owner>
+  readonly #owner: Owner
   #waiting: Task[] = []
   #isBusy = false
   #isHigh = false
 
-  constructor (hooks: TurnsHooks) {
+  /** The hooks serve any number of owners. */
+  constructor (hooks: TurnsHooks<Owner>, owner: Owner) {
     this.#hooks = hooks
+    this.#owner = owner
   }
 
   run (task: Task): void {
@@ -33,7 +36,7 @@ export class Turns {
     this.#waiting.push(task)
     if (this.#waiting.length === HIGH_WATER && !this.#isHigh) {
       this.#isHigh = true
-      this.#hooks.onPressure(true)
+      this.#hooks.onPressure(true, this.#owner)
     }
   }
 
@@ -43,14 +46,14 @@ export class Turns {
       const pending = this.#attempt(task)
       if (pending !== null) {
         // Resolved by a promise of our own, because a foreign `then` may throw.
-        Promise.resolve(pending).then(() => this.#resume(), (error: unknown) => { this.#hooks.onFailure(error); this.#resume() })
+        Promise.resolve(pending).then(() => this.#resume(), (error: unknown) => { this.#hooks.onFailure(error, this.#owner); this.#resume() })
         return
       }
     }
     this.#isBusy = false
     if (!this.#isHigh) return
     this.#isHigh = false
-    this.#hooks.onPressure(false)
+    this.#hooks.onPressure(false, this.#owner)
   }
 
   #resume (): void {
@@ -63,7 +66,7 @@ export class Turns {
       const result = task()
       return isThenable(result) ? result : null
     } catch (error) {
-      this.#hooks.onFailure(error)
+      this.#hooks.onFailure(error, this.#owner)
       return null
     }
   }

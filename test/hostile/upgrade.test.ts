@@ -146,6 +146,23 @@ t.test('an upgrade whose token check never ends is destroyed at the handshake de
   await noSocketLeft(app)
 })
 
+t.test('each upgrade has the whole time for its handshake, however many began before it', async (t) => {
+  const app = Fastify()
+  await app.register(fastifyHub, { authenticate: () => new Promise<null>(() => {}), websocket: { handshakeTimeout: '400ms' } })
+  const origin = await app.listen({ port: 0, host: '127.0.0.1' })
+  t.teardown(() => app.close())
+  const lasted: number[] = []
+  for (let n = 0; n < 3; n++) {
+    const began = performance.now()
+    const socket = await send(t, Number(new URL(origin).port), handshake({}))
+    socket.on('close', () => lasted.push(performance.now() - began))
+    socket.on('end', () => socket.end())
+    await sleep(150)
+  }
+  await until(() => lasted.length === 3, 'all of them are destroyed')
+  t.ok(lasted.every((ms) => ms > 390 && ms < 900), `after 400 ms each: ${lasted.map(Math.round).join(', ')}`)
+})
+
 t.test('odd handshake headers are answered at once', async (t) => {
   const { port } = await listen(t)
   for (const headers of [

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createSigner } from 'fast-jwt'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
@@ -178,6 +179,21 @@ t.test('what an application\'s own check gives is looked at before it is believe
     // The handshake and a broken frame in one packet: nothing may be left without a listener for errors.
     t.match(await rawRequest(Number(new URL(origin).port), Buffer.concat([Buffer.from(handshake({})), Buffer.from([0xa2, 0])])), new RegExp(`^HTTP/1.1 ${status} `))
     t.equal(app.hub.size, 0)
+  }
+})
+
+t.test('a check of an application that fails lets nobody in, whatever it throws and whenever', async (t) => {
+  for (const thrown of [undefined, null, false, '', 'no', new Error('no'), Object.assign(new Error('no'), { statusCode: 403 })] as unknown[]) {
+    for (const authenticate of [() => { throw thrown }, async () => { throw thrown }, async () => { await sleep(1); throw thrown }]) {
+      const app = Fastify()
+      t.teardown(() => app.close())
+      await app.register(fastifyHub, { authenticate, api: true })
+      const origin = await app.listen({ port: 0, host: '127.0.0.1' })
+      const status = thrown instanceof Error && 'statusCode' in thrown ? 403 : 500
+      t.match(await attempt(t, `${origin.replace('http', 'ws')}/admin/ws`), { status }, String(thrown))
+      t.equal((await fetch(`${origin}/clients`)).status, status)
+      t.equal(app.hub.size, 0)
+    }
   }
 })
 

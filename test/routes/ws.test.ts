@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { Type } from '@sinclair/typebox'
 import t from 'tap'
 import { WebSocket } from 'ws'
@@ -14,6 +16,18 @@ t.test('greets first, before any broadcast', async (t) => {
   t.teardown(() => client.socket.terminate())
   t.equal(await client.next(), GREETING)
   t.equal(await client.next(), 'news')
+})
+
+t.test('a connection does not keep the request that it began with', async (t) => {
+  const { app, url } = await listen(t)
+  const requests: Array<WeakRef<object>> = []
+  app.websocketServer.on('connection', (_socket: WebSocket, request: object) => requests.push(new WeakRef(request)))
+  const client = await connect(t, url)
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  await until(() => { collect(); return requests.length === 1 && requests[0]?.deref() === undefined }, 'the request is collected')
+  client.send('still here')
+  t.equal(await client.next(), `${ECHO}still here`)
 })
 
 t.test('answers with the same frame type, a prefix and what came', async (t) => {

@@ -2,7 +2,6 @@ import { once } from 'node:events'
 import t from 'tap'
 import { Client } from '../../../services/hub/client.ts'
 import { Heartbeat } from '../../../services/hub/heartbeat.ts'
-import { Turns } from '../../../services/hub/turns.ts'
 import { raw } from '../../../services/protocol/raw.ts'
 import { RateLimit } from '../../../services/rate-limit.ts'
 import { connect, ECHO, listen, until } from '../../helper.ts'
@@ -119,7 +118,7 @@ function wheel (options = PATIENT) {
     outbox.push = (frame) => { pinged.push(user); if (answers) peer.bytesRead++; push(frame) }
     const client = new Client({
       id: user, identity: { user, roles: [], expiresAt }, protocol: raw, connection: peer, clock, outbox,
-      turns: new Turns({ onFailure () {}, onPressure () {} }), messageRate: new RateLimit(0), onOverflow () {}
+      turnsHooks: { onFailure () {}, onPressure () {} }, messageRate: new RateLimit(0), onOverflow () {}
     })
     heartbeat.add(client)
     return client

@@ -4,7 +4,7 @@ import { Turns } from '../../../services/hub/turns.ts'
 function turns () {
   const failures: unknown[] = []
   const pressure: boolean[] = []
-  return { failures, pressure, turns: new Turns({ onFailure: (error) => failures.push(error), onPressure: (isHigh) => pressure.push(isHigh) }) }
+  return { failures, pressure, turns: new Turns({ onFailure: (error) => failures.push(error), onPressure: (isHigh) => pressure.push(isHigh) }, null) }
 }
 
 t.test('tasks run one after another, those that take their time included', async (t) => {
