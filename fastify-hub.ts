@@ -17,6 +17,7 @@ import { completeConfig } from './services/config/load.ts'
 import type { Config, ConfigInput } from './services/config/schema.ts'
 import { ADMIN_ROLE } from './services/identity.ts'
 import { createDemoTokenCheck, createTokenCheck, type Authenticate } from './services/token.ts'
+import { rememberVerified } from './services/verified-tokens.ts'
 
 /** Options of the plugin: every key of config.yml that concerns the hub, and what only code can say. */
 export interface FastifyHubOptions extends Omit<ConfigInput, 'server' | 'logger' | 'console'> {
@@ -83,7 +84,7 @@ export async function registerHub (fastify: FastifyInstance, { config, prefix, a
 const ENVELOPE_BYTES = 4096
 
 function tokenAuthentication (config: Config['auth']): Authenticate<FastifyRequest> {
-  const checkJwt = createTokenCheck(config)
+  const checkJwt = rememberVerified(createTokenCheck(config))
   const check = config.mode === 'demo' ? createDemoTokenCheck(checkJwt) : checkJwt
   return (token) => token === null ? null : check(token)
 }

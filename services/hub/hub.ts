@@ -112,9 +112,12 @@ export class Hub {
     const { engine, maxMessageBytes } = this.#options
     const { offset, duplicate } = await engine.append(toDraft(to, message, options, maxMessageBytes))
     const { answers } = await engine.ask('delivery', { offset })
-    const matched = sum(answers.map((answer) => answer.matched))
-    const written = sum(answers.map((answer) => answer.written))
-    const dropped = sum(answers.map((answer) => answer.dropped))
+    let [matched, written, dropped] = [0, 0, 0]
+    for (const answer of answers) {
+      matched += answer.matched
+      written += answer.written
+      dropped += answer.dropped
+    }
     return { offset, duplicate, matched, written, behind: matched - written - dropped, dropped }
   }
 
