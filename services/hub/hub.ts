@@ -23,6 +23,7 @@ import { FanOut } from './fan-out.ts'
 import { Flusher } from './flusher.ts'
 import { Heartbeat, type HeartbeatOptions } from './heartbeat.ts'
 import { Outbox, type OutboxLimits } from './outbox.ts'
+import { toReceipt } from './receipt.ts'
 import { Registry } from './registry.ts'
 import type { TurnsHooks } from './turns.ts'
 
@@ -110,15 +111,9 @@ export class Hub {
   async send (to: Address | readonly Address[], message: unknown, options: SendOptions = {}): Promise<Receipt | Receipt[]> {
     if (isList(to)) return Promise.all(to.map((address) => this.send(address, message, options)))
     const { engine, maxMessageBytes } = this.#options
-    const { offset, duplicate } = await engine.append(toDraft(to, message, options, maxMessageBytes))
-    const { answers } = await engine.ask('delivery', { offset })
-    let [matched, written, dropped] = [0, 0, 0]
-    for (const answer of answers) {
-      matched += answer.matched
-      written += answer.written
-      dropped += answer.dropped
-    }
-    return { offset, duplicate, matched, written, behind: matched - written - dropped, dropped }
+    const appended = await engine.append(toDraft(to, message, options, maxMessageBytes))
+    const { answers } = await engine.ask('delivery', { offset: appended.offset })
+    return toReceipt(appended, answers)
   }
 
   /** Ends connections in order, on every node. Answers how many. `code` defaults to 4000; codes that may not be sent throw. */
