@@ -73,9 +73,12 @@ function wsOptions (config: Config['websocket'], gate: UpgradeGate) {
 
 /** @fastify/websocket was there before: its options are its owner's, so the hub can only point at what it would do otherwise. */
 function warnOfForeignLimits (fastify: FastifyInstance, config: Config['websocket']): void {
-  const { maxPayload = 0, handleProtocols } = fastify.websocketServer.options
+  const { maxPayload = 0, handleProtocols, perMessageDeflate = false } = fastify.websocketServer.options
   if (maxPayload > config.maxMessageSize) {
     fastify.log.warn(`@fastify/websocket reads messages of up to ${maxPayload} bytes before the hub can refuse them; register it with options.maxPayload ${config.maxMessageSize}, or after fastify-hub not at all.`)
+  }
+  if (config.compression.enabled && perMessageDeflate === false) {
+    fastify.log.warn('@fastify/websocket agrees on no compression with anybody, so websocket.compression has no effect; register it with options.perMessageDeflate.')
   }
   if (typeof handleProtocols !== 'function') {
     fastify.log.warn('@fastify/websocket answers with the first subprotocol that a client offers, which may be the one with its token; register it with options.handleProtocols.')

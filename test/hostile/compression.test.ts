@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
+import fastifyWebsocket from '@fastify/websocket'
 import fc from 'fast-check'
+import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
+import { fastifyHub } from '../../index.ts'
 import type { ConfigInput } from '../../services/config/schema.ts'
-import { connect, listen, TestClient, token } from '../helper.ts'
+import { connect, listen, LogLines, SECRET, TestClient, token } from '../helper.ts'
 import { frame, OPCODE, rawConnect, rawRequest, handshake, type Frame } from '../raw-client.ts'
 
 const OFFER = 'permessage-deflate; client_max_window_bits'
@@ -153,4 +156,24 @@ t.test('a Close frame comes after what was sent, compressed or not', async (t) =
   await app.hub.disconnect({ user: 'alice' })
   await closed
   t.equal(await client.next(), JSON_TEXT)
+})
+
+t.test('beside an @fastify/websocket of the application, what that one agrees on is used, and a warning says when it agrees on nothing', async (t) => {
+  const compression = { enabled: true }
+  for (const perMessageDeflate of [true, false]) {
+    const log = new LogLines()
+    const app = Fastify({ logger: { level: 'warn', stream: log } })
+    t.teardown(() => app.close())
+    await app.register(fastifyWebsocket, { options: { perMessageDeflate, maxPayload: 65_535, handleProtocols: () => false } })
+    await app.register(fastifyHub, { auth: { secret: SECRET }, websocket: { compression } })
+    const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
+    const [raw, client] = [await offer(t, Number(port), OFFER), await connect(t, `ws://127.0.0.1:${port}/admin/ws`)]
+    // With a context of its own on the server's side, which the hub never uses.
+    for (const text of [JSON_TEXT, JSON_TEXT, `${JSON_TEXT} again`]) {
+      await app.hub.broadcast(text)
+      t.equal(await client.next(), text)
+      t.equal((await raw.next()).rsv, perMessageDeflate ? RSV1 : 0)
+    }
+    t.equal(log.text.includes('websocket.compression has no effect'), !perMessageDeflate)
+  }
 })
