@@ -1,5 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { compiled } from './compiled.ts'
 
 const PATIENCE_MS = 60_000
 const tsx = import.meta.resolve('tsx')
@@ -8,25 +9,26 @@ type Key<M> = M extends unknown ? keyof M : never
 type With<M, K extends PropertyKey> = Extract<M, Record<K, unknown>>
 interface Waiter { key: PropertyKey, resolve: (message: object) => void, reject: (err: Error) => void }
 
-/** A process of its own, spoken to in messages: `Sent` go there, `Told` come back. */
+/** A process of its own, in TypeScript or C, spoken to in messages: `Sent` go there, `Told` come back. */
 export class Child<Sent extends object, Told extends object> {
   readonly pid: number
   readonly #process: ChildProcess
-  readonly #file: string
+  readonly #name: string
   #inbox: object[] = []
   #waiter: Waiter | undefined
   #stopped = false
 
-  constructor (file: string) {
-    this.#file = file
-    this.#process = fork(fileURLToPath(new URL(file, import.meta.url)), {
-      execArgv: ['--expose-gc', '--import', tsx],
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc']
-    })
-    if (this.#process.pid === undefined) throw new Error(`${file} could not be started.`)
+  /** The name is for errors; the options reach the process as its first argument. */
+  constructor (name: string, file: string, options: object = {}) {
+    this.#name = name
+    const path = fileURLToPath(new URL(file, import.meta.url))
+    // Node's channel is JSON lines on the descriptor NODE_CHANNEL_FD, which a program in C can speak as well.
+    const runtime = file.endsWith('.c') ? { execPath: compiled(path), execArgv: [] } : { execArgv: ['--expose-gc', '--import', tsx] }
+    this.#process = fork(path, [JSON.stringify(options)], { ...runtime, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    if (this.#process.pid === undefined) throw new Error(`${name} could not be started.`)
     this.pid = this.#process.pid
     this.#process.on('message', (message) => this.#take(message as object))
-    this.#process.on('exit', (code, signal) => this.#fail(`${file} ended with ${signal ?? code} in the middle of a measurement.`))
+    this.#process.on('exit', (code, signal) => this.#fail(`${name} ended with ${signal ?? code} in the middle of a measurement.`))
   }
 
   send (message: Sent): void {
@@ -39,7 +41,7 @@ export class Child<Sent extends object, Told extends object> {
     const [message] = early < 0 ? [] : this.#inbox.splice(early, 1)
     if (message !== undefined) return Promise.resolve(message as With<Told, K>)
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#fail(`${this.#file} has not said "${String(key)}" for ${PATIENCE_MS / 1000} s.`), PATIENCE_MS)
+      const timer = setTimeout(() => this.#fail(`${this.#name} has not said "${String(key)}" for ${PATIENCE_MS / 1000} s.`), PATIENCE_MS)
       this.#waiter = {
         key,
         resolve: (answer) => { clearTimeout(timer); resolve(answer as With<Told, K>) },
@@ -58,7 +60,7 @@ export class Child<Sent extends object, Told extends object> {
   }
 
   #take (message: object): void {
-    if ('failed' in message) return this.#fail(`${this.#file}: ${String(message.failed)}`)
+    if ('failed' in message) return this.#fail(`${this.#name}: ${String(message.failed)}`)
     const waiter = this.#waiter
     if (waiter === undefined || !(waiter.key in message)) {
       this.#inbox.push(message)

@@ -10,7 +10,9 @@ export interface Plan {
   command: string
   effort: Effort
   peers: Peer[]
-  scenarios: Scenario[]
+  scenarios: Array<{ scenario: Scenario, rounds: number }>
+  /** Peers that cannot be measured on this machine, and why: a sentence each. */
+  leftOut: string[]
   /** Which result files the run is good for; a run that leaves something out is for the eyes only. */
   fitFor: 'documentation' | 'comparison' | 'eyes'
 }
@@ -29,11 +31,15 @@ export function readFlags (args: string[]): Plan {
   const unknown = values.only.find((id) => !known.includes(id))
   if (unknown !== undefined) throw new Error(`--only ${unknown} is neither a peer nor a scenario: choose from ${known.join(', ')}.`)
 
+  const missing = pick(peers, values.only).map((peer) => ({ peer, reason: peer.missing?.() }))
   return {
     command: ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' '),
     effort,
-    peers: pick(peers, values.only),
-    scenarios: pick(scenarios, values.only),
+    peers: missing.filter(({ reason }) => reason === undefined).map(({ peer }) => peer),
+    scenarios: pick(scenarios, values.only)
+      .filter(({ id, isQuick }) => isQuick || !values.quick || values.only.includes(id))
+      .map((scenario) => ({ scenario, rounds: Math.min(effort.rounds, scenario.rounds) })),
+    leftOut: missing.flatMap(({ peer, reason }) => reason === undefined ? [] : [`${peer.name} is left out: ${reason}.`]),
     fitFor: values.only.length > 0 ? 'eyes' : values.quick || effort.rounds < full.rounds ? 'comparison' : 'documentation'
   }
 }

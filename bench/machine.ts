@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { cpus, loadavg, totalmem } from 'node:os'
 import { baseUrl } from './paths.ts'
 import type { Peer } from './peers.ts'
@@ -29,7 +29,8 @@ export function machine (): Machine {
 export function versions (peers: Peer[]): Record<string, string> {
   const found: Record<string, string> = { 'fastify-hub': version('package.json') }
   for (const name of peers.flatMap((peer) => peer.packages)) {
-    found[name] = version(`${name === 'socket.io' ? 'bench/' : ''}node_modules/${name}/package.json`)
+    const own = `bench/node_modules/${name}/package.json`
+    found[name] = version(existsSync(new URL(own, baseUrl)) ? own : `node_modules/${name}/package.json`)
   }
   return found
 }

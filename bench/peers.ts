@@ -1,4 +1,9 @@
+import { compilerMissing } from './compiled.ts'
 import { token } from './token.ts'
+import { uwsMissing } from './uws-binary.ts'
+
+/** What a server speaks; `http` takes requests and no clients. */
+export type Protocol = 'websocket' | 'socket.io' | 'http'
 
 /** One server that is measured. To add one: a file in servers/ and a row here. */
 export interface Peer {
@@ -7,11 +12,15 @@ export interface Peer {
   name: string
   /** Its server process, below bench/. */
   file: string
-  protocol: 'websocket' | 'socket.io'
+  /** What its server is created with in this row, beyond what all rows of that server have. */
+  options?: object
+  protocol: Protocol
   /** What the client with this number asks for when it connects. */
   path (client: number): string
   /** Packages whose versions belong to the result. */
   packages: string[]
+  /** Why it cannot be measured on this machine; undefined when it can. */
+  missing? (): string | undefined
 }
 
 export const peers: Peer[] = [
@@ -40,8 +49,25 @@ export const peers: Peer[] = [
     path: () => '/socket.io/?EIO=4&transport=websocket',
     packages: ['socket.io']
   },
-  { id: 'net', name: 'raw net loop (the floor)', file: 'servers/net.ts', protocol: 'websocket', path: () => '/', packages: [] }
+  {
+    id: 'uwebsockets',
+    name: 'uWebSockets',
+    file: 'servers/uwebsockets.ts',
+    protocol: 'websocket',
+    path: () => '/',
+    packages: ['@trufflesuite/uws-js-unofficial'],
+    missing: uwsMissing
+  },
+  { id: 'net', name: 'raw net loop', file: 'servers/net.ts', protocol: 'websocket', path: () => '/', packages: [] },
+  { id: 'kernel', name: 'kernel floor', file: 'servers/kernel.c', protocol: 'websocket', path: () => '/', packages: [], missing: compilerMissing }
 ]
 
-/** The peer that the others are compared with. */
-export const baseline = 'ws'
+/** The same servers, some of them created with these options, by the peer's id. */
+export function withOptions (rows: Peer[], options: Record<Peer['id'], object>): Peer[] {
+  return rows.map((peer) => ({ ...peer, options: { ...peer.options, ...options[peer.id] } }))
+}
+
+/** Another row of a table for the same server, created with these options. */
+export function variant (peer: Peer, id: string, name: string, options: object): Peer {
+  return { ...peer, id: `${peer.id}-${id}`, name, options }
+}

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Reading } from './stage.ts'
+import type { Reading } from './reading.ts'
 
 const QUIET_PERCENT = 25
 const PAUSE_MS = 500

@@ -1,59 +1,52 @@
-import { baseline, peers as allPeers, type Peer } from './peers.ts'
+import { figures, ratios, resolved, type Rounds } from './comparison.ts'
+import { cell, markdown, ratioCell } from './markdown.ts'
+import type { Peer } from './peers.ts'
 import type { Results } from './results.ts'
-import type { Column, Sample, Scenario, Table } from './scenarios/scenario.ts'
+import { rowsOf, type Column, type Scenario, type Table } from './scenarios/scenario.ts'
 import { median, spreadPercent } from './statistics.ts'
 
-type Samples = Record<string, Sample[]>
-
-const comparison = `× ${allPeers.find(({ id }) => id === baseline)?.name ?? baseline}`
-
-/** All tables of a run as Markdown, which is readable in a terminal too. */
+/** All tables of a run as Markdown. */
 export function report (results: Results, scenarios: Scenario[], peers: Peer[]): string {
   return scenarios
-    .flatMap(({ id, tables }) => tables.map((table) => renderTable(table, peers, results.samples[id] ?? {})))
+    .flatMap((scenario) => {
+      const rows = rowsOf(scenario, peers)
+      const rounds = results.samples[scenario.id] ?? {}
+      return rows.length === 0 ? [] : scenario.tables.map((table) => render(table, rows, rounds))
+    })
     .join('\n\n')
 }
 
-function renderTable (table: Table, peers: Peer[], samples: Samples): string {
-  const header = ['', ...table.columns.flatMap(({ heading, compared }) => compared ? [heading, comparison] : [heading])]
-  const rows = peers.map(({ id, name }) => [name, ...table.columns.flatMap((column) => cells(column, samples, id))])
-  return `**${table.title}**\n\n${markdown([header, ...rows])}${noise(table, peers, samples)}`
+function render ({ title, columns, note }: Table, rows: Peer[], rounds: Rounds): string {
+  const name = (id: string): string => rows.find((row) => row.id === id)?.name ?? id
+  const header = ['', ...columns.flatMap((column) => [column.heading, ...references(column, rounds).map((id) => `× ${name(id)}`)])]
+  const lines = rows.map((row) => [row.name, ...columns.flatMap((column) => cells(column, rounds, row.id))])
+  const below = [noise(columns, rows, rounds), note].filter((text) => text !== undefined)
+  return [`**${title}**`, markdown([header, ...lines]), ...below].join('\n\n')
 }
 
-function cells (column: Column, samples: Samples, peer: string): string[] {
-  const value = median(metric(samples[peer], column)).toFixed(column.digits)
-  if (!column.compared) return [value]
-  const ratio = median(ratios(column, samples, peer))
-  return [value, Number.isNaN(ratio) ? '' : ratio.toFixed(ratio < 0.1 ? 3 : 2)]
+function cells (column: Column, rounds: Rounds, row: string): string[] {
+  const { metric, digits } = column
+  return [
+    cell(median(figures(rounds, row, metric)), digits),
+    ...references(column, rounds).map((id) => ratioCell(median(ratios(rounds, row, metric, id))))
+  ]
 }
 
-// Compared within each round: what slows the machine down slows both.
-function ratios (column: Column, samples: Samples, peer: string): number[] {
-  const reference = metric(samples[baseline], column)
-  return metric(samples[peer], column).map((value, round) => value / (reference[round] ?? Number.NaN))
+function references ({ against = [] }: Column, rounds: Rounds): string[] {
+  return against.map((id) => resolved(id, rounds)).filter((id) => id !== undefined)
 }
 
-function noise (table: Table, peers: Peer[], samples: Samples): string {
-  const compared = table.columns.filter((column) => column.compared)
-  const others = peers.filter(({ id }) => id !== baseline)
-  const figures = peers.flatMap(({ id }) => compared.map((column) => spreadPercent(metric(samples[id], column))))
-  const comparisons = others.flatMap(({ id }) => compared.map((column) => spreadPercent(ratios(column, samples, id))))
-  if (!(Math.max(...figures) > 0)) return ''
-  const compares = Number.isNaN(median(comparisons)) ? '' : `, a comparison by ${range(comparisons)}`
-  return `\n\nHighest and lowest round differ: a figure by ${range(figures)}${compares}.`
+function noise (columns: Column[], rows: Peer[], rounds: Rounds): string | undefined {
+  const compared = columns.filter(({ against }) => against !== undefined)
+  const spreads = rows.flatMap(({ id }) => compared.map(({ metric }) => spreadPercent(figures(rounds, id, metric)))).filter(Number.isFinite)
+  const comparisons = rows.flatMap(({ id }) => compared.flatMap((column) => references(column, rounds)
+    .filter((reference) => reference !== id)
+    .map((reference) => spreadPercent(ratios(rounds, id, column.metric, reference))))).filter(Number.isFinite)
+  if (!(Math.max(...spreads) > 0)) return undefined
+  const compares = comparisons.length === 0 ? '' : `, a comparison by ${range(comparisons)}`
+  return `Highest and lowest round differ: a figure by ${range(spreads)}${compares}.`
 }
 
 function range (percents: number[]): string {
   return `${median(percents).toFixed(0)} % (median; at most ${Math.max(...percents).toFixed(0)} %)`
-}
-
-function metric (samples: Sample[] | undefined, column: Column): number[] {
-  return (samples ?? []).map((sample) => sample[column.metric] ?? Number.NaN)
-}
-
-function markdown ([header = [], ...rows]: string[][]): string {
-  const widths = header.map((_, column) => Math.max(3, ...[header, ...rows].map((row) => (row[column] ?? '').length)))
-  const line = (row: string[]): string => `| ${row.map((cell, i) => i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)).join(' | ')} |`
-  const rule = widths.map((width, i) => i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)
-  return [line(header), line(rule), ...rows.map(line)].join('\n')
 }

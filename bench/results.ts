@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
+import type { Rounds } from './comparison.ts'
 import type { Effort } from './effort.ts'
 import type { Machine } from './machine.ts'
 import { baseUrl } from './paths.ts'
-import type { Sample } from './scenarios/scenario.ts'
 
 /** Everything that one run found, as it is written to bench/results. */
 export interface Results {
@@ -11,9 +11,11 @@ export interface Results {
   seconds: number
   machine: Machine
   versions: Record<string, string>
+  /** What could not be measured on this machine: a sentence each. */
+  leftOut: string[]
   effort: Effort
-  /** Scenario id → peer id → one sample per round. */
-  samples: Record<string, Record<string, Sample[]>>
+  /** By the id of the scenario. */
+  samples: Record<string, Rounds>
 }
 
 /** Writes the results under each of these names. */

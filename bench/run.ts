@@ -1,49 +1,55 @@
 // npm run bench [-- --quick] [--rounds N] [--only <peer or scenario>]…
-import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { buildStamp } from './build.ts'
+import { chart } from './chart.ts'
 import { writeDocs } from './docs.ts'
 import { readFlags, type Plan } from './flags.ts'
+import { install } from './install.ts'
 import { machine, versions } from './machine.ts'
-import { baseUrl } from './paths.ts'
 import { report } from './report.ts'
 import { writeResults, type Results } from './results.ts'
+import { rowsOf } from './scenarios/scenario.ts'
+import { targetTable } from './targets.ts'
 
-const plan = readFlags(process.argv.slice(2))
 install()
+const plan = readFlags(process.argv.slice(2))
+for (const sentence of plan.leftOut) print(sentence)
 const build = buildStamp()
 const results = await measure(plan)
-const tables = report(results, plan.scenarios, plan.peers)
-process.stdout.write(`\n${tables}\n\n`)
+const tables = report(results, plan.scenarios.map(({ scenario }) => scenario), plan.peers)
+const targets = targetTable(results)
+print(`\n${tables}\n\n${targets}\n`)
 keep()
 
-async function measure ({ command, effort, peers, scenarios }: Plan): Promise<Results> {
+async function measure ({ command, effort, peers, scenarios, leftOut }: Plan): Promise<Results> {
   const results: Results = {
     date: new Date().toISOString(),
     command,
     seconds: 0,
     machine: machine(),
     versions: versions(peers),
+    leftOut,
     effort,
     samples: {}
   }
-  for (let round = 0; round < effort.rounds; round++) {
-    for (const scenario of scenarios) {
-      process.stdout.write(`round ${round + 1} of ${effort.rounds}: ${scenario.id}\n`)
+  const most = Math.max(...scenarios.map(({ rounds }) => rounds))
+  for (let round = 0; round < most; round++) {
+    for (const { scenario, rounds } of scenarios) {
+      const rows = rotated(rowsOf(scenario, peers), round)
+      if (round >= rounds || rows.length === 0) continue
+      print(`${seconds()} s: round ${round + 1} of ${rounds}: ${scenario.id}`)
       assertSameBuild()
-      const found = await scenario.measure(rotated(peers, round), effort)
+      const found = await scenario.measure(rows, effort)
       const samples = (results.samples[scenario.id] ??= {})
-      for (const [peer, sample] of Object.entries(found)) (samples[peer] ??= []).push(sample)
+      for (const [row, sample] of Object.entries(found)) (samples[row] ??= []).push(sample)
     }
   }
   assertSameBuild()
-  return { ...results, seconds: Math.round(performance.now() / 1000) }
+  return { ...results, seconds: seconds() }
 }
 
 // Another one goes first in every round, so that nobody gains from its place.
 function rotated<T> (items: T[], by: number): T[] {
-  const start = by % items.length
+  const start = by % Math.max(1, items.length)
   return [...items.slice(start), ...items.slice(0, start)]
 }
 
@@ -51,15 +57,18 @@ function assertSameBuild (): void {
   if (buildStamp() !== build) throw new Error('fastify-hub was compiled anew during the run: start the benchmark again, and leave dist/ alone meanwhile.')
 }
 
-function install (): void {
-  if (existsSync(new URL('bench/node_modules', baseUrl))) return
-  execFileSync('npm', ['ci', '--prefix', 'bench'], { cwd: fileURLToPath(baseUrl), stdio: 'inherit' })
-}
-
 function keep (): void {
   const day = results.date.slice(0, 10)
   if (plan.fitFor === 'comparison') writeResults(results, [`${day}-quick`])
   if (plan.fitFor !== 'documentation') return
   writeResults(results, [day, 'latest'])
-  writeDocs(results, tables)
+  writeDocs(results, { targets, tables, chart: chart(results, plan.peers) })
+}
+
+function seconds (): number {
+  return Math.round(performance.now() / 1000)
+}
+
+function print (line: string): void {
+  process.stdout.write(`${line}\n`)
 }

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import type { Protocol } from '../peers.ts'
 import { clientFrame, FrameCounter } from './frames.ts'
 
 const TEXT = 1
@@ -7,17 +8,26 @@ const PING = 9
 const PONG = 10
 const END_OF_HEAD = '\r\n\r\n'
 
+/** Characters that Socket.IO puts before a text: `42["m","…"]`. */
+const SOCKET_IO_PREFIX = 8
+
 // All clients read into the same memory: nothing is allocated when bytes come in.
 const shared = Buffer.allocUnsafeSlow(65_536)
 
 export interface ClientOptions {
   port: number
   path: string
-  protocol: 'websocket' | 'socket.io'
+  protocol: Protocol
   minBytes: number
-  opened (): void
-  counted (client: Client): void
-  failed (reason: string): void
+  /** Whether messages begin with the time of sending. */
+  isStamped: boolean
+  /** Whether to offer compression, as browsers do. */
+  offersDeflate: boolean
+  opened: (client: Client) => void
+  /** Bytes that came in, whatever they are. */
+  read: (size: number) => void
+  counted: (client: Client, sentUs: number) => void
+  failed: (reason: string) => void
 }
 
 /** One connection: a handshake by hand, then a counter of frames that also answers pings. */
@@ -29,24 +39,33 @@ export class Client {
   #head: string | undefined = ''
 
   constructor (options: ClientOptions) {
+    const { port, path, protocol, minBytes, isStamped, offersDeflate, counted, failed } = options
     this.#options = options
     this.#frames = new FrameCounter({
-      minBytes: options.minBytes,
-      counted: () => options.counted(this),
+      minBytes,
+      stampAt: isStamped ? protocol === 'socket.io' ? SOCKET_IO_PREFIX : 0 : undefined,
+      counted: (sentUs) => counted(this, sentUs),
       other: (opcode, payload) => this.#other(opcode, payload)
     })
     this.#socket = connect({
-      port: options.port,
+      port,
       host: '127.0.0.1',
       noDelay: true,
       onread: { buffer: shared, callback: (size) => this.#read(shared.subarray(0, size)) }
     })
-    this.#socket.on('error', (err) => options.failed(err.message))
-    this.#socket.on('close', () => options.failed('The server closed a connection.'))
-    this.#socket.write(`GET ${options.path} HTTP/1.1\r\nHost: 127.0.0.1:${options.port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`)
+    this.#socket.on('error', (err) => failed(err.message))
+    this.#socket.on('close', () => failed('The server closed a connection.'))
+    const extensions = offersDeflate ? 'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n' : ''
+    this.#socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n${extensions}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`)
+  }
+
+  /** From now on this client reads nothing, but stays connected. */
+  freeze (): void {
+    this.#socket.pause()
   }
 
   #read (bytes: Buffer): true {
+    this.#options.read(bytes.length)
     if (this.#head === undefined) this.#frames.read(bytes)
     else this.#handshake(this.#head + bytes.toString('latin1'))
     return true
@@ -60,7 +79,7 @@ export class Client {
     }
     this.#head = undefined
     if (!text.startsWith('HTTP/1.1 101 ')) return this.#options.failed(`The server refused a connection: ${text}`)
-    if (this.#options.protocol === 'websocket') this.#options.opened()
+    if (this.#options.protocol === 'websocket') this.#options.opened(this)
     this.#frames.read(Buffer.from(text.slice(end + END_OF_HEAD.length), 'latin1'))
   }
 
@@ -74,7 +93,7 @@ export class Client {
   #packet (packet: string): void {
     if (packet.startsWith('0')) this.#socket.write(clientFrame(TEXT, Buffer.from('40')))
     else if (packet === '2') this.#socket.write(clientFrame(TEXT, Buffer.from('3')))
-    else if (packet.startsWith('40')) this.#options.opened()
+    else if (packet.startsWith('40')) this.#options.opened(this)
     else this.#options.failed(`The server said something that the load does not know: ${packet}`)
   }
 }

@@ -1,33 +1,40 @@
 // The process that holds all clients. It says when connections are open and when every client has every message.
 import { Client, type ClientOptions } from './client.ts'
+import { noteArrival, takeLatencies, type Latencies } from './latencies.ts'
+import { post, type Posting } from './requests.ts'
 
 /** Opens one connection per path; counts messages of `minBytes` and more. */
-export interface Opening extends Pick<ClientOptions, 'port' | 'protocol' | 'minBytes'> {
+export interface Opening extends Pick<ClientOptions, 'port' | 'protocol' | 'minBytes' | 'isStamped' | 'offersDeflate'> {
   paths: string[]
   concurrency: number
+  /** These clients never read, are not counted, and may be sent away. */
+  isFrozen: boolean
 }
 
-/** What the benchmark asks of the load: open connections, or expect that many messages per client, again and again. */
-export type Task = { open: Opening } | { expect: number }
+/** What the benchmark asks of the load. To expect is to say after every so many messages per client that all have them. */
+export type Task = { open: Opening } | { expect: number } | { latencies: true } | { post: Posting }
 
-/** What the load answers: all open; every client has the expected messages; something went wrong. */
-export type Progress = { loaded: true } | { opened: number } | { all: number } | { failed: string }
+/** What the load answers: all open; ready to count; every client has the expected messages; something went wrong. */
+export type Progress = { loaded: true } | { opened: number } | { expecting: number } | { all: number, bytes: number } | { latencies: Latencies } | { posted: number } | { failed: string }
 
 const clients: Client[] = []
 let expected = 0
 let reached = 0
 let target = 0
 let complete = 0
+let bytes = 0
 
 process.on('message', (task: Task) => {
-  if ('open' in task) return open(task.open)
-  expected = task.expect
-  target = reached + expected
+  if ('open' in task) open(task.open)
+  else if ('expect' in task) expect(task.expect)
+  else if ('latencies' in task) tell({ latencies: takeLatencies() })
+  else post(task.post).then((posted) => tell({ posted }), (err: unknown) => failed(String(err)))
 })
 process.on('disconnect', () => process.exit())
 tell({ loaded: true })
 
-function open ({ paths, concurrency, ...options }: Opening): void {
+function open ({ paths, concurrency, isFrozen, ...options }: Opening): void {
+  const handlers = isFrozen ? { read: ignore, counted: ignore, failed: ignore } : { read, counted: options.isStamped ? timed : counted, failed }
   let started = 0
   let opened = 0
   for (let i = 0; i < concurrency; i++) next()
@@ -36,24 +43,45 @@ function open ({ paths, concurrency, ...options }: Opening): void {
     const path = paths[started]
     if (path === undefined) return
     started++
-    clients.push(new Client({ ...options, path, opened: done, counted, failed }))
+    const client = new Client({ ...options, ...handlers, path, opened: done })
+    client.received = reached // as if it had been there from the beginning
+    if (!isFrozen) clients.push(client)
   }
 
-  function done (): void {
+  function done (client: Client): void {
+    if (isFrozen) client.freeze()
     opened++
     if (opened === paths.length) tell({ opened })
     next()
   }
 }
 
+function expect (count: number): void {
+  expected = count
+  target = reached + expected
+  bytes = 0
+  tell({ expecting: count })
+}
+
+function read (size: number): void {
+  bytes += size
+}
+
+function timed (client: Client, sentUs: number): void {
+  noteArrival(sentUs)
+  counted(client)
+}
+
 function counted (client: Client): void {
+  if (expected === 0) return
   client.received++
   if (client.received > target) return failed('A client received more messages than were sent.')
   if (client.received !== target || ++complete < clients.length) return
   complete = 0
   reached = target
   target += expected
-  tell({ all: expected })
+  tell({ all: expected, bytes })
+  bytes = 0
 }
 
 function failed (reason: string): void {
@@ -63,3 +91,5 @@ function failed (reason: string): void {
 function tell (progress: Progress): void {
   process.send?.(progress)
 }
+
+function ignore (): void {}

@@ -1,5 +1,6 @@
 import { isQuiet, othersPercent } from '../quiet.ts'
-import { onStages, total, type Reading, type Stage } from '../stage.ts'
+import { total, type Reading } from '../reading.ts'
+import { onStages, type Stage } from '../stage.ts'
 import type { Sample, Scenario } from './scenario.ts'
 
 // A server is twice as slow until V8 has compiled what it runs, which takes it some 2000 connections.
@@ -8,11 +9,13 @@ const WARM_UP = 2000
 /** Opens connections, 50 at a time, and keeps them open. */
 export const accept: Scenario = {
   id: 'accept',
+  rounds: 3,
+  isQuick: true,
   tables: [{
     title: 'Accepting a connection: server CPU (µs)',
-    columns: [{ metric: 'cpuUs', heading: 'per connection', digits: 0, compared: true }]
+    columns: [{ metric: 'cpuUs', heading: 'per connection', digits: 0, against: ['ws', 'floor'] }]
   }],
-  measure: (peers, effort) => onStages(peers, async (stages) => {
+  measure: (rows, effort) => onStages(rows, async (stages) => {
     for (const stage of stages) await stage.connect(WARM_UP)
     const batches = new Map<Stage, Reading[]>(stages.map((stage) => [stage, []]))
     for (let opened = 0; opened < effort.acceptsInAll; opened += effort.accepts) {

@@ -5,14 +5,19 @@ import type { Samples, Scenario } from './scenario.ts'
 const WARM_UP = 500
 const SETTLE_MS = 500
 
-/** Opens many connections that then say and hear nothing. */
+/** Opens many connections that then say and hear nothing, and watches them for longer than fastify-hub's ping period. */
 export const memory: Scenario = {
   id: 'memory',
+  rounds: 2,
+  isQuick: true,
   tables: [{
-    title: 'An idle connection: resident memory of the server (KB)',
-    columns: [{ metric: 'kb', heading: 'per connection', digits: 1, compared: true }]
+    title: 'An idle connection: resident memory of the server (KB), and CPU of the server while all of them idle (% of one core)',
+    columns: [
+      { metric: 'kb', heading: 'per connection', digits: 1, against: ['ws'] },
+      { metric: 'idlePercent', heading: 'CPU of all', digits: 2 }
+    ]
   }],
-  measure: (peers, effort) => onStages(peers, async (stages) => {
+  measure: (rows, effort) => onStages(rows, async (stages) => {
     const samples: Samples = {}
     for (const stage of stages) {
       await stage.connect(WARM_UP) // so that code and first buffers are not counted as connections
@@ -22,6 +27,14 @@ export const memory: Scenario = {
       await sleep(SETTLE_MS)
       const after = await stage.residentBytes()
       samples[stage.peer.id] = { kb: (after - before) / 1024 / effort.idle }
+    }
+    if (effort.idleMs === 0) return samples
+    // All at the same time: they do next to nothing.
+    const before = stages.map((stage) => ({ stage, reading: stage.read() }))
+    await sleep(effort.idleMs)
+    for (const { stage, reading } of before) {
+      const { serverMs, wallMs } = stage.since(reading)
+      samples[stage.peer.id] = { ...samples[stage.peer.id], idlePercent: serverMs / wallMs * 100 }
     }
     return samples
   })

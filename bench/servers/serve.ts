@@ -1,27 +1,34 @@
+import { stamped } from '../stamp.ts'
+
 /** What a server under test offers; everything else is the same for all of them. */
 export interface Served {
   port: number
   /** Says one text message to every connected client. */
-  broadcast: (payload: string) => unknown
+  broadcast: (text: string) => unknown
 }
 
-/** What the benchmark asks of a server process. */
-export type Order = { broadcast: { count: number, payload: string } } | { stats: true }
+/** What the benchmark asks of a server: remember a text, broadcast it that often in one tick, tell your memory. */
+export type Order = { say: string } | { broadcast: number, stamped: boolean } | { stats: true }
 
 /** What a server process answers. */
 export type Answer = { ready: true, port: number } | { rss: number } | { failed: string }
 
 /** Tells the benchmark that the server listens, and serves its orders from then on. */
 export function serve ({ port, broadcast }: Served): void {
+  let text = ''
   process.on('message', (order: Order) => {
-    if ('stats' in order) return answer({ rss: residentBytes() })
-    const { count, payload } = order.broadcast
-    const sent: unknown[] = []
-    for (let i = 0; i < count; i++) sent.push(broadcast(payload))
-    Promise.all(sent).catch((err: unknown) => answer({ failed: String(err) }))
+    if ('say' in order) text = order.say
+    else if ('stats' in order) answer({ rss: residentBytes() })
+    else send(order.broadcast, order.stamped ? stamped(text) : text)
   })
   process.on('disconnect', () => process.exit())
   answer({ ready: true, port })
+
+  function send (count: number, payload: string): void {
+    const sent: unknown[] = []
+    for (let i = 0; i < count; i++) sent.push(broadcast(payload))
+    Promise.all(sent).catch((err: unknown) => answer({ failed: String(err) }))
+  }
 }
 
 function answer (message: Answer): void {

@@ -2,14 +2,15 @@
 import { createServer } from 'node:http'
 import { WebSocketServer } from 'ws'
 import { listen } from './listen.ts'
+import { options } from './options.ts'
 import { serve } from './serve.ts'
 
 const http = createServer()
-const server = new WebSocketServer({ server: http, perMessageDeflate: false })
+const server = new WebSocketServer({ server: http, perMessageDeflate: false, ...options })
 
 serve({
   port: await listen(http),
-  broadcast (payload) {
-    for (const client of server.clients) client.send(payload)
+  broadcast (text) {
+    for (const client of server.clients) client.send(text)
   }
 })

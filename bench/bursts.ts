@@ -1,0 +1,62 @@
+import type { Windows } from './effort.ts'
+import { othersPercent, quietest } from './quiet.ts'
+import type { Reading } from './reading.ts'
+import type { Sample, Samples } from './scenarios/scenario.ts'
+import type { Stage } from './stage.ts'
+
+const CHECK_EVERY_MS = 50
+
+/** So many messages in one go to so many clients. */
+export interface Burst { inFlight: number, clients: number }
+
+interface Window { rounds: number, bytes: number, used: Reading }
+
+/**
+ * Says the same text to everyone, `inFlight` times in one tick; the next ones follow when every client has all of them.
+ * The peers' windows follow each other closely: a machine whose speed drifts is the same for all of them.
+ */
+export async function measureBursts (stages: Stage[], burst: Burst, windows: Windows): Promise<Samples> {
+  const samples: Samples = {}
+  for (const stage of stages) {
+    await stage.expect(burst.inFlight)
+    if (windows.warmUpMs > 0) await play(stage, burst.inFlight, { cpuMs: windows.warmUpMs, wallMs: windows.warmUpMs })
+  }
+  for (const stage of stages) {
+    const window = await quietest(windows.attempts, () => play(stage, burst.inFlight, windows))
+    samples[stage.peer.id] = sampleOf(window, burst)
+  }
+  return samples
+}
+
+/** Adds what was found to what is known, under names that end like this. */
+export function addAs (ending: string | number, found: Samples, known: Samples): void {
+  for (const [id, sample] of Object.entries(found)) {
+    const renamed = Object.entries(sample).map(([metric, value]) => [`${metric}-${ending}`, value])
+    known[id] = { ...known[id], ...Object.fromEntries(renamed) as Sample }
+  }
+}
+
+function sampleOf ({ rounds, bytes, used }: Window, { inFlight, clients }: Burst): Sample {
+  const deliveries = rounds * inFlight * clients
+  return {
+    cpuUs: used.serverMs * 1000 / deliveries,
+    kPerSecond: deliveries / used.wallMs,
+    bytes: bytes / deliveries,
+    serverPercent: used.serverMs / used.wallMs * 100,
+    loadPercent: used.loadMs / used.wallMs * 100,
+    othersPercent: othersPercent(used)
+  }
+}
+
+async function play (stage: Stage, inFlight: number, limit: { cpuMs: number, wallMs: number }): Promise<Window> {
+  const before = stage.read()
+  let checked = before.wallMs
+  let bytes = 0
+  for (let rounds = 1; ; rounds++) {
+    bytes += await stage.broadcast(inFlight)
+    if (performance.now() - checked < CHECK_EVERY_MS) continue
+    const used = stage.since(before)
+    if (used.serverMs >= limit.cpuMs || used.wallMs >= limit.wallMs) return { rounds, bytes, used }
+    checked = performance.now()
+  }
+}

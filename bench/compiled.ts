@@ -1,0 +1,24 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+
+const programs = new Map<string, string>()
+
+/** Compiles a C program once per run and answers where the result lies; it is deleted when the run ends. */
+export function compiled (source: string): string {
+  const known = programs.get(source)
+  if (known !== undefined) return known
+  const folder = mkdtempSync(join(tmpdir(), 'fastify-hub-bench-'))
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  const program = join(folder, basename(source, '.c'))
+  execFileSync('gcc', ['-O2', '-o', program, source], { stdio: 'inherit' })
+  programs.set(source, program)
+  return program
+}
+
+/** Why programs in C cannot be measured here; undefined when they can. */
+export function compilerMissing (): string | undefined {
+  if (process.platform !== 'linux') return 'it uses epoll, which only Linux has'
+  return spawnSync('gcc', ['--version']).status === 0 ? undefined : 'gcc is not installed'
+}

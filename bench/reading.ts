@@ -1,0 +1,18 @@
+/** CPU time of both processes and of all others, and the time on the clock, in milliseconds. */
+export interface Reading { serverMs: number, loadMs: number, othersMs: number, wallMs: number }
+
+/** The sum of several readings. */
+export function total (readings: Reading[]): Reading {
+  const sum = (key: keyof Reading): number => readings.reduce((all, reading) => all + reading[key], 0)
+  return { serverMs: sum('serverMs'), loadMs: sum('loadMs'), othersMs: sum('othersMs'), wallMs: sum('wallMs') }
+}
+
+/** What happened between two readings. */
+export function difference (before: Reading, after: Reading): Reading {
+  return {
+    serverMs: after.serverMs - before.serverMs,
+    loadMs: after.loadMs - before.loadMs,
+    othersMs: after.othersMs - before.othersMs,
+    wallMs: after.wallMs - before.wallMs
+  }
+}

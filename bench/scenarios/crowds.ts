@@ -1,0 +1,47 @@
+import { addAs, measureBursts } from '../bursts.ts'
+import { full } from '../effort.ts'
+import { floorAmong, growth } from '../floor.ts'
+import { onStages } from '../stage.ts'
+import { IN_FLIGHT } from './usual.ts'
+import type { Column, Samples, Scenario } from './scenario.ts'
+
+const FEW = 1000
+const MANY = 10_000
+
+/** The same broadcast to more and more clients of one server. */
+export const crowds: Scenario = {
+  id: 'clients',
+  rounds: 2,
+  isQuick: false,
+  // The loop of @fastify/websocket is the loop of ws.
+  rows: (peers) => peers.filter(({ id }) => id !== 'fastify-websocket' || peers.length === 1),
+  tables: IN_FLIGHT.map((inFlight) => ({
+    title: `Broadcast of 128 bytes, ${inFlight} in flight, by number of clients: server CPU per delivery (µs)`,
+    columns: [
+      ...full.crowds.map((clients): Column => ({ metric: `cpuUs-${clients}-${inFlight}`, heading: String(clients), digits: 2, against: ['floor'] })),
+      { metric: `growth-${inFlight}`, heading: 'growth', digits: 2 }
+    ]
+  })),
+  measure: (rows, effort) => onStages(rows, async (stages) => {
+    const samples: Samples = {}
+    let connected = 0
+    for (const clients of effort.crowds) {
+      for (const stage of stages) await stage.connect(clients - connected)
+      for (const inFlight of IN_FLIGHT) {
+        // Later on everything is compiled, and a burst to many clients takes seconds.
+        const isWarm = connected > 0 && inFlight > 1
+        addAs(`${clients}-${inFlight}`, await measureBursts(stages, { inFlight, clients }, isWarm ? { ...effort.short, warmUpMs: 0 } : effort.short), samples)
+      }
+      connected = clients
+    }
+    return withGrowth(samples)
+  })
+}
+
+function withGrowth (samples: Samples): Samples {
+  const floor = samples[floorAmong(Object.keys(samples)) ?? '']
+  return Object.fromEntries(Object.entries(samples).map(([id, sample]) => {
+    const growths = IN_FLIGHT.map((inFlight) => [`growth-${inFlight}`, growth(sample, floor, `cpuUs-${FEW}-${inFlight}`, `cpuUs-${MANY}-${inFlight}`)])
+    return [id, { ...sample, ...Object.fromEntries(growths) as Record<string, number> }]
+  }))
+}

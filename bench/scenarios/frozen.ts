@@ -1,0 +1,99 @@
+import type { Latencies } from '../load/latencies.ts'
+import { plainText } from '../payloads.ts'
+import { variant, type Peer } from '../peers.ts'
+import { onStage, type Stage } from '../stage.ts'
+import { CLIENTS } from './usual.ts'
+import type { Sample, Samples, Scenario } from './scenario.ts'
+
+const FROZEN = CLIENTS / 10
+const BYTES = 16_384
+const EVERY_MS = 50
+const MEGABYTE = 1_000_000
+const MAX_QUEUE_BYTES = 1024 ** 2
+
+// The kernel takes about 4 MB for each connection before anything waits in the server: large messages fill that up.
+const FILL = { count: 128, inFlight: 8, bytes: 61_440 }
+// Then many small ones: what they need in the server besides their bytes is what grows most.
+const FLOOD = { count: 10_048, inFlight: 64, bytes: 128 }
+
+/** Some clients stop reading: what do the others notice, and what does the server keep for them? */
+export const frozen: Scenario = {
+  id: 'frozen',
+  rounds: 2,
+  isQuick: true,
+  rows: (peers) => peers.flatMap(rowsFor),
+  tables: [{
+    title: `${FROZEN} of ${CLIENTS} clients do not read: latency of ${BYTES / 1024} KiB for the others (ms), memory of the server (MB)`,
+    columns: [
+      { metric: 'p50WithoutMs', heading: 'p50 without them', digits: 1 },
+      { metric: 'p50Ms', heading: 'p50', digits: 1 },
+      { metric: 'p99WithoutMs', heading: 'p99 without them', digits: 1 },
+      { metric: 'p99Ms', heading: 'p99', digits: 1 },
+      { metric: 'p99Ratio', heading: 'p99 × without', digits: 2 },
+      { metric: 'grownMb', heading: 'memory grown by', digits: 0 },
+      { metric: 'boundMb', heading: 'bound', digits: 0 }
+    ],
+    note: `The bound is ${FROZEN} clients × \`maxQueueSize\`. Servers without one grow with every further message; here, ${FILL.count} of ${FILL.bytes / 1024} KiB and ${FLOOD.count} of ${FLOOD.bytes} bytes were sent.`
+  }],
+  async measure (rows, effort) {
+    const samples: Samples = {}
+    for (const row of rows) samples[row.id] = await compare(row, effort.paced)
+    return samples
+  }
+}
+
+function rowsFor (peer: Peer): Peer[] {
+  switch (peer.id) {
+    case 'ours': return [
+      variant(peer, 'drop', 'fastify-hub, dropNewest', { websocket: { maxQueueSize: MAX_QUEUE_BYTES, slowClient: 'dropNewest' } }),
+      variant(peer, 'disconnect', 'fastify-hub, disconnect', { websocket: { maxQueueSize: MAX_QUEUE_BYTES } })
+    ]
+    case 'ws':
+    case 'socket.io': return [peer]
+    default: return []
+  }
+}
+
+/** Servers of their own, with and without frozen clients: some are busy for a long time when clients with much waiting go. */
+async function compare (row: Peer, paced: number): Promise<Sample> {
+  const frozen = await onStage(row, async (stage) => ({ grownMb: await fill(stage, FROZEN), ...await listen(stage, paced) }))
+  const without = await onStage(row, async (stage) => {
+    await fill(stage, 0) // which warms it up as much as the other one
+    return listen(stage, paced)
+  })
+  return {
+    p50Ms: frozen.p50Ms,
+    p50WithoutMs: without.p50Ms,
+    p99Ms: frozen.p99Ms,
+    p99WithoutMs: without.p99Ms,
+    p99Ratio: frozen.p99Ms / without.p99Ms,
+    grownMb: frozen.grownMb,
+    ...(row.options === undefined ? {} : { boundMb: FROZEN * MAX_QUEUE_BYTES / MEGABYTE })
+  }
+}
+
+/** Adds frozen clients and more messages than the kernel takes for them; answers by how many megabytes the server has grown. */
+async function fill (stage: Stage, frozen: number): Promise<number> {
+  // One client that reads says when a burst is done; the others would only make it last.
+  await stage.connect(1, { isStamped: true })
+  await stage.pace(1, EVERY_MS)
+  const bytesBefore = await stage.residentBytes()
+  if (frozen > 0) await stage.connect(frozen, { isStamped: true, isFrozen: true })
+  await send(stage, FILL)
+  await send(stage, FLOOD)
+  return (await stage.residentBytes() - bytesBefore) / MEGABYTE
+}
+
+/** Adds the other clients and takes the latency of all that read. */
+async function listen (stage: Stage, paced: number): Promise<Latencies> {
+  stage.say(plainText(BYTES))
+  await stage.connect(CLIENTS - FROZEN - 1, { isStamped: true })
+  await stage.pace(paced, EVERY_MS) // to warm up
+  return stage.pace(paced, EVERY_MS)
+}
+
+async function send (stage: Stage, { count, inFlight, bytes }: typeof FILL): Promise<void> {
+  stage.say(plainText(bytes))
+  await stage.expect(inFlight)
+  for (let sent = 0; sent < count; sent += inFlight) await stage.broadcast(inFlight)
+}

@@ -1,0 +1,30 @@
+import { onStages } from '../stage.ts'
+import { CLIENTS } from './usual.ts'
+import type { Samples, Scenario } from './scenario.ts'
+
+const EVERY_MS = 50
+const WARM_UP = 10
+
+/** A message every 50 ms, whether the one before has arrived or not. */
+export const latency: Scenario = {
+  id: 'latency',
+  rounds: 2,
+  isQuick: false,
+  tables: [{
+    title: `Latency of 128 bytes to ${CLIENTS} clients, ${1000 / EVERY_MS} messages per second (ms)`,
+    columns: [
+      { metric: 'p50Ms', heading: 'p50', digits: 1, against: ['ws', 'floor'] },
+      { metric: 'p95Ms', heading: 'p95', digits: 1, against: ['ws', 'floor'] },
+      { metric: 'p99Ms', heading: 'p99', digits: 1, against: ['ws', 'floor'] }
+    ]
+  }],
+  measure: (rows, effort) => onStages(rows, async (stages) => {
+    const samples: Samples = {}
+    for (const stage of stages) await stage.connect(CLIENTS, { isStamped: true })
+    for (const stage of stages) {
+      await stage.pace(WARM_UP, EVERY_MS)
+      samples[stage.peer.id] = { ...await stage.pace(effort.paced, EVERY_MS) }
+    }
+    return samples
+  })
+}

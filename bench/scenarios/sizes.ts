@@ -1,0 +1,33 @@
+import { addAs, measureBursts } from '../bursts.ts'
+import { plainText } from '../payloads.ts'
+import { withOptions } from '../peers.ts'
+import { onStages } from '../stage.ts'
+import { CLIENTS, IN_FLIGHT } from './usual.ts'
+import type { Samples, Scenario } from './scenario.ts'
+
+// 128 bytes are what the usual broadcast says.
+const SIZES = [2048, 16_384]
+
+/** The same broadcast with larger texts. */
+export const sizes: Scenario = {
+  id: 'sizes',
+  rounds: 2,
+  isQuick: false,
+  // 64 texts of 16 KiB are more than may wait for a client by default.
+  rows: (peers) => withOptions(peers, { ours: { websocket: { maxQueueSize: '4MiB' } } }).filter(({ id }) => id !== 'fastify-websocket' || peers.length === 1),
+  tables: SIZES.map((bytes) => ({
+    title: `Broadcast of ${bytes} bytes to ${CLIENTS} clients: server CPU per delivery (µs)`,
+    columns: IN_FLIGHT.map((inFlight) => ({ metric: `cpuUs-${bytes}-${inFlight}`, heading: `${inFlight} in flight`, digits: 2, against: ['ws', 'floor'] }))
+  })),
+  measure: (rows, effort) => onStages(rows, async (stages) => {
+    for (const stage of stages) await stage.connect(CLIENTS)
+    const samples: Samples = {}
+    for (const bytes of SIZES) {
+      for (const stage of stages) stage.say(plainText(bytes))
+      for (const inFlight of IN_FLIGHT) {
+        addAs(`${bytes}-${inFlight}`, await measureBursts(stages, { inFlight, clients: CLIENTS }, effort.short), samples)
+      }
+    }
+    return samples
+  })
+}

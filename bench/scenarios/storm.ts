@@ -1,0 +1,29 @@
+import { onStages } from '../stage.ts'
+import type { Samples, Scenario } from './scenario.ts'
+
+const WARM_UP = 2000
+const STORM = 2000
+
+/** Opens many connections all at once, as clients do that have lost another server. */
+export const storm: Scenario = {
+  id: 'storm',
+  rounds: 3,
+  isQuick: false,
+  tables: [{
+    title: `${STORM} connections at once: server CPU per connection (µs), and until the last one is open (ms)`,
+    columns: [
+      { metric: 'cpuUs', heading: 'per connection', digits: 0, against: ['ws', 'floor'] },
+      { metric: 'lastMs', heading: 'last open after', digits: 0, against: ['ws', 'floor'] }
+    ]
+  }],
+  measure: (rows) => onStages(rows, async (stages) => {
+    const samples: Samples = {}
+    for (const stage of stages) await stage.connect(WARM_UP)
+    for (const stage of stages) {
+      const before = stage.read()
+      const lastMs = await stage.connect(STORM, { concurrency: STORM })
+      samples[stage.peer.id] = { cpuUs: stage.since(before).serverMs * 1000 / STORM, lastMs }
+    }
+    return samples
+  })
+}

@@ -1,0 +1,24 @@
+// The least that a Fastify app does for a POST: the same checks as POST /broadcast, the same answer, and nothing said to anyone.
+import { Value } from '@sinclair/typebox/value'
+import fastify from 'fastify'
+import { extname } from 'node:path'
+import { entry } from '../build.ts'
+import { backlog } from './listen.ts'
+import { serve } from './serve.ts'
+
+const sibling = (file: string): string => new URL(`${file}${extname(entry().pathname)}`, entry()).href
+const { MessageBody } = await import(sibling('routes/schemas')) as typeof import('../../routes/schemas.ts')
+const { Receipt } = await import(sibling('services/message')) as typeof import('../../services/message.ts')
+
+const answer = Value.Create(Receipt)
+
+const app = fastify()
+app.post('/broadcast', { schema: { body: MessageBody, response: { 202: Receipt } } }, async (_request, reply) => {
+  return reply.code(202).send(answer)
+})
+const url = new URL(await app.listen({ port: 0, host: '127.0.0.1', backlog }))
+
+serve({
+  port: Number(url.port),
+  broadcast () {}
+})
