@@ -7,6 +7,9 @@ interface Flushable {
   flush (): void
 }
 
+/** Gives clients what was said to them; `isFlush`: and writes it at once. */
+type HandOut = (isFlush: boolean) => void
+
 /** How a Flusher works. */
 export interface FlusherOptions {
   /** How long to collect frames before they are written, in ms; 0: until the end of the tick. */
@@ -32,16 +35,38 @@ export class Flusher {
   readonly #begun = new Map<Frame, Batch>()
   #recent: Batch | null = null
   #settled: Promise<void> | null = null
+  #handOut: HandOut | null = null
 
   constructor ({ flushIntervalMs, now }: FlusherOptions) {
     this.#flushIntervalMs = flushIntervalMs
     this.now = now
   }
 
-  /** Asks for a flush, and answers the batch that begins with this frame: the same one for all who begin with it. */
-  begin (outbox: Flushable, frame: Frame): Batch {
+  /** Asks for a flush. */
+  add (outbox: Flushable): void {
     this.#waiting.push(outbox)
     this.#settled ??= this.#flush()
+  }
+
+  /**
+   * Something is to be handed out that clients have not been given yet. It is, at the latest, at the flush, and before
+   * anything else is given to anyone.
+   */
+  defer (handOut: HandOut): void {
+    this.#handOut = handOut
+    this.#settled ??= this.#flush()
+  }
+
+  /** Hands out what was deferred. */
+  catchUp (isFlush = false): void {
+    const handOut = this.#handOut
+    if (handOut === null) return
+    this.#handOut = null
+    handOut(isFlush)
+  }
+
+  /** The batch that begins with this frame: the same one for all who begin with it before the next flush. */
+  begin (frame: Frame): Batch {
     if (this.#recent === null || this.#recent.frame !== frame) this.#recent = this.#beginning(frame)
     return this.#recent
   }
@@ -77,6 +102,7 @@ export class Flusher {
   async #flush (): Promise<void> {
     if (this.#flushIntervalMs > 0) await elapsed(this.#flushIntervalMs)
     else await endOfTick()
+    this.catchUp(true)
     const waiting = this.#waiting
     this.#waiting = []
     this.#begun.clear()

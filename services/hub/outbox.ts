@@ -63,6 +63,7 @@ export class Outbox {
 
   /** Takes a frame to be written at the next flush. Over its limit, this frame or older ones are dropped and counted. */
   push (frame: Frame): void {
+    this.#flusher.catchUp()
     if (this.#isFull(frame)) {
       // A burst within one tick is no reason to call a client slow: offer it to the socket first.
       this.flush()
@@ -70,6 +71,19 @@ export class Outbox {
     }
     if (this.#tail !== null) this.#tail = this.#tail.add(frame)
     else this.#begin(frame)
+  }
+
+  /** Takes a batch that many get, unless something is to be written before it or it does not fit: then answers false, and its frames have to be pushed. */
+  take (batch: Batch): boolean {
+    if (this.#tail !== null || this.#backlog !== null) return false
+    const { maxBytes, maxWrites } = this.#limits
+    const { writableLength } = this.#connection.stream
+    const writes = writableLength === 0 ? 0 : this.#writesInSocket
+    if (writableLength + batch.byteLength > maxBytes || writes + batch.frames > maxWrites) return false
+    this.#bytesInSocket = writableLength
+    this.#tail = batch
+    this.#flusher.add(this)
+    return true
   }
 
   /** Writes what waits, in one write, unless the socket is full: then it is written when the socket has drained. */
@@ -84,6 +98,7 @@ export class Outbox {
 
   /** Writes what waits even to a full socket, because a Close frame comes next and nothing may follow that. */
   flushLast (): void {
+    this.#flusher.catchUp()
     this.#write(this.#tail ?? this.#backlog?.take(Infinity, this.#flusher.now()) ?? null)
     this.#backlog = null
   }
@@ -147,7 +162,8 @@ export class Outbox {
 
   #begin (frame: Frame): void {
     this.#bytesInSocket = this.#connection.stream.writableLength
-    this.#tail = this.#flusher.begin(this, frame)
+    this.#tail = this.#flusher.begin(frame)
+    this.#flusher.add(this)
   }
 
   #isFull (frame: Frame): boolean {
