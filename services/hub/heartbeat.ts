@@ -19,8 +19,11 @@ export interface HeartbeatOptions {
 const MIN_SLOT_MS = 10
 const MAX_SLOT_MS = 1000
 const MAX_SLOTS = 1024
-/** The shortest of the periods is cut into this many slots: so much later than exactly may a client's turn come. */
-const SLOTS_PER_PERIOD = 64
+/**
+ * The shortest of the periods is cut into this many slots: so much later than exactly may a client's turn come. With
+ * more of them, each answer to a ping would wake the process on its own, which costs more than the ping.
+ */
+const SLOTS_PER_PERIOD = 32
 /** Steps of this size fill an interval evenly, however many are taken. */
 const GOLDEN_RATIO = 0.618034
 
@@ -142,7 +145,8 @@ export class Heartbeat {
     if (now - pulse.pingedAt < pingPeriodMs) return
     if (pulse.unanswered > maxUnanswered) return client.terminate(CLOSE.heartbeatLost)
     pulse.unanswered++
-    pulse.pingedAt = now
+    // Keeps the client's place on the wheel, however late its turn came.
+    pulse.pingedAt += Math.floor((now - pulse.pingedAt) / pingPeriodMs) * pingPeriodMs
     client.push(this.#ping(client.protocol))
   }
 
