@@ -7,6 +7,7 @@ import type { Posting } from './load/requests.ts'
 import { plainText } from './payloads.ts'
 import type { Peer } from './peers.ts'
 import { difference, type Reading } from './reading.ts'
+import type { Shares } from './servers/profiler.ts'
 import type { Answer, Order } from './servers/serve.ts'
 
 const CONCURRENCY = 50
@@ -89,6 +90,15 @@ export class Stage {
   async residentBytes (): Promise<number> {
     this.#server.send({ stats: true })
     return (await this.#server.next('rss')).rss
+  }
+
+  /** Where the server spends its time while it works. */
+  async profile (work: () => Promise<void>): Promise<Shares> {
+    this.#server.send({ profile: 'start' })
+    await this.#server.next('profiling')
+    await work()
+    this.#server.send({ profile: 'stop' })
+    return (await this.#server.next('shares')).shares
   }
 
   read (): Reading {

@@ -19,7 +19,7 @@ const FLOOD = { count: 10_048, inFlight: 64, bytes: 128 }
 /** Some clients stop reading: what do the others notice, and what does the server keep for them? */
 export const frozen: Scenario = {
   id: 'frozen',
-  rounds: 2,
+  rounds: 3,
   isQuick: true,
   rows: (peers) => peers.flatMap(rowsFor),
   tables: [{

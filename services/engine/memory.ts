@@ -21,8 +21,6 @@ interface Entry {
   readonly message: Message
   readonly key: AddressKey
   readonly bytes: number
-  readonly appendedAt: number
-  readonly expiresAt: number
 }
 
 /** What an entry costs beside its payload, about. */
@@ -82,7 +80,7 @@ export class MemoryEngine implements Engine {
     const page: Message[] = []
     for (let at = this.#indexAfter(after); at < this.#entries.length && page.length < limit; at++) {
       const entry = this.#entries[at]
-      if (entry !== undefined && entry.expiresAt > now && wanted.has(entry.key)) page.push(entry.message)
+      if (entry !== undefined && !hasExpired(entry.message, now) && wanted.has(entry.key)) page.push(entry.message)
     }
     return page
   }
@@ -122,9 +120,8 @@ export class MemoryEngine implements Engine {
   }
 
   #keep (message: Message, key: AddressKey, now: number): void {
-    const bytes = payloadBytes(message.payload) + sum(message.except ?? [], (id) => id.length) + ENTRY_BYTES
-    const expiresAt = message.ttl === undefined ? Infinity : now + message.ttl * 1000
-    this.#entries.push({ message, key, bytes, appendedAt: now, expiresAt })
+    const bytes = payloadBytes(message.payload) + (message.except === undefined ? 0 : sum(message.except, (id) => id.length)) + ENTRY_BYTES
+    this.#entries.push({ message, key, bytes })
     this.#bytes += bytes
     this.#evict(now)
   }
@@ -133,7 +130,7 @@ export class MemoryEngine implements Engine {
   #evict (now: number): void {
     const { maxAgeMs, maxCount, maxBytes } = this.#options
     for (let oldest = this.#entries[this.#first]; oldest !== undefined; oldest = this.#entries[this.#first]) {
-      const isOver = this.#entries.length - this.#first > maxCount || this.#bytes > maxBytes || now - oldest.appendedAt > maxAgeMs
+      const isOver = this.#entries.length - this.#first > maxCount || this.#bytes > maxBytes || now - appendedAt(oldest.message) > maxAgeMs
       if (!isOver) break
       this.#bytes -= oldest.bytes
       this.#truncatedAt = oldest.message.offset
@@ -170,6 +167,15 @@ export class MemoryEngine implements Engine {
     }
     return low
   }
+}
+
+/** An offset is the time of its message in microseconds, or a little more. */
+function appendedAt ({ offset }: Message): number {
+  return Math.floor(offset / 1000)
+}
+
+function hasExpired (message: Message, now: number): boolean {
+  return message.ttl !== undefined && appendedAt(message) + message.ttl * 1000 <= now
 }
 
 function sum<T> (items: readonly T[], size: (item: T) => number): number {
