@@ -14,6 +14,8 @@ export const wsRoute: FastifyPluginAsync<{ config: Config['websocket'] }> = asyn
   const { hub, upgradeGate } = fastify
   const service = new WsService({ hub, log: fastify.log, maxMessageBytes: config.maxMessageSize })
   const deflatedRaw = createDeflatedRaw({ thresholdBytes: config.compression.threshold, level: config.compression.level })
+  const { perMessageDeflate } = fastify.websocketServer.options
+  const windowBits = typeof perMessageDeflate === 'object' && typeof perMessageDeflate.serverMaxWindowBits === 'number' ? perMessageDeflate.serverMaxWindowBits : undefined
   const upgradeRate = new RateLimit(config.upgradesPerSecond)
 
   // Cheapest first, and all of it before the token is looked at. Async, because microtasks come before the socket is read:
@@ -39,7 +41,7 @@ export const wsRoute: FastifyPluginAsync<{ config: Config['websocket'] }> = asyn
     if (request.identity === null || stream === undefined) return socket.terminate()
     // This socket belongs to the hub alone, not to loops over all WebSockets.
     fastify.websocketServer.clients.delete(socket)
-    const protocol = config.compression.enabled && takesDeflated(socket.extensions, request.headers['sec-websocket-extensions']) ? deflatedRaw : raw
+    const protocol = config.compression.enabled && takesDeflated(socket.extensions, request.headers['sec-websocket-extensions'], windowBits) ? deflatedRaw : raw
     const client = service.onOpen(new WsConnection(socket, stream, request.ip), request.identity, protocol)
     if (client === null) return
     // The default binaryType of `ws` gives every message as one Buffer.

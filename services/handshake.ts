@@ -50,9 +50,9 @@ export function checkOrigin (headers: IncomingHttpHeaders, allowed: readonly str
 }
 
 /**
- * Whether a client that has been answered with these extensions can read messages compressed with the full window. One
- * that asked for a smaller window (RFC 7692 section 7.1.2.1) gets messages uncompressed, which is always allowed.
+ * Whether a client that has been answered with these extensions can read messages compressed with the full window. Where
+ * either side asked for a smaller one (RFC 7692 section 7.1.2.1), it gets messages uncompressed, which is always allowed.
  */
-export function takesDeflated (agreed: string, offered = ''): boolean {
-  return agreed.includes('permessage-deflate') && !offered.includes('server_max_window_bits')
+export function takesDeflated (agreed: string, offered = '', serverMaxWindowBits = 15): boolean {
+  return agreed.includes('permessage-deflate') && !offered.includes('server_max_window_bits') && serverMaxWindowBits === 15
 }

@@ -11,7 +11,8 @@ export interface Chosen {
 export function checkRules (chosen: ReadonlyMap<string, Chosen>, env: Environment): string[] {
   return [
     ...checkDemo(chosen.get('auth.mode'), env),
-    ...checkQueue(chosen.get('websocket.maxQueueSize'), chosen.get('websocket.maxMessageSize'))
+    ...checkQueue(chosen.get('websocket.maxQueueSize'), chosen.get('websocket.maxMessageSize')),
+    ...['websocket.pingPeriod', 'websocket.writeDeadline'].flatMap((key) => checkInterval(chosen.get('websocket.flushInterval'), chosen.get(key), key))
   ]
 }
 
@@ -26,4 +27,9 @@ function checkQueue (queue: Chosen | undefined, message: Chosen | undefined): st
   return queue.place === undefined
     ? [`${message.place}: must be at most websocket.maxQueueSize (${queued}), not ${largest}`]
     : [`${queue.place}: must be at least websocket.maxMessageSize (${largest}), not ${queued}`]
+}
+
+function checkInterval (interval: Chosen | undefined, period: Chosen | undefined, key: string): string[] {
+  if (typeof interval?.value !== 'number' || typeof period?.value !== 'number' || interval.value <= period.value / 2) return []
+  return [`${interval.place ?? 'websocket.flushInterval'}: must be at most half of ${key} (${period.value} ms), not ${interval.value} ms, or clients would seem lost while they wait`]
 }

@@ -73,10 +73,10 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
     slowClient: choice('disconnect', ['disconnect', 'dropNewest', 'dropOldest', 'latest'], 'Client over its queue limit: disconnect it, dropNewest or dropOldest of its messages, or keep the latest of each kind.', {
       note: 'Who is disconnected can come back at once. The others keep the client and drop messages for it; `latest` also drops, for a client that is behind, what a newer message with the same `conflate` word has made worthless.'
     }),
-    flushInterval: duration('0', 'How long to collect messages before they are written; 0 = no longer than it takes anyway.', {
+    flushInterval: duration('0', 'How long to collect messages before they are written; 0 = until the end of the tick.', {
       minimum: 0,
-      maximum: 10 * second,
-      note: 'Makes everything that clients get later by up to this time, and saves writes when messages come one by one.'
+      maximum: second,
+      note: 'Makes everything that clients get later by up to this time, replies and pings too, and saves writes when messages come one by one. At most half of `websocket.pingPeriod` and of `websocket.writeDeadline`.'
     }),
     compression: section('permessage-deflate (RFC 7692) for clients that offer it.', {
       enabled: toggle(false, 'Compress messages to clients, and let clients compress theirs.', {

@@ -28,5 +28,7 @@ export function toDraft (address: Address, message: unknown, options: SendOption
   const { key, conflate, except, ttl, keep } = options
   // Both speak for one address, so that one call may name several.
   const scoped = (word: string | undefined) => word === undefined ? undefined : `${addressKey(address)} ${word}`
-  return { address, payload, except, ttl, keep, key: scoped(key), conflate: scoped(conflate) }
+  // A copy: the caller may use its list again, and the message goes out later.
+  const leftOut = except === undefined ? undefined : [...except]
+  return { address, payload, except: leftOut, ttl, keep, key: scoped(key), conflate: scoped(conflate) }
 }

@@ -1,10 +1,11 @@
-import type { Message, Offset } from '../message.ts'
+import { payloadBytes, type Message, type Offset } from '../message.ts'
 import type { Protocol } from '../protocol/protocol.ts'
 import { trimOldest } from '../trim-oldest.ts'
 import { Delivery } from './batch.ts'
 import type { Client } from './client.ts'
-import type { Flusher } from './flusher.ts'
-import { Lane, type Said } from './lane.ts'
+import { Flusher, type FlusherOptions } from './flusher.ts'
+import { Lane, type Pending } from './lane.ts'
+import type { OutboxLimits } from './outbox.ts'
 import type { Registry } from './registry.ts'
 
 /** Counts that are remembered at most: as many as the engine remembers keys by default. */
@@ -14,27 +15,26 @@ const REMEMBERED = 100_000
 export class FanOut {
   readonly flusher: Flusher
   readonly #registry: Registry
+  readonly #limits: OutboxLimits
   readonly #deliveries = new Map<Offset, Delivery>()
-  /** What was said to everyone and handed out to nobody yet. */
-  #said: Said[] = []
+  /** What was said to everyone and has been given to nobody yet. */
+  #pending: Pending[] = []
+  #pendingBytes = 0
 
-  constructor (registry: Registry, flusher: Flusher) {
+  constructor (registry: Registry, { limits, ...options }: FlusherOptions & { readonly limits: OutboxLimits }) {
     this.#registry = registry
-    this.flusher = flusher
+    this.flusher = new Flusher(options)
+    this.#limits = limits
   }
 
   deliver (message: Message): void {
     const delivery = new Delivery(message.key !== undefined)
     this.#deliveries.set(message.offset, delivery)
     trimOldest(this.#deliveries, REMEMBERED)
-    if ('all' in message.address) {
-      this.#said.push({ message, delivery })
-      this.flusher.defer(this.#handOut)
-      return
-    }
+    if ('all' in message.address) return this.#defer({ message, delivery })
     // What was said to everyone before comes before it.
-    this.flusher.catchUp()
-    this.#giveAll([{ message, delivery }], this.#registry.match(message.address), false)
+    this.flusher.runDeferred()
+    this.#offer([{ message, delivery }], this.#registry.match(message.address), false)
   }
 
   /** How a message fared here, once all clients have been offered its bytes. Zeros for one that was not for this node. */
@@ -46,32 +46,42 @@ export class FanOut {
     return delivery
   }
 
+  #defer (pending: Pending): void {
+    this.#pending.push(pending)
+    this.#pendingBytes += payloadBytes(pending.message.payload)
+    this.flusher.defer(this.#handOut)
+    // More than half of what may wait for a client is offered to the sockets at once: they may well take it.
+    const { maxBytes, maxWrites } = this.#limits
+    if (this.#pendingBytes > maxBytes / 2 || this.#pending.length > maxWrites / 2) this.flusher.runDeferred(true)
+  }
+
   /**
    * Gives everyone all that was said to everyone, one client after another rather than one message after another: what
    * belongs to a client is looked at once, while the processor has it at hand.
    */
   readonly #handOut = (isFlush: boolean): void => {
-    const said = this.#said
-    this.#said = []
-    this.#giveAll(said, this.#registry.all(), isFlush)
+    const pending = this.#pending
+    this.#pending = []
+    this.#pendingBytes = 0
+    this.#offer(pending, this.#registry.all(), isFlush)
   }
 
-  #giveAll (said: readonly Said[], clients: Iterable<Client>, isFlush: boolean): void {
+  #offer (pending: readonly Pending[], clients: Iterable<Client>, isFlush: boolean): void {
     const lanes = new Map<Protocol, Lane>()
     let lane: Lane | undefined
     for (const client of clients) {
       if (!client.isOpen) continue
-      if (lane?.protocol !== client.protocol) lane = this.#lane(client.protocol, said, lanes)
-      lane.give(client)
+      if (lane?.protocol !== client.protocol) lane = this.#lane(client.protocol, pending, lanes)
+      lane.offer(client)
       if (isFlush) client.outbox.flush()
     }
     for (const one of lanes.values()) one.count()
   }
 
-  #lane (protocol: Protocol, said: readonly Said[], lanes: Map<Protocol, Lane>): Lane {
+  #lane (protocol: Protocol, pending: readonly Pending[], lanes: Map<Protocol, Lane>): Lane {
     const known = lanes.get(protocol)
     if (known !== undefined) return known
-    const lane = new Lane(protocol, said, this.flusher)
+    const lane = new Lane(protocol, pending, this.flusher)
     lanes.set(protocol, lane)
     return lane
   }

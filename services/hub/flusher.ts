@@ -16,7 +16,12 @@ export interface FlusherOptions {
   readonly flushIntervalMs: number
   /** A steady clock in ms. */
   readonly now: () => number
+  /** Something could not be handed out. Must not throw. */
+  readonly onFailure: (error: unknown) => void
 }
+
+/** How much of what was written is kept for counting and sharing, at most. */
+const MAX_WRITTEN_BYTES = 4 * 1024 ** 2
 
 /**
  * Writes every outbox that has something to write once, at the end of the tick: all frames that reach a client while the
@@ -27,8 +32,10 @@ export class Flusher {
   readonly counters = { delivered: 0, dropped: 0 }
   readonly now: () => number
   readonly #flushIntervalMs: number
+  readonly #onFailure: (error: unknown) => void
   #waiting: Flushable[] = []
   #written: Batch[] = []
+  #writtenBytes = 0
   /** Writes that the socket had not taken at once, to be looked at again: over TLS it never does. */
   #open: Array<{ batch: Batch, stream: Writable }> = []
   /** The batches that began since the last flush, by their first frame; the last one found is what the next client needs too. */
@@ -37,8 +44,9 @@ export class Flusher {
   #settled: Promise<void> | null = null
   #handOut: HandOut | null = null
 
-  constructor ({ flushIntervalMs, now }: FlusherOptions) {
+  constructor ({ flushIntervalMs, now, onFailure }: FlusherOptions) {
     this.#flushIntervalMs = flushIntervalMs
+    this.#onFailure = onFailure
     this.now = now
   }
 
@@ -57,12 +65,16 @@ export class Flusher {
     this.#settled ??= this.#flush()
   }
 
-  /** Hands out what was deferred. */
-  catchUp (isFlush = false): void {
+  /** Hands out what was deferred. Never throws: whoever happens to be next has nothing to do with it. */
+  runDeferred (isFlush = false): void {
     const handOut = this.#handOut
     if (handOut === null) return
     this.#handOut = null
-    handOut(isFlush)
+    try {
+      handOut(isFlush)
+    } catch (error) {
+      this.#onFailure(error)
+    }
   }
 
   /** The batch that begins with this frame: the same one for all who begin with it before the next flush. */
@@ -74,12 +86,9 @@ export class Flusher {
   /** Notes that a batch was written to a client. */
   wrote (batch: Batch, stream: Writable): void {
     this.counters.delivered += batch.frames
-    if (!batch.isListed) {
-      batch.isListed = true
-      this.#written.push(batch)
-    }
     if (hasTaken(stream)) batch.taken++
     else this.#open.push({ batch, stream })
+    this.#list(batch)
     this.#settled ??= this.#flush()
   }
 
@@ -89,6 +98,25 @@ export class Flusher {
    */
   settled (): Promise<void> {
     return this.#settled ?? endOfTick()
+  }
+
+  #list (batch: Batch): void {
+    if (batch.isListed) return
+    batch.isListed = true
+    this.#written.push(batch)
+    this.#writtenBytes += batch.byteLength
+    // What has been written need not wait for the end of a long interval; one batch alone may still be shared.
+    if (this.#writtenBytes > MAX_WRITTEN_BYTES && this.#written.length > 1) this.#settle()
+  }
+
+  /** Counts what was written, and lets go of it. */
+  #settle (): void {
+    const written = this.#written
+    this.#written = []
+    this.#writtenBytes = 0
+    this.#begun.clear()
+    this.#recent = null
+    for (const batch of written) batch.settle()
   }
 
   #beginning (frame: Frame): Batch {
@@ -102,24 +130,24 @@ export class Flusher {
   async #flush (): Promise<void> {
     if (this.#flushIntervalMs > 0) await elapsed(this.#flushIntervalMs)
     else await endOfTick()
-    this.catchUp(true)
+    this.runDeferred(true)
     const waiting = this.#waiting
     this.#waiting = []
-    this.#begun.clear()
-    this.#recent = null
     for (const outbox of waiting) outbox.flush()
-    // From here on a new flush may be asked for; this one only counts.
-    this.#settled = null
+    // From here on a new flush may be asked for, and this one only counts; whoever asked meanwhile gets it.
+    this.#settled = this.#waiting.length > 0 || this.#handOut !== null ? this.#flush() : null
 
-    const written = this.#written
     const open = this.#open
-    this.#written = []
     this.#open = []
     if (open.length > 0) {
       await endOfTick()
-      for (const { batch, stream } of open) if (hasTaken(stream)) batch.taken++
+      for (const { batch, stream } of open) {
+        if (!hasTaken(stream)) continue
+        batch.taken++
+        this.#list(batch)
+      }
     }
-    for (const batch of written) batch.settle()
+    this.#settle()
   }
 }
 

@@ -85,9 +85,14 @@ export class Heartbeat {
     this.#turned = Math.max(this.#turned, current - this.#slots.length)
     while (this.#turned < current) {
       this.#turned++
-      for (const client of this.#empty(this.#turned)) {
-        this.#check(client, now, wall)
-        if (client.pulse.slot !== null) this.#place(client, now, wall)
+      const slot = this.#slot(this.#turned)
+      for (const client of slot) {
+        slot.delete(client)
+        try {
+          this.#check(client, now, wall)
+        } finally {
+          if (client.pulse.slot !== null) this.#place(client, now, wall)
+        }
       }
     }
   }
@@ -96,13 +101,6 @@ export class Heartbeat {
     const slot = this.#slots[number % this.#slots.length]
     if (slot === undefined) throw new Error('The wheel of the heartbeat has no slots.')
     return slot
-  }
-
-  #empty (number: number): Client[] {
-    const slot = this.#slot(number)
-    const clients = [...slot]
-    slot.clear()
-    return clients
   }
 
   /** Puts a client into the slot in which it has to be looked at next. */
@@ -128,13 +126,15 @@ export class Heartbeat {
   #check (client: Client, now: number, wall: number): void {
     const { pingPeriodMs, maxUnanswered, readDeadlineMs, writeDeadlineMs } = this.#options
     const { pulse, identity: { expiresAt } } = client
-    if (client.outbox.waitedFor(now) >= writeDeadlineMs) return client.terminate(CLOSE.slowClient)
+    const waited = client.outbox.waitedFor(now)
+    if (waited >= writeDeadlineMs) return client.terminate(CLOSE.slowClient)
     if (!client.isOpen) return
     if (expiresAt !== undefined && expiresAt <= wall) return client.close(CLOSE.tokenExpired)
 
     const { bytesRead } = client
-    // A paused client may have said much that the hub has not read yet.
-    if (bytesRead !== pulse.bytesRead || client.isPaused) {
+    // A paused client may have said much that the hub has not read yet. For one whose socket is full, a ping would have to
+    // wait or be dropped; whether it takes what waits tells as much.
+    if (bytesRead !== pulse.bytesRead || client.isPaused || waited > 0) {
       pulse.bytesRead = bytesRead
       pulse.heardAt = now
       pulse.unanswered = 0
@@ -144,9 +144,10 @@ export class Heartbeat {
 
     if (now - pulse.pingedAt < pingPeriodMs) return
     if (pulse.unanswered > maxUnanswered) return client.terminate(CLOSE.heartbeatLost)
-    pulse.unanswered++
     // Keeps the client's place on the wheel, however late its turn came.
     pulse.pingedAt += Math.floor((now - pulse.pingedAt) / pingPeriodMs) * pingPeriodMs
+    if (waited > 0) return
+    pulse.unanswered++
     client.push(this.#ping(client.protocol))
   }
 

@@ -7,7 +7,7 @@ import type { Engine } from '../engine/engine.ts'
 import { HubError } from '../errors.ts'
 import type { Identity } from '../identity.ts'
 import type { Address, ClientId, Receipt, SendOptions, UserId } from '../message.ts'
-import { reportFailure, type Log } from '../log.ts'
+import { reportFailure, warnSafely, type Log } from '../log.ts'
 import type { Protocol } from '../protocol/protocol.ts'
 import { RateLimit } from '../rate-limit.ts'
 import { RisingClock } from '../rising-clock.ts'
@@ -20,7 +20,6 @@ import { assertAddress, toDraft } from './draft.ts'
 import { drain, type DrainOptions } from './drain.ts'
 import { Events, type HubEvents, type Listener } from './events.ts'
 import { FanOut } from './fan-out.ts'
-import { Flusher } from './flusher.ts'
 import { Heartbeat, type HeartbeatOptions } from './heartbeat.ts'
 import { Outbox, type OutboxLimits } from './outbox.ts'
 import { toReceipt } from './receipt.ts'
@@ -69,7 +68,8 @@ export class Hub {
     this.#events = new Events((error, client) => reportFailure(log, error, { clientId: client.id }, 'a listener of the hub failed'))
     this.actions = new Actions((error, action, client) => reportFailure(log, error, { action, clientId: client.id }, 'an action failed'))
     this.#registry = new Registry({ onFirst: (address) => engine.follow(address), onLast: (address) => engine.unfollow(address) })
-    this.#fanOut = new FanOut(this.#registry, new Flusher({ flushIntervalMs: options.flushIntervalMs, now: () => this.#clock.steady() }))
+    const onFailure = (error: unknown): void => reportFailure(log, error, {}, 'messages could not be handed out')
+    this.#fanOut = new FanOut(this.#registry, { limits: options.queue, flushIntervalMs: options.flushIntervalMs, now: () => this.#clock.steady(), onFailure })
     this.#heartbeat = new Heartbeat({ ...options.heartbeat, clock: this.#clock })
     engine.listen((message) => this.#fanOut.deliver(message), createAnswerer(this.#registry, this.#fanOut))
     engine.follow({ all: true })
@@ -134,8 +134,7 @@ export class Hub {
     const found = answers.flatMap((answer) => answer.clients).sort((a, b) => a.id < b.id ? -1 : 1)
     const clients = found.slice(0, limit)
     const next = found.length > limit ? clients.at(-1)?.id ?? null : null
-    const [total, dropped] = [sum(answers.map((answer) => answer.total)), sum(answers.map((answer) => answer.dropped))]
-    return { total, dropped, clients, next }
+    return { total: sum(answers.map(({ total }) => total)), dropped: sum(answers.map(({ dropped }) => dropped)), clients, next }
   }
 
   on<E extends keyof HubEvents> (event: E, listener: Listener<E>): this {
@@ -184,6 +183,8 @@ export class Hub {
       onOverflow: this.#onOverflow,
       clock: this.#clock
     })
+    // What was said to everyone before it came is not for it.
+    this.#fanOut.flusher.runDeferred()
     client.greet()
     this.#registry.add(client)
     this.#heartbeat.add(client)
@@ -234,7 +235,7 @@ export class Hub {
 
   readonly #onOverflow = (client: Client): void => {
     if (this.#options.queue.policy === 'disconnect') return client.terminate(CLOSE.slowClient)
-    this.#options.log.warn({ clientId: client.id, user: client.identity.user }, 'client is over its queue limit, messages for it are dropped')
+    warnSafely(this.#options.log, { clientId: client.id, user: client.identity.user }, 'client is too slow, messages for it are dropped')
   }
 }
 

@@ -4,24 +4,24 @@ import { Frame, type Batch, type Delivery } from './batch.ts'
 import type { Client } from './client.ts'
 import type { Flusher } from './flusher.ts'
 
-/** A message to everyone, and its counts. */
-export interface Said {
+/** A message that is to be given to clients, and its counts. */
+export interface Pending {
   readonly message: Message
   readonly delivery: Delivery
 }
 
-/** What was said to everyone, for the clients of one protocol: encoded once, and as one batch for those who can take it whole. */
+/** Messages for the clients of one protocol: encoded once, and as one batch for those who can take them whole. */
 export class Lane {
   readonly protocol: Protocol
   readonly #parts: ReadonlyArray<{ frame: Frame, delivery: Delivery, except: ReadonlySet<ClientId> | null }>
   /** Null when somebody is left out of a part. */
   readonly #batch: Batch | null
-  /** Clients that took the batch. */
-  #wholes = 0
+  /** Clients that accepted the batch. */
+  #accepted = 0
 
-  constructor (protocol: Protocol, said: readonly Said[], flusher: Flusher) {
+  constructor (protocol: Protocol, pending: readonly Pending[], flusher: Flusher) {
     this.protocol = protocol
-    this.#parts = said.map(({ message, delivery }) => ({
+    this.#parts = pending.map(({ message, delivery }) => ({
       frame: new Frame(protocol.encode(message), delivery, message.conflate),
       delivery,
       except: message.except === undefined ? null : new Set(message.except)
@@ -30,9 +30,9 @@ export class Lane {
     this.#batch = isForAll ? this.#parts.reduce<Batch | null>((batch, { frame }) => batch?.add(frame) ?? flusher.begin(frame), null) : null
   }
 
-  give (client: Client): void {
-    if (this.#batch !== null && client.outbox.take(this.#batch)) {
-      this.#wholes++
+  offer (client: Client): void {
+    if (this.#batch !== null && client.outbox.accept(this.#batch)) {
+      this.#accepted++
       return
     }
     for (const { frame, delivery, except } of this.#parts) {
@@ -42,8 +42,8 @@ export class Lane {
     }
   }
 
-  /** Adds those who took the batch to the counts of its messages. */
+  /** Adds those who accepted the batch to the counts of its messages. */
   count (): void {
-    for (const { delivery } of this.#parts) delivery.matched += this.#wholes
+    for (const { delivery } of this.#parts) delivery.matched += this.#accepted
   }
 }

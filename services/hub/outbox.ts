@@ -43,7 +43,7 @@ export class Outbox {
   #tail: Batch | null = null
   /** In place of the tail, from the first overflow on until it is empty. */
   #backlog: Backlog | null = null
-  /** Bytes that were in the socket when the tail began: the socket is not asked again for every frame. */
+  /** Bytes that were in the socket when it was asked last, which is not for every frame. */
   #bytesInSocket = 0
   #writesInSocket = 0
   /** Since when what waits longest has been waiting, once the socket has not taken all it was given; 0 while it has. */
@@ -63,18 +63,19 @@ export class Outbox {
 
   /** Takes a frame to be written at the next flush. Over its limit, this frame or older ones are dropped and counted. */
   push (frame: Frame): void {
-    this.#flusher.catchUp()
+    this.#flusher.runDeferred()
     if (this.#isFull(frame)) {
       // A burst within one tick is no reason to call a client slow: offer it to the socket first.
       this.flush()
+      this.#bytesInSocket = this.#connection.stream.writableLength
       if (this.#isFull(frame)) return this.#overflow(frame)
     }
     if (this.#tail !== null) this.#tail = this.#tail.add(frame)
     else this.#begin(frame)
   }
 
-  /** Takes a batch that many get, unless something is to be written before it or it does not fit: then answers false, and its frames have to be pushed. */
-  take (batch: Batch): boolean {
+  /** Takes in a batch that many get, unless something is to be written before it or it does not fit: then answers false, and its frames have to be pushed. */
+  accept (batch: Batch): boolean {
     if (this.#tail !== null || this.#backlog !== null) return false
     const { maxBytes, maxWrites } = this.#limits
     const { writableLength } = this.#connection.stream
@@ -98,7 +99,7 @@ export class Outbox {
 
   /** Writes what waits even to a full socket, because a Close frame comes next and nothing may follow that. */
   flushLast (): void {
-    this.#flusher.catchUp()
+    this.#flusher.runDeferred()
     this.#write(this.#tail ?? this.#backlog?.take(Infinity, this.#flusher.now()) ?? null)
     this.#backlog = null
   }

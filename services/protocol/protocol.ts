@@ -23,7 +23,7 @@ export interface ActionNames {
  *
  * Promises of an implementation:
  * - `decode` never throws, whatever a client sends: what it cannot read is a message for the application.
- * - `encode` depends on nothing but the message, so that its bytes can be shared by all clients.
+ * - `encode` never throws and depends on nothing but the message, so that its bytes can be shared by all clients.
  * - Every returned Buffer is complete: writing it to the connection is all that is left to do.
  */
 export interface Protocol {

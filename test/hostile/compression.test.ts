@@ -160,7 +160,7 @@ t.test('a Close frame comes after what was sent, compressed or not', async (t) =
 
 t.test('beside an @fastify/websocket of the application, what that one agrees on is used, and a warning says when it agrees on nothing', async (t) => {
   const compression = { enabled: true }
-  for (const perMessageDeflate of [true, false]) {
+  for (const perMessageDeflate of [true, false, { serverMaxWindowBits: 9 }]) {
     const log = new LogLines()
     const app = Fastify({ logger: { level: 'warn', stream: log } })
     t.teardown(() => app.close())
@@ -169,11 +169,11 @@ t.test('beside an @fastify/websocket of the application, what that one agrees on
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
     const [raw, client] = [await offer(t, Number(port), OFFER), await connect(t, `ws://127.0.0.1:${port}/admin/ws`)]
     // With a context of its own on the server's side, which the hub never uses.
-    for (const text of [JSON_TEXT, JSON_TEXT, `${JSON_TEXT} again`]) {
+    for (const text of [JSON_TEXT, JSON_TEXT, `${JSON_TEXT} again`, Array.from({ length: 6000 }, (_, n) => n * 7919).join()]) {
       await app.hub.broadcast(text)
       t.equal(await client.next(), text)
-      t.equal((await raw.next()).rsv, perMessageDeflate ? RSV1 : 0)
+      t.equal((await raw.next()).rsv, perMessageDeflate === true ? RSV1 : 0)
     }
-    t.equal(log.text.includes('websocket.compression has no effect'), !perMessageDeflate)
+    t.equal(log.text.includes('websocket.compression has no effect'), perMessageDeflate === false)
   }
 })

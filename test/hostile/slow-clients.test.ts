@@ -194,3 +194,17 @@ t.test('more pings at once than may wait for their pongs end the connection', as
   await until(() => told.length === 2)
   t.same(told, ['pinger: error connection lost', 'pinger: close 1006'])
 })
+
+t.test('a slow client is not taken for dead because its pings would have to wait, whatever the policy', async (t) => {
+  for (const slowClient of ['dropNewest', 'dropOldest', 'latest'] as const) {
+    const { app, port, told } = await scene(t, { slowClient, maxQueueWrites: 50, pingPeriod: '40ms', heartbeatFailMaxTimes: 1, readDeadline: '100ms', writeDeadline: '30s' }, 0)
+    const client = await freeze(t, port, 'slow')
+    await fill(app, 'slow')
+    // Many times the pings that it may miss go by.
+    for (let n = 0, until = Date.now() + 500; Date.now() < until; n++) await app.hub.send({ user: 'slow' }, `${n}`)
+    t.same(told, [], slowClient)
+    client.resume()
+    await until(async () => (await app.hub.clients()).clients[0]?.behind === false)
+    t.equal(app.hub.size, 1)
+  }
+})

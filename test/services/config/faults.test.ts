@@ -172,6 +172,12 @@ t.test('faults', async (t) => {
     t.strictSame(faultsOfEnv({ HUB_WEBSOCKET_MAX_QUEUE_SIZE: '65535' }), [])
   })
 
+  t.test('refuses to collect messages for so long that clients would seem lost', async (t) => {
+    t.strictSame(faultsOfEnv({ HUB_WEBSOCKET_FLUSH_INTERVAL: '1s', HUB_WEBSOCKET_PING_PERIOD: '1s' }), ['HUB_WEBSOCKET_FLUSH_INTERVAL: must be at most half of websocket.pingPeriod (1000 ms), not 1000 ms, or clients would seem lost while they wait'])
+    t.strictSame(faultsOfText('websocket:', '  flushInterval: 500ms', '  writeDeadline: 999ms'), ['config.yml:2:18 websocket.flushInterval: must be at most half of websocket.writeDeadline (999 ms), not 500 ms, or clients would seem lost while they wait'])
+    t.strictSame(faultsOfEnv({ HUB_WEBSOCKET_FLUSH_INTERVAL: '500ms', HUB_WEBSOCKET_PING_PERIOD: '1s', HUB_WEBSOCKET_WRITE_DEADLINE: '1s' }), [])
+  })
+
   t.test('does not hold a rule against a key that has a fault of its own or stands in a broken file', async (t) => {
     const env = { HUB_WEBSOCKET_MAX_MESSAGE_SIZE: '2MiB' }
     t.strictSame(faultsOf(() => load({ env, text: 'websocket: { maxQueueSize: 4 MB! }' })).length, 1)

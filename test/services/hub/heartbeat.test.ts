@@ -113,6 +113,7 @@ function wheel (options = PATIENT) {
   const pinged: string[] = []
   const join = (user: string, { expiresAt, answers = true }: { expiresAt?: number, answers?: boolean } = {}): Client => {
     const peer = Object.assign(new Peer(), { bytesRead: 0, close: (code: number) => { ended.push(`${user} ${code}`) }, terminate: () => { ended.push(`${user} cut`); peer.isOpen = false } })
+    peer.stream.resume()
     const outbox = peer.outbox(flusher)
     const push = outbox.push.bind(outbox)
     outbox.push = (frame) => { pinged.push(user); if (answers) peer.bytesRead++; push(frame) }

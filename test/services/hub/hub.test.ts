@@ -1,6 +1,7 @@
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { CLOSE, fitReason, isSendableCode } from '../../../services/close-codes.ts'
+import { raw } from '../../../services/protocol/raw.ts'
 import { build, connect, listen, TestClient, token, until } from '../../helper.ts'
 
 t.test('sends to addresses of every kind, one receipt each', async (t) => {
@@ -114,4 +115,62 @@ t.test('only codes that the protocol allows may be sent', async (t) => {
   for (const code of [1000, 1001, 1003, 1007, 1011, 1014, 3000, 4000, 4999]) t.ok(isSendableCode(code), String(code))
   for (const code of [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 1.5, NaN]) t.notOk(isSendableCode(code), String(code))
   for (const { code, reason } of Object.values(CLOSE)) t.ok(reason === fitReason(reason) && (isSendableCode(code) || [1005, 1006].includes(code)))
+})
+
+t.test('with a flushInterval, everything said in it arrives in order, and a newcomer gets nothing that was said before', async (t) => {
+  const { app: { hub }, url } = await listen(t, { websocket: { flushInterval: '50ms' } })
+  const [alice, bob] = [await connect(t, url), await connect(t, url, { user: 'bob' })]
+  const receipts = [hub.broadcast('1'), hub.send({ user: 'bob' }, '2'), hub.broadcast('3', { except: [] })]
+  const late = connect(t, url, { user: 'late' })
+  receipts.push(hub.broadcast('4'))
+  t.match(await Promise.all(receipts), [{ matched: 2, written: 2 }, { matched: 1, written: 1 }, { matched: 2, written: 2 }, { matched: 2, written: 2 }])
+  t.same(await alice.quiet(), ['1', '3', '4'])
+  t.same(await bob.quiet(), ['1', '2', '3', '4'])
+  t.same(await (await late).quiet(), [])
+})
+
+t.test('with a flushInterval, far more than may wait costs no healthy client anything, and is not kept', async (t) => {
+  const { app: { hub }, url } = await listen(t, { websocket: { flushInterval: '1s', maxQueueSize: '128KiB', slowClient: 'disconnect' } })
+  const client = await connect(t, url)
+  const text = 'x'.repeat(60_000)
+  const sent: Array<Promise<unknown>> = []
+  for (let n = 0; n < 100; n++) {
+    sent.push(hub.broadcast(`${n} ${text}`), hub.send({ user: 'alice' }, `${n} ${text}`))
+    // Each is given to the socket in its turn, not at the end of the interval.
+    for (let times = 0; times < 2; times++) if (n > 5) t.equal(parseInt(String(await client.next())), n - 6)
+  }
+  t.equal(hub.size, 1)
+  await hub.disconnect({ all: true }, { code: 4321 })
+  t.equal((await client.closed()).code, 4321, 'nobody waits for the interval to end')
+  await Promise.all(sent)
+})
+
+t.test('a message cannot change once it is said, nor who is left out of it', async (t) => {
+  const { app: { hub }, url } = await listen(t)
+  const client = await connect(t, url)
+  const { clients: [info] } = await hub.clients()
+  const except = [info?.id ?? '']
+  const sent = hub.broadcast('not for you', { except })
+  except.length = 0
+  t.match(await sent, { matched: 0 })
+  await hub.broadcast('for you')
+  t.same(await client.quiet(), ['for you'])
+})
+
+t.test('a protocol or a logger that fails costs nobody anything but that one message', async (t) => {
+  const { app: { hub, log }, url } = await listen(t, { websocket: { slowClient: 'dropNewest', maxQueueSize: 70_000 } })
+  const [client, other] = [await connect(t, url), await connect(t, url, { user: 'bob' })]
+  const encode = raw.encode.bind(raw)
+  raw.encode = () => { throw new Error('cannot') }
+  t.match(await hub.broadcast('lost'), { matched: 0 })
+  raw.encode = encode
+  const warn = log.warn.bind(log)
+  log.warn = () => { throw new Error('disk full') }
+  t.teardown(() => { log.warn = warn })
+  other.socket.pause()
+  for (let n = 0; n < 200; n++) {
+    await hub.broadcast(`${n} ${'x'.repeat(60_000)}`)
+    t.equal(parseInt(String(await client.next())), n)
+  }
+  t.ok(hub.counters.dropped > 0)
 })

@@ -3,7 +3,7 @@ import t from 'tap'
 import { Delivery } from '../../../services/hub/batch.ts'
 import type { OutboxLimits } from '../../../services/hub/outbox.ts'
 import { until } from '../../helper.ts'
-import { frame, newFlusher, Peer } from './peer.ts'
+import { frame, newFlusher, nextTick, Peer } from './peer.ts'
 
 /** A client whose socket is full: it has been given a frame of five bytes and passes none on. */
 async function stuck (limits: Partial<OutboxLimits>) {
@@ -190,4 +190,24 @@ t.test('a burst in one tick does not make a healthy client slow, whatever its so
     await until(() => Buffer.concat(chunks).length === 400)
     t.equal(outbox.dropped, 0)
   }
+})
+
+t.test('the bound counts what is in the socket now, not what was', async (t) => {
+  const peer = new Peer(4)
+  const flusher = newFlusher()
+  const outbox = peer.outbox(flusher, { maxBytes: 1000 })
+  const dones: Array<() => void> = []
+  peer.stream._write = (_chunk, _encoding, done) => { dones.push(done) }
+  outbox.push(frame('x'.repeat(300)))
+  await flusher.settled()
+  peer.stream.write('y'.repeat(650))
+  outbox.push(frame('z'.repeat(50)))
+  await flusher.settled()
+  dones.shift()?.()
+  await nextTick()
+  t.equal(peer.stream.writableLength, 650)
+  outbox.push(frame('fits'.repeat(50)))
+  t.equal(outbox.dropped, 0)
+  outbox.push(frame('does not'.repeat(50)))
+  t.equal(outbox.dropped, 1)
 })

@@ -13,7 +13,7 @@ export const frame = (text: string, delivery: Delivery | null = null, conflate?:
 /** A flusher with a clock that can be set. */
 export function newFlusher (flushIntervalMs = 0) {
   const clock = { now: 1000 }
-  return Object.assign(new Flusher({ flushIntervalMs, now: () => clock.now }), { clock })
+  return Object.assign(new Flusher({ flushIntervalMs, now: () => clock.now, onFailure: (error) => { throw error } }), { clock })
 }
 
 /** A connection whose peer is the test. */
