@@ -1,8 +1,11 @@
 /** Characters at the start of a text that say when it was sent. */
 export const STAMP_BYTES = 16
 
+/** How often the two clocks are compared: the process may be held up between looking at one and at the other. */
+const READINGS = 1000
+
 // `performance.now()` costs no allocation but starts at zero in every process; `hrtime` is one clock for all of them.
-const startUs = Number(process.hrtime.bigint() / 1000n) - performance.now() * 1000
+const startUs = Math.max(...Array.from({ length: READINGS }, () => Number(process.hrtime.bigint() / 1000n) - performance.now() * 1000))
 
 /** Microseconds on a clock that all processes of the machine share. */
 export function nowUs (): number {
