@@ -12,10 +12,10 @@ const IMPORTS = [
   { files: ['plugins/**'], allowed: [ANY_SERVICE], says: 'a plugin takes services; reach another plugin through its decorator' },
   { files: ['routes/**'], allowed: [ANY_SERVICE, String.raw`\./schemas\.ts$`], except: [String.raw`services/hub/`], says: 'a route takes services, and the hub only as fastify.hub' },
   { files: ['services/*.ts'], allowed: [String.raw`\./[a-z-]+\.ts$`, String.raw`\./protocol/`, String.raw`\./config/schema\.ts$`], says: 'services know neither requests nor plugins' },
-  { files: ['services/ws-service.ts', 'services/ws-connection.ts'], allowed: [String.raw`\./hub/`, String.raw`\./protocol/protocol\.ts$`, String.raw`\./(message|identity|clock|close-codes|log)\.ts$`], says: 'the WebSocket service works on the hub' },
+  { files: ['services/ws-service.ts', 'services/ws-connection.ts', 'services/sse-connection.ts', 'services/connecting.ts'], allowed: [String.raw`\./hub/`, String.raw`\./protocol/protocol\.ts$`, String.raw`\./(message|identity|clock|close-codes|errors|log)\.ts$`], says: 'connections work on the hub' },
   { files: ['services/hub/**'], allowed: [String.raw`\./`, String.raw`\.\./engine/engine\.ts$`, String.raw`\.\./protocol/protocol\.ts$`, String.raw`\.\./(message|identity|client-info|clock|close-codes|errors|log|rate-limit|rising-clock|trim-oldest)\.ts$`], says: 'the hub knows the ports, not who stands behind them' },
-  { files: ['services/engine/**'], allowed: [String.raw`\./engine\.ts$`, String.raw`\.\./(message|client-info|errors|rising-clock|trim-oldest)\.ts$`], says: 'an engine knows its port and messages' },
-  { files: ['services/protocol/**'], allowed: [String.raw`\./(protocol|frame|deflate)\.ts$`, String.raw`\.\./message\.ts$`], says: 'a protocol knows its port and messages' },
+  { files: ['services/engine/**'], allowed: [String.raw`\./`, String.raw`\.\./(message|client-info|errors|rising-clock|trim-oldest|log)\.ts$`], says: 'an engine knows its port and messages' },
+  { files: ['services/protocol/**'], allowed: [String.raw`\./`, String.raw`\.\./message\.ts$`], says: 'a protocol knows its port and messages' },
   { files: ['services/config/**'], allowed: [String.raw`\./`], says: 'the configuration knows nothing of the program' },
   { files: ['services/message.ts', 'services/token.ts', 'services/clock.ts', 'services/trim-oldest.ts', 'services/raw-answer.ts', 'services/errors.ts', 'services/close-codes.ts', 'services/identity.ts', 'services/client-info.ts', 'services/credentials.ts', 'services/rate-limit.ts', 'services/rising-clock.ts', 'services/log.ts'], allowed: [String.raw`\./(message|errors|identity)\.ts$`], says: 'the leaves know nothing of ours but each other' }
 ]

@@ -11,11 +11,15 @@ import { securityHeaders } from './plugins/security-headers.ts'
 import { websocket } from './plugins/websocket.ts'
 import { broadcastRoute } from './routes/broadcast.ts'
 import { clientRoutes } from './routes/clients.ts'
+import { groupRoutes } from './routes/groups.ts'
+import { inboxRoutes } from './routes/inboxes.ts'
 import { messageRoutes } from './routes/messages.ts'
+import { sseRoute } from './routes/sse.ts'
 import { wsRoute } from './routes/ws.ts'
 import { completeConfig } from './services/config/load.ts'
 import type { Config, ConfigInput } from './services/config/schema.ts'
 import { ADMIN_ROLE } from './services/identity.ts'
+import { RateLimit } from './services/rate-limit.ts'
 import { createDemoTokenCheck, createTokenCheck, type Authenticate } from './services/token.ts'
 import { rememberVerified } from './services/verified-tokens.ts'
 
@@ -55,12 +59,15 @@ export interface HubParts {
 export async function registerHub (fastify: FastifyInstance, { config, prefix, authenticate = tokenAuthentication(config.auth) }: HubParts): Promise<void> {
   await fastify.register(websocket, { config: config.websocket })
   await fastify.register(engine, { config })
-  await fastify.register(hub, { config: config.websocket })
+  await fastify.register(hub, { config })
 
+  // WebSocket and Server-Sent Events together.
+  const connectRate = new RateLimit(config.websocket.upgradesPerSecond)
   await fastify.register(async (door) => {
     await door.register(errors)
     await door.register(auth, { authenticate })
-    await door.register(wsRoute, { config: config.websocket })
+    await door.register(wsRoute, { config: config.websocket, connectRate })
+    if (config.sse.start) await door.register(sseRoute, { config, connectRate })
   }, { prefix })
 
   if (!config.api) return
@@ -77,6 +84,8 @@ export async function registerHub (fastify: FastifyInstance, { config, prefix, a
     await api.register(broadcastRoute, { bodyLimit })
     await api.register(messageRoutes, { bodyLimit })
     await api.register(clientRoutes)
+    await api.register(groupRoutes, { bodyLimit })
+    await api.register(inboxRoutes)
   }, { prefix })
 }
 

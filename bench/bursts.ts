@@ -1,4 +1,5 @@
 import type { Windows } from './effort.ts'
+import { plainText } from './payloads.ts'
 import { othersPercent, quietest } from './quiet.ts'
 import type { Reading } from './reading.ts'
 import type { Sample, Samples } from './scenarios/scenario.ts'
@@ -26,6 +27,16 @@ export async function measureBursts (stages: Stage[], burst: Burst, windows: Win
     samples[stage.peer.id] = sampleOf(window, burst)
   }
   return samples
+}
+
+/** So many messages of this size, a few at a time. */
+export interface Many { messages: number, inFlight: number, bytes: number }
+
+/** Says many messages to everyone, at least `inFlight` of them; resolves when every client that reads has all of them. */
+export async function sayMany (stage: Stage, { messages, inFlight, bytes }: Many): Promise<void> {
+  stage.server.say(plainText(bytes))
+  await stage.expect(inFlight)
+  for (let said = 0; said < messages; said += inFlight) await stage.broadcast(inFlight)
 }
 
 /** Adds what was found to what is known, under names that end like this. */

@@ -7,6 +7,15 @@ const tsx = import.meta.resolve('tsx')
 
 type Key<M> = M extends unknown ? keyof M : never
 type With<M, K extends PropertyKey> = Extract<M, Record<K, unknown>>
+
+/** How a process is started. */
+interface Start {
+  /** Reach the process as its first argument. */
+  options?: object
+  /** Its working directory. */
+  folder?: string
+}
+
 interface Waiter { key: PropertyKey, resolve: (message: object) => void, reject: (err: Error) => void }
 
 /** A process of its own, in TypeScript or C, spoken to in messages: `Sent` go there, `Told` come back. */
@@ -18,13 +27,13 @@ export class Child<Sent extends object, Told extends object> {
   #waiter: Waiter | undefined
   #stopped = false
 
-  /** The name is for errors; the options reach the process as its first argument. */
-  constructor (name: string, file: string, options: object = {}) {
+  /** The name is for errors. */
+  constructor (name: string, file: string, { options = {}, folder: cwd }: Start = {}) {
     this.#name = name
     const path = fileURLToPath(new URL(file, import.meta.url))
     // Node's channel is JSON lines on the descriptor NODE_CHANNEL_FD, which a program in C can speak as well.
     const runtime = file.endsWith('.c') ? { execPath: compiled(path), execArgv: [] } : { execArgv: ['--expose-gc', '--import', tsx] }
-    this.#process = fork(path, [JSON.stringify(options)], { ...runtime, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.#process = fork(path, [JSON.stringify(options)], { ...runtime, cwd, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     if (this.#process.pid === undefined) throw new Error(`${name} could not be started.`)
     this.pid = this.#process.pid
     this.#process.on('message', (message) => this.#take(message as object))

@@ -1,7 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { temporaryFolder } from './temporary.ts'
 
 const programs = new Map<string, string>()
 
@@ -9,9 +8,7 @@ const programs = new Map<string, string>()
 export function compiled (source: string): string {
   const known = programs.get(source)
   if (known !== undefined) return known
-  const folder = mkdtempSync(join(tmpdir(), 'fastify-hub-bench-'))
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-  const program = join(folder, basename(source, '.c'))
+  const program = join(temporaryFolder(), basename(source, '.c'))
   execFileSync('gcc', ['-O2', '-o', program, source], { stdio: 'inherit' })
   programs.set(source, program)
   return program

@@ -53,9 +53,9 @@ export const quick: Effort = {
   short: { warmUpMs: 100, cpuMs: 200, wallMs: 600, attempts: 1 },
   crowds: [100, 1000, 5000, 10_000],
   accepts: 1000,
-  acceptsInAll: 3000,
+  acceptsInAll: 2000,
   idle: 3000,
   idleMs: 0,
-  paced: 20,
+  paced: 12,
   postMs: 1000
 }

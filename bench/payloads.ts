@@ -1,9 +1,20 @@
 const SHORTEST_BYTES = 128
+const NUMBER_LENGTH = 16
 const WORDS = ['order', 'filled', 'market', 'limit', 'sell', 'buy', 'partial', 'cancelled', 'amsterdam', 'tokyo', 'new york', 'london']
 
 /** A text of so many bytes; 128 are the fewest that need the longer form of a frame's length. */
 export function plainText (bytes = SHORTEST_BYTES): string {
   return 'x'.repeat(bytes)
+}
+
+/** The usual text with a number in place of its first characters. */
+export function numbered (number: number): string {
+  return String(number).padStart(NUMBER_LENGTH, '0') + plainText().slice(NUMBER_LENGTH)
+}
+
+/** The number at the start of such a text. */
+export function readNumber (text: string): number {
+  return Number(text.slice(0, NUMBER_LENGTH))
 }
 
 /** JSON of about so many bytes as applications send it: a list of records with numbers, words and times. */

@@ -2,8 +2,8 @@ import { compilerMissing } from './compiled.ts'
 import { token } from './token.ts'
 import { uwsMissing } from './uws-binary.ts'
 
-/** What a server speaks; `http` takes requests and no clients. */
-export type Protocol = 'websocket' | 'socket.io' | 'http'
+/** What a server speaks to its clients; `http` takes requests and no clients. */
+export type Protocol = 'websocket' | 'socket.io' | 'raw' | 'reliable' | 'sse' | 'http'
 
 /** One server that is measured. To add one: a file in servers/ and a row here. */
 export interface Peer {
@@ -47,7 +47,7 @@ export const peers: Peer[] = [
     file: 'servers/socket-io.ts',
     protocol: 'socket.io',
     path: () => '/socket.io/?EIO=4&transport=websocket',
-    packages: ['socket.io']
+    packages: ['socket.io', 'socket.io-client']
   },
   {
     id: 'uwebsockets',
@@ -70,4 +70,9 @@ export function withOptions (rows: Peer[], options: Record<Peer['id'], object>):
 /** Another row of a table for the same server, created with these options. */
 export function variant (peer: Peer, id: string, name: string, options: object): Peer {
   return { ...peer, id: `${peer.id}-${id}`, name, options }
+}
+
+/** The rows of a scenario that concerns fastify-hub alone. */
+export function variantsOfOurs (variants: (ours: Peer) => Peer[]): (chosen: Peer[]) => Peer[] {
+  return (chosen) => chosen.filter(({ id }) => id === 'ours').flatMap(variants)
 }

@@ -27,7 +27,7 @@ for (const { prepare, again } of works) {
   found.push(await onStage(variant(ours, 'api', ours.name, { api: true }), async (stage) => {
     await prepare(stage)
     await again(stage)
-    return stage.profile(async () => {
+    return stage.server.profile(async () => {
       for (const start = performance.now(); performance.now() - start < FOR_MS;) await again(stage)
     })
   }))

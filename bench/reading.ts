@@ -1,5 +1,14 @@
+import { busyMs, cpuMs } from './cpu.ts'
+
 /** CPU time of both processes and of all others, and the time on the clock, in milliseconds. */
 export interface Reading { serverMs: number, loadMs: number, othersMs: number, wallMs: number }
+
+/** What the clocks show now for a server and its load, which there may be none of. */
+export function readClocks (server: number, load?: number): Reading {
+  const serverMs = cpuMs(server)
+  const loadMs = load === undefined ? 0 : cpuMs(load)
+  return { serverMs, loadMs, othersMs: busyMs() - serverMs - loadMs, wallMs: performance.now() }
+}
 
 /** The sum of several readings. */
 export function total (readings: Reading[]): Reading {

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Child } from './child.ts'
-import { busyMs, cpuMs } from './cpu.ts'
 import type { Latencies } from './load/latencies.ts'
 import type { Opening, Progress, Task } from './load/main.ts'
 import type { Posting } from './load/requests.ts'
 import { plainText } from './payloads.ts'
 import type { Peer } from './peers.ts'
-import { difference, type Reading } from './reading.ts'
-import type { Shares } from './servers/profiler.ts'
-import type { Answer, Order } from './servers/serve.ts'
+import { difference, readClocks, type Reading } from './reading.ts'
+import { running } from './running.ts'
+import { Server } from './server.ts'
+import { nowUs } from './stamp.ts'
 
 const CONCURRENCY = 50
 const SETTLE_MS = 100
@@ -18,40 +18,31 @@ export type Connecting = Partial<Pick<Opening, 'concurrency' | 'isFrozen' | 'isS
 
 /** A server and the load, both started for one measurement. */
 export class Stage {
-  readonly peer: Peer
-  readonly #server: Child<Order, Answer>
+  readonly server: Server
   readonly #load: Child<Task, Progress>
-  #port = 0
   #clients = 0
 
   constructor (peer: Peer) {
-    this.peer = peer
-    this.#server = new Child(`The server of ${peer.name}`, peer.file, peer.options)
+    this.server = new Server(peer)
     this.#load = new Child(`The load of ${peer.name}`, 'load/main.ts')
   }
 
+  get peer (): Peer {
+    return this.server.peer
+  }
+
   async start (): Promise<void> {
-    const [{ port }] = await Promise.all([this.#server.next('ready'), this.#load.next('loaded')])
-    this.#port = port
-    this.say(plainText())
+    await Promise.all([this.server.start(), this.#load.next('loaded')])
   }
 
   /** Opens this many further connections; answers how long that took, in ms, when the server has nothing more to do for them. */
   async connect (count: number, connecting: Connecting = {}): Promise<number> {
-    const paths = Array.from({ length: count }, (_, i) => this.peer.path(this.#clients + i))
-    this.#clients += count
-    const usual = { concurrency: CONCURRENCY, isFrozen: false, isStamped: false, offersDeflate: false }
     const before = performance.now()
-    this.#load.send({ open: { port: this.#port, protocol: this.peer.protocol, minBytes: plainText().length, paths, ...usual, ...connecting } })
+    this.#open(count, connecting)
     await this.#load.next('opened')
     const tookMs = performance.now() - before
     await sleep(SETTLE_MS)
     return tookMs
-  }
-
-  /** What is broadcast from now on; without it, 128 bytes. */
-  say (text: string): void {
-    this.#server.send({ say: text })
   }
 
   /** Makes the load say after every `count` messages when all clients have them. */
@@ -63,7 +54,7 @@ export class Stage {
 
   /** Has `count` messages broadcast in one tick; when every client has all of them, answers how many bytes came in. */
   async broadcast (count: number): Promise<number> {
-    this.#server.send({ broadcast: count, stamped: false })
+    this.server.broadcast(count)
     return (await this.#load.next('all')).bytes
   }
 
@@ -73,7 +64,7 @@ export class Stage {
     const start = performance.now()
     for (let i = 0; i < count; i++) {
       await sleep(Math.max(0, start + i * everyMs - performance.now()))
-      this.#server.send({ broadcast: 1, stamped: true })
+      this.server.broadcast(1, true)
     }
     await this.#load.next('all')
     this.#load.send({ latencies: true })
@@ -82,29 +73,27 @@ export class Stage {
 
   /** Sends requests for a while; answers how many were answered. */
   async post (posting: Omit<Posting, 'port'>): Promise<number> {
-    this.#load.send({ post: { ...posting, port: this.#port } })
+    this.#load.send({ post: { ...posting, port: this.server.port } })
     return (await this.#load.next('posted')).posted
   }
 
-  /** Resident memory of the server after a garbage collection, in bytes. */
-  async residentBytes (): Promise<number> {
-    this.#server.send({ stats: true })
-    return (await this.#server.next('rss')).rss
-  }
-
-  /** Where the server spends its time while it works. */
-  async profile (work: () => Promise<void>): Promise<Shares> {
-    this.#server.send({ profile: 'start' })
-    await this.#server.next('profiling')
-    await work()
-    this.#server.send({ profile: 'stop' })
-    return (await this.#server.next('shares')).shares
+  /**
+   * Has the next client connect and read so many messages that wait for its user, and go; answers how long it took until
+   * it had the last one, in ms.
+   */
+  async drain (count: number): Promise<number> {
+    await this.expect(count)
+    const startUs = nowUs()
+    this.#open(1)
+    const { atUs } = await this.#load.next('all')
+    await this.#load.next('opened')
+    this.#load.send({ leave: true })
+    await this.#load.next('left')
+    return (atUs - startUs) / 1000
   }
 
   read (): Reading {
-    const serverMs = cpuMs(this.#server.pid)
-    const loadMs = cpuMs(this.#load.pid)
-    return { serverMs, loadMs, othersMs: busyMs() - serverMs - loadMs, wallMs: performance.now() }
+    return readClocks(this.server.pid, this.#load.pid)
   }
 
   since (before: Reading): Reading {
@@ -113,28 +102,24 @@ export class Stage {
 
   async stop (): Promise<void> {
     await this.#load.stop()
-    await this.#server.stop()
+    await this.server.stop()
+  }
+
+  #open (count: number, connecting: Connecting = {}): void {
+    const paths = Array.from({ length: count }, (_, i) => this.peer.path(this.#clients + i))
+    this.#clients += count
+    const usual = { concurrency: CONCURRENCY, isFrozen: false, isStamped: false, offersDeflate: false }
+    this.#load.send({ open: { port: this.server.port, protocol: this.peer.protocol, minBytes: plainText().length, paths, ...usual, ...connecting } })
   }
 }
 
 /** Starts a fresh server and a fresh load for each peer, measures, and ends them all whatever happens. */
-export async function onStages<T> (peers: Peer[], measure: (stages: Stage[]) => Promise<T>): Promise<T> {
-  const stages = peers.map((peer) => new Stage(peer))
-  try {
-    await Promise.all(stages.map((stage) => stage.start()))
-    return await measure(stages)
-  } finally {
-    await Promise.all(stages.map((stage) => stage.stop()))
-  }
+export function onStages<T> (peers: Peer[], measure: (stages: Stage[]) => Promise<T>): Promise<T> {
+  return running(peers.map((peer) => new Stage(peer)), measure)
 }
 
 /** The same for one server alone. */
-export async function onStage<T> (peer: Peer, measure: (stage: Stage) => Promise<T>): Promise<T> {
+export function onStage<T> (peer: Peer, measure: (stage: Stage) => Promise<T>): Promise<T> {
   const stage = new Stage(peer)
-  try {
-    await stage.start()
-    return await measure(stage)
-  } finally {
-    await stage.stop()
-  }
+  return running([stage], () => measure(stage))
 }

@@ -6,6 +6,11 @@ export function median (values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
 }
 
+/** The value that so many percent of the values do not exceed; they must be sorted. */
+export function percentile (sorted: ArrayLike<number>, percent: number): number {
+  return sorted[Math.ceil(sorted.length * percent / 100) - 1] ?? Number.NaN
+}
+
 /** How far the values lie apart: highest minus lowest, in percent of the median. */
 export function spreadPercent (values: readonly number[]): number {
   return (Math.max(...values) - Math.min(...values)) / median(values) * 100

@@ -1,6 +1,7 @@
 import fp from 'fastify-plugin'
 import type { Config } from '../services/config/schema.ts'
 import type { Engine } from '../services/engine/engine.ts'
+import { LmdbEngine } from '../services/engine/lmdb.ts'
 import { MemoryEngine } from '../services/engine/memory.ts'
 
 declare module 'fastify' {
@@ -11,12 +12,15 @@ declare module 'fastify' {
 }
 
 /** `fastify.engine`: the one that the configuration names. */
-export const engine = fp<{ config: Pick<Config, 'engine' | 'idempotency'> }>(async (fastify, { config }) => {
-  fastify.decorate('engine', new MemoryEngine({
-    maxAgeMs: config.engine.maxAge,
-    maxCount: config.engine.maxCount,
-    maxBytes: config.engine.maxSize,
-    idempotencyWindowMs: config.idempotency.window
-  }))
+export const engine = fp<{ config: Pick<Config, 'engine' | 'inbox' | 'idempotency'> }>(async (fastify, { config }) => {
+  const { engine: { kind, path, maxAge, maxCount, maxSize }, inbox, idempotency } = config
+  const retention = {
+    log: { maxAgeMs: maxAge, maxCount },
+    inbox: { maxAgeMs: inbox.maxAge, maxCount: inbox.maxCount },
+    maxBytes: maxSize,
+    idempotencyWindowMs: idempotency.window
+  }
+  const engine: Engine = kind === 'lmdb' ? await LmdbEngine.open(retention, { path, log: fastify.log }) : new MemoryEngine(retention)
+  fastify.decorate('engine', engine)
   fastify.addHook('onClose', () => fastify.engine.close())
 }, { name: 'fastify-hub-engine', fastify: '5.x' })

@@ -1,3 +1,4 @@
+import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import type { Config } from '../services/config/schema.ts'
 import { Hub } from '../services/hub/hub.ts'
@@ -10,7 +11,7 @@ declare module 'fastify' {
 }
 
 /** `fastify.hub`: welcomes clients once the application is ready, sends them away before it closes. */
-export const hub = fp<{ config: Config['websocket'] }>(async (fastify, { config }) => {
+export const hub = fp<{ config: Pick<Config, 'websocket' | 'idempotency'> }>(async (fastify, { config: { idempotency, websocket: config } }) => {
   // Fastify gives up close() when a hook takes longer than its pluginTimeout.
   const { pluginTimeout = 10_000 } = fastify.initialConfig
   const longestDrainMs = pluginTimeout === 0 ? Infinity : pluginTimeout * 0.8
@@ -29,8 +30,13 @@ export const hub = fp<{ config: Config['websocket'] }>(async (fastify, { config 
     maxMessageBytes: config.maxMessageSize,
     maxClients: config.maxClients,
     maxClientsPerUser: config.maxClientsPerUser,
-    messagesPerSecond: config.messagesPerSecond
+    messagesPerSecond: config.messagesPerSecond,
+    actionTimeoutMs: config.actionTimeout,
+    resumeWindowMs: config.resumeWindow,
+    idempotencyWindowMs: idempotency.window
   })
+  // What clients of the older services call to show that they are alive.
+  instance.action('heart_beat', Type.Unknown(), () => null)
   fastify.decorate('hub', instance)
   fastify.addHook('onReady', async () => instance.start())
   fastify.addHook('preClose', () => instance.drain())

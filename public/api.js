@@ -12,12 +12,15 @@ export class Api {
     this.#token = token
   }
 
-  // { total, clients, next }; `after` is the id that the page before ended with.
-  async clients ({ limit = 50, after, user } = {}) {
-    const query = new URLSearchParams({ limit })
-    if (after) query.set('after', after)
-    if (user) query.set('user', user)
-    return this.#call('GET', `clients?${query}`)
+  // { total, clients, next } of a user, of a group or of all; `after` is the `next` of the page before.
+  async clients ({ limit = 50, after, user, group } = {}) {
+    const path = group ? `groups/${segment(group)}/clients` : 'clients'
+    return this.#call('GET', path + query({ limit, after, user }))
+  }
+
+  // One client as it is now.
+  async client (clientId) {
+    return this.#call('GET', `clients/${segment(clientId)}`)
   }
 
   // { disconnected }
@@ -25,7 +28,35 @@ export class Api {
     return this.#call('DELETE', `clients/${segment(clientId)}`)
   }
 
-  // Sends to { kind: 'everyone' }, { kind: 'user', id } or { kind: 'client', id }; gives the receipt.
+  // { groups, next }
+  async groups ({ limit = 8, after } = {}) {
+    return this.#call('GET', `groups${query({ limit, after })}`)
+  }
+
+  async join (clientId, group) {
+    return this.#call('PUT', `groups/${segment(group)}/clients/${segment(clientId)}`)
+  }
+
+  async leave (clientId, group) {
+    return this.#call('DELETE', `groups/${segment(group)}/clients/${segment(clientId)}`)
+  }
+
+  // { user, count, oldest, dropped, cursors }
+  async inbox (user) {
+    return this.#call('GET', `users/${segment(user)}/inbox`)
+  }
+
+  // { purged }
+  async purge (user) {
+    return this.#call('DELETE', `users/${segment(user)}/inbox`)
+  }
+
+  // { offset, address, at, users }
+  async fate (offset) {
+    return this.#call('GET', `messages/${offset}`)
+  }
+
+  // Sends to { kind: 'everyone' }, or to { kind, id } with the kind user, group or client; gives the receipt.
   async push (target, message) {
     return this.#call('POST', pathTo(target), { message })
   }
@@ -73,6 +104,11 @@ export class Api {
 function pathTo (target) {
   if (target.kind === 'everyone') return 'broadcast'
   return `${target.kind}s/${segment(target.id)}/messages`
+}
+
+function query (values) {
+  const given = Object.entries(values).filter(([, value]) => value)
+  return `?${new URLSearchParams(given)}`
 }
 
 // An id as one segment of a path. Browsers resolve a "." or ".." away, however it is written.

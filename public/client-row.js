@@ -1,5 +1,9 @@
-import { make, setText } from './text.js'
+import { action } from './action.js'
+import { make, setText, setTitled } from './text.js'
 import { duration } from './time.js'
+
+const shownGroups = 3
+const titledGroups = 20
 
 // One client in the table. It is updated in place, so that focus and selection survive a refresh.
 export class ClientRow {
@@ -12,51 +16,58 @@ export class ClientRow {
   #opened = make('time')
   #received = cell('Received', 'number')
   #delivered = cell('Delivered', 'number')
-  #dropped = cell('Dropped', 'number')
   #state = make('span', 'badge')
+  #dropped = make('span', 'line some')
+  #groups = action('', 'groups')
   #message = action('Message', 'message')
   #disconnect = action('Disconnect', 'disconnect')
   #client
 
-  constructor (client, { onMessage, onDisconnect }) {
+  constructor (clientId, { onMessage, onGroups, onDisconnect }) {
     this.element.role = 'row'
-    this.element.dataset.clientId = client.id
+    this.element.dataset.clientId = clientId
+    this.#groups.addEventListener('click', () => onGroups(this.#client))
     this.#message.addEventListener('click', () => onMessage(this.#client))
     this.#disconnect.addEventListener('click', () => onDisconnect(this.#client))
     this.element.append(
       filled(cell('Client', 'client-name'), this.#user, this.#id),
       this.#roles,
+      filled(cell('Groups', 'client-groups'), this.#groups),
       filled(cell('Connection', 'client-connection'), this.#address, this.#protocol),
       filled(cell('Open for'), this.#opened),
-      this.#received, this.#delivered, this.#dropped,
-      filled(cell('State', 'client-state'), this.#state),
+      this.#received, this.#delivered,
+      filled(cell('State', 'client-state'), this.#state, this.#dropped),
       filled(cell('', 'actions'), this.#message, this.#disconnect)
     )
-    this.update(client)
   }
 
   update (client) {
     this.#client = client
+    const name = `${client.user}, client ${client.id}`
     setTitled(this.#user, client.user)
     setTitled(this.#id, client.id)
     setTitled(this.#roles, client.roles.join(', ') || '–')
     this.#roles.classList.toggle('none', client.roles.length === 0)
+    setText(this.#groups, groupsText(client.groups) || 'Join a group')
+    this.#groups.classList.toggle('none', client.groups.length === 0)
+    this.#groups.title = client.groups.slice(0, titledGroups).join(', ')
+    this.#groups.ariaLabel = `Groups of ${name}: ${groupsText(client.groups) || 'none'}`
     setTitled(this.#address, client.address)
     setTitled(this.#protocol, client.protocol)
     this.#showOpened(new Date(client.openedAt))
     setText(this.#received, client.received.toLocaleString('en'))
     setText(this.#delivered, client.delivered.toLocaleString('en'))
-    setText(this.#dropped, client.dropped.toLocaleString('en'))
-    this.#dropped.classList.toggle('some', client.dropped > 0)
     setText(this.#state, client.behind ? 'behind' : 'live')
-    this.#state.classList.toggle('badge-behind', client.behind)
-    this.#message.ariaLabel = `Message ${client.user}, client ${client.id}`
-    this.#disconnect.ariaLabel = `Disconnect ${client.user}, client ${client.id}`
+    this.#state.classList.toggle('badge-wait', client.behind)
+    setText(this.#dropped, client.dropped > 0 ? `${client.dropped.toLocaleString('en')} dropped` : '')
+    this.#message.ariaLabel = `Message ${name}`
+    this.#disconnect.ariaLabel = `Disconnect ${name}`
   }
 
   // Puts the focus on the button that does the same as the one that is gone.
   focus (name) {
-    (name === 'message' ? this.#message : this.#disconnect).focus()
+    const button = [this.#groups, this.#message].find(button => button.dataset.action === name) ?? this.#disconnect
+    button.focus()
   }
 
   #showOpened (date) {
@@ -65,6 +76,12 @@ export class ClientRow {
     this.#opened.dateTime = date.toISOString()
     this.#opened.title = `since ${date.toLocaleString('en')}`
   }
+}
+
+// A client may be in a thousand groups.
+function groupsText (groups) {
+  const shown = groups.slice(0, shownGroups).join(', ')
+  return groups.length > shownGroups ? `${shown} +${groups.length - shownGroups}` : shown
 }
 
 function cell (label, className = '') {
@@ -77,16 +94,4 @@ function cell (label, className = '') {
 function filled (element, ...children) {
   element.append(...children)
   return element
-}
-
-function action (text, name) {
-  const button = make('button', 'small', text)
-  button.type = 'button'
-  button.dataset.action = name
-  return button
-}
-
-function setTitled (element, text) {
-  setText(element, text)
-  element.title = text
 }

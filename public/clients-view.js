@@ -1,129 +1,98 @@
-import { ClientTable } from './client-table.js'
+import { ClientRow } from './client-row.js'
+import { KeyedList } from './keyed-list.js'
+import { NameField } from './name-field.js'
+import { PagedList } from './paged-list.js'
 import { setText } from './text.js'
-import { clock } from './time.js'
 
-const refreshMs = 5_000
-
-// Who is online: a page of clients, kept fresh while somebody looks at it. Reads through `list`, ends through `disconnect`.
+// Who is online: all, those of a user, the members of a group. Reads through `list`, ends through `disconnect`; onGroup
+// hears of the group that is asked for.
 export class ClientsView {
-  #table
+  #title = document.getElementById('clients-title')
   #total = document.getElementById('clients-total')
-  #filter = document.getElementById('clients-filter')
-  #auto = document.getElementById('clients-auto')
+  #table = document.getElementById('clients')
   #status = document.getElementById('clients-status')
-  #error = document.getElementById('clients-error')
   #empty = document.getElementById('clients-empty')
-  #place = document.getElementById('clients-place')
-  #refresh = document.getElementById('clients-refresh')
-  #first = document.getElementById('clients-first')
-  #next = document.getElementById('clients-next')
-  #list
+  #user = new NameField(document.getElementById('clients-user'))
+  #group = new NameField(document.getElementById('clients-group'))
+  #filter = { user: '', group: '' }
+  #rows
+  #pages
   #disconnect
   #confirm
-  #user = ''
-  #after = null
-  #nextAfter = null
-  #page = 1
-  #turn = 0
-  #timer
+  #onGroup
 
-  constructor ({ list, disconnect, confirm, onMessage }) {
-    this.#list = list
+  constructor ({ list, disconnect, confirm, onMessage, onGroups, onGroup }) {
     this.#disconnect = disconnect
     this.#confirm = confirm
-    this.#table = new ClientTable({ onMessage, onDisconnect: client => this.#ask(client) })
-    document.getElementById('clients-filter-form').addEventListener('submit', event => {
+    this.#onGroup = onGroup
+    this.#rows = new KeyedList(document.getElementById('clients-rows'), {
+      keyOf: client => client.id,
+      create: client => new ClientRow(client.id, { onMessage, onGroups, onDisconnect: client => this.#ask(client) }),
+      heir: document.getElementById('clients-refresh')
+    })
+    this.#pages = new PagedList('clients', {
+      read: after => list({ after, ...this.#filter }).then(({ clients, ...page }) => ({ items: clients, ...page })),
+      show: page => this.#show(page),
+      clear: () => this.#clear()
+    })
+    const form = document.getElementById('clients-filter')
+    form.addEventListener('submit', event => {
       event.preventDefault()
       return this.#applyFilter()
     })
-    this.#filter.addEventListener('change', () => this.#applyFilter())
-    this.#filter.addEventListener('input', () => this.#filter.value || this.#applyFilter())
-    this.#refresh.addEventListener('click', () => this.refresh())
-    this.#first.addEventListener('click', () => this.#turnTo(null, 1))
-    this.#next.addEventListener('click', () => this.#turnTo(this.#nextAfter, this.#page + 1))
-    this.#auto.addEventListener('change', () => this.#schedule())
-    document.addEventListener('visibilitychange', () => this.#schedule(0))
+    form.addEventListener('change', event => event.target.type === 'search' && this.#applyFilter())
+    form.addEventListener('input', event => event.target.value || this.#applyFilter())
   }
 
   // Starts over, for another token.
   restart () {
-    this.#table.show([])
-    return this.#turnTo(null, 1)
+    this.#clear()
+    return this.#pages.restart()
   }
 
-  async refresh () {
-    clearTimeout(this.#timer)
-    const turn = ++this.#turn
-    try {
-      const page = await this.#list({ after: this.#after, user: this.#user })
-      if (turn !== this.#turn) return
-      // The clients of a later page may all have left meanwhile.
-      if (page.clients.length === 0 && this.#after) return this.#turnTo(null, 1)
-      this.#show(page)
-      this.#schedule()
-    } catch (err) {
-      if (turn === this.#turn) this.#fail(err)
-    }
+  refresh () {
+    return this.#pages.refresh()
   }
 
-  #turnTo (after, page) {
-    this.#after = after
-    this.#page = page
-    setText(this.#status, '')
-    return this.refresh()
+  // The members of a group, whoever they are of; '' shows everyone again.
+  showGroup (group) {
+    this.#user.value = ''
+    this.#group.value = group
+    this.#title.scrollIntoView({ block: 'nearest' })
+    return this.#applyFilter()
   }
 
   #applyFilter () {
-    const user = this.#filter.value.trim()
-    if (user === this.#user) return
-    this.#user = user
-    return this.#turnTo(null, 1)
+    const { user, group } = this.#filter
+    const wanted = { user: this.#user.value, group: this.#group.value }
+    if (wanted.user === user && wanted.group === group) return
+    this.#filter = wanted
+    this.#onGroup(wanted.group)
+    setText(this.#status, '')
+    return this.#pages.restart()
   }
 
-  #schedule (ms = refreshMs) {
-    clearTimeout(this.#timer)
-    const started = this.#turn > 0
-    if (!started || !this.#auto.checked || document.hidden) return
-    this.#timer = setTimeout(() => this.refresh(), ms)
-  }
-
-  #show ({ total, clients, next }) {
-    this.#table.show(clients)
-    this.#nextAfter = next
-    setText(this.#error, '')
+  #show ({ items, total }) {
+    this.#rows.show(items)
+    this.#table.hidden = items.length === 0
     setText(this.#total, total.toLocaleString('en'))
-    setText(this.#empty, this.#user ? `No client of “${this.#user}” is online.` : 'Nobody is online.')
-    this.#empty.hidden = clients.length > 0
-    const paged = this.#page > 1 || Boolean(next)
-    setText(this.#place, `${paged ? `Page ${this.#page}, as` : 'As'} of ${clock(new Date())}`)
-    this.#showPaging(this.#page > 1, Boolean(next))
+    setText(this.#empty, emptyText(this.#filter))
+    this.#empty.hidden = items.length > 0
   }
 
-  // Rows of a while ago help while the network is away; without permission there is nothing to show or to ask again.
-  #fail (err) {
-    setText(this.#error, err.words ?? err.message)
-    if (!err.final) return this.#schedule()
-    this.#table.show([])
+  #clear () {
+    this.#rows.show([])
+    this.#table.hidden = true
     setText(this.#total, '')
-    setText(this.#place, '')
     this.#empty.hidden = true
-    this.#showPaging(false, false)
-  }
-
-  // A button that becomes disabled or hidden loses the focus; its neighbour takes it.
-  #showPaging (first, next) {
-    const had = [this.#first, this.#next].find(button => button === document.activeElement)
-    this.#first.disabled = !first
-    this.#next.disabled = !next
-    this.#first.hidden = this.#next.hidden = !first && !next
-    if (!had?.disabled) return
-    const heir = [this.#first, this.#next, this.#refresh].find(button => !button.disabled)
-    heir.focus()
   }
 
   async #ask (client) {
-    const sure = await this.#confirm(`Disconnect ${client.user}?`,
-      `Client ${client.id} from ${client.address} is closed with code 4000 and is told not to come back by itself.`)
+    const sure = await this.#confirm({
+      title: `Disconnect ${client.user}?`,
+      text: `Client ${client.id} from ${client.address} is closed with code 4000 and is told not to come back by itself.`,
+      verb: 'Disconnect'
+    })
     if (!sure) return
     setText(this.#status, await this.#end(client))
     await this.refresh()
@@ -140,4 +109,10 @@ export class ClientsView {
       return `${name} was not disconnected. ${err.words ?? err.message}`
     }
   }
+}
+
+function emptyText ({ user, group }) {
+  if (user && group) return `No client of “${user}” is in the group “${group}”.`
+  if (user) return `No client of “${user}” is online.`
+  return group ? `Nobody is in the group “${group}”.` : 'Nobody is online.'
 }

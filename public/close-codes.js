@@ -13,8 +13,10 @@ const closeCodes = new Map([
   [1012, { words: 'The server restarts.', retry: true }],
   [1013, { words: 'The server is too busy.', retry: true }],
   [4000, { words: 'Disconnected by an operator.', retry: false }],
+  [4001, { words: 'This connection was taken over by another one.', retry: false }],
   [4401, { words: 'The token has expired. Enter a new one.', retry: false, needsToken: true }],
   [4408, { words: 'The server saw no sign of life from this page.', retry: true }],
+  [4410, { words: 'Messages that this page has missed are gone from the log.', retry: true }],
   [4413, { words: 'This page was too slow to take what the server sent.', retry: true }],
   [4429, { words: 'This page sent too many messages.', retry: true }]
 ])

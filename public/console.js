@@ -2,9 +2,13 @@ import { Api } from './api.js'
 import { ClientsView } from './clients-view.js'
 import { ConfirmDialog } from './confirm-dialog.js'
 import { Connection } from './connection.js'
+import { FateView } from './fate-view.js'
 import { frameText } from './frame-text.js'
+import { GroupsView } from './groups-view.js'
+import { InboxView } from './inbox-view.js'
 import { isToken, socketUrl, takeLink } from './link.js'
 import { LogView } from './log-view.js'
+import { MembershipDialog } from './membership-dialog.js'
 import { MessageForm } from './message-form.js'
 import { PushForm } from './push-form.js'
 import { StateView } from './state-view.js'
@@ -19,13 +23,39 @@ const log = new LogView()
 const stateView = new StateView({ onRetry: () => connection.retry() })
 const tokenForm = new TokenForm({ onToken: start, onToggle: toggle })
 const messageForm = new MessageForm({ send })
-const pushForm = new PushForm({ push: (target, message) => api.push(target, message) })
+const pushForm = new PushForm({
+  push: (target, message) => api.push(target, message),
+  onFate: offset => fateView.look(offset)
+})
 const dialog = new ConfirmDialog()
+const membership = new MembershipDialog({
+  read: id => api.client(id),
+  join: (id, group) => api.join(id, group),
+  leave: (id, group) => api.leave(id, group),
+  onChange: () => {
+    groupsView.refresh()
+    clientsView.refresh()
+  }
+})
+const groupsView = new GroupsView({
+  list: query => api.groups(query),
+  onMembers: group => clientsView.showGroup(group),
+  onMessage: group => pushForm.address('group', group)
+})
+const fateView = new FateView({ read: offset => api.fate(offset) })
+const inboxView = new InboxView({
+  read: user => api.inbox(user),
+  purge: user => api.purge(user),
+  confirm: question => dialog.ask(question),
+  onMessage: offset => fateView.look(offset)
+})
 const clientsView = new ClientsView({
   list: query => api.clients(query),
   disconnect: id => api.disconnect(id),
-  confirm: (title, text) => dialog.ask(title, text),
-  onMessage: client => pushForm.address(client.id)
+  confirm: question => dialog.ask(question),
+  onMessage: client => pushForm.address('client', client.id),
+  onGroups: client => membership.open(client),
+  onGroup: group => groupsView.select(group)
 })
 const connection = new Connection({
   url: socketUrl(link.path),
@@ -49,7 +79,10 @@ function start (newToken) {
   document.body.dataset.token = 'present'
   document.getElementById('main').hidden = false
   connection.open(token)
+  groupsView.restart()
   clientsView.restart()
+  inboxView.clear()
+  fateView.clear()
 }
 
 function welcome (detail) {
@@ -78,6 +111,7 @@ function showState (state) {
     log.add('note', 'Connected.')
     // What was listed before does not have this connection yet.
     clientsView.refresh()
+    groupsView.refresh()
   }
   if (state.name === 'waiting' || state.name === 'closed') log.add('note', state.detail)
   if (state.name === 'refused') log.add('note', `Token refused: ${state.detail}`)

@@ -1,33 +1,39 @@
+import { NameField } from './name-field.js'
 import { receiptText } from './receipt.js'
 import { setText } from './text.js'
 
-const buttonTexts = { everyone: 'Send to everyone', user: 'Send to user', client: 'Send to client' }
-const idLabels = { user: 'User id', client: 'Client id' }
+const buttonTexts = { everyone: 'Send to everyone', group: 'Send to group', user: 'Send to user', client: 'Send to client' }
+const idLabels = { group: 'Group', user: 'User id', client: 'Client id' }
 
-// The form that pushes to everyone, a user or a client, and shows the receipt. `push(target, message)` gives it.
+// The form that pushes to everyone, a group, a user or a client, and shows the receipt. `push(target, message)` gives it;
+// onFate gets the offset of the message whose fate shall be shown.
 export class PushForm {
   #form = document.getElementById('broadcast-form')
   #target = document.getElementById('target')
   #idField = document.getElementById('target-id-field')
   #idLabel = document.getElementById('target-id-label')
-  #id = document.getElementById('target-id')
+  #idInput = document.getElementById('target-id')
+  #id = new NameField(this.#idInput)
   #idError = document.getElementById('target-id-error')
   #message = document.getElementById('broadcast-message')
   #messageError = document.getElementById('broadcast-message-error')
   #asJson = document.getElementById('as-json')
   #button = document.getElementById('broadcast-button')
   #receipt = document.getElementById('receipt')
+  #fate = document.getElementById('receipt-fate')
   #error = document.getElementById('broadcast-error')
   #push
+  #offset
   #busy = false
 
-  constructor ({ push }) {
+  constructor ({ push, onFate }) {
     this.#push = push
+    this.#fate.addEventListener('click', () => onFate(this.#offset))
     this.#target.addEventListener('change', () => {
       this.#id.value = ''
       this.#showTarget()
     })
-    this.#id.addEventListener('input', () => mark(this.#id, this.#idError, ''))
+    this.#idInput.addEventListener('input', () => mark(this.#idInput, this.#idError, ''))
     this.#message.addEventListener('input', () => mark(this.#message, this.#messageError, ''))
     this.#asJson.addEventListener('change', () => mark(this.#message, this.#messageError, ''))
     this.#message.addEventListener('keydown', event => {
@@ -40,10 +46,10 @@ export class PushForm {
     this.#showTarget()
   }
 
-  // Prepares a message to one client; the text is left to be written.
-  address (clientId) {
-    this.#target.value = 'client'
-    this.#id.value = clientId
+  // Prepares a message to a group, a user or a client; the text is left to be written.
+  address (kind, id) {
+    this.#target.value = kind
+    this.#id.value = id
     this.#showTarget()
     this.#form.scrollIntoView({ block: 'nearest' })
     this.#message.focus()
@@ -54,16 +60,16 @@ export class PushForm {
     this.#idField.hidden = kind === 'everyone'
     setText(this.#idLabel, idLabels[kind] ?? '')
     setText(this.#button, buttonTexts[kind])
-    mark(this.#id, this.#idError, '')
+    mark(this.#idInput, this.#idError, '')
   }
 
   async #submit () {
     if (this.#busy) return
-    setText(this.#receipt, '')
+    this.#showReceipt(null)
     setText(this.#error, '')
-    const target = { kind: this.#target.value, id: this.#id.value.trim() }
+    const target = { kind: this.#target.value, id: this.#id.value }
     if (target.kind !== 'everyone' && !target.id) {
-      return mark(this.#id, this.#idError, `Enter the ${idLabels[target.kind].toLowerCase()} first.`)
+      return mark(this.#idInput, this.#idError, `Enter the ${idLabels[target.kind].toLowerCase()} first.`)
     }
     const { message, problem } = this.#read()
     if (problem) return mark(this.#message, this.#messageError, problem)
@@ -84,13 +90,18 @@ export class PushForm {
   async #deliver (target, message) {
     this.#setBusy(true)
     try {
-      const receipt = await this.#push(target, message)
-      setText(this.#receipt, receiptText(receipt))
+      this.#showReceipt(await this.#push(target, message))
     } catch (err) {
       setText(this.#error, err.words ?? err.message)
     } finally {
       this.#setBusy(false)
     }
+  }
+
+  #showReceipt (receipt) {
+    setText(this.#receipt, receipt ? receiptText(receipt) : '')
+    this.#fate.hidden = !receipt
+    this.#offset = receipt?.offset
   }
 
   #setBusy (busy) {

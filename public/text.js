@@ -10,3 +10,9 @@ export function make (tag, className, text = '') {
   if (text) element.textContent = text
   return element
 }
+
+// Text that may be cut on the screen: pointing at it shows all of it.
+export function setTitled (element, text) {
+  setText(element, text)
+  element.title = text
+}

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { ClientQuery } from '../services/client-info.ts'
+import { ClientQuery, GroupQuery } from '../services/client-info.ts'
 import { CLOSE, MAX_REASON_BYTES } from '../services/close-codes.ts'
 import { Id, SendOptions } from '../services/message.ts'
 
@@ -11,11 +11,23 @@ export const MessageBody = Type.Object({ message: Type.Unknown(), ...SendOptions
 /** A user, a group or a client in a path. */
 export const IdParams = Type.Object({ id: Id }, CLOSED)
 
+/** A connection and a group in a path. */
+export const GroupClientParams = Type.Object({ id: Id, clientId: Id }, CLOSED)
+
+/** A user and a group in a path. */
+export const UserGroupParams = Type.Object({ id: Id, group: Id }, CLOSED)
+
+/** A message in a path. */
+export const OffsetParams = Type.Object({ offset: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }) }, CLOSED)
+
 /** A token may stand in any query; the token check has read it. */
 const Token = { token: Type.Optional(Type.Unknown()), access_token: Type.Optional(Type.Unknown()) }
 
 /** Which page of the clients. */
-export const PageQuery = Type.Object({ ...Type.Omit(ClientQuery, ['id']).properties, ...Token }, CLOSED)
+export const PageQuery = Type.Object({ ...Type.Omit(ClientQuery, ['id', 'group']).properties, ...Token }, CLOSED)
+
+/** Which page of the groups. */
+export const GroupPageQuery = Type.Object({ ...GroupQuery.properties, ...Token }, CLOSED)
 
 /** How to say goodbye. */
 export const DisconnectQuery = Type.Object({
@@ -26,3 +38,9 @@ export const DisconnectQuery = Type.Object({
 
 /** How many connections were closed. */
 export const Disconnected = Type.Object({ disconnected: Type.Integer() })
+
+/** Whether somebody is in a group now. */
+export const Membership = Type.Object({ group: Type.String(), member: Type.Boolean() })
+
+/** How many messages were removed. */
+export const Purged = Type.Object({ purged: Type.Integer() })

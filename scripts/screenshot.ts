@@ -8,72 +8,137 @@ import { app, serverOptions } from '../app.ts'
 import { completeConfig } from '../services/config/load.ts'
 import { createToken } from '../services/token.ts'
 import { launchBrowser } from '../test/browser.ts'
+import { until } from '../test/helper.ts'
 
 const PICTURE = fileURLToPath(new URL('../docs/console.png', import.meta.url))
+const RELIABLE = 'json.reliable.webpubsub.azure.v1'
 
 const CLIENTS = [
-  { user: 'alice', roles: ['trader'], address: '203.0.113.24', minutesAgo: 194, says: 12 },
-  { user: 'bob', roles: [], address: '198.51.100.7', minutesAgo: 71, says: 3 },
-  { user: 'carol', roles: ['support'], address: '2001:db8::1f', minutesAgo: 26, says: 41 },
-  { user: 'bob', roles: [], address: '192.0.2.145', minutesAgo: 8, says: 5 }
+  { user: 'alice', roles: ['trader'], groups: ['orders', 'prices/eu'], protocol: RELIABLE, address: '203.0.113.24', minutesAgo: 194, says: 12 },
+  { user: 'bob', roles: [], groups: ['prices/eu'], protocol: 'sse', address: '198.51.100.7', minutesAgo: 71, says: 0 },
+  { user: 'carol', roles: ['support'], groups: ['on-call', 'orders', 'prices/eu', 'prices/us'], protocol: 'raw', address: '2001:db8::1f', minutesAgo: 26, says: 41 },
+  { user: 'bob', roles: [], groups: ['prices/eu'], protocol: RELIABLE, address: '192.0.2.145', minutesAgo: 8, says: 5 },
+  { user: 'erin', roles: ['trader'], groups: [], protocol: 'raw', address: '203.0.113.61', minutesAgo: 6, says: 2 }
 ]
 
 // Not everything in the picture shall happen in the same second, so service and page live in the past for a while. On the
 // way back the service must not take its clients for silent, hence no read deadline, nor their tokens for expired.
 const realNow = Date.now
-let pastMs = 0
+let pastMs = 200 * 60_000
 Date.now = () => realNow() - pastMs
 
 const auth = { secret: randomBytes(32).toString('base64url') }
-const config = completeConfig({ auth, logger: { level: 'silent' }, server: { trustProxy: 'true' }, websocket: { readDeadline: 0 } })
+const config = completeConfig({ auth, engine: { kind: 'memory' }, logger: { level: 'silent' }, server: { trustProxy: 'true' }, websocket: { readDeadline: 0 } })
 const service = Fastify(serverOptions(config))
 await service.register(app, { config })
 const origin = await service.listen({ port: 0, host: '127.0.0.1' })
+const { hub } = service
 const browser = await launchBrowser()
 const page = await browser.newPage({ viewport: { width: 1200, height: 800 }, deviceScaleFactor: 1, colorScheme: 'light' })
+const streams = new AbortController()
 
-for (const { user, roles, address, minutesAgo, says } of CLIENTS) {
+for (const client of CLIENTS.slice(0, 3)) await connect(client)
+await leaveLetters('dave', { device: 'phone', minutesAgo: 24 })
+await leaveLetters('dave', { device: '', minutesAgo: 9 })
+for (const client of CLIENTS.slice(3)) await connect(client)
+for (const [minutesAgo, letter] of [[5.4, 'Your order 4711 was filled.'], [3.1, 'Your order 4712 was filled.'], [1.4, 'Margin call: see your account.']] as const) {
   await goTo(minutesAgo)
-  const socket = new WebSocket(`${origin.replace('http', 'ws')}/admin/ws`, { headers: { authorization: `Bearer ${tokenOf(user, roles)}`, 'x-forwarded-for': address } })
-  await once(socket, 'message')
-  for (let said = 0; said < says; said++) {
-    socket.send(`message ${said}`)
-    await once(socket, 'message')
-  }
+  await hub.send({ user: 'dave' }, letter)
 }
 
 await goTo(4.2)
 await page.goto(`${origin}/#token=${tokenOf('operator', ['admin'])}`)
 await entries(2)
 await goTo(3.4)
-await service.hub.broadcast('Good morning! Market data is live.')
+await hub.broadcast('Good morning! Market data is live.')
 await entries(3)
 await goTo(2.7)
-await service.hub.broadcast({ symbol: 'ACME', bid: 101.32, ask: 101.35 })
+await hub.broadcast({ symbol: 'ACME', bid: 101.32, ask: 101.35 })
 await entries(4)
 await goTo(1.9)
 await page.fill('#message', 'ping from the console')
 await page.click('#send')
 await entries(6)
 await goTo(1.1)
-await service.hub.send({ user: 'operator' }, { alert: 'disk 81 % full', node: 'eu-2' })
+await hub.send({ user: 'operator' }, { alert: 'disk 81 % full', node: 'eu-2' })
 await entries(7)
 await goTo(0.6)
-await service.hub.broadcast({ symbol: 'ACME', bid: 101.34, ask: 101.38 })
+await hub.broadcast({ symbol: 'ACME', bid: 101.34, ask: 101.38 })
 await entries(8)
-await goTo(0)
-await page.fill('#broadcast-message', 'The service restarts at 18:00 UTC; you will be reconnected.')
+await page.selectOption('#target', 'group')
+await page.fill('#target-id', 'prices/eu')
+await page.fill('#broadcast-message', 'Trading in ACME halts at 17:30 CET.')
 await page.click('#broadcast-button')
 await page.waitForSelector('#receipt:not(:empty)')
-await entries(9)
+await goTo(0)
+await page.fill('#inbox-field', 'dave')
+await page.click('#inbox-form button')
+await page.waitForSelector('#inbox-answer:not([hidden])')
+await until(async () => {
+  await page.click('#receipt-fate')
+  return await page.locator('#fate-users [data-status=acknowledged]').count() === 2
+}, 'the acknowledgements')
+await page.click('#groups-refresh')
 await page.click('#clients-refresh')
-await page.getByRole('cell', { name: '4 min', exact: true }).waitFor()
-await page.locator('#clients-refresh').blur()
+await page.getByText('4 min', { exact: true }).waitFor()
+await page.evaluate('document.activeElement.blur()')
 await page.mouse.move(0, 0)
 
-await page.screenshot({ path: PICTURE, animations: 'disabled' })
+await page.screenshot({ path: PICTURE, animations: 'disabled', fullPage: true })
 await browser.close()
+streams.abort()
 await service.close()
+
+/** Connects a client, puts it into its groups and lets it talk. */
+async function connect ({ user, roles, groups, protocol, address, minutesAgo, says }: typeof CLIENTS[number]): Promise<void> {
+  await goTo(minutesAgo)
+  const before = hub.size
+  const headers = { authorization: `Bearer ${tokenOf(user, roles)}`, 'x-forwarded-for': address }
+  if (protocol === 'sse') await listenTo(headers)
+  else await talk(protocol, headers, says)
+  await until(() => hub.size > before)
+  const { clients } = await hub.clients({ user })
+  const id = clients.at(-1)?.id ?? ''
+  for (const group of groups) await hub.join(id, group)
+}
+
+async function listenTo (headers: Record<string, string>): Promise<void> {
+  const { body } = await fetch(`${origin}/admin/events`, { headers, signal: streams.signal })
+  body?.pipeTo(new WritableStream()).catch(() => {}) // It ends with the picture.
+}
+
+async function talk (protocol: string, headers: Record<string, string>, says: number): Promise<void> {
+  const socket = new WebSocket(`${origin.replace('http', 'ws')}/admin/ws`, protocol === 'raw' ? [] : [protocol], { headers })
+  await once(socket, 'message')
+  if (protocol === 'raw') {
+    for (let said = 0; said < says; said++) {
+      socket.send(`message ${said}`)
+      await once(socket, 'message')
+    }
+    return
+  }
+  socket.on('message', (data) => {
+    const { sequenceId } = JSON.parse((data as Buffer).toString()) as { sequenceId?: number }
+    if (sequenceId !== undefined) socket.send(JSON.stringify({ type: 'sequenceAck', sequenceId }))
+  })
+  for (let said = 0; said < says; said++) {
+    socket.send('{"type":"ping"}')
+    await once(socket, 'message')
+  }
+}
+
+/** A device comes, takes a letter, and goes. */
+async function leaveLetters (user: string, { device, minutesAgo }: { device: string, minutesAgo: number }): Promise<void> {
+  await goTo(minutesAgo + 1)
+  await hub.send({ user }, 'Your order was filled.')
+  await goTo(minutesAgo)
+  const socket = new WebSocket(`${origin.replace('http', 'ws')}/admin/ws?device=${device}`, { headers: { authorization: `Bearer ${tokenOf(user, [])}` } })
+  await once(socket, 'message')
+  await until(async () => (await hub.inbox(user)).cursors.some((one) => one.device === device && one.acknowledged > 0), 'the acknowledgement')
+  const before = hub.size
+  socket.terminate()
+  await until(() => hub.size < before)
+}
 
 /** Sets the clocks of the service and of the page. */
 async function goTo (minutesAgo: number): Promise<void> {

@@ -6,7 +6,7 @@ export type CommandLine =
   | { readonly command: 'token', readonly config: string | undefined, readonly user: string, readonly roles: string[], readonly ttl: string }
   | { readonly command: 'help' | 'version' }
 
-export const HELP = `fastify-hub: a push hub over WebSocket
+export const HELP = `fastify-hub: a push hub over WebSocket and Server-Sent Events
 
 Usage
   fastify-hub [options]                      start the service

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { BEARER_SUBPROTOCOL, offeredSubprotocols } from './credentials.ts'
 import { HubError } from './errors.ts'
 import { RAW_SUBPROTOCOL } from './protocol/raw.ts'
+import { SUBPROTOCOLS } from './protocols.ts'
 
 /** The one version of the protocol there is (RFC 6455 section 4.4). */
 export const WEBSOCKET_VERSION = '13'
@@ -12,10 +13,8 @@ const KEY = /^[+/0-9A-Za-z]{22}==$/
 
 /** The subprotocol for a client that offers these, or false for none: a raw client need not offer any. */
 export function chooseSubprotocol (offered: Iterable<string>): string | false {
-  for (const name of offered) {
-    if (name === RAW_SUBPROTOCOL) return name
-  }
-  return false
+  const names = new Set(offered)
+  return SUBPROTOCOLS.find((name) => names.has(name)) ?? false
 }
 
 /** Throws a HubError that says what is wrong with a WebSocket handshake (RFC 6455 section 4.2.1). */
@@ -34,7 +33,7 @@ export function checkHandshake ({ httpVersion, headers }: Pick<IncomingMessage, 
     throw new HubError('HUB_HANDSHAKE_INVALID', 'Offer each subprotocol once, in the letters of an HTTP token.')
   }
   if (offered.some((name) => name.startsWith(BEARER_SUBPROTOCOL)) && chooseSubprotocol(offered) === false) {
-    throw new HubError('HUB_HANDSHAKE_INVALID', `Offer the subprotocol "${RAW_SUBPROTOCOL}" beside "bearer.…": the token itself is never sent back as the one that was chosen.`)
+    throw new HubError('HUB_HANDSHAKE_INVALID', `Offer a subprotocol such as "${RAW_SUBPROTOCOL}" beside "bearer.…": the token itself is never sent back as the one that was chosen.`)
   }
 }
 

@@ -3,8 +3,10 @@ import { HubError } from './errors.ts'
 
 /** Characters that an id may have. */
 export const MAX_ID_LENGTH = 256
+/** Whole characters of Unicode: half a surrogate pair has no UTF-8, so two such ids could become one on disk. */
+export const WELL_FORMED = '^(?:[^\\uD800-\\uDFFF]|[\\uD800-\\uDBFF][\\uDC00-\\uDFFF])+$'
 /** Ids of users, groups and clients. */
-export const Id = Type.String({ minLength: 1, maxLength: MAX_ID_LENGTH })
+export const Id = Type.String({ minLength: 1, maxLength: MAX_ID_LENGTH, pattern: WELL_FORMED })
 const CLOSED = { additionalProperties: false }
 
 /** Everyone. */
@@ -64,6 +66,8 @@ export interface Draft {
   readonly ttl?: number | undefined
   readonly conflate?: string | undefined
   readonly keep?: boolean | undefined
+  /** The user who said it, when it came from a client. */
+  readonly from?: UserId | undefined
 }
 
 /** Something said through the hub: immutable, and the same object for all clients of this node. */
@@ -75,6 +79,7 @@ export interface Message extends Draft {
 export const Receipt = Type.Object({
   offset: Type.Integer({ description: 'Place in the log' }),
   duplicate: Type.Boolean({ description: 'The key was used before: nothing was sent, the counts are those of the first time' }),
+  stored: Type.Boolean({ description: 'Whether the log has it, as durably as the engine can make it: whoever is away or behind can still get it' }),
   matched: Type.Integer({ description: 'Live clients it is for' }),
   written: Type.Integer({ description: 'Clients for which the operating system has taken all its bytes' }),
   behind: Type.Integer({ description: 'Clients for which some of it still waits: matched - written - dropped' }),

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createSigner, createVerifier, TokenError } from 'fast-jwt'
 import { HubError } from './errors.ts'
 import type { Identity } from './identity.ts'
-import { MAX_ID_LENGTH } from './message.ts'
+import { MAX_ID_LENGTH, WELL_FORMED } from './message.ts'
 
 /** How tokens are made and checked. */
 export interface TokenOptions {
@@ -24,6 +24,9 @@ export type Authenticate<Request> = (token: string | null, request: Request) => 
 export type TokenCheck = (token: string) => Identity
 
 const DEMO_MIN_CHARACTERS = 20
+/** The claim of the published subprotocol for groups to begin in. */
+const GROUP_CLAIM = 'webpubsub.group'
+const isId = new RegExp(WELL_FORMED)
 
 /**
  * Checks JWTs (RFC 7519) signed with HS256, and with nothing else: `sub` is the user, `role` a role or a list of them,
@@ -68,12 +71,14 @@ export function createDemoTokenCheck (checkJwt: TokenCheck): TokenCheck {
 export interface TokenClaims {
   readonly user: string
   readonly roles?: readonly string[]
+  /** Groups that its connections join. */
+  readonly groups?: readonly string[]
   /** Seconds until it ends. */
   readonly ttlSeconds: number
 }
 
 /** Makes a token that `createTokenCheck` with the same options accepts. */
-export function createToken ({ secret, issuer = '', audience = '' }: TokenOptions, { user, roles = [], ttlSeconds }: TokenClaims): string {
+export function createToken ({ secret, issuer = '', audience = '' }: TokenOptions, { user, roles = [], groups = [], ttlSeconds }: TokenClaims): string {
   const sign = createSigner({
     key: secret,
     algorithm: 'HS256',
@@ -81,19 +86,24 @@ export function createToken ({ secret, issuer = '', audience = '' }: TokenOption
     ...(issuer === '' ? {} : { iss: issuer }),
     ...(audience === '' ? {} : { aud: audience })
   })
-  return sign({ sub: user, ...(roles.length > 0 ? { role: roles } : {}) })
+  return sign({ sub: user, ...(roles.length > 0 ? { role: roles } : {}), ...(groups.length > 0 ? { [GROUP_CLAIM]: groups } : {}) })
 }
 
 function toIdentity (claims: unknown): Identity {
-  const { sub, role, exp } = (typeof claims === 'object' && claims !== null ? claims : {}) as Record<string, unknown>
-  if (typeof sub !== 'string' || sub === '' || sub.length > MAX_ID_LENGTH) {
+  const { sub, role, exp, [GROUP_CLAIM]: group } = (typeof claims === 'object' && claims !== null ? claims : {}) as Record<string, unknown>
+  if (typeof sub !== 'string' || !isId.test(sub) || sub.length > MAX_ID_LENGTH) {
     throw new HubError('HUB_TOKEN_INVALID', `The token names no user: its "sub" must be a string of 1 to ${MAX_ID_LENGTH} characters.`)
   }
-  const roles = typeof role === 'string' ? [role] : role ?? []
-  if (!Array.isArray(roles) || !roles.every((one) => typeof one === 'string')) {
-    throw new HubError('HUB_TOKEN_INVALID', 'The "role" of the token must be a string or a list of strings.')
-  }
-  return { user: sub, roles, expiresAt: typeof exp === 'number' ? exp * 1000 : undefined }
+  const [roles, groups] = [toList(role, 'role'), toList(group, GROUP_CLAIM)]
+  if (!groups.every((one) => isId.test(one) && one.length <= MAX_ID_LENGTH)) throw new HubError('HUB_TOKEN_INVALID', `The groups of the token must have names of 1 to ${MAX_ID_LENGTH} characters.`)
+  return { user: sub, roles, ...(groups.length > 0 ? { groups } : {}), expiresAt: typeof exp === 'number' ? exp * 1000 : undefined }
+}
+
+/** A claim that may be one string or a list of them. */
+function toList (claim: unknown, name: string): string[] {
+  const list = typeof claim === 'string' ? [claim] : claim ?? []
+  if (Array.isArray(list) && list.every((one) => typeof one === 'string')) return list
+  throw new HubError('HUB_TOKEN_INVALID', `The "${name}" of the token must be a string or a list of strings.`)
 }
 
 function refusal (error: unknown): HubError {

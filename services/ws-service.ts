@@ -1,12 +1,15 @@
 import { systemClock, type Clock } from './clock.ts'
 import { CLOSE, type CloseCode } from './close-codes.ts'
-import { Frame } from './hub/batch.ts'
 import type { Client } from './hub/client.ts'
+import { Commands } from './hub/commands.ts'
 import type { Connection } from './hub/connection.ts'
 import type { Hub } from './hub/hub.ts'
+import type { OpenOptions } from './hub/hub-options.ts'
 import type { Identity } from './identity.ts'
 import type { Log } from './log.ts'
-import type { Command, Protocol } from './protocol/protocol.ts'
+import type { Protocol } from './protocol/protocol.ts'
+
+export type { OpenOptions } from './hub/hub-options.ts'
 
 const ECHO_PREFIX = '服务器已经收到了你的消息==>'
 const ECHO_PREFIX_BYTES = Buffer.from(ECHO_PREFIX)
@@ -29,7 +32,7 @@ export interface WsServiceOptions {
 }
 
 /**
- * The life of a WebSocket connection: `onOpen`, then `onMessage` one after another, then `onError` at most once, then
+ * The life of a connection: `onOpen`, then `onMessage` one after another, then `onError` at most once, then
  * `onClose` exactly once and last. Whatever a handler of the application throws stays with that call.
  */
 export class WsService {
@@ -45,11 +48,13 @@ export class WsService {
     this.#clock = clock
   }
 
-  /** Takes a connection in. Answers null when that failed; the connection is gone then. */
-  onOpen (connection: Connection, identity: Identity, protocol: Protocol): Client | null {
+  /** Takes a connection in. Answers null when that failed, or the connection is gone already; it is gone then. */
+  onOpen (connection: Connection, identity: Identity, protocol: Protocol, options: OpenOptions = {}): Client | null {
+    // It may have been lost while it was found out who it is, and nobody would ever hear of its end.
+    if (!connection.isOpen) return null
     try {
-      const client = this.#hub.open(connection, identity, protocol)
-      this.#log.info({ clientId: client.id, user: identity.user, address: connection.address }, 'client connected')
+      const client = this.#hub.open(connection, identity, protocol, this.#replace(options))
+      this.#log.info({ clientId: client.id, user: identity.user, address: connection.address, protocol: protocol.name }, options.resumed === undefined ? 'client connected' : 'client resumed')
       client.turns.run(() => this.#hub.emit('open', client))
       return client
     } catch (err) {
@@ -65,7 +70,16 @@ export class WsService {
     if (!client.messageRate.allow(this.#clock.steady())) return client.close(CLOSE.tooManyMessages)
     client.received++
     const command = client.protocol.decode(data, isBinary, this.#hub.actions)
-    client.turns.run(() => this.#obey(client, command))
+    if (command.kind === 'message') return client.turns.run(() => (this.#hub.messageHandler ?? echo)(client, command.data))
+    if (Commands.waits(command)) return client.turns.run(() => this.#hub.commands.answer(client, command))
+    this.#hub.commands.obey(client, command)
+  }
+
+  /** A pong may say that the client has what it was sent. */
+  onPong (client: Client, payload: Buffer): void {
+    if (client.cursor.asked === null) return
+    const offset = client.notePong(payload.toString('latin1'))
+    if (offset !== null) this.#hub.acknowledge(client, offset)
   }
 
   /** The connection failed, or is about to. Only the first failure counts. */
@@ -87,15 +101,15 @@ export class WsService {
     })
   }
 
-  #obey (client: Client, command: Command): unknown {
-    if (command.kind === 'action') return this.#call(client, command)
-    const handler = this.#hub.messageHandler ?? echo
-    return handler(client, command.data)
-  }
-
-  async #call (client: Client, call: Extract<Command, { kind: 'action' }>): Promise<void> {
-    const answer = await this.#hub.actions.call(call.name, call.data, client, (result) => client.protocol.encodeResult(call, result))
-    if (client.isOpen) client.push(new Frame(answer))
+  /** The connection that another one resumes is over, whether or not its socket has noticed; what it knows of its place is the newest. */
+  #replace (options: OpenOptions): OpenOptions {
+    const { resumed } = options
+    const previous = resumed === undefined ? undefined : this.#hub.client(resumed.claim.clientId)
+    if (resumed === undefined || previous === undefined) return options
+    const session = this.#hub.sessions.of(previous) ?? resumed.session
+    previous.terminate(CLOSE.replaced)
+    this.onClose(previous, CLOSE.replaced.code, CLOSE.replaced.reason)
+    return { ...options, resumed: { ...resumed, session } }
   }
 
   #logEnd (client: Client, { code, reason }: { code: number, reason: string }): void {

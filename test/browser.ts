@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
 import type { Test } from 'tap'
+import type { ConfigInput } from '../services/config/schema.ts'
 import type { TokenClaims } from '../services/token.ts'
 import { listen, token, until } from './helper.ts'
 
@@ -13,6 +14,9 @@ const PATIENCE_MS = 10_000
 export const ADMIN = { roles: ['admin'] }
 /** The users in the console's list of clients. */
 export const USERS = '#clients-rows .client-user'
+
+/** A name that would do harm if it were ever taken for markup. */
+export const MARKUP = '<img src=x onerror=alert(1)>'
 
 /** What a page is opened with, beside what Playwright takes for a fresh profile. */
 export interface PageOptions extends BrowserContextOptions {
@@ -43,6 +47,8 @@ export interface Console extends Awaited<ReturnType<typeof listen>>, OpenPage {
 export interface ConsoleOptions extends PageOptions {
   /** Whom the page's token is of, by default an admin; null opens the page without one. */
   readonly claims?: Partial<TokenClaims> | null
+  /** How the service is configured. */
+  readonly config?: ConfigInput
   /** What the page may complain of. */
   readonly complaints?: RegExp
 }
@@ -76,9 +82,9 @@ export async function openPage (t: Test, url: string, { clock = false, ...option
 }
 
 /** Tests the console in a browser. A page that complains of what the test does not expect fails it. */
-export function inBrowser (t: Test, title: string, { claims = ADMIN, complaints, ...options }: ConsoleOptions, body: (t: Test, console: Console) => Promise<void>): void {
+export function inBrowser (t: Test, title: string, { claims = ADMIN, config, complaints, ...options }: ConsoleOptions, body: (t: Test, console: Console) => Promise<void>): void {
   void t.test(title, { skip: browserMissing() }, async (t) => {
-    const service = await listen(t)
+    const service = await listen(t, config)
     const opened = await openPage(t, `${service.origin}/${claims === null ? '' : `#token=${token(claims)}`}`, options)
     const { page, problems, shows } = opened
     if (claims !== null) await page.waitForSelector('[data-state=connected], [data-state=refused]')

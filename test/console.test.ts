@@ -1,11 +1,7 @@
 import t from 'tap'
-import { CLOSE } from '../services/close-codes.ts'
-import { packagePath } from '../services/package.ts'
-import { ADMIN, inBrowser, USERS } from './browser.ts'
-import { connect, ECHO, GREETING, listen, token, until } from './helper.ts'
-import { rawRequest } from './raw-client.ts'
+import { ADMIN, inBrowser, MARKUP, USERS } from './browser.ts'
+import { connect, ECHO, GREETING, token, until } from './helper.ts'
 
-const MARKUP = '<img src=x onerror=alert(1)>'
 const SENT = '#log [data-kind=sent] .text'
 const RECEIVED = '#log [data-kind=received] .text'
 
@@ -45,7 +41,7 @@ inBrowser(t, 'shows the greeting, sends a message and shows the echo', {}, async
 inBrowser(t, 'broadcasts to itself and to others, and shows the receipt', {}, async (t, { push, url, shows }) => {
   const bob = await connect(t, url, { user: 'bob' })
   await push('hello all')
-  await shows('#receipt', /^Offset \d+: reached 2 of 2\.$/)
+  await shows('#receipt', /^Offset \d+, stored: reached 2 of 2\.$/)
   await shows(RECEIVED, GREETING, 'hello all')
   t.equal(await bob.next(), 'hello all')
 })
@@ -82,7 +78,7 @@ inBrowser(t, 'lists who is online, filters by user, and writes to one of them', 
   const [bob, carol] = [await connect(t, url, { user: 'bob' }), await connect(t, url, { user: 'carol', roles: ['admin', 'ops'] })]
   await lists('alice', 'bob', 'carol')
   await shows('#clients-rows .client-roles', 'admin', '–', 'admin, ops')
-  await page.fill('#clients-filter', 'bob')
+  await page.fill('#clients-user', 'bob')
   await page.keyboard.press('Enter')
   await shows(USERS, 'bob')
   await shows('#clients-total', '1')
@@ -90,7 +86,7 @@ inBrowser(t, 'lists who is online, filters by user, and writes to one of them', 
   t.same([await page.inputValue('#target'), await page.inputValue('#target-id')], ['client', await page.getAttribute('#clients-rows tr', 'data-client-id')])
   await push('only you')
   t.same([await bob.next(), await carol.quiet()], ['only you', []])
-  await page.fill('#clients-filter', '')
+  await page.fill('#clients-user', '')
   await shows(USERS, 'alice', 'bob', 'carol')
 })
 
@@ -109,7 +105,7 @@ inBrowser(t, 'disconnects a client, but asks before', {}, async (t, { page, list
 })
 
 inBrowser(t, 'comes back by itself after a restart of the service, but not when it was sent away', { clock: true }, async (t, { app, page, requests, shows }) => {
-  await page.uncheck('#clients-auto')
+  await page.uncheck('#auto-refresh')
   await app.hub.disconnect({ all: true }, { code: 1012, reason: 'service restart' })
   await shows('#log [data-kind=note] .text', 'Connected.', 'The server restarts. Code 1012: service restart', 'Connected.')
   await page.waitForSelector((await app.hub.clients()).clients.map(({ id }) => `[data-client-id="${id}"]`).join())
@@ -154,7 +150,7 @@ inBrowser(t, 'shows whatever comes from outside as text', { complaints: /Content
   await shows('#confirm-title', `Disconnect ${MARKUP}?`)
   await page.click('#confirm-yes')
   await lists('alice')
-  await page.fill('#clients-filter', MARKUP)
+  await page.fill('#clients-user', MARKUP)
   await page.keyboard.press('Enter')
   await shows('#clients-empty', `No client of “${MARKUP}” is online.`)
   await app.hub.disconnect({ all: true }, { reason: MARKUP })
@@ -175,7 +171,7 @@ inBrowser(t, 'keeps the token out of every address, of storage and of the page',
   await shows(USERS, 'alice')
   await push('hello')
   await shows('#receipt', /reached 1 of 1/)
-  t.same(['/admin/ws', '/clients?limit=50', '/broadcast', true].map((one) => told.includes(one)), [true, true, true, false], 'the service was asked, without a referrer')
+  t.same(['/admin/ws', '/clients?limit=50', '/groups?limit=8', '/broadcast', true].map((one) => told.includes(one)), [true, true, true, true, false], 'the service was asked, without a referrer')
   const { entries } = await (await page.context().newCDPSession(page)).send('Page.getNavigationHistory')
   t.same(entries.map(({ url }) => url), ['about:blank', `${origin}/`, 'about:blank', `${origin}/`], 'the history has no link')
   t.notMatch([...told, ...requests, log.text, await page.content()].join('\n'), secret)
@@ -220,31 +216,4 @@ inBrowser(t, 'fits a screen of 360 px, whatever it shows', { viewport: { width: 
   await page.reload()
   await page.waitForSelector('body[data-token=absent]')
   await fits('without a token')
-})
-
-t.test('serves its files under a policy that allows its own scripts and nothing else', async (t) => {
-  const { origin } = await listen(t)
-  for (const [path, type] of Object.entries({ '/': 'text/html', '/console.js': 'application/javascript', '/console.css': 'text/css', '/favicon.svg': 'image/svg+xml' })) {
-    const { status, headers } = await fetch(origin + path)
-    t.match({ status, type: headers.get('content-type'), options: headers.get('x-content-type-options') }, { status: 200, type, options: /^nosniff$/ }, path)
-    t.match(headers.get('content-security-policy'), /^default-src 'none'; script-src 'self';(?!.*(unsafe|\*|data:|http)).* frame-ancestors 'none'$/)
-  }
-})
-
-t.test('serves nothing but the files of public/', async (t) => {
-  const { port } = await listen(t)
-  for (const path of [
-    '/../package.json', '/..%2fpackage.json', '/..%5cpackage.json', '/%2e%2e/package.json', '/%252e%252e/package.json', '/package.json', '//etc/passwd', '/%2fetc/passwd',
-    '/..//..//..//etc/passwd', '/.git/config', '/%2egit/config', '/.gitignore', '/public/', '/console.js/', '/console.js%00.html'
-  ]) t.match(await rawRequest(port, `GET ${path} HTTP/1.1\r\nHost: hub\r\n\r\n`), /^HTTP\/1\.1 404 [^]*"code":"HUB_NOT_FOUND"/, path)
-})
-
-t.test('knows the close codes of the service, and comes back after those that allow it', async (t) => {
-  const { explainClose } = await import(packagePath('public/close-codes.js')) as { explainClose: (code: number, reason: string) => Record<'detail' | 'retry' | 'needsToken', unknown> }
-  for (const { code, reason, mayRetry } of Object.values(CLOSE)) {
-    const { detail, ...advice } = explainClose(code, reason)
-    t.notMatch(detail, 'The server closed the connection.', `${code} has words of its own`)
-    // With the token that has expired, the page would only be refused.
-    t.same(advice, code === CLOSE.tokenExpired.code ? { retry: false, needsToken: true } : { retry: mayRetry, needsToken: false }, `${code} ${reason}`)
-  }
 })

@@ -174,7 +174,7 @@ t.test('every TypeScript snippet compiles against the package', async (t) => {
 
 /** What differs from run to run. */
 function plain (line: string): string {
-  return line.replace(/"(offset|id|openedAt)":("[^"]*"|\d+)/g, '"$1":…')
+  return line.replace(/"(offset|id|openedAt|oldest|acknowledged|at)":("[^"]*"|\d+)/g, '"$1":…').replace(/^id: \d+$/gm, 'id: …')
 }
 
 function missing (...programs: string[]): string | false {
@@ -182,7 +182,9 @@ function missing (...programs: string[]): string | false {
   return absent.length === 0 || process.env['CI'] === 'true' ? false : `There is no ${absent.join(' and no ')} here: install it with the package manager.`
 }
 
-t.test('the tour of README.md does what it says, pasted into a shell', { skip: missing('bash', 'curl') }, async (t) => {
+const TOURS = [['README.md', 'Five minutes with curl'], ['docs/delivery.md', 'Try it']] as const
+
+for (const [path, heading] of TOURS) t.test(`the tour of ${path} does what it says, pasted into a shell`, { skip: missing('bash', 'curl') }, async (t) => {
   // A folder that looks like the checkout, so that nothing is left behind in it.
   const cwd = t.testdir({})
   for (const name of ['dist', 'node_modules', 'package.json', 'config.yml']) symlinkSync(packagePath(name), join(cwd, name))
@@ -200,7 +202,7 @@ t.test('the tour of README.md does what it says, pasted into a shell', { skip: m
   shell.stdout.on('data', (chunk: Buffer) => { said += chunk.toString() })
   shell.stderr.on('data', (chunk: Buffer) => { complaints += chunk.toString() })
 
-  const [, tour = ''] = /^## Five minutes with curl$([^]*?)^## /m.exec(page('README.md')) ?? []
+  const [, tour = ''] = new RegExp(`^## ${heading}$([^]*?)^## `, 'm').exec(page(path)) ?? []
   const expected: string[] = []
   // Two programs write to one terminal: order and line ends between them are left to chance.
   const rest = () => expected.reduce((text, line) => text.includes(line) ? text.replace(line, '') : `${text} (missing: ${line})`, plain(said)).trim()

@@ -20,11 +20,11 @@ for (const { name } of readdirSync(packagePath('examples'), { withFileTypes: tru
   })
 }
 
-/** The example, started from the repository's root with the command in the head of its app.js. */
+/** The example, started with the command in the head of its app.js, in a folder of its own: it has a log there. */
 function starter (t: Test, name: string): Start {
   return async (env, ready) => {
     const [, command = ''] = /^\/\/ {3}node (\S+)$/m.exec(readFileSync(packagePath('examples', name, 'app.js'), 'utf8')) ?? []
-    const child = spawn(process.execPath, [command], { cwd: packagePath(), env: { ...process.env, ...env } })
+    const child = spawn(process.execPath, [packagePath(command)], { cwd: t.testdir({}), env: { ...process.env, ...env } })
     t.teardown(() => child.kill('SIGKILL'))
     let output = ''
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => { output += chunk.toString() })

@@ -4,14 +4,14 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastif
 import type { Test } from 'tap'
 import { WebSocket } from 'ws'
 import { fastifyHub } from '../index.ts'
-import { ECHO, SECRET, TestClient } from './helper.ts'
+import { ECHO, IN_MEMORY, SECRET, TestClient } from './helper.ts'
 import { handshake } from './raw-client.ts'
 
 /** One thing that the author of an application does to it; the order is what tests are about. */
 export type Step = (app: FastifyInstance) => unknown
 
 export const auth = { secret: SECRET }
-export const hub: Step = (app) => app.register(fastifyHub, { auth })
+export const hub: Step = (app) => app.register(fastifyHub, { ...IN_MEMORY, auth })
 export const foreignWebsocket: Step = (app) => app.register(fastifyWebsocket)
 export const plainRoute: Step = (app) => app.get('/plain', async () => 'plain')
 export const refusal: Step = (app) => app.addHook('onRequest', async (_request, reply) => reply.code(401).send('no'))

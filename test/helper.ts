@@ -8,6 +8,8 @@ import { completeConfig } from '../services/config/load.ts'
 import type { ConfigInput } from '../services/config/schema.ts'
 import { createToken, type TokenClaims } from '../services/token.ts'
 
+/** Options of a hub that leaves nothing on the disk. */
+export const IN_MEMORY = { engine: { kind: 'memory' } } as const
 export const SECRET = 'a secret of the tests, long enough for HS256'
 export const GREETING = '{"code":2000,"msg":"ws连接成功","data":""}'
 export const ECHO = '服务器已经收到了你的消息==>'
@@ -34,7 +36,7 @@ export class LogLines extends Writable {
 
 /** The service, not listening yet; closed when the test ends. */
 export async function build (t: Test, input: ConfigInput = {}): Promise<{ app: FastifyInstance, log: LogLines }> {
-  const config = completeConfig({ ...input, auth: { secret: SECRET, ...input.auth } })
+  const config = completeConfig({ ...input, engine: { kind: 'memory', ...input.engine }, auth: { secret: SECRET, ...input.auth } })
   const log = new LogLines()
   const options = serverOptions(config)
   const fastify = Fastify({ ...options, logger: { ...options.logger, stream: log } })

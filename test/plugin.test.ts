@@ -4,10 +4,10 @@ import fp from 'fastify-plugin'
 import t from 'tap'
 import { fastifyHub, HubError, type FastifyHubOptions, type Hub, type Identity } from '../index.ts'
 import { answers, auth, build, closesFast, echoRoute, foreignWebsocket, h2c, hub, listen, open, plainRoute, refusal, type Step } from './foreign-app.ts'
-import { api, connect, GREETING, LogLines, TestClient, token, until } from './helper.ts'
+import { api, connect, GREETING, IN_MEMORY, LogLines, TestClient, token, until } from './helper.ts'
 import { handshake, rawConnect, rawRequest } from './raw-client.ts'
 
-const withOptions = (options: FastifyHubOptions): Step => (app) => app.register(fastifyHub, options)
+const withOptions = (options: FastifyHubOptions): Step => (app) => app.register(fastifyHub, { ...IN_MEMORY, ...options })
 
 t.test('needs nothing but a secret', async (t) => {
   const { app, url, origin, port } = await listen(t, [hub])
@@ -67,8 +67,8 @@ t.test('stands under a prefix', async (t) => {
   const options = { auth, api: true }
   let inner: Hub | undefined
   for (const [title, step] of [
-    ['that it is given', async (app: FastifyInstance) => { await app.register(fastifyHub, { prefix: '/push', ...options }); inner = app.hub }],
-    ['of the scope that it is in', (app: FastifyInstance) => app.register(async (scope) => { await scope.register(fastifyHub, options); inner = scope.hub }, { prefix: '/push' })]
+    ['that it is given', async (app: FastifyInstance) => { await app.register(fastifyHub, { ...IN_MEMORY, prefix: '/push', ...options }); inner = app.hub }],
+    ['of the scope that it is in', (app: FastifyInstance) => app.register(async (scope) => { await scope.register(fastifyHub, { ...IN_MEMORY, ...options }); inner = scope.hub }, { prefix: '/push' })]
   ] as const) {
     await t.test(title, async (t) => {
       const { app, origin, ws } = await listen(t, [plainRoute, step])
@@ -92,7 +92,7 @@ t.test('is there for the plugins and routes that come after it', async (t) => {
     scope.post('/orders', () => scope.hub.send({ user: 'alice' }, { order: 1 }))
     scope.hub.action('add', Type.Tuple([Type.Number(), Type.Number()]), ([a, b]) => a + b)
   }
-  const { origin, url } = await listen(t, [(app) => { app.register(fastifyHub, { auth }).register(plugin).register(shop) }])
+  const { origin, url } = await listen(t, [(app) => { app.register(fastifyHub, { ...IN_MEMORY, auth }).register(plugin).register(shop) }])
   const client = await connect(t, url)
   t.equal(await client.next(), 'a plugin')
   t.match(await (await fetch(`${origin}/orders`, { method: 'POST' })).json(), { matched: 1 })
@@ -155,7 +155,7 @@ t.test('leaves plain routes what they are', async (t) => {
     ['after it', [hub, plainRoute], 426],
     ['before it', [plainRoute, hub], 426],
     // The hub's hooks do not see this answer; the handshake deadline ends the socket.
-    ['outside its scope', [(app: FastifyInstance) => app.register(async (scope) => { await scope.register(fastifyHub, { auth, websocket: { handshakeTimeout: '200ms' } }) }), plainRoute], 200]
+    ['outside its scope', [(app: FastifyInstance) => app.register(async (scope) => { await scope.register(fastifyHub, { ...IN_MEMORY, auth, websocket: { handshakeTimeout: '200ms' } }) }), plainRoute], 200]
   ] as const) {
     await t.test(title, async (t) => {
       const { origin, port } = await listen(t, steps)
@@ -228,7 +228,7 @@ t.test('close()', async (t) => {
     t.same(await Promise.all(ends), Array.from(ends, () => ({ code: 1012, reason: 'service restart' })))
   })
   await t.test('works before the application is ready', async (t) => {
-    for (const step of [hub, (app: FastifyInstance) => { app.register(fastifyHub, { auth }) }]) await closesFast(t, (await build(t, [step])).app)
+    for (const step of [hub, (app: FastifyInstance) => { app.register(fastifyHub, { ...IN_MEMORY, auth }) }]) await closesFast(t, (await build(t, [step])).app)
   })
   await t.test('does not wait for a token check that never ends', async (t) => {
     let checks = 0

@@ -5,12 +5,12 @@ import t from 'tap'
 import { WebSocket } from 'ws'
 import { fastifyHub } from '../index.ts'
 import { packagePath } from '../services/package.ts'
-import { ECHO, GREETING, SECRET, TestClient, token } from './helper.ts'
+import { ECHO, GREETING, IN_MEMORY, SECRET, TestClient, token } from './helper.ts'
 
 t.test('works over TLS in the same way, and answers requests that offer another protocol', async (t) => {
   const cert = readFileSync(packagePath('test', 'fixtures', 'localhost.crt'))
   const app = Fastify({ https: { cert, key: readFileSync(packagePath('test', 'fixtures', 'localhost.key')) } })
-  await app.register(fastifyHub, { auth: { secret: SECRET } })
+  await app.register(fastifyHub, { ...IN_MEMORY, auth: { secret: SECRET } })
   app.get('/plain', () => 'plain')
   const origin = await app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(() => app.close())

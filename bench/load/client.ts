@@ -36,6 +36,7 @@ export class Client {
   readonly #options: ClientOptions
   readonly #socket: Socket
   readonly #frames: FrameCounter
+  #hasLeft = false
   #head: string | undefined = ''
 
   constructor (options: ClientOptions) {
@@ -54,7 +55,7 @@ export class Client {
       onread: { buffer: shared, callback: (size) => this.#read(shared.subarray(0, size)) }
     })
     this.#socket.on('error', (err) => failed(err.message))
-    this.#socket.on('close', () => failed('The server closed a connection.'))
+    this.#socket.on('close', () => { if (!this.#hasLeft) failed('The server closed a connection.') })
     const extensions = offersDeflate ? 'Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n' : ''
     this.#socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n${extensions}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`)
   }
@@ -62,6 +63,12 @@ export class Client {
   /** From now on this client reads nothing, but stays connected. */
   freeze (): void {
     this.#socket.pause()
+  }
+
+  /** Ends the connection without a word. */
+  leave (): void {
+    this.#hasLeft = true
+    this.#socket.destroy()
   }
 
   #read (bytes: Buffer): true {

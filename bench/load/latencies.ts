@@ -1,4 +1,5 @@
 import { nowUs } from '../stamp.ts'
+import { percentile } from '../statistics.ts'
 
 /** Percentiles of the time from the server's decision to send to a client having all of the message. */
 export interface Latencies { p50Ms: number, p95Ms: number, p99Ms: number }
@@ -15,7 +16,6 @@ export function noteArrival (sentUs: number): void {
 /** The percentiles of all that was noted since the last time. */
 export function takeLatencies (): Latencies {
   const sorted = measured.subarray(0, count).sort()
-  const percentile = (percent: number): number => (sorted[Math.ceil(sorted.length * percent / 100) - 1] ?? Number.NaN) / 1000
   count = 0
-  return { p50Ms: percentile(50), p95Ms: percentile(95), p99Ms: percentile(99) }
+  return { p50Ms: percentile(sorted, 50) / 1000, p95Ms: percentile(sorted, 95) / 1000, p99Ms: percentile(sorted, 99) / 1000 }
 }

@@ -1,5 +1,6 @@
 // The process that holds all clients. It says when connections are open and when every client has every message.
 import { Client, type ClientOptions } from './client.ts'
+import { nowUs } from '../stamp.ts'
 import { noteArrival, takeLatencies, type Latencies } from './latencies.ts'
 import { post, type Posting } from './requests.ts'
 
@@ -11,11 +12,11 @@ export interface Opening extends Pick<ClientOptions, 'port' | 'protocol' | 'minB
   isFrozen: boolean
 }
 
-/** What the benchmark asks of the load. To expect is to say after every so many messages per client that all have them. */
-export type Task = { open: Opening } | { expect: number } | { latencies: true } | { post: Posting }
+/** What the benchmark asks of the load. To expect is to say after every so many messages per client that all have them; to leave is to end all connections. */
+export type Task = { open: Opening } | { expect: number } | { leave: true } | { latencies: true } | { post: Posting }
 
 /** What the load answers: all open; ready to count; every client has the expected messages; something went wrong. */
-export type Progress = { loaded: true } | { opened: number } | { expecting: number } | { all: number, bytes: number } | { latencies: Latencies } | { posted: number } | { failed: string }
+export type Progress = { loaded: true } | { opened: number } | { expecting: number } | { all: number, bytes: number, atUs: number } | { left: number } | { latencies: Latencies } | { posted: number } | { failed: string }
 
 const clients: Client[] = []
 let expected = 0
@@ -27,6 +28,7 @@ let bytes = 0
 process.on('message', (task: Task) => {
   if ('open' in task) open(task.open)
   else if ('expect' in task) expect(task.expect)
+  else if ('leave' in task) leave()
   else if ('latencies' in task) tell({ latencies: takeLatencies() })
   else post(task.post).then((posted) => tell({ posted }), (err: unknown) => failed(String(err)))
 })
@@ -63,6 +65,13 @@ function expect (count: number): void {
   tell({ expecting: count })
 }
 
+function leave (): void {
+  const all = clients.splice(0)
+  for (const client of all) client.leave()
+  complete = 0
+  tell({ left: all.length })
+}
+
 function read (size: number): void {
   bytes += size
 }
@@ -80,7 +89,7 @@ function counted (client: Client): void {
   complete = 0
   reached = target
   target += expected
-  tell({ all: expected, bytes })
+  tell({ all: expected, bytes, atUs: nowUs() })
   bytes = 0
 }
 

@@ -1,8 +1,10 @@
+import { sayMany } from '../bursts.ts'
 import type { Latencies } from '../load/latencies.ts'
 import { plainText } from '../payloads.ts'
 import { variant, type Peer } from '../peers.ts'
+import { ownBytes } from '../servers/memory.ts'
 import { onStage, type Stage } from '../stage.ts'
-import { CLIENTS } from './usual.ts'
+import { CLIENTS, FILL } from './usual.ts'
 import type { Sample, Samples, Scenario } from './scenario.ts'
 
 const FROZEN = CLIENTS / 10
@@ -11,10 +13,8 @@ const EVERY_MS = 50
 const MEGABYTE = 1_000_000
 const MAX_QUEUE_BYTES = 1024 ** 2
 
-// The kernel takes about 4 MB for each connection before anything waits in the server: large messages fill that up.
-const FILL = { count: 128, inFlight: 8, bytes: 61_440 }
-// Then many small ones: what they need in the server besides their bytes is what grows most.
-const FLOOD = { count: 10_048, inFlight: 64, bytes: 128 }
+// Many small ones: what they need in the server besides their bytes is what grows most.
+const FLOOD = { messages: 10_048, inFlight: 64, bytes: 128 }
 
 /** Some clients stop reading: what do the others notice, and what does the server keep for them? */
 export const frozen: Scenario = {
@@ -33,7 +33,7 @@ export const frozen: Scenario = {
       { metric: 'grownMb', heading: 'memory grown by', digits: 0 },
       { metric: 'boundMb', heading: 'bound', digits: 0 }
     ],
-    note: `The bound is ${FROZEN} clients × \`maxQueueSize\`. Servers without one grow with every further message; here, ${FILL.count} of ${FILL.bytes / 1024} KiB and ${FLOOD.count} of ${FLOOD.bytes} bytes were sent.`
+    note: `The bound is ${FROZEN} clients × \`maxQueueSize\`. Servers without one grow with every further message; here, ${FILL.messages} of ${FILL.bytes / 1024} KiB and ${FLOOD.messages} of ${FLOOD.bytes} bytes were sent.`
   }],
   async measure (rows, effort) {
     const samples: Samples = {}
@@ -46,7 +46,7 @@ function rowsFor (peer: Peer): Peer[] {
   switch (peer.id) {
     case 'ours': return [
       variant(peer, 'drop', 'fastify-hub, dropNewest', { websocket: { maxQueueSize: MAX_QUEUE_BYTES, slowClient: 'dropNewest' } }),
-      variant(peer, 'disconnect', 'fastify-hub, disconnect', { websocket: { maxQueueSize: MAX_QUEUE_BYTES } })
+      variant(peer, 'disconnect', 'fastify-hub, disconnect', { websocket: { maxQueueSize: MAX_QUEUE_BYTES, slowClient: 'disconnect' } })
     ]
     case 'ws':
     case 'socket.io': return [peer]
@@ -77,23 +77,17 @@ async function fill (stage: Stage, frozen: number): Promise<number> {
   // One client that reads says when a burst is done; the others would only make it last.
   await stage.connect(1, { isStamped: true })
   await stage.pace(1, EVERY_MS)
-  const bytesBefore = await stage.residentBytes()
+  const bytesBefore = ownBytes(await stage.server.memory())
   if (frozen > 0) await stage.connect(frozen, { isStamped: true, isFrozen: true })
-  await send(stage, FILL)
-  await send(stage, FLOOD)
-  return (await stage.residentBytes() - bytesBefore) / MEGABYTE
+  await sayMany(stage, FILL)
+  await sayMany(stage, FLOOD)
+  return (ownBytes(await stage.server.memory()) - bytesBefore) / MEGABYTE
 }
 
 /** Adds the other clients and takes the latency of all that read. */
 async function listen (stage: Stage, paced: number): Promise<Latencies> {
-  stage.say(plainText(BYTES))
+  stage.server.say(plainText(BYTES))
   await stage.connect(CLIENTS - FROZEN - 1, { isStamped: true })
   await stage.pace(paced, EVERY_MS) // to warm up
   return stage.pace(paced, EVERY_MS)
-}
-
-async function send (stage: Stage, { count, inFlight, bytes }: typeof FILL): Promise<void> {
-  stage.say(plainText(bytes))
-  await stage.expect(inFlight)
-  for (let sent = 0; sent < count; sent += inFlight) await stage.broadcast(inFlight)
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ownBytes } from '../servers/memory.ts'
 import { onStages } from '../stage.ts'
 import type { Samples, Scenario } from './scenario.ts'
 
@@ -22,10 +23,10 @@ export const memory: Scenario = {
     for (const stage of stages) {
       await stage.connect(WARM_UP) // so that code and first buffers are not counted as connections
       await sleep(SETTLE_MS)
-      const before = await stage.residentBytes()
+      const before = ownBytes(await stage.server.memory())
       await stage.connect(effort.idle)
       await sleep(SETTLE_MS)
-      const after = await stage.residentBytes()
+      const after = ownBytes(await stage.server.memory())
       samples[stage.peer.id] = { kb: (after - before) / 1024 / effort.idle }
     }
     if (effort.idleMs === 0) return samples

@@ -1,4 +1,5 @@
-// fastify-hub as a plugin of a Fastify app, as its README shows it. Every connection shows a token, which is checked.
+// fastify-hub as a plugin of a Fastify app, as its README shows it. Every connection shows a token, which is checked. The
+// log is where it is by default, on disk in the working directory.
 import fastify from 'fastify'
 import type { FastifyHubOptions } from '../../index.ts'
 import { entry } from '../build.ts'
@@ -8,7 +9,9 @@ import { options } from './options.ts'
 import { serve } from './serve.ts'
 
 const { fastifyHub } = await import(entry().href) as typeof import('../../index.ts')
-const { websocket, ...rest }: FastifyHubOptions = options
+/** With `keep: false`, what is broadcast is kept out of the log; with `to`, it is said to this user instead. */
+const { keep = true, to, websocket, ...rest }: FastifyHubOptions & { keep?: boolean, to?: string } = options
+const sendOptions = keep ? undefined : { keep }
 
 const app = fastify()
 await app.register(fastifyHub, {
@@ -20,5 +23,18 @@ const url = new URL(await app.listen({ port: 0, host: '127.0.0.1', backlog }))
 
 serve({
   port: Number(url.port),
-  broadcast: (text) => app.hub.broadcast(text)
+  broadcast: async (text) => {
+    const { stored } = await (to === undefined ? app.hub.broadcast(text, sendOptions) : app.hub.send({ user: to }, text, sendOptions))
+    assertKept(stored)
+  },
+  append: async (user, text) => {
+    const { stored } = await app.hub.send({ user }, text, sendOptions)
+    assertKept(stored)
+  },
+  clients: () => app.hub.size
 })
+
+// What is cheap because it was not done must not be measured.
+function assertKept (stored: boolean): void {
+  if (stored !== keep) throw new Error(keep ? 'The log did not take a message.' : 'The log took a message that it should not keep.')
+}

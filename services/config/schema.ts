@@ -37,11 +37,23 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
     issuer: text('', 'Issuer (iss) that a token must name; empty: not checked.'),
     audience: text('', 'Audience (aud) that a token must name; empty: not checked.')
   }),
-  engine: section('The log of messages: how much of it is kept.', {
-    kind: choice('memory', ['memory'], 'Where the log is kept; memory forgets it when the service stops.'),
-    maxAge: duration('1h', 'How long a message is kept.', { minimum: 1 }),
-    maxCount: whole(100_000, 'How many messages are kept.', { minimum: 1 }),
-    maxSize: size('64MiB', 'How many bytes of messages are kept.', { minimum: 1 })
+  engine: section('The log of messages: where it is, and how much of it is kept.', {
+    kind: choice('lmdb', ['lmdb', 'memory'], 'lmdb keeps the log on disk; memory forgets it when the service stops.'),
+    path: text('./data', 'Folder of the log on disk; relative to the working directory.', {
+      pattern: '\\S',
+      allowed: 'a folder',
+      note: 'One service per folder, on a local disk.'
+    }),
+    maxAge: duration('24h', 'How long a message is kept; those to users have a limit of their own.', { minimum: 1 }),
+    maxCount: whole(100_000, 'How many messages are kept of one address.', { minimum: 1 }),
+    maxSize: size('1GiB', 'How many bytes of messages are kept in all, about; the oldest leave first.', {
+      minimum: 1,
+      note: 'The file of lmdb may get up to twice as large. It does not become smaller again; what is free in it is used again.'
+    })
+  }),
+  inbox: section('What is said to users, until they acknowledge it.', {
+    maxAge: duration('7d', 'How long a message waits for its user.', { minimum: 1 }),
+    maxCount: whole(1_000, 'How many messages are kept of one user; the oldest leave first.', { minimum: 1 })
   }),
   idempotency: section('Messages that are sent twice under the same key.', {
     window: duration('2m', 'How long a key is remembered; within it, a repetition is not delivered again.', { minimum: 1 })
@@ -70,9 +82,11 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
       note: 'At least `websocket.maxMessageSize`, or the largest message could never be sent.'
     }),
     maxQueueWrites: whole(1_024, 'Frames that may wait for one client.', { minimum: 1 }),
-    slowClient: choice('disconnect', ['disconnect', 'dropNewest', 'dropOldest', 'latest'], 'Client over its queue limit: disconnect it, dropNewest or dropOldest of its messages, or keep the latest of each kind.', {
-      note: 'Who is disconnected can come back at once. The others keep the client and drop messages for it; `latest` also drops, for a client that is behind, what a newer message with the same `conflate` word has made worthless.'
+    slowClient: choice('catchUp', ['catchUp', 'disconnect', 'dropNewest', 'dropOldest', 'latest'], 'Client over its queue limit: let it catch up from the log, disconnect it, dropNewest or dropOldest of its messages, or keep the latest of each kind.', {
+      note: 'With `catchUp` nothing is lost that is still in the log. Who is disconnected can come back at once. The others keep the client and drop messages for it; `latest` also drops, for a client that is behind, what a newer message with the same `conflate` word has made worthless.'
     }),
+    resumeWindow: duration('2m', 'Time for which a client of a reliable subprotocol may resume a lost connection.', { minimum: 1 }),
+    actionTimeout: duration('30s', 'Time that an action may take before its caller is told that it failed; 0 = no limit.', { minimum: 0, maximum: longestTimer }),
     flushInterval: duration('0', 'How long to collect messages before they are written; 0 = until the end of the tick.', {
       minimum: 0,
       maximum: second,
@@ -96,6 +110,14 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
       grace: duration('10s', 'Time that clients get to close; after it they are terminated.', { minimum: 0, maximum: longestTimer }),
       batch: whole(500, 'Clients that are told to close in each 100 ms.', { minimum: 1 })
     })
+  }),
+  sse: section('Clients over Server-Sent Events; the limits of `websocket` apply to them as well.', {
+    start: toggle(true, 'Accept clients; false answers 404.'),
+    path: text('/admin/events', 'Where clients connect.', {
+      pattern: '^/[^\\s?#]*$',
+      allowed: 'a path that begins with /'
+    }),
+    retry: duration('2s', 'Time after which a client that lost its connection tries again.', { minimum: 1, maximum: longestTimer })
   })
 })
 

@@ -1,183 +1,129 @@
-import { HubError } from '../errors.ts'
-import { addressKey, payloadBytes, type Address, type AddressKey, type Draft, type Message, type Offset } from '../message.ts'
+import { addressKey, type Address, type Draft, type Message, type Offset } from '../message.ts'
 import { RisingClock } from '../rising-clock.ts'
-import { trimOldest } from '../trim-oldest.ts'
-import type { Answerer, Appended, Asked, Engine, LogRange, MessageHandler, Questions } from './engine.ts'
+import type { Answerer, Appended, Asked, Engine, MessageHandler, Page, PageLimit, Questions, Range, Source, Summary } from './engine.ts'
+import { Evictions } from './evictions.ts'
+import { assertSameUse, digestOf, KeyUses } from './idempotency.ts'
+import { MemoryLog } from './memory-log.ts'
+import { MemoryState } from './memory-state.ts'
+import { isFromBefore, takePage } from './page.ts'
+import type { Retention } from './retention.ts'
+import { closedError, SingleNode } from './single-node.ts'
 
-/** How much the log keeps. */
-export interface MemoryEngineOptions {
-  /** Age in ms after which a message leaves the log. */
-  maxAgeMs: number
-  /** Messages that the log keeps at most. */
-  maxCount: number
-  /** Bytes of payload that the log keeps at most. */
-  maxBytes: number
-  /** Time in ms for which an idempotency key is remembered. */
-  idempotencyWindowMs: number
-  now?: () => number
+/** Bounds of what is remembered beside messages; where nothing is said, those of the classes named. */
+export interface MemoryBounds {
+  /** Idempotency keys: KeyUses. */
+  readonly keys?: number
+  /** Addresses of one kind that have lost messages: Evictions. */
+  readonly evictions?: number
+  /** Values of the state: MemoryState. */
+  readonly values?: number
 }
 
-interface Entry {
-  readonly message: Message
-  readonly key: AddressKey
-  readonly bytes: number
-}
-
-/** What an entry costs beside its payload, about. */
-const ENTRY_BYTES = 200
-/** Dead entries at the front of the log are cut off when there are this many and they are more than half of it. */
-const COMPACT_AT = 1024
-
-/** The log in this process's memory: nothing outlives the process. Offsets rise across restarts all the same. */
+/**
+ * The log in this process's memory: nothing outlives the process. Offsets rise across restarts all the same, as long as
+ * the clock does. Everything has a bound: messages by the retention, the rest by numbers.
+ */
 export class MemoryEngine implements Engine {
-  readonly #options: MemoryEngineOptions
+  readonly problem = null
+  readonly state: MemoryState
+  readonly #windowMs: number
   readonly #now: () => number
   readonly #clock: RisingClock
-  readonly #followed = new Set<AddressKey>()
-  readonly #keys = new Map<string, { offset: Offset, until: number }>()
-  #entries: Array<Entry | undefined> = []
-  #first = 0
-  #bytes = 0
-  #head: Offset = 0
-  #truncatedAt: Offset = 0
-  #handler: MessageHandler | null = null
-  #answerer: Answerer | null = null
-  #closed = false
+  readonly #node = new SingleNode()
+  readonly #log: MemoryLog
+  readonly #keys: KeyUses
+  /** At which offset this log began. */
+  readonly #origin: Offset
+  #head: Offset
+  #isClosed = false
 
-  constructor (options: MemoryEngineOptions) {
-    this.#options = options
-    this.#now = options.now ?? Date.now
+  constructor (retention: Retention, bounds: MemoryBounds = {}) {
+    this.#windowMs = retention.idempotencyWindowMs
+    this.#now = retention.now ?? Date.now
     this.#clock = new RisingClock(this.#now)
+    this.#origin = this.#head = this.#clock.next()
+    this.#log = new MemoryLog(retention, new Evictions(bounds.evictions))
+    this.#keys = new KeyUses(bounds.keys)
+    this.state = new MemoryState(this.#now, () => this.#assertOpen(), bounds.values)
+  }
+
+  get head (): Offset {
+    return this.#head
   }
 
   async append (draft: Draft): Promise<Appended> {
     this.#assertOpen()
     const now = this.#now()
-    if (draft.key !== undefined) {
-      this.#forgetKeys(now)
-      const known = this.#keys.get(draft.key)
-      if (known !== undefined) return { offset: known.offset, duplicate: true }
+    this.#keys.sweep(now)
+    const use = draft.key === undefined ? null : { key: draft.key, digest: digestOf(draft) }
+    const known = use === null ? undefined : this.#keys.find(use.key, now)
+    if (use !== null && known !== undefined) {
+      assertSameUse(known, use.digest)
+      return { offset: known.offset, duplicate: true, stored: await known.stored }
     }
 
     const offset = this.#clock.next()
     const message: Message = { ...draft, offset }
     this.#head = offset
-    if (draft.key !== undefined) this.#rememberKey(draft.key, offset, now)
-    const key = addressKey(draft.address)
-    if (draft.keep !== false) this.#keep(message, key, now)
-    if (this.#followed.has(key)) this.#handler?.(message)
-    return { offset, duplicate: false }
+    const stored = draft.keep !== false && this.#log.append(message, now)
+    if (use !== null) this.#keys.remember(use.key, { offset, digest: use.digest, until: now + this.#windowMs, stored })
+    this.#node.deliver(addressKey(draft.address), message)
+    return { offset, duplicate: false, stored }
   }
 
-  async read (addresses: readonly Address[], after: Offset, limit: number): Promise<Message[]> {
-    this.#assertOpen()
-    const now = this.#now()
-    this.#evict(now)
-    if (after < this.#truncatedAt) {
-      throw new HubError('HUB_LOG_TRUNCATED', `Messages after offset ${after} are gone from the log; the oldest kept offset is ${this.range().oldest}.`)
-    }
-    const wanted = new Set(addresses.map(addressKey))
-    const page: Message[] = []
-    for (let at = this.#indexAfter(after); at < this.#entries.length && page.length < limit; at++) {
-      const entry = this.#entries[at]
-      if (entry !== undefined && !hasExpired(entry.message, now) && wanted.has(entry.key)) page.push(entry.message)
-    }
-    return page
+  async read (sources: readonly Source[], limit: PageLimit): Promise<Page> {
+    this.#sweep()
+    const page = takePage(sources.map((source) => this.#log.read(source)), limit, this.#head)
+    const gaps = sources.map((source) => Math.max(isFromBefore(source, this.#origin) ? this.#origin : 0, this.#log.gapUpTo(source)))
+    return { ...page, gapUpTo: Math.max(0, ...gaps) }
   }
 
-  range (): LogRange {
-    return { oldest: this.#entries[this.#first]?.message.offset ?? 0, head: this.#head }
+  async find (offset: Offset): Promise<Message | undefined> {
+    this.#sweep()
+    return this.#log.find(offset)
+  }
+
+  async summary (range: Range): Promise<Summary> {
+    this.#sweep()
+    return this.#log.summary(range)
+  }
+
+  async purge (address: Address): Promise<number> {
+    this.#sweep()
+    return this.#log.purge(address)
   }
 
   listen (handler: MessageHandler, answerer: Answerer): void {
-    this.#handler = handler
-    this.#answerer = answerer
+    this.#node.listen(handler, answerer)
   }
 
   follow (address: Address): void {
-    this.#followed.add(addressKey(address))
+    this.#node.follow(address)
   }
 
   unfollow (address: Address): void {
-    this.#followed.delete(addressKey(address))
+    this.#node.unfollow(address)
   }
 
   async ask<K extends keyof Questions> (kind: K, question: Questions[K]): Promise<Asked<K>> {
-    if (this.#answerer === null) return { answers: [], asked: 0 }
-    return { answers: [await this.#answerer[kind](question)], asked: 1 }
+    this.#assertOpen()
+    return this.#node.ask(kind, question)
   }
 
   async close (): Promise<void> {
-    this.#closed = true
-    this.#entries = []
-    this.#first = 0
+    this.#isClosed = true
+    this.#node.close()
+    this.#log.clear()
     this.#keys.clear()
-    this.#followed.clear()
+    this.state.clear()
+  }
+
+  #sweep (): void {
+    this.#assertOpen()
+    this.#log.sweep(this.#now())
   }
 
   #assertOpen (): void {
-    if (this.#closed) throw new HubError('HUB_DRAINING', 'The hub is closed; it takes no more messages.')
+    if (this.#isClosed) throw closedError()
   }
-
-  #keep (message: Message, key: AddressKey, now: number): void {
-    const bytes = payloadBytes(message.payload) + (message.except === undefined ? 0 : sum(message.except, (id) => id.length)) + ENTRY_BYTES
-    this.#entries.push({ message, key, bytes })
-    this.#bytes += bytes
-    this.#evict(now)
-  }
-
-  /** Drops what is over a limit from the old end. */
-  #evict (now: number): void {
-    const { maxAgeMs, maxCount, maxBytes } = this.#options
-    for (let oldest = this.#entries[this.#first]; oldest !== undefined; oldest = this.#entries[this.#first]) {
-      const isOver = this.#entries.length - this.#first > maxCount || this.#bytes > maxBytes || now - appendedAt(oldest.message) > maxAgeMs
-      if (!isOver) break
-      this.#bytes -= oldest.bytes
-      this.#truncatedAt = oldest.message.offset
-      this.#entries[this.#first++] = undefined
-    }
-    if (this.#first > COMPACT_AT && this.#first > this.#entries.length / 2) {
-      this.#entries = this.#entries.slice(this.#first)
-      this.#first = 0
-    }
-  }
-
-  /** There are never more keys than messages may be kept. */
-  #rememberKey (key: string, offset: Offset, now: number): void {
-    this.#keys.set(key, { offset, until: now + this.#options.idempotencyWindowMs })
-    trimOldest(this.#keys, this.#options.maxCount)
-  }
-
-  /** Keys are in the order of their insertion, and so of their end. */
-  #forgetKeys (now: number): void {
-    for (const [key, { until }] of this.#keys) {
-      if (until > now) break
-      this.#keys.delete(key)
-    }
-  }
-
-  /** Index of the first entry above an offset, by bisection. */
-  #indexAfter (after: Offset): number {
-    let low = this.#first
-    let high = this.#entries.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((this.#entries[middle]?.message.offset ?? Infinity) <= after) low = middle + 1
-      else high = middle
-    }
-    return low
-  }
-}
-
-/** An offset is the time of its message in microseconds, or a little more. */
-function appendedAt ({ offset }: Message): number {
-  return Math.floor(offset / 1000)
-}
-
-function hasExpired (message: Message, now: number): boolean {
-  return message.ttl !== undefined && appendedAt(message) + message.ttl * 1000 <= now
-}
-
-function sum<T> (items: readonly T[], size: (item: T) => number): number {
-  return items.reduce((total, item) => total + size(item), 0)
 }

@@ -1,13 +1,21 @@
 import type { Static, TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { HubError } from '../errors.ts'
-import type { ActionResult } from '../protocol/protocol.ts'
+import type { CommandResult } from '../protocol/protocol.ts'
 import type { Client } from './client.ts'
 
 /** Runs when a client calls an action with data that fits its schema; what it returns is the answer. */
 export type ActionHandler<S extends TSchema> = (data: Static<S>, client: Client) => unknown
 
-interface Action {
+/** How an action may be called. */
+export interface ActionOptions {
+  /** Only clients whose token has this role may call it; without it, all may. */
+  readonly role?: string
+  /** After so long, in ms, the call is answered with HUB_ACTION_TIMEOUT; 0 never. Default: that of the hub. */
+  readonly timeoutMs?: number
+}
+
+interface Action extends ActionOptions {
   readonly check: TypeCheck<TSchema>
   readonly run: (data: unknown, client: Client) => unknown
 }
@@ -15,10 +23,12 @@ interface Action {
 /** What clients may call by name. */
 export class Actions {
   readonly #actions = new Map<string, Action>()
+  readonly #timeoutMs: number
   readonly #onFailure: (error: unknown, name: string, client: Client) => void
 
   /** `onFailure` hears what a handler threw by accident; the client only learns that it failed. */
-  constructor (onFailure: (error: unknown, name: string, client: Client) => void) {
+  constructor (timeoutMs: number, onFailure: (error: unknown, name: string, client: Client) => void) {
+    this.#timeoutMs = timeoutMs
     this.#onFailure = onFailure
   }
 
@@ -31,32 +41,51 @@ export class Actions {
   }
 
   /** Adds an action. Throws when the name is taken. */
-  add<S extends TSchema> (name: string, schema: S, handler: ActionHandler<S>): void {
+  add<S extends TSchema> (name: string, schema: S, handler: ActionHandler<S>, options: ActionOptions = {}): void {
     if (this.#actions.has(name)) throw new Error(`The action "${name}" exists already; give each action one handler.`)
     // The compiled check stands between the client's data and the handler, so the cast only repeats what it proved.
-    this.#actions.set(name, { check: TypeCompiler.Compile(schema), run: (data, client) => handler(data, client) })
+    this.#actions.set(name, { ...options, check: TypeCompiler.Compile(schema), run: (data, client) => handler(data, client) })
   }
 
-  /** Calls an action for a client and encodes the answer. What goes wrong, encoding included, is the answer. */
-  async call (name: string, data: unknown, client: Client, encode: (result: ActionResult) => Buffer): Promise<Buffer> {
+  /** Calls an action for a client. Never rejects: what goes wrong is the result. */
+  async call (name: string, data: unknown, client: Client): Promise<CommandResult> {
     try {
-      return encode({ ok: true, data: await this.#run(name, data, client) })
+      return { ok: true, data: await this.#run(name, data, client) }
     } catch (error) {
-      if (error instanceof HubError) return encode(refusal(error))
-      this.#onFailure(error, name, client)
-      return encode(refusal(new HubError('HUB_INTERNAL', `The action "${name}" failed.`)))
+      if (!(error instanceof HubError)) this.#onFailure(error, name, client)
+      return refusal(error instanceof HubError ? error : new HubError('HUB_INTERNAL', 'The action failed.'))
     }
   }
 
   #run (name: string, data: unknown, client: Client): unknown {
     const action = this.#actions.get(name)
-    if (action === undefined) throw new HubError('HUB_NOT_FOUND', `There is no action "${name}".`)
-    if (action.check.Check(data)) return action.run(data, client)
-    const fault = action.check.Errors(data).First()
-    throw new HubError('HUB_REQUEST_INVALID', `data${fault?.path ?? ''}: ${fault?.message ?? 'does not fit the schema'}`)
+    if (action === undefined) throw new HubError('HUB_NOT_FOUND', 'There is no action of this name.')
+    const { check, role, run, timeoutMs = this.#timeoutMs } = action
+    if (role !== undefined && !client.identity.roles.includes(role)) throw new HubError('HUB_FORBIDDEN', `This action is for those whose token has the role "${role}".`)
+    if (!check.Check(data)) {
+      const fault = check.Errors(data).First()
+      throw new HubError('HUB_REQUEST_INVALID', `data${fault?.path ?? ''}: ${fault?.message ?? 'does not fit the schema'}`)
+    }
+    const answer = run(data, client)
+    // Query builders and the like are thenable without being a Promise.
+    const isPending = typeof answer === 'object' && answer !== null && 'then' in answer
+    return isPending && timeoutMs > 0 ? within(answer, timeoutMs) : answer
   }
 }
 
-function refusal ({ code, message }: HubError): ActionResult {
+/** What a caller is told of an error. */
+export function refusal ({ code, message }: HubError): CommandResult {
   return { ok: false, error: { code, message } }
+}
+
+async function within (answer: unknown, ms: number): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise((_resolve, reject) => {
+    timer = setTimeout(() => reject(new HubError('HUB_ACTION_TIMEOUT', `The action took longer than ${ms} ms.`)), ms)
+  })
+  try {
+    return await Promise.race([answer, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }

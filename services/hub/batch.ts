@@ -1,7 +1,11 @@
+import type { Offset } from '../message.ts'
+
 /** How one message fared on this node. Plain counters, because they are raised while thousands of clients are written. */
 export class Delivery {
   /** Whether it may be asked for again, because the message has an idempotency key. */
   readonly isKept: boolean
+  /** The offset of a message that its user has to acknowledge; null for all others. */
+  readonly inbox: Offset | null
   /** Live clients it is for. */
   matched = 0
   /** Clients for which the operating system has taken all its bytes. */
@@ -9,8 +13,9 @@ export class Delivery {
   /** Clients that lost it because they were over their limit. */
   dropped = 0
 
-  constructor (isKept = false) {
+  constructor (isKept = false, inbox: Offset | null = null) {
     this.isKept = isKept
+    this.inbox = inbox
   }
 }
 

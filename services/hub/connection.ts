@@ -1,9 +1,9 @@
-import type { Duplex } from 'node:stream'
+import type { Writable } from 'node:stream'
 
 /** What the hub needs from a live connection, whatever its transport. */
 export interface Connection {
   /** Where frames are written. Only the outbox does. */
-  readonly stream: Duplex
+  readonly stream: Writable
   /** The peer's network address, as operators should see it. */
   readonly address: string
   /** Whether frames may still be written: false from the moment on that either side began to close. */

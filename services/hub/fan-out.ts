@@ -8,7 +8,7 @@ import { Lane, type Pending } from './lane.ts'
 import type { OutboxLimits } from './outbox.ts'
 import type { Registry } from './registry.ts'
 
-/** Counts that are remembered at most: as many as the engine remembers keys by default. */
+/** Counts that are remembered at most: of messages that are being answered, and of those with a key, for repetitions in that moment. */
 const REMEMBERED = 100_000
 
 /** Gives every message to this node's clients: encoded once per protocol, pushed to each, counted. */
@@ -28,7 +28,7 @@ export class FanOut {
   }
 
   deliver (message: Message): void {
-    const delivery = new Delivery(message.key !== undefined)
+    const delivery = new Delivery(message.key !== undefined, 'user' in message.address && message.keep !== false ? message.offset : null)
     this.#deliveries.set(message.offset, delivery)
     trimOldest(this.#deliveries, REMEMBERED)
     if ('all' in message.address) return this.#defer({ message, delivery })

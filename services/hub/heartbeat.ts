@@ -16,6 +16,9 @@ export interface HeartbeatOptions {
   readonly clock: Clock
 }
 
+/** A client that could resume would try to with the token that has expired; told to start over, it gets a new one. */
+const EXPIRED = { ...CLOSE.startOver, reason: CLOSE.tokenExpired.reason }
+
 const MIN_SLOT_MS = 10
 const MAX_SLOT_MS = 1000
 const MAX_SLOTS = 1024
@@ -129,26 +132,26 @@ export class Heartbeat {
     const waited = client.outbox.waitedFor(now)
     if (waited >= writeDeadlineMs) return client.terminate(CLOSE.slowClient)
     if (!client.isOpen) return
-    if (expiresAt !== undefined && expiresAt <= wall) return client.close(CLOSE.tokenExpired)
+    if (expiresAt !== undefined && expiresAt <= wall) return client.close(client.protocol.isResumable ? EXPIRED : CLOSE.tokenExpired)
 
     const { bytesRead } = client
-    // A paused client may have said much that the hub has not read yet. For one whose socket is full, a ping would have to
-    // wait or be dropped; whether it takes what waits tells as much.
-    if (bytesRead !== pulse.bytesRead || client.isPaused || waited > 0) {
+    // Some connections have no way to answer. A paused client may have said much that the hub has not read yet. For one
+    // whose socket is full, a ping would have to wait or be dropped; whether it takes what waits tells as much.
+    const isBlamed = bytesRead !== undefined && !client.isPaused && waited === 0
+    if (bytesRead !== pulse.bytesRead || !isBlamed) {
       pulse.bytesRead = bytesRead
       pulse.heardAt = now
       pulse.unanswered = 0
     }
-    if (bytesRead === undefined) return
-    if (readDeadlineMs > 0 && now - pulse.heardAt >= readDeadlineMs) return client.terminate(CLOSE.heartbeatLost)
+    if (isBlamed && readDeadlineMs > 0 && now - pulse.heardAt >= readDeadlineMs) return client.terminate(CLOSE.heartbeatLost)
 
     if (now - pulse.pingedAt < pingPeriodMs) return
-    if (pulse.unanswered > maxUnanswered) return client.terminate(CLOSE.heartbeatLost)
+    if (isBlamed && pulse.unanswered > maxUnanswered) return client.terminate(CLOSE.heartbeatLost)
     // Keeps the client's place on the wheel, however late its turn came.
     pulse.pingedAt += Math.floor((now - pulse.pingedAt) / pingPeriodMs) * pingPeriodMs
     if (waited > 0) return
     pulse.unanswered++
-    client.push(this.#ping(client.protocol))
+    if (!client.askAgain()) client.push(this.#ping(client.protocol))
   }
 
   /** The ping of a protocol: the same frame for every client. */

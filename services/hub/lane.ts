@@ -1,4 +1,4 @@
-import type { ClientId, Message } from '../message.ts'
+import type { ClientId, Message, Offset } from '../message.ts'
 import type { Protocol } from '../protocol/protocol.ts'
 import { Frame, type Batch, type Delivery } from './batch.ts'
 import type { Client } from './client.ts'
@@ -13,7 +13,9 @@ export interface Pending {
 /** Messages for the clients of one protocol: encoded once, and as one batch for those who can take them whole. */
 export class Lane {
   readonly protocol: Protocol
-  readonly #parts: ReadonlyArray<{ frame: Frame, delivery: Delivery, except: ReadonlySet<ClientId> | null }>
+  readonly #parts: ReadonlyArray<{ frame: Frame, message: Message, delivery: Delivery, except: ReadonlySet<ClientId> | null }>
+  /** Of the message, when it belongs to a user's inbox. */
+  readonly #inbox: Offset | null
   /** Null when somebody is left out of a part. */
   readonly #batch: Batch | null
   /** Clients that accepted the batch. */
@@ -23,22 +25,25 @@ export class Lane {
     this.protocol = protocol
     this.#parts = pending.map(({ message, delivery }) => ({
       frame: new Frame(protocol.encode(message), delivery, message.conflate),
+      message,
       delivery,
       except: message.except === undefined ? null : new Set(message.except)
     }))
+    this.#inbox = pending.at(-1)?.delivery.inbox ?? null
     const isForAll = this.#parts.every(({ except }) => except === null)
     this.#batch = isForAll ? this.#parts.reduce<Batch | null>((batch, { frame }) => batch?.add(frame) ?? flusher.begin(frame), null) : null
   }
 
   offer (client: Client): void {
-    if (this.#batch !== null && client.outbox.accept(this.#batch)) {
+    if (client.isLive && this.#batch !== null && client.outbox.accept(this.#batch)) {
       this.#accepted++
+      if (this.#inbox !== null) client.noteInbox(this.#inbox)
       return
     }
-    for (const { frame, delivery, except } of this.#parts) {
+    for (const { frame, message, delivery, except } of this.#parts) {
       if (except?.has(client.id) === true) continue
       delivery.matched++
-      client.push(frame)
+      client.deliver(frame, message)
     }
   }
 

@@ -5,6 +5,8 @@ import type { Flusher } from './flusher.ts'
 
 /** What happens when more would wait for a client than may. */
 export type SlowClientPolicy =
+  /** The frame is not taken: the client gets it from the log when it has caught up. */
+  | 'catchUp'
   /** The client is cut. */
   | 'disconnect'
   /** The frame that does not fit is lost. */
@@ -37,18 +39,20 @@ export class Outbox {
   delivered = 0
   /** Frames that were not, because the client was over its limit. */
   dropped = 0
+  /** Offset of the first message of the client's inbox that was dropped; Infinity while none was. */
+  lostInbox = Infinity
   readonly #connection: Connection
   readonly #flusher: Flusher
   readonly #limits: OutboxLimits
   #tail: Batch | null = null
-  /** In place of the tail, from the first overflow on until it is empty. */
-  #backlog: Backlog | null = null
+  #backlog: Backlog | null = null // In place of the tail, from the first overflow on until it is empty.
   /** Bytes that were in the socket when it was asked last, which is not for every frame. */
   #bytesInSocket = 0
   #writesInSocket = 0
   /** Since when what waits longest has been waiting, once the socket has not taken all it was given; 0 while it has. */
   #waitingSince = 0
   #isAwaitingSocket = false
+  #onDrained: (() => void) | null = null
 
   constructor (connection: Connection, flusher: Flusher, limits: OutboxLimits) {
     this.#connection = connection
@@ -61,17 +65,39 @@ export class Outbox {
     return this.#tail !== null || this.#backlog !== null || this.#connection.stream.writableLength > 0
   }
 
-  /** Takes a frame to be written at the next flush. Over its limit, this frame or older ones are dropped and counted. */
-  push (frame: Frame): void {
+  /** Takes a frame to be written at the next flush. Over its limit, this frame or older ones are dropped and counted; with `catchUp` it answers false instead. */
+  push (frame: Frame): boolean {
+    return this.offer(frame) || this.#overflow(frame)
+  }
+
+  /** The same, but over its limit it answers false, whatever the policy. */
+  offer (frame: Frame): boolean {
     this.#flusher.runDeferred()
     if (this.#isFull(frame)) {
       // A burst within one tick is no reason to call a client slow: offer it to the socket first.
       this.flush()
       this.#bytesInSocket = this.#connection.stream.writableLength
-      if (this.#isFull(frame)) return this.#overflow(frame)
+      if (this.#isFull(frame)) return false
     }
     if (this.#tail !== null) this.#tail = this.#tail.add(frame)
     else this.#begin(frame)
+    return true
+  }
+
+  /** Counts a frame that the client does not get. */
+  drop ({ delivery }: Frame): void {
+    this.dropped++
+    this.#flusher.counters.dropped++
+    if (delivery === null) return
+    delivery.dropped++
+    if (delivery.inbox !== null) this.lostInbox = Math.min(this.lostInbox, delivery.inbox)
+  }
+
+  /** Resolves when nothing waits any more, here or in the socket; never when the connection ends before. One caller at a time. */
+  drained (): Promise<void> {
+    if (!this.isBehind) return Promise.resolve()
+    if (this.#tail === null && this.#backlog === null) this.#awaitSocket()
+    return new Promise((resolve) => { this.#onDrained = resolve })
   }
 
   /** Takes in a batch that many get, unless something is to be written before it or it does not fit: then answers false, and its frames have to be pushed. */
@@ -92,7 +118,11 @@ export class Outbox {
     if (this.#tail === null) return
     const { stream } = this.#connection
     // A socket that has just taken a lot at once still asks to be left alone until the next tick; it need not be.
-    if (!stream.writableNeedDrain || stream.writableLength === 0) return this.#write(this.#tail)
+    if (!stream.writableNeedDrain || stream.writableLength === 0) {
+      this.#write(this.#tail)
+      this.#noteDrained()
+      return
+    }
     this.#awaitSocket()
     if (this.#limits.policy === 'latest') this.#toBacklog()
   }
@@ -129,6 +159,15 @@ export class Outbox {
     if (this.#waitingSince === 0) this.#waitingSince = batch.since
   }
 
+  #noteDrained (): void {
+    const { isOpen, stream } = this.#connection
+    if (this.#onDrained === null || this.#tail !== null || this.#backlog !== null || !isOpen) return
+    if (stream.writableLength > 0) return this.#awaitSocket()
+    const tell = this.#onDrained
+    this.#onDrained = null
+    tell()
+  }
+
   #noteTaken (): void {
     if (this.#connection.stream.writableLength > 0) return
     this.#writesInSocket = 0
@@ -145,6 +184,7 @@ export class Outbox {
       this.#waitingSince = 0
       this.flush()
       this.#writeBacklog()
+      this.#noteDrained()
     }
     const { stream } = this.#connection
     if (stream.writableNeedDrain) stream.once('drain', resume)
@@ -177,15 +217,17 @@ export class Outbox {
     return writableLength > 0 && (writableLength + frame.bytes.length > maxBytes || this.#writesInSocket >= maxWrites)
   }
 
-  #overflow (frame: Frame): void {
-    if (this.#limits.policy === 'disconnect' || this.#limits.policy === 'dropNewest') return this.#drop(frame)
-    const backlog = this.#backlog ?? this.#toBacklog()
-    this.#awaitSocket()
-    this.#keep(backlog, frame)
+  #overflow (frame: Frame): boolean {
+    const { policy } = this.#limits
+    if (policy === 'catchUp') return false
+    if (policy === 'disconnect' || policy === 'dropNewest') this.drop(frame)
+    else this.#keep(this.#backlog ?? this.#toBacklog(), frame)
+    return true
   }
 
   /** Makes what waits the client's own. */
   #toBacklog (): Backlog {
+    this.#awaitSocket()
     const backlog = this.#backlog ??= new Backlog(this.#limits.policy === 'latest')
     const waiting = this.#tail?.list() ?? []
     this.#tail = null
@@ -196,19 +238,13 @@ export class Outbox {
   /** Adds to the backlog; what is over the limit leaves at the old end, but never the newest. */
   #keep (backlog: Backlog, frame: Frame): void {
     const superseded = backlog.add(frame)
-    if (superseded !== undefined) this.#drop(superseded)
+    if (superseded !== undefined) this.drop(superseded)
     const { maxBytes, maxWrites } = this.#limits
     // However much is in the socket, the backlog has some room, or only one frame of many could stay.
     const room = Math.max(maxBytes - this.#connection.stream.writableLength, Math.min(maxBytes, BACKLOG_WRITE_BYTES))
     while (backlog.frames > 1 && (backlog.byteLength > room || backlog.frames > maxWrites)) {
       const oldest = backlog.shift()
-      if (oldest !== undefined) this.#drop(oldest)
+      if (oldest !== undefined) this.drop(oldest)
     }
-  }
-
-  #drop (frame: Frame): void {
-    this.dropped++
-    this.#flusher.counters.dropped++
-    if (frame.delivery !== null) frame.delivery.dropped++
   }
 }

@@ -1,6 +1,9 @@
+import type { GroupInfo } from '../client-info.ts'
 import type { Answers, Questions } from '../engine/engine.ts'
-import type { Address, ClientId, UserId } from '../message.ts'
+import type { Address, ClientId, Group, UserId } from '../message.ts'
 import type { Client } from './client.ts'
+import type { Membership } from './cursor.ts'
+import { MAX_GROUPS, tooMany } from './groups.ts'
 
 const NOBODY: readonly Client[] = []
 
@@ -10,10 +13,11 @@ export interface RegistryHooks {
   onLast (address: Address): void
 }
 
-/** Who is here, by client and by user. */
+/** Who is here, by client, by user and by group. */
 export class Registry {
   readonly #clients = new Map<ClientId, Client>()
   readonly #users = new Map<UserId, Set<Client>>()
+  readonly #groups = new Map<Group, Set<Client>>()
   readonly #hooks: RegistryHooks
   /** Clients that are gone and whose application is still being told. */
   readonly #leaving = new Set<Client>()
@@ -39,9 +43,10 @@ export class Registry {
   }
 
   #insert (client: Client): void {
-    const { id, identity: { user } } = client
+    const { id, identity: { user }, cursor: { groups } } = client
     this.#clients.set(id, client)
     this.#hooks.onFirst({ client: id })
+    for (const group of groups?.keys() ?? []) this.#enter(client, group)
     const devices = this.#users.get(user)
     if (devices !== undefined) {
       devices.add(client)
@@ -53,9 +58,12 @@ export class Registry {
 
   /** Forgets a client; answers false when it was forgotten before. */
   remove (client: Client): boolean {
-    const { id, identity: { user } } = client
-    if (!this.#clients.delete(id)) return false
+    const { id, identity: { user }, cursor: { groups } } = client
+    // A connection that was resumed has its id from one before.
+    if (this.#clients.get(id) !== client) return false
+    this.#clients.delete(id)
     this.#hooks.onLast({ client: id })
+    for (const group of groups?.keys() ?? []) this.#exit(client, group)
     const devices = this.#users.get(user)
     devices?.delete(client)
     if (devices?.size === 0) {
@@ -73,6 +81,44 @@ export class Registry {
     for (const resolve of this.#onEmpty.splice(0)) resolve()
   }
 
+  /** Makes a client a member of a group. Throws a HubError when it has too many groups. */
+  join (client: Client, group: Group, membership: Membership): void {
+    const groups = client.cursor.groups ??= new Map<Group, Membership>()
+    const present = groups.get(group)
+    if (present !== undefined) {
+      // It stays one whatever becomes of its own rights.
+      if (membership.by === 'hub') present.by = 'hub'
+      return
+    }
+    if (groups.size >= MAX_GROUPS) throw tooMany()
+    groups.set(group, membership)
+    if (this.#clients.get(client.id) === client) this.#enter(client, group)
+  }
+
+  /** Answers false when the client was no member. */
+  leave (client: Client, group: Group): boolean {
+    if (client.cursor.groups?.delete(group) !== true) return false
+    this.#exit(client, group)
+    return true
+  }
+
+  #enter (client: Client, group: Group): void {
+    const members = this.#groups.get(group)
+    if (members !== undefined) {
+      members.add(client)
+      return
+    }
+    this.#groups.set(group, new Set([client]))
+    this.#hooks.onFirst({ group })
+  }
+
+  #exit (client: Client, group: Group): void {
+    const members = this.#groups.get(group)
+    if (members?.delete(client) !== true || members.size > 0) return
+    this.#groups.delete(group)
+    this.#hooks.onLast({ group })
+  }
+
   get (id: ClientId): Client | undefined {
     return this.#clients.get(id)
   }
@@ -81,20 +127,26 @@ export class Registry {
   match (address: Address): Iterable<Client> {
     if ('all' in address) return this.#clients.values()
     if ('user' in address) return this.#users.get(address.user) ?? NOBODY
-    if ('client' in address) {
-      const client = this.#clients.get(address.client)
-      return client === undefined ? NOBODY : [client]
-    }
-    return NOBODY
+    if ('group' in address) return this.#groups.get(address.group) ?? NOBODY
+    const client = this.#clients.get(address.client)
+    return client === undefined ? NOBODY : [client]
   }
 
   /** One page of the clients that are not on their way out, oldest first, and how many there are in all. */
-  list ({ id, user, after, limit }: Questions['clients']): Omit<Answers['clients'], 'dropped'> {
-    const candidates = id !== undefined ? this.match({ client: id }) : user !== undefined ? this.match({ user }) : this.all()
-    const found = [...candidates].filter((client) => client.isOpen && (user === undefined || client.identity.user === user))
-    // Clients stand in the order in which they came, which is that of their ids.
-    const page = after === undefined ? found : found.filter((client) => client.id > after)
+  list ({ id, user, group, after, limit }: Questions['clients']): Omit<Answers['clients'], 'dropped'> {
+    const address = id !== undefined ? { client: id } : user !== undefined ? { user } : group !== undefined ? { group } : { all: true } as const
+    const found = [...this.match(address)].filter((client) => {
+      return client.isOpen && (user === undefined || client.identity.user === user) && (group === undefined || client.cursor.groups?.has(group) === true)
+    })
+    // By their ids, which say when they came; not by their places here, which change when one is resumed.
+    const page = found.filter((client) => after === undefined || client.id > after).sort((a, b) => a.id < b.id ? -1 : 1)
     return { total: found.length, clients: page.slice(0, limit).map((client) => client.info()) }
+  }
+
+  /** One page of the groups, by name, with their members here. */
+  groups ({ after, limit }: Questions['groups']): GroupInfo[] {
+    const names = [...this.#groups.keys()].filter((group) => after === undefined || group > after).sort(byUnit)
+    return names.slice(0, limit).map((group) => ({ group, clients: this.#groups.get(group)?.size ?? 0 }))
   }
 
   /** How many connections a user has. */
@@ -120,4 +172,8 @@ export class Registry {
     if (this.isEmpty) return Promise.resolve()
     return new Promise((resolve) => this.#onEmpty.push(resolve))
   }
+}
+
+function byUnit (a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
 }

@@ -1,14 +1,18 @@
 import { Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { safeParse } from 'secure-json-parse'
+import type { Payload } from '../message.ts'
 import { createDeflatingEncoder, type DeflateOptions } from './deflate.ts'
 import { OPCODE, encodeFrame, type FrameEncoder } from './frame.ts'
+import { askFor, ping } from './ping.ts'
 import type { Protocol } from './protocol.ts'
 
 /** The subprotocol that a client may offer beside `bearer.<token>`; a client that offers none speaks raw too. */
 export const RAW_SUBPROTOCOL = 'hub.raw'
 
 const OPENING_BRACE = 0x7b
+
+const GREETING = encodeFrame(OPCODE.text, '{"code":2000,"msg":"ws连接成功","data":""}')
 
 /**
  * The protocol without envelope: what is said is what is framed. Greeting and ping payload are those that clients of
@@ -23,12 +27,16 @@ export function createDeflatedRaw (options: DeflateOptions): Protocol {
 }
 
 function createRaw (encodeMessage: FrameEncoder): Protocol {
+  const encodePayload = ({ kind, data }: Payload) => encodeMessage(kind === 'binary' ? OPCODE.binary : OPCODE.text, data)
   return {
     name: 'raw',
+    acknowledgedBy: 'pong',
+    isResumable: false,
+    ping,
+    pong: null,
+    askFor,
 
-    greeting: encodeFrame(OPCODE.text, '{"code":2000,"msg":"ws连接成功","data":""}'),
-
-    ping: encodeFrame(OPCODE.ping, 'Server->Ping->Client'),
+    greet: () => GREETING,
 
     decode (data, isBinary, actions) {
       if (isBinary) return { kind: 'message', data }
@@ -40,13 +48,17 @@ function createRaw (encodeMessage: FrameEncoder): Protocol {
       return { kind: 'message', data: text }
     },
 
-    encode ({ payload }) {
-      return encodeMessage(payload.kind === 'binary' ? OPCODE.binary : OPCODE.text, payload.data)
+    encode: ({ payload }) => encodePayload(payload),
+
+    encodeReply: encodePayload,
+
+    encodeResult (command, result) {
+      if (command.kind !== 'action') return null
+      return encodeMessage(OPCODE.text, JSON.stringify({ action: command.name, id: command.id, ...result }))
     },
 
-    encodeResult ({ name, id }, result) {
-      return encodeMessage(OPCODE.text, JSON.stringify({ action: name, id, ...result }))
-    }
+    encodeGap: () => null,
+    encodeGoodbye: () => null
   }
 }
 

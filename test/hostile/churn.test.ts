@@ -84,7 +84,7 @@ t.test('a broadcast reaches everybody who is here, whoever was here before', asy
 const silent = { debug () {}, info () {}, warn () {}, error () {} }
 
 function service () {
-  const engine = new MemoryEngine({ maxAgeMs: 1000, maxCount: 10, maxBytes: 1000, idempotencyWindowMs: 1000 })
+  const engine = new MemoryEngine({ log: { maxAgeMs: 1000, maxCount: 10 }, inbox: { maxAgeMs: 1000, maxCount: 10 }, maxBytes: 1000, idempotencyWindowMs: 1000 })
   const hub = new Hub({
     engine,
     log: silent,
@@ -95,7 +95,10 @@ function service () {
     maxMessageBytes: 1000,
     maxClients: 0,
     maxClientsPerUser: 0,
-    messagesPerSecond: 0
+    messagesPerSecond: 0,
+    actionTimeoutMs: 0,
+    resumeWindowMs: 1000,
+    idempotencyWindowMs: 1000
   })
   return { engine, hub, ws: new WsService({ hub, log: silent, maxMessageBytes: 1000 }) }
 }

@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { fastifyHub } from '../../index.ts'
 import type { ConfigInput } from '../../services/config/schema.ts'
-import { connect, listen, LogLines, SECRET, TestClient, token } from '../helper.ts'
+import { connect, IN_MEMORY, listen, LogLines, SECRET, TestClient, token } from '../helper.ts'
 import { frame, OPCODE, rawConnect, rawRequest, handshake, type Frame } from '../raw-client.ts'
 
 const OFFER = 'permessage-deflate; client_max_window_bits'
@@ -165,7 +165,7 @@ t.test('beside an @fastify/websocket of the application, what that one agrees on
     const app = Fastify({ logger: { level: 'warn', stream: log } })
     t.teardown(() => app.close())
     await app.register(fastifyWebsocket, { options: { perMessageDeflate, maxPayload: 65_535, handleProtocols: () => false } })
-    await app.register(fastifyHub, { auth: { secret: SECRET }, websocket: { compression } })
+    await app.register(fastifyHub, { ...IN_MEMORY, auth: { secret: SECRET }, websocket: { compression } })
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
     const [raw, client] = [await offer(t, Number(port), OFFER), await connect(t, `ws://127.0.0.1:${port}/admin/ws`)]
     // With a context of its own on the server's side, which the hub never uses.

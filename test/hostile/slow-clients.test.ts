@@ -18,7 +18,7 @@ async function freeze (t: Test, port: number, user: string): Promise<RawClient> 
 }
 
 async function scene (t: Test, websocket: ConfigInput['websocket'], frozen = 1) {
-  const service = await listen(t, { websocket: { maxMessageSize: '64KiB', maxQueueSize: '128KiB', ...websocket } })
+  const service = await listen(t, { websocket: { maxMessageSize: '64KiB', maxQueueSize: '128KiB', slowClient: 'disconnect', ...websocket } })
   const told: string[] = []
   service.app.hub.on('error', (client, error) => told.push(`${client.identity.user}: error ${error.message}`))
   service.app.hub.on('close', (client, code) => told.push(`${client.identity.user}: close ${code}`))
@@ -33,6 +33,12 @@ async function fill (app: FastifyInstance, user: string): Promise<void> {
     if (behind > 0 || matched === 0) return
   }
   throw new Error('the kernel took everything')
+}
+
+/** The next frame that is no ping: messages to a user are followed by one. */
+async function nextMessage (client: RawClient): Promise<Awaited<ReturnType<RawClient['next']>>> {
+  const frame = await client.next()
+  return frame.opcode === OPCODE.ping ? nextMessage(client) : frame
 }
 
 t.test('a frozen client is disconnected when too many bytes wait for it, and delays nobody', async (t) => {
@@ -149,7 +155,7 @@ t.test('a slow client that reads on gets everything, in order', async (t) => {
   t.ok(behind > 0, 'it was behind')
   client.resume()
   for (let n = 0; n < total; n++) {
-    const { payload } = await client.next()
+    const { payload } = await nextMessage(client)
     if (parseInt(payload.toString('latin1', 0, 10)) !== n) return t.fail(`message ${n} is missing or out of order`)
   }
   await until(async () => (await app.hub.clients()).clients[0]?.behind === false)
@@ -207,4 +213,28 @@ t.test('a slow client is not taken for dead because its pings would have to wait
     await until(async () => (await app.hub.clients()).clients[0]?.behind === false)
     t.equal(app.hub.size, 1)
   }
+})
+
+t.test('a slow client that may catch up costs no queue, and gets everything in order', async (t) => {
+  const { app, port, url } = await scene(t, { slowClient: 'catchUp', maxQueueWrites: 50 }, 0)
+  const slow = await freeze(t, port, 'slow')
+  const healthy = await connect(t, url)
+  const said: string[] = []
+  const say = async (n: number): Promise<void> => {
+    said.push(`${n}`)
+    await app.hub.send(n % 2 === 0 ? { all: true } : { user: 'slow' }, `${n} ${CHUNK}`)
+    if (n % 2 === 0) t.equal(parseInt(String(await healthy.next())), n)
+  }
+  for (let n = 0; n < 400; n++) await say(n)
+  t.match((await app.hub.clients({ user: 'slow' })).clients, [{ behind: true, dropped: 0 }])
+
+  // What is said while it catches up comes in its place.
+  slow.resume()
+  const got: string[] = []
+  for (let n = 400; n < 450; n++) await say(n)
+  while (got.length < said.length) got.push(parseInt((await nextMessage(slow)).payload.toString('latin1', 0, 10)).toString())
+  t.same(got, said)
+  await until(async () => (await app.hub.clients({ user: 'slow' })).clients[0]?.behind === false)
+  t.match(await app.hub.send({ user: 'slow' }, 'live again'), { written: 1, behind: 0 })
+  t.match(await app.hub.send({ user: 'slow' }, 'not kept', { keep: false }), { stored: false, written: 1 })
 })

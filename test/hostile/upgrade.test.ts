@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { fastifyHub } from '../../index.ts'
-import { connect, ECHO, listen, token, until } from '../helper.ts'
+import { connect, ECHO, IN_MEMORY, listen, token, until } from '../helper.ts'
 import { handshake, rawRequest } from '../raw-client.ts'
 
 const connections = (app: FastifyInstance) => new Promise<number>((resolve) => app.server.getConnections((_error, count) => resolve(count)))
@@ -105,7 +105,7 @@ t.test('requests that offer h2c are answered as if they had not', async (t) => {
 t.test('a connection that is reset or closed while its token is checked harms nothing', async (t) => {
   const app = Fastify()
   const gates: Array<() => void> = []
-  await app.register(fastifyHub, {
+  await app.register(fastifyHub, { ...IN_MEMORY,
     authenticate: async () => {
       await new Promise<void>((resolve) => gates.push(resolve))
       return { user: 'slow', roles: [] }
@@ -138,7 +138,7 @@ t.test('a connection that is reset or closed while its token is checked harms no
 
 t.test('an upgrade whose token check never ends is destroyed at the handshake deadline', async (t) => {
   const app = Fastify()
-  await app.register(fastifyHub, { authenticate: () => new Promise<null>(() => {}), websocket: { handshakeTimeout: '100ms' } })
+  await app.register(fastifyHub, { ...IN_MEMORY, authenticate: () => new Promise<null>(() => {}), websocket: { handshakeTimeout: '100ms' } })
   const origin = await app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(() => app.close())
   await send(t, Number(new URL(origin).port), handshake({}))
@@ -148,7 +148,7 @@ t.test('an upgrade whose token check never ends is destroyed at the handshake de
 
 t.test('each upgrade has the whole time for its handshake, however many began before it', async (t) => {
   const app = Fastify()
-  await app.register(fastifyHub, { authenticate: () => new Promise<null>(() => {}), websocket: { handshakeTimeout: '400ms' } })
+  await app.register(fastifyHub, { ...IN_MEMORY, authenticate: () => new Promise<null>(() => {}), websocket: { handshakeTimeout: '400ms' } })
   const origin = await app.listen({ port: 0, host: '127.0.0.1' })
   t.teardown(() => app.close())
   const lasted: number[] = []

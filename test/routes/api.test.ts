@@ -110,7 +110,12 @@ t.test('DELETE says goodbye to a client or to a user', async (t) => {
 
 t.test('needs a token with the role admin, everywhere', async (t) => {
   const { app, origin } = await listen(t)
-  const routes = [['POST', '/broadcast'], ['POST', '/users/a/messages'], ['POST', '/clients/a/messages'], ['GET', '/clients'], ['GET', '/clients/a'], ['DELETE', '/clients/a'], ['DELETE', '/users/a/clients']] as const
+  const routes = [
+    ['POST', '/broadcast'], ['POST', '/users/a/messages'], ['POST', '/clients/a/messages'], ['POST', '/groups/a/messages'],
+    ['GET', '/clients'], ['GET', '/clients/a'], ['DELETE', '/clients/a'], ['DELETE', '/users/a/clients'],
+    ['GET', '/groups'], ['GET', '/groups/a/clients'], ['PUT', '/groups/a/clients/b'], ['DELETE', '/groups/a/clients/b'], ['PUT', '/users/a/groups/b'], ['DELETE', '/users/a/groups/b'],
+    ['GET', '/users/a/inbox'], ['DELETE', '/users/a/inbox'], ['GET', '/messages/1']
+  ] as const
   for (const [method, path] of routes) {
     const anonymous = await fetch(origin + path, { method })
     t.equal(anonymous.status, 401, `${method} ${path} without a token`)
@@ -119,7 +124,7 @@ t.test('needs a token with the role admin, everywhere', async (t) => {
     t.match(await api(origin, method, path, undefined, ['user']), { status: 403, body: { code: 'HUB_FORBIDDEN' } }, `${method} ${path} without the role`)
   }
   for (const name of ['token', 'access_token']) {
-    t.equal((await fetch(`${origin}/clients?${name}=${token({ roles: ['admin'] })}`)).status, 200, name)
+    for (const path of ['/clients', '/groups', '/groups/a/clients', '/users/a/inbox']) t.equal((await fetch(`${origin}${path}?${name}=${token({ roles: ['admin'] })}`)).status, 200, `${path} ${name}`)
     t.equal((await fetch(`${origin}/users/a/clients?${name}=${token({ roles: ['admin'] })}`, { method: 'DELETE' })).status, 200, name)
   }
   for (const path of ['//clients', '/%63lients/', '/clients/', '/CLIENTS', '/./clients', '/clients;x', '/x/../clients']) {

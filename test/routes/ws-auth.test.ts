@@ -6,7 +6,7 @@ import { WebSocket } from 'ws'
 import { fastifyHub } from '../../index.ts'
 import { completeConfig } from '../../services/config/load.ts'
 import { createDemoTokenCheck, createTokenCheck } from '../../services/token.ts'
-import { connect, GREETING, listen, SECRET, TestClient, token, until } from '../helper.ts'
+import { connect, GREETING, IN_MEMORY, listen, SECRET, TestClient, token, until } from '../helper.ts'
 import { handshake, rawRequest } from '../raw-client.ts'
 
 /** How an upgrade is answered: the status and the JSON body of a refusal, or 101. */
@@ -172,7 +172,7 @@ t.test('what an application\'s own check gives is looked at before it is believe
   for (const [answer, status, code] of [[null, 401, 'HUB_TOKEN_MISSING'], [undefined, 401], [false, 401], ['', 401], [0, 401], [{}, 500, 'HUB_INTERNAL'], [{ user: 'a' }, 500], [{ user: '', roles: [] }, 500], [{ user: 'a', roles: 'admin' }, 500], [true, 500]] as const) {
     const app = Fastify()
     t.teardown(() => app.close())
-    await app.register(fastifyHub, { authenticate: () => answer as null })
+    await app.register(fastifyHub, { ...IN_MEMORY, authenticate: () => answer as null })
     const origin = await app.listen({ port: 0, host: '127.0.0.1' })
     const url = `${origin.replace('http', 'ws')}/admin/ws`
     t.match(await attempt(t, url), { status, ...(code === undefined ? {} : { code }) }, JSON.stringify(answer))
@@ -187,7 +187,7 @@ t.test('a check of an application that fails lets nobody in, whatever it throws 
     for (const authenticate of [() => { throw thrown }, async () => { throw thrown }, async () => { await sleep(1); throw thrown }]) {
       const app = Fastify()
       t.teardown(() => app.close())
-      await app.register(fastifyHub, { authenticate, api: true })
+      await app.register(fastifyHub, { ...IN_MEMORY, authenticate, api: true })
       const origin = await app.listen({ port: 0, host: '127.0.0.1' })
       const status = thrown instanceof Error && 'statusCode' in thrown ? 403 : 500
       t.match(await attempt(t, `${origin.replace('http', 'ws')}/admin/ws`), { status }, String(thrown))
@@ -201,7 +201,7 @@ t.test('limits hold also when many checks end in the same moment', async (t) => 
   const app = Fastify()
   t.teardown(() => app.close())
   const gates: Array<() => void> = []
-  await app.register(fastifyHub, {
+  await app.register(fastifyHub, { ...IN_MEMORY,
     authenticate: async () => {
       await new Promise<void>((resolve) => gates.push(resolve))
       return { user: 'crowd', roles: [] }

@@ -52,7 +52,7 @@ t.test('sources', async (t) => {
         HUB_CONSOLE: 'false',
         HUB_LOGGER_LEVEL: 'debug',
         HUB_LOGGER_REQUESTS: 'true',
-        HUB_ENGINE_MAX_SIZE: '1GiB',
+        HUB_ENGINE_MAX_SIZE: '2GiB',
         HUB_WEBSOCKET_PING_PERIOD: '5',
         HUB_WEBSOCKET_WRITE_READ_BUFFER_SIZE: '64KiB',
         HUB_WEBSOCKET_ALLOWED_ORIGINS: 'https://a.example, https://b.example:8443,',
@@ -67,7 +67,7 @@ t.test('sources', async (t) => {
       api: false,
       console: false,
       logger: { level: 'debug', requests: true },
-      engine: { ...defaults.engine, maxSize: 1_073_741_824 },
+      engine: { ...defaults.engine, maxSize: 2_147_483_648 },
       websocket: {
         ...defaults.websocket,
         pingPeriod: 5_000,
@@ -141,12 +141,12 @@ t.test('options from code', async (t) => {
   t.test('takes numbers as milliseconds and bytes, and text as in config.yml', async (t) => {
     const config = completeConfig({
       websocket: { pingPeriod: 50, readDeadline: '20', maxMessageSize: 1_000, drain: { grace: '5m' } },
-      engine: { maxSize: '1GiB' }
+      engine: { maxSize: '2GiB' }
     }, {})
     t.strictSame(config, {
       ...defaults,
       websocket: { ...defaults.websocket, pingPeriod: 50, readDeadline: 20_000, maxMessageSize: 1_000, drain: { grace: 300_000, batch: 500 } },
-      engine: { ...defaults.engine, maxSize: 1_073_741_824 }
+      engine: { ...defaults.engine, maxSize: 2_147_483_648 }
     })
   })
 

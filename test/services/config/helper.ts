@@ -13,7 +13,8 @@ export const defaults: Config = {
   console: true,
   logger: { level: 'info', requests: false },
   auth: { mode: 'jwt', secret: '', issuer: '', audience: '' },
-  engine: { kind: 'memory', maxAge: 3_600_000, maxCount: 100_000, maxSize: 67_108_864 },
+  engine: { kind: 'lmdb', path: './data', maxAge: 86_400_000, maxCount: 100_000, maxSize: 1_073_741_824 },
+  inbox: { maxAge: 604_800_000, maxCount: 1_000 },
   idempotency: { window: 120_000 },
   websocket: {
     start: true,
@@ -27,7 +28,9 @@ export const defaults: Config = {
     handshakeTimeout: 10_000,
     maxQueueSize: 1_048_576,
     maxQueueWrites: 1_024,
-    slowClient: 'disconnect',
+    slowClient: 'catchUp',
+    resumeWindow: 120_000,
+    actionTimeout: 30_000,
     flushInterval: 0,
     compression: { enabled: false, threshold: 1024, level: 6 },
     maxClients: 10_000,
@@ -36,7 +39,8 @@ export const defaults: Config = {
     upgradesPerSecond: 500,
     allowedOrigins: [],
     drain: { grace: 10_000, batch: 500 }
-  }
+  },
+  sse: { start: true, path: '/admin/events', retry: 2_000 }
 }
 
 /** Every key with a value that is not its default. */
@@ -46,7 +50,8 @@ export const unusual: Config = {
   console: false,
   logger: { level: 'silent', requests: true },
   auth: { mode: 'demo', secret: `# "it's": ${secret}\n\u2028!`, issuer: '20', audience: 'true' },
-  engine: { kind: 'memory', maxAge: 1_500, maxCount: 1, maxSize: 1_000 },
+  engine: { kind: 'memory', path: '/var/lib/hub', maxAge: 1_500, maxCount: 1, maxSize: 1_000 },
+  inbox: { maxAge: 1, maxCount: 2 },
   idempotency: { window: 172_800_000 },
   websocket: {
     start: false,
@@ -61,6 +66,8 @@ export const unusual: Config = {
     maxQueueSize: 17_179_869_184,
     maxQueueWrites: 7,
     slowClient: 'latest',
+    resumeWindow: 1,
+    actionTimeout: 0,
     flushInterval: 1,
     compression: { enabled: true, threshold: 0, level: 1 },
     maxClients: 0,
@@ -69,7 +76,8 @@ export const unusual: Config = {
     upgradesPerSecond: 0,
     allowedOrigins: ['https://app.example.com', 'http://localhost:3000', 'capacitor://localhost', '*'],
     drain: { grace: 0, batch: 1 }
-  }
+  },
+  sse: { start: false, path: '/events', retry: 1 }
 }
 
 /** Loads without the environment of the test run. */

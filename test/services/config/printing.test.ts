@@ -104,7 +104,7 @@ t.test('printing', async (t) => {
 
   t.test('prints durations and sizes as people write them', async (t) => {
     const lines = toYaml(defaults).split('\n').map((text) => text.trim())
-    for (const line of ['pingPeriod: 20s', 'maxAge: 1h', 'maxSize: 64MiB', 'writeReadBufferSize: 20KiB', 'maxMessageSize: 65535']) {
+    for (const line of ['pingPeriod: 20s', 'maxAge: 1d', 'maxSize: 1GiB', 'writeReadBufferSize: 20KiB', 'maxMessageSize: 65535']) {
       t.ok(lines.includes(line), line)
     }
   })

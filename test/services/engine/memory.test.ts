@@ -1,7 +1,7 @@
 import t from 'tap'
 import { MemoryEngine } from '../../../services/engine/memory.ts'
 import { RisingClock } from '../../../services/rising-clock.ts'
-import { engineSuite, LIMITS } from '../../engine-suite.ts'
+import { ALL, engineSuite, LIMITS, numbers, readAll, say } from '../../engine-suite.ts'
 
 engineSuite('memory', () => {
   let now = Date.UTC(2026, 0, 1)
@@ -22,17 +22,40 @@ t.test('offsets rise on when the clock goes back, and above those of an earlier 
 })
 
 t.test('a log that is pruned for long stays as small as its limits', async (t) => {
-  const engine = new MemoryEngine({ ...LIMITS, maxCount: 10 })
-  for (let n = 0; n < 5000; n++) await engine.append({ address: { all: true }, payload: { kind: 'text', data: `${n}` } })
-  const { oldest } = engine.range()
-  t.equal((await engine.read([{ all: true }], oldest, 1000)).length, 9)
+  const engine = new MemoryEngine({ ...LIMITS, log: { ...LIMITS.log, maxCount: 10 } })
+  for (let n = 0; n < 5000; n++) await engine.append(say(`${n}`, { ttl: 1 + n % 100 }))
+  t.same(await readAll(engine, [ALL]), { texts: numbers(5000).slice(-10), hasGap: true })
 })
 
-t.test('as many keys are remembered as messages may be kept, and the oldest of them is still known', async (t) => {
-  const engine = new MemoryEngine({ ...LIMITS, maxCount: 3 })
-  const say = (key: string) => engine.append({ address: { all: true }, payload: { kind: 'text', data: key }, key })
-  for (const key of ['a', 'b', 'c']) await say(key)
-  t.ok((await say('a')).duplicate)
-  t.notOk((await say('d')).duplicate)
-  t.notOk((await say('a')).duplicate, 'the fourth key took the place of the oldest')
+t.test('only so many keys are remembered, the latest', async (t) => {
+  const engine = new MemoryEngine(LIMITS, { keys: 3 })
+  const repeat = async (key: string) => (await engine.append(say(key, { key }))).duplicate
+  for (const key of ['a', 'b', 'c']) t.notOk(await repeat(key))
+  t.ok(await repeat('a'))
+  t.notOk(await repeat('d'))
+  t.notOk(await repeat('a'), 'the fourth key took the place of the oldest')
+  t.ok(await repeat('d'))
+})
+
+t.test('only so many addresses that lost messages are told apart; of the others, a gap too many is reported and none too few', async (t) => {
+  const engine = new MemoryEngine({ ...LIMITS, inbox: { ...LIMITS.inbox, maxCount: 1 } }, { evictions: 10 })
+  const offsets: number[] = []
+  for (const n of numbers(30)) {
+    offsets.push((await engine.append(say('1', { address: { user: n } }))).offset)
+    await engine.append(say('2', { address: { user: n } }))
+  }
+  for (const n of numbers(30)) t.ok((await readAll(engine, [{ user: n }])).hasGap, `user ${n} misses one`)
+  const last = offsets.at(-1) ?? 0
+  t.notOk((await readAll(engine, [{ user: '29' }], last)).hasGap)
+  t.ok((await readAll(engine, [{ user: 'unheard of' }])).hasGap, 'it cannot be told any more')
+  t.notOk((await readAll(engine, [{ user: 'unheard of' }], last)).hasGap)
+  t.notOk((await readAll(engine, [{ group: 'unheard of' }])).hasGap, 'other kinds of addresses are not concerned')
+})
+
+t.test('only so many values are kept: the one that ends first goes', async (t) => {
+  const { state } = new MemoryEngine(LIMITS, { values: 2 })
+  await state.update('a', () => 1, 3000)
+  await state.update('b', () => 1, 1000)
+  await state.update('c', () => 1, 2000)
+  t.same((await state.list('', 10)).map(({ key }) => key), ['a', 'c'])
 })

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { Client } from '../../../services/hub/client.ts'
+import { Cursor } from '../../../services/hub/cursor.ts'
 import { Heartbeat } from '../../../services/hub/heartbeat.ts'
 import { raw } from '../../../services/protocol/raw.ts'
 import { RateLimit } from '../../../services/rate-limit.ts'
@@ -116,10 +117,10 @@ function wheel (options = PATIENT) {
     peer.stream.resume()
     const outbox = peer.outbox(flusher)
     const push = outbox.push.bind(outbox)
-    outbox.push = (frame) => { pinged.push(user); if (answers) peer.bytesRead++; push(frame) }
+    outbox.push = (frame) => { pinged.push(user); if (answers) peer.bytesRead++; return push(frame) }
     const client = new Client({
-      id: user, identity: { user, roles: [], expiresAt }, protocol: raw, connection: peer, clock, outbox,
-      turnsHooks: { onFailure () {}, onPressure () {} }, messageRate: new RateLimit(0), onOverflow () {}
+      id: user, identity: { user, roles: [], expiresAt }, protocol: raw, connection: peer, clock, outbox, cursor: new Cursor({ since: 0 }), device: '',
+      turnsHooks: { onFailure () {}, onPressure () {} }, messageRate: new RateLimit(0), hooks: { onOverflow () {}, onBehind () {} }
     })
     heartbeat.add(client)
     return client

@@ -1,0 +1,15 @@
+/** Processes that belong together, like a server and its load. */
+interface Startable {
+  start: () => Promise<unknown>
+  stop: () => Promise<unknown>
+}
+
+/** Starts all of these, measures, and ends them whatever happens. */
+export async function running<S extends Startable, T> (all: S[], measure: (all: S[]) => Promise<T>): Promise<T> {
+  try {
+    await Promise.all(all.map((one) => one.start()))
+    return await measure(all)
+  } finally {
+    await Promise.all(all.map((one) => one.stop()))
+  }
+}

@@ -1,0 +1,60 @@
+import { variant, variantsOfOurs } from '../peers.ts'
+import { othersPercent, quietest } from '../quiet.ts'
+import { difference, readClocks, type Reading } from '../reading.ts'
+import { running } from '../running.ts'
+import { Server } from '../server.ts'
+import type { Appended } from '../servers/appending.ts'
+import { userName } from '../token.ts'
+import { IN_MEMORY } from './usual.ts'
+import type { Sample, Samples, Scenario } from './scenario.ts'
+
+const IN_FLIGHT = [1, 256]
+const WARM_UP_MS = 500
+
+/** Messages to a user who is away, each receipt awaited: with the log on disk, that is when the disk has it. */
+export const append: Scenario = {
+  id: 'append',
+  rounds: 3,
+  isQuick: false,
+  rows: variantsOfOurs((ours) => [ours, variant(ours, 'memory', 'fastify-hub, engine memory', IN_MEMORY)]),
+  tables: [{
+    title: '128 bytes to a user who is away: receipts per second, how long one takes (ms), server CPU per message (µs)',
+    columns: IN_FLIGHT.flatMap((inFlight) => [
+      { metric: `perSecond-${inFlight}`, heading: `${inFlight} in flight, per second`, digits: 0 },
+      { metric: `p50Ms-${inFlight}`, heading: 'p50', digits: 2 },
+      { metric: `p99Ms-${inFlight}`, heading: 'p99', digits: 2 },
+      { metric: `cpuUs-${inFlight}`, heading: 'CPU', digits: 1 }
+    ])
+  }],
+  async measure (rows, effort) {
+    const samples: Samples = {}
+    await running(rows.map((row) => new Server(row)), async (servers) => {
+      for (const inFlight of IN_FLIGHT) {
+        for (const server of servers) {
+          await appendFor(server, inFlight, WARM_UP_MS)
+          const found = sampleOf(await quietest(effort.short.attempts, () => appendFor(server, inFlight, effort.postMs)), inFlight)
+          samples[server.peer.id] = { ...samples[server.peer.id], ...found }
+        }
+      }
+    })
+    return samples
+  }
+}
+
+interface Found { appended: Appended, used: Reading }
+
+async function appendFor (server: Server, inFlight: number, forMs: number): Promise<Found> {
+  const before = readClocks(server.pid)
+  const appended = await server.append({ user: userName(0), inFlight, forMs })
+  return { appended, used: difference(before, readClocks(server.pid)) }
+}
+
+function sampleOf ({ appended: { count, p50Ms, p99Ms }, used }: Found, inFlight: number): Sample {
+  return {
+    [`perSecond-${inFlight}`]: count * 1000 / used.wallMs,
+    [`p50Ms-${inFlight}`]: p50Ms,
+    [`p99Ms-${inFlight}`]: p99Ms,
+    [`cpuUs-${inFlight}`]: used.serverMs * 1000 / count,
+    [`othersPercent-${inFlight}`]: othersPercent(used)
+  }
+}

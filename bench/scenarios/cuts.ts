@@ -1,0 +1,81 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Audience } from '../audience.ts'
+import { addAs } from '../bursts.ts'
+import type { Cut, Tally } from '../load/readers/member.ts'
+import { variant, type Peer } from '../peers.ts'
+import { running } from '../running.ts'
+import { rawInbox, reliable, sse } from './readers.ts'
+import type { Column, Sample, Samples, Scenario } from './scenario.ts'
+
+const CLIENTS = 100
+const MESSAGES = 500
+const EVERY_MS = 40
+const SETTLE_MS = 3000
+
+interface Way extends Cut { id: string, everyMs: number, title: string }
+
+const said = `${MESSAGES} messages in ${MESSAGES * EVERY_MS / 1000} s to ${CLIENTS} clients`
+const ways: Way[] = [
+  { id: 'closed', everyMs: 2000, pauseMs: 100, silently: false, title: `${said}, each of which loses its connection every 2 s and is back 100 ms later` },
+  { id: 'dead', everyMs: 5000, pauseMs: 2000, silently: true, title: `${said}, each of which loses its network every 5 s, which the server cannot see, and is back 2 s later` }
+]
+
+/** A steady stream of messages to clients whose connections never last: who gets everything, and nothing twice? */
+export const cuts: Scenario = {
+  id: 'cuts',
+  rounds: 1,
+  isQuick: false,
+  rows: (peers) => peers.flatMap(rowsFor),
+  tables: ways.map(({ id, title }) => ({ title, columns: columnsOf(id) })),
+  async measure (rows) {
+    const samples: Samples = {}
+    for (const way of ways) addAs(way.id, await cutAll(rows, way), samples)
+    return samples
+  }
+}
+
+/** All servers at the same time: they have little to do. */
+function cutAll (rows: Peer[], { everyMs, pauseMs, silently }: Way): Promise<Samples> {
+  return running(rows.map((row) => new Audience(row)), async (audiences) => {
+    for (const audience of audiences) await audience.gather(CLIENTS, silently)
+    for (const audience of audiences) audience.cutEvery(everyMs, { pauseMs, silently })
+    const start = performance.now()
+    for (let i = 0; i < MESSAGES; i++) {
+      await sleep(Math.max(0, start + i * EVERY_MS - performance.now()))
+      for (const audience of audiences) audience.say(1)
+    }
+    for (const audience of audiences) audience.leaveAlone()
+    await sleep(pauseMs + SETTLE_MS)
+    const samples: Samples = {}
+    for (const audience of audiences) samples[audience.peer.id] = sampleOf(await audience.tally())
+    return samples
+  })
+}
+
+function rowsFor (peer: Peer): Peer[] {
+  switch (peer.id) {
+    case 'ours': return [reliable(peer), sse(peer), rawInbox(peer)]
+    case 'socket.io': return [
+      variant(peer, 'recovery', 'Socket.IO, connection state recovery', { connectionStateRecovery: {} }),
+      peer
+    ]
+    default: return []
+  }
+}
+
+function columnsOf (way: string): Column[] {
+  return [
+    { metric: 'deliveredPercent', heading: 'delivered (%)', digits: 2 },
+    { metric: 'lost', heading: 'lost', digits: 0 },
+    { metric: 'duplicates', heading: 'seen twice', digits: 0 },
+    { metric: 'repeated', heading: 'sent again, dropped by the client', digits: 0 },
+    { metric: 'cuts', heading: 'connections lost', digits: 0 },
+    { metric: 'startedOver', heading: 'not resumed', digits: 0 },
+    { metric: 'awayMs', heading: 'each time away for (ms)', digits: 0 }
+  ].map((column) => ({ ...column, metric: `${column.metric}-${way}` }))
+}
+
+function sampleOf ({ received, duplicates, repeated, cuts, returns, awayMs, startedOver }: Tally): Sample {
+  const due = CLIENTS * MESSAGES
+  return { deliveredPercent: received / due * 100, lost: due - received, duplicates, repeated, cuts, startedOver, awayMs: awayMs / returns }
+}

@@ -1,0 +1,64 @@
+import { variant, variantsOfOurs } from '../peers.ts'
+import { total, type Reading } from '../reading.ts'
+import { onStages, type Stage } from '../stage.ts'
+import { median } from '../statistics.ts'
+import { userName } from '../token.ts'
+import { IN_MEMORY } from './usual.ts'
+import type { Sample, Samples, Scenario } from './scenario.ts'
+
+// A thousand messages are gone in a few milliseconds, which is less than the clock of the CPU time can tell.
+const INBOXES = [{ messages: 1000, users: 20 }, { messages: 100_000, users: 1 }]
+const PATIENCE_MS = 50_000
+const APPENDED_AT_ONCE = 256
+const KEPT = { inbox: { maxCount: 200_000 } }
+
+/** A user who was away comes back, and reads everything that was said meanwhile. */
+export const inbox: Scenario = {
+  id: 'inbox',
+  rounds: 2,
+  isQuick: false,
+  rows: variantsOfOurs((ours) => [
+    variant(ours, 'inbox', ours.name, KEPT),
+    variant(ours, 'inbox-memory', 'fastify-hub, engine memory', { ...KEPT, ...IN_MEMORY })
+  ]),
+  tables: [{
+    title: 'A raw client comes to an inbox with messages of 128 bytes: until it has the last one (ms), messages per second (thousands), server CPU per message (µs)',
+    columns: INBOXES.flatMap(({ messages }) => [
+      { metric: `ms-${messages}`, heading: `${messages} messages`, digits: 1 },
+      { metric: `kPerSecond-${messages}`, heading: 'per second', digits: 0 },
+      { metric: `cpuUs-${messages}`, heading: 'CPU', digits: 1 }
+    ])
+  }],
+  measure: (rows) => onStages(rows, async (stages) => {
+    const samples: Samples = {}
+    for (const stage of stages) {
+      let user = 0
+      const drainNext = async (messages: number): Promise<Drained> => drain(stage, userName(user++), messages)
+      for (const { messages, users } of [{ messages: 1000, users: 5 }, ...INBOXES]) {
+        const drained: Drained[] = []
+        for (let i = 0; i < users; i++) drained.push(await drainNext(messages))
+        samples[stage.peer.id] = { ...samples[stage.peer.id], ...sampleOf(drained, messages) }
+      }
+    }
+    return samples
+  })
+}
+
+interface Drained { tookMs: number, used: Reading }
+
+async function drain (stage: Stage, user: string, messages: number): Promise<Drained> {
+  const { count } = await stage.server.append({ user, inFlight: APPENDED_AT_ONCE, most: messages, forMs: PATIENCE_MS })
+  if (count < messages) throw new Error(`It takes too long to fill an inbox: ${count} of ${messages} messages in ${PATIENCE_MS / 1000} s.`)
+  const before = stage.read()
+  const tookMs = await stage.drain(messages)
+  return { tookMs, used: stage.since(before) }
+}
+
+function sampleOf (drained: Drained[], messages: number): Sample {
+  const ms = median(drained.map(({ tookMs }) => tookMs))
+  return {
+    [`ms-${messages}`]: ms,
+    [`kPerSecond-${messages}`]: messages / ms,
+    [`cpuUs-${messages}`]: total(drained.map(({ used }) => used)).serverMs * 1000 / (drained.length * messages)
+  }
+}

@@ -1,0 +1,24 @@
+import type { Peer } from '../peers.ts'
+import { token, userName } from '../token.ts'
+
+/** Clients of the reliable subprotocol. */
+export function reliable (ours: Peer): Peer {
+  return { ...ours, id: 'ours-reliable', name: 'fastify-hub, reliable subprotocol', protocol: 'reliable' }
+}
+
+/** Clients of Server-Sent Events. */
+export function sse (ours: Peer): Peer {
+  return { ...ours, id: 'ours-sse', name: 'fastify-hub, Server-Sent Events', protocol: 'sse', path: (client) => `/admin/events?token=${token(client)}` }
+}
+
+/** Raw clients, which get again only what is said to their user: all are devices of one, to whom everything is said. */
+export function rawInbox (ours: Peer): Peer {
+  return {
+    ...ours,
+    id: 'ours-raw',
+    name: 'fastify-hub, raw clients with an inbox',
+    protocol: 'raw',
+    path: (client) => `/admin/ws?token=${token(0)}&device=reader-${client}`,
+    options: { to: userName(0), inbox: { maxCount: 10_000 } }
+  }
+}

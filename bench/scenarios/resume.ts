@@ -1,0 +1,44 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Audience } from '../audience.ts'
+import { variantsOfOurs } from '../peers.ts'
+import { running } from '../running.ts'
+import { reliable, sse } from './readers.ts'
+import { CLIENTS } from './usual.ts'
+import type { Samples, Scenario } from './scenario.ts'
+
+const MISSED = 100
+const WARM_UPS = 1
+const SETTLE_MS = 500
+
+/** Everyone is cut off, misses the same messages, and comes back at the same moment. */
+export const resume: Scenario = {
+  id: 'resume',
+  rounds: 3,
+  isQuick: false,
+  rows: variantsOfOurs((ours) => [reliable(ours), sse(ours)]),
+  tables: [{
+    title: `${CLIENTS} clients resume at once, each of which has missed ${MISSED} broadcasts of 128 bytes: until the last one has everything (ms), server CPU per missed message (µs), use of one core (%)`,
+    columns: [
+      { metric: 'ms', heading: 'until the last', digits: 0 },
+      { metric: 'cpuUs', heading: 'CPU', digits: 2 },
+      { metric: 'serverPercent', heading: 'server', digits: 0 },
+      { metric: 'loadPercent', heading: 'load', digits: 0 }
+    ]
+  }],
+  measure: (rows) => running(rows.map((row) => new Audience(row)), async (audiences) => {
+    const samples: Samples = {}
+    for (const audience of audiences) {
+      await audience.gather(CLIENTS)
+      for (let i = 0; i <= WARM_UPS; i++) {
+        await audience.leave()
+        audience.say(MISSED)
+        await sleep(SETTLE_MS)
+        const before = audience.read()
+        const ms = await audience.comeBack(MISSED)
+        const { serverMs, loadMs, wallMs } = audience.since(before)
+        samples[audience.peer.id] = { ms, cpuUs: serverMs * 1000 / (CLIENTS * MISSED), serverPercent: serverMs / wallMs * 100, loadPercent: loadMs / wallMs * 100 }
+      }
+    }
+    return samples
+  })
+}

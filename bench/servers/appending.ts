@@ -1,0 +1,33 @@
+import { percentile } from '../statistics.ts'
+
+/** The same message again and again to one user. */
+export interface Appending {
+  user: string
+  /** Messages whose receipts are awaited at the same time. */
+  inFlight: number
+  /** It ends after so many messages, if there is such a number… */
+  most?: number
+  /** …or after this time, whichever comes first. */
+  forMs: number
+}
+
+/** How many receipts came, and how long one took. */
+export interface Appended { count: number, p50Ms: number, p99Ms: number }
+
+/** Appends until it is enough; resolves when the last receipt has come. */
+export async function appendAll ({ user, inFlight, most = Infinity, forMs }: Appending, append: (user: string) => Promise<unknown>): Promise<Appended> {
+  const until = performance.now() + forMs
+  const tookMs: number[] = []
+  let begun = 0
+  await Promise.all(Array.from({ length: inFlight }, async () => {
+    while (begun < most) {
+      const start = performance.now()
+      if (start >= until) return
+      begun++
+      await append(user)
+      tookMs.push(performance.now() - start)
+    }
+  }))
+  const sorted = Float64Array.from(tookMs).sort()
+  return { count: sorted.length, p50Ms: percentile(sorted, 50), p99Ms: percentile(sorted, 99) }
+}

@@ -1,0 +1,86 @@
+import { KeyedList } from './keyed-list.js'
+import { MembershipRow } from './membership-row.js'
+import { NameField } from './name-field.js'
+import { setText } from './text.js'
+
+// The groups of one client, to join and to leave. `read` gives the client as it is now; onChange is called after each change.
+export class MembershipDialog {
+  #dialog = document.getElementById('membership')
+  #title = document.getElementById('membership-title')
+  #client = document.getElementById('membership-client')
+  #input = document.getElementById('membership-group')
+  #group = new NameField(this.#input)
+  #list = document.getElementById('membership-groups')
+  #empty = document.getElementById('membership-empty')
+  #status = document.getElementById('membership-status')
+  #error = document.getElementById('membership-error')
+  #clientId = ''
+  #rows
+  #read
+  #onChange
+
+  constructor ({ read, join, leave, onChange }) {
+    this.#read = read
+    this.#onChange = onChange
+    this.#rows = new KeyedList(this.#list, {
+      keyOf: group => group,
+      create: group => new MembershipRow(group, { onLeave: group => this.#change(leave, group, `Left “${group}”.`) }),
+      heir: this.#input
+    })
+    document.getElementById('membership-form').addEventListener('submit', event => {
+      event.preventDefault()
+      return this.#join(join)
+    })
+    document.getElementById('membership-close').addEventListener('click', () => this.#dialog.close())
+  }
+
+  open (client) {
+    this.#clientId = client.id
+    this.#group.value = ''
+    this.#say('', '')
+    setText(this.#title, `Groups of ${client.user}`)
+    setText(this.#client, `Client ${client.id}`)
+    this.#show(client)
+    this.#dialog.showModal()
+  }
+
+  async #join (join) {
+    const group = this.#group.value
+    if (!group) {
+      this.#say('', 'Enter the group first.')
+      return this.#input.focus()
+    }
+    if (await this.#change(join, group, `Joined “${group}”.`)) this.#group.value = ''
+  }
+
+  // Says whether it was done. Meanwhile the dialog may have been opened for another client.
+  async #change (verb, group, done) {
+    const clientId = this.#clientId
+    const isCurrent = () => clientId === this.#clientId
+    this.#say('', '')
+    try {
+      await verb(clientId, group)
+      const client = await this.#read(clientId)
+      if (!isCurrent()) return false
+      this.#show(client)
+      this.#say(done, '')
+      return true
+    } catch (err) {
+      if (isCurrent()) this.#say('', err.words ?? err.message)
+      return false
+    } finally {
+      this.#onChange()
+    }
+  }
+
+  #show ({ groups }) {
+    this.#rows.show(groups.toSorted())
+    this.#list.hidden = groups.length === 0
+    this.#empty.hidden = groups.length > 0
+  }
+
+  #say (status, error) {
+    setText(this.#status, status)
+    setText(this.#error, error)
+  }
+}

@@ -1,0 +1,22 @@
+import { action } from './action.js'
+import { make, setTitled } from './text.js'
+
+// One group that a client is in, with the way out.
+export class MembershipRow {
+  element = make('li', 'group')
+  #leave = action('Leave', 'leave')
+
+  constructor (group, { onLeave }) {
+    const name = make('span', 'name')
+    setTitled(name, group)
+    this.#leave.ariaLabel = `Leave ${group}`
+    this.#leave.addEventListener('click', () => onLeave(group))
+    this.element.append(name, this.#leave)
+  }
+
+  update () {}
+
+  focus () {
+    this.#leave.focus()
+  }
+}

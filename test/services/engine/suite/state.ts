@@ -1,0 +1,115 @@
+import { ALL, BOB, NEWS, NOBODY, numbers, PLENTY, readAll, say, type TestOne } from './kit.ts'
+
+const HOUR_MS = 3_600_000
+
+/** The little state beside the log, questions, and the end. */
+export function statePromises (test: TestOne): void {
+  test('keeps, changes and removes values', async (t, { engine: { state } }) => {
+    t.equal(await state.get('k'), undefined)
+    t.same(await state.update('k', (present) => [present ?? null, 1], HOUR_MS), [null, 1])
+    t.same(await state.get('k'), [null, 1])
+    t.same(await state.update('k', (present) => ({ present }), HOUR_MS), { present: [null, 1] })
+    t.same(await state.get('k'), { present: [null, 1] })
+    t.equal(await state.update('k', () => undefined, HOUR_MS), undefined)
+    t.equal(await state.get('k'), undefined)
+    t.equal(await state.update('k', () => undefined, HOUR_MS), undefined)
+    for (const value of [null, false, 0, '', 'text ☃', { a: [{}] }]) {
+      await state.update('k', () => value, HOUR_MS)
+      t.same(await state.get('k'), value)
+    }
+  })
+
+  test('gives copies: whoever changes what was given changes nothing', async (t, { engine: { state } }) => {
+    const value = { list: [1] }
+    const updating = state.update('k', () => value, HOUR_MS)
+    value.list.push(2)
+    await updating
+    const given = await state.get('k') as typeof value
+    given.list.push(3)
+    t.same(await state.get('k'), { list: [1] })
+  })
+
+  test('makes concurrent updates of a value one after another', async (t, { engine: { state } }) => {
+    const made = await Promise.all(numbers(100).map((n) => state.update(`k${Number(n) % 2}`, (present) => (present as number | undefined ?? 0) + 1, HOUR_MS)))
+    t.same(made, numbers(100).map((n) => Math.floor(Number(n) / 2) + 1))
+    t.same([await state.get('k0'), await state.get('k1')], [50, 50])
+  })
+
+  test('sees a value from the moment in which it is made', async (t, { engine: { state } }) => {
+    const updating = state.update('k', () => 1, HOUR_MS)
+    t.equal(await state.get('k'), 1)
+    t.same(await state.list('', 10), [{ key: 'k', value: 1 }])
+    const removing = state.update('k', () => undefined, HOUR_MS)
+    t.equal(await state.get('k'), undefined)
+    t.same(await state.list('', 10), [])
+    await Promise.all([updating, removing])
+    t.equal(await state.get('k'), undefined)
+  })
+
+  test('forgets a value at its end, which an update moves', async (t, { engine: { state }, advance }) => {
+    await state.update('short', () => 1, 1000)
+    await state.update('moved', () => 1, 1000)
+    advance(999)
+    t.equal(await state.get('short'), 1)
+    await state.update('moved', () => 2, 1000)
+    advance(1)
+    t.equal(await state.get('short'), undefined)
+    t.same(await state.list('', 10), [{ key: 'moved', value: 2 }])
+    t.equal(await state.update('short', (present) => present ?? 'none', 5000), 'none')
+    advance(1000)
+    t.equal(await state.get('moved'), undefined)
+    t.equal(await state.get('short'), 'none')
+  })
+
+  test('lists values by the beginning of their keys, in order, no more than asked for', async (t, { engine: { state }, advance }) => {
+    for (const key of ['b/2', 'a/1', 'b/1', 'b/10', 'b', 'c/1', 'b/\uD800', 'b/☃']) await state.update(key, () => key, key === 'b/10' ? 1000 : HOUR_MS)
+    const keys = async (prefix: string, limit = 100) => (await state.list(prefix, limit)).map(({ key, value }) => {
+      t.equal(value, key)
+      return key
+    })
+    t.same((await keys('b/')).filter((key) => key !== 'b/\uD800'), ['b/1', 'b/10', 'b/2', 'b/☃'])
+    t.ok((await keys('b/')).includes('b/\uD800'))
+    t.same(await keys('b/', 2), ['b/1', 'b/10'])
+    t.same(await keys('d'), [])
+    t.equal((await keys('')).length, 8)
+    const removing = state.update('b/1', () => undefined, HOUR_MS)
+    t.same(await keys('b/', 2), ['b/10', 'b/2'])
+    await removing
+    advance(1000)
+    t.same(await keys('b/', 2), ['b/2', 'b/☃'])
+    t.same(await keys('b/', 0), [])
+  })
+
+  test('brings a question to the hub and the answer back', async (t, { engine }) => {
+    t.same(await engine.ask('disconnect', { address: ALL, code: 7, reason: '' }), { answers: [], asked: 0 })
+    engine.listen(() => {}, { ...NOBODY, disconnect: ({ code }) => ({ disconnected: code }) })
+    t.same(await engine.ask('disconnect', { address: ALL, code: 7, reason: '' }), { answers: [{ disconnected: 7 }], asked: 1 })
+  })
+
+  test('has no problem, and can be closed twice, and takes nothing afterwards', async (t, { engine }) => {
+    t.equal(engine.problem, null)
+    const appending = engine.append(say('before'))
+    const updating = engine.state.update('k', () => 1, HOUR_MS)
+    await Promise.all([engine.close(), engine.close()])
+    t.ok((await appending).stored, 'what was taken is done')
+    t.equal(await updating, 1)
+    await engine.close()
+    const refused = { code: 'HUB_DRAINING', message: 'The hub is closed; it takes no more messages.' }
+    for (const call of [
+      () => engine.append(say('after')),
+      () => readAll(engine, [ALL]),
+      () => engine.read([{ address: NEWS, after: 0 }], PLENTY),
+      () => engine.find(1),
+      () => engine.summary({ address: BOB, after: 0 }),
+      () => engine.purge(BOB),
+      () => engine.ask('groups', { limit: 1 }),
+      () => engine.state.get('k'),
+      () => engine.state.update('k', () => 1, HOUR_MS),
+      () => engine.state.list('', 1)
+    ]) await t.rejects(call(), refused)
+    t.doesNotThrow(() => {
+      engine.follow(ALL)
+      engine.unfollow(ALL)
+    })
+  })
+}

@@ -1,0 +1,221 @@
+import { WebPubSubJsonProtocol, WebPubSubJsonReliableProtocol } from '@azure/web-pubsub-client'
+import fc from 'fast-check'
+import t from 'tap'
+import type { CommandResult, Protocol } from '../../../services/protocol/protocol.ts'
+import { createDeflatedWebPubSub, webPubSub, WEB_PUBSUB_SUBPROTOCOLS } from '../../../services/protocol/web-pubsub.ts'
+import { payloads, protocolSuite } from '../../protocol-suite.ts'
+import { isCompressed, receive, receiveOne } from '../../ws-receiver.ts'
+
+const reliable = byName('json.reliable.webpubsub.azure.v1')
+const plain = byName('json.webpubsub.azure.v1')
+const actions = new Set<string>()
+
+function byName (name: string): Protocol {
+  const protocol = webPubSub.get(name)
+  if (protocol === undefined) throw new Error(`there is no ${name}`)
+  return protocol
+}
+
+function decode (request: unknown, protocol = reliable) {
+  return protocol.decode(Buffer.from(typeof request === 'string' ? request : JSON.stringify(request)), false, actions)
+}
+
+/** The texts of all text frames in some bytes. */
+function texts (bytes: Buffer | null): string[] {
+  return receive(bytes ?? Buffer.alloc(0)).filter(({ data, isBinary }) => !isBinary && !data.toString().startsWith('ping ')).map(({ data }) => data.toString())
+}
+
+for (const protocol of webPubSub.values()) {
+  t.test(`${protocol.name} keeps the promises of a protocol`, async (t) => {
+    protocolSuite(t, {
+      protocol,
+      hear: (bytes) => texts(bytes).map((text) => {
+        const { dataType, data } = JSON.parse(text) as { dataType: string, data: unknown }
+        if (dataType === 'binary') return Buffer.from(String(data), 'base64')
+        return dataType === 'text' ? String(data) : JSON.stringify(data)
+      })
+    })
+  })
+}
+
+t.test('two subprotocols, each under a name that clients know and one of our own', async (t) => {
+  t.same(WEB_PUBSUB_SUBPROTOCOLS, ['json.reliable.webpubsub.azure.v1', 'json.webpubsub.azure.v1', 'json.reliable.hub.v1', 'json.hub.v1'])
+  for (const [name, protocol] of webPubSub) {
+    t.equal(protocol.name, name)
+    t.match(protocol, name.includes('reliable') ? { acknowledgedBy: 'command', isResumable: true } : { acknowledgedBy: 'pong', isResumable: false })
+    t.equal(protocol.askFor(17).pong, 'Server->Ping->Client 17')
+    t.same(receive(protocol.askFor(17).bytes), [{ data: 'ping Server->Ping->Client 17', isBinary: false }])
+  }
+})
+
+t.test('every message to a client is byte for byte that of the published subprotocol', async (t) => {
+  t.same(texts(plain.greet({ clientId: 'c-9f', user: 'bob', resumeToken: null })), ['{"type":"system","event":"connected","connectionId":"c-9f","userId":"bob"}'])
+  t.same(texts(reliable.greet({ clientId: 'c-9f', user: 'bob', resumeToken: 'opaque' })), ['{"type":"system","event":"connected","connectionId":"c-9f","userId":"bob","reconnectionToken":"opaque"}'])
+  t.same(texts(plain.encode({ payload: { kind: 'text', data: 'Hello World' }, address: { all: true }, offset: 1 })), ['{"type":"message","from":"server","dataType":"text","data":"Hello World"}'])
+  t.same(texts(plain.encode({ payload: { kind: 'json', data: '{"k":1}' }, address: { group: 'g1' }, from: 'bob', offset: 1 })), ['{"type":"message","from":"group","group":"g1","dataType":"json","data":{"k":1},"fromUserId":"bob"}'])
+  t.same(texts(reliable.encode({ payload: { kind: 'json', data: '{"k":1}' }, address: { user: 'bob' }, from: 'alice', offset: 1700000000124 })), ['{"sequenceId":1700000000124,"type":"message","from":"server","dataType":"json","data":{"k":1}}'])
+  t.same(texts(reliable.encode({ payload: { kind: 'binary', data: new Uint8Array([1, 2, 3]) }, address: { group: 'g1' }, from: 'bob', offset: 1700000000125 })), ['{"sequenceId":1700000000125,"type":"message","from":"group","group":"g1","dataType":"binary","data":"AQID","fromUserId":"bob"}'])
+  t.same(texts(reliable.encode({ payload: { kind: 'text', data: '' }, address: { group: 'g1' }, offset: 3 })), ['{"sequenceId":3,"type":"message","from":"group","group":"g1","dataType":"text","data":""}'])
+  t.same(texts(reliable.encode({ payload: { kind: 'text', data: 'x' }, address: { client: 'c1' }, offset: 3 })), ['{"sequenceId":3,"type":"message","from":"server","dataType":"text","data":"x"}'])
+  t.same(texts(reliable.encodeReply({ kind: 'text', data: 'x' })), ['{"type":"message","from":"server","dataType":"text","data":"x"}'], 'what the log does not have cannot be acknowledged')
+  t.same(texts(reliable.pong), ['{"type":"pong"}'])
+  t.same(texts(reliable.encodeGoodbye('Service reload')), ['{"type":"system","event":"disconnected","message":"Service reload"}'])
+  t.equal(reliable.encodeGap({ after: 17, upTo: 18, position: 18 }), null)
+})
+
+t.test('a part of a larger buffer goes out alone', async (t) => {
+  const part = new Uint8Array([9, 1, 2, 3, 9]).subarray(1, 4)
+  t.same(texts(plain.encodeReply({ kind: 'binary', data: part })), ['{"type":"message","from":"server","dataType":"binary","data":"AQID"}'])
+})
+
+t.test('every request of the published subprotocol is understood', async (t) => {
+  t.same(decode('{"type":"joinGroup","group":"g1","ackId":1}'), { kind: 'join', group: 'g1', id: 1 })
+  t.same(decode('{"type":"leaveGroup","group":"g1","ackId":2}'), { kind: 'leave', group: 'g1', id: 2 })
+  t.same(decode('{"type":"sendToGroup","group":"g1","ackId":3,"noEcho":false,"dataType":"json","data":{"any":"json value"}}'), { kind: 'send', group: 'g1', payload: { kind: 'json', data: '{"any":"json value"}' }, isEchoed: true, id: 3 })
+  t.same(decode('{"type":"sendToGroup","group":"g1","noEcho":true,"data":"a"}'), { kind: 'send', group: 'g1', payload: { kind: 'json', data: '"a"' }, isEchoed: false, id: undefined }, 'JSON is what there is when nothing is said')
+  t.same(decode('{"type":"sendToGroup","group":"g1","dataType":"text","data":"a"}'), { kind: 'send', group: 'g1', payload: { kind: 'text', data: 'a' }, isEchoed: true, id: undefined })
+  t.same(decode('{"type":"sendToGroup","group":"g1","dataType":"binary","data":"AQI="}'), { kind: 'send', group: 'g1', payload: { kind: 'binary', data: Buffer.from([1, 2]) }, isEchoed: true, id: undefined })
+  t.same(decode('{"type":"event","event":"name","ackId":4,"dataType":"text","data":"string"}'), { kind: 'event', name: 'name', data: 'string', id: 4 })
+  t.same(decode('{"type":"event","event":"name","dataType":"binary","data":""}'), { kind: 'event', name: 'name', data: Buffer.alloc(0), id: undefined })
+  t.same(decode('{"type":"event","event":"name"}'), { kind: 'event', name: 'name', data: undefined, id: undefined })
+  t.same(decode('{"type":"invoke","invocationId":"1","target":"event","event":"sum","dataType":"json","data":{}}'), { kind: 'action', name: 'sum', data: {}, id: '1' })
+  t.same(decode('{"type":"cancelInvocation","invocationId":"1"}'), { kind: 'ignored' })
+  t.same(decode('{"type":"ping"}'), { kind: 'ping' })
+})
+
+t.test('what published clients write in their own way is understood', async (t) => {
+  t.same(decode('{"type":"sendToGroup","group":"g1","ackId":3,"noEcho":false,"dataType":"Text","data":"a"}'), { kind: 'send', group: 'g1', payload: { kind: 'text', data: 'a' }, isEchoed: true, id: 3 }, '.NET names data types with a capital')
+  t.same(decode('{"type":"joinGroup","group":"g1","ackId":null}'), { kind: 'join', group: 'g1', id: undefined }, 'null for what is left out')
+  t.same(decode('{"type":"sendToGroup","group":"g1","ackId":null,"noEcho":null,"dataType":null,"data":null}'), { kind: 'send', group: 'g1', payload: { kind: 'json', data: 'null' }, isEchoed: true, id: undefined })
+})
+
+t.test('messages are acknowledged in the reliable subprotocol alone', async (t) => {
+  t.same(decode('{"type":"sequenceAck","sequenceId":1700000000123}'), { kind: 'acknowledge', offset: 1700000000123 })
+  t.same(decode('{"type":"sequenceAck","sequenceId":"1700000000123"}'), { kind: 'acknowledge', offset: 1700000000123 })
+  t.same(decode('{"type":"sequenceAck","sequenceId":1700000000123}', plain), { kind: 'ignored' })
+  for (const sequenceId of [-1, 1.5, 2 ** 53, '9007199254740992', '-1', '1e3', '', ' 1', null, [1], true]) {
+    t.equal(decode({ type: 'sequenceAck', sequenceId }).kind, 'invalid', JSON.stringify(sequenceId))
+  }
+})
+
+t.test('what does not match is refused, and nothing of it repeated', async (t) => {
+  const SECRET = 'swordfish'
+  const good: Record<string, Record<string, unknown>> = {
+    joinGroup: { group: 'g', ackId: 1 },
+    leaveGroup: { group: 'g', ackId: 1 },
+    sendToGroup: { group: 'g', ackId: 1, noEcho: true, dataType: 'text', data: 'x' },
+    event: { event: 'e', ackId: 1, dataType: 'text', data: 'x' },
+    invoke: { invocationId: '1', target: 'event', event: 'e', dataType: 'text', data: 'x' }
+  }
+  const bad: Record<string, unknown[]> = {
+    group: [undefined, null, '', 'x'.repeat(257), 1, [SECRET], { [SECRET]: 1 }],
+    ackId: [-1, 1.5, 2 ** 53, SECRET, '1', [1], {}, true],
+    noEcho: [SECRET, 0, {}],
+    dataType: ['protobuf', SECRET, 1, [], {}],
+    data: [undefined, null, 1, { [SECRET]: SECRET }],
+    event: [undefined, null, 1, [SECRET], {}],
+    invocationId: [undefined, null, '', 'x'.repeat(257), 1, [SECRET]],
+    target: [undefined, SECRET, 'upstream', 1]
+  }
+  for (const [type, request] of Object.entries(good)) {
+    t.not(decode({ type, ...request }).kind, 'invalid', type)
+    for (const field of Object.keys(request)) {
+      for (const value of bad[field] ?? []) {
+        const command = decode({ type, ...request, [field]: value })
+        t.match(command, { kind: 'invalid', reason: new RegExp(`"${field}"`) }, `${type} ${field} ${JSON.stringify(value)}`)
+        t.notMatch(JSON.stringify(command), SECRET)
+      }
+    }
+  }
+  for (const data of ['AQI', 'AQI=\n', 'AQJ=', '_-A=', '!', SECRET, 1, null, ['AQI=']]) {
+    t.match(decode({ type: 'event', event: 'e', dataType: 'binary', data }), { kind: 'invalid', reason: /base64/ }, JSON.stringify(data))
+  }
+  t.match(decode({ type: 'sendToGroup', group: 'g', dataType: 'protobuf', data: 'AQID' }), { kind: 'invalid', reason: /protobuf is not supported/ })
+  t.match(decode({ type: 'sendToGroup', group: 'g', noEcho: false, stream: { streamId: SECRET } }), { kind: 'invalid', reason: 'Streams are not supported.' })
+  t.match(decode({ type: 'sendToGroup', group: 'g' }), { kind: 'invalid', reason: /"data" is missing/ })
+  for (const type of ['setGroupState', 'streamData', 'connected', SECRET, 'toString', '__proto__', '', 1, null, ['ping']]) {
+    t.same(decode({ type, ackId: 1 }), { kind: 'invalid', reason: 'There is no request of this "type".' }, JSON.stringify(type))
+  }
+  for (const text of ['', SECRET, '{', '1', 'null', '"ping"', '[]', '[{"type":"ping"}]', '{}', '{"type":"ping"}{"type":"ping"}', '{"type":"ping"}\n{"type":"ping"}',
+    '{"type":"ping","__proto__":{"a":1}}', '{"type":"event","event":"e","data":{"a":{"\\u005f_proto__":{}}}}', '{"type":"event","event":"e","data":{"constructor":{"prototype":{}}}}']) {
+    t.same(decode(text), { kind: 'invalid', reason: 'A frame must be one JSON object with a "type".' }, text)
+  }
+  t.match(reliable.decode(Buffer.from('{"type":"ping"}'), true, actions), { kind: 'invalid', reason: /text frames/ })
+})
+
+t.test('depth does no harm', async (t) => {
+  const data = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
+  t.match(decode(`{"type":"sendToGroup","group":"g","data":${data}}`), { kind: 'invalid', reason: '"data" is nested too deeply.' })
+  t.equal(decode(`{"type":"event","event":"e","data":${data}}`).kind, 'event')
+  t.match(decode(`{"type":"joinGroup","group":${data}}`), { kind: 'invalid' })
+})
+
+t.test('a request is acknowledged when it has an ackId', async (t) => {
+  const answer = (result: CommandResult, id: number | undefined = 3) => texts(reliable.encodeResult({ kind: 'join', group: 'g1', id }, result))
+  t.same(answer({ ok: true }), ['{"type":"ack","ackId":3,"success":true}'])
+  t.same(answer({ ok: true }, 0), ['{"type":"ack","ackId":0,"success":true}'])
+  const names = { HUB_FORBIDDEN: 'Forbidden', HUB_DUPLICATE: 'Duplicate', HUB_NOT_FOUND: 'NotFound', HUB_ACTION_TIMEOUT: 'Timeout', HUB_REQUEST_INVALID: 'BadRequest', HUB_INTERNAL: 'InternalServerError', toString: 'InternalServerError' }
+  for (const [code, name] of Object.entries(names)) {
+    t.same(answer({ ok: false, error: { code, message: 'no "permission"' } }), [`{"type":"ack","ackId":3,"success":false,"error":{"name":"${name}","message":"no \\"permission\\""}}`])
+  }
+  t.same(texts(reliable.encodeResult({ kind: 'event', name: 'e', data: 1, id: 4 }, { ok: true, data: 'what an event gave is not for the client' })), ['{"type":"ack","ackId":4,"success":true}'])
+})
+
+t.test('an invocation is answered with what the action gave', async (t) => {
+  const answer = (result: CommandResult) => texts(reliable.encodeResult({ kind: 'action', name: 'sum', data: {}, id: '1' }, result))
+  t.same(answer({ ok: true, data: {} }), ['{"type":"invokeResponse","invocationId":"1","success":true,"dataType":"json","data":{}}'])
+  t.same(answer({ ok: true, data: 0 }), ['{"type":"invokeResponse","invocationId":"1","success":true,"dataType":"json","data":0}'])
+  t.same(answer({ ok: true }), ['{"type":"invokeResponse","invocationId":"1","success":true}'])
+  t.same(answer({ ok: true, data: null }), ['{"type":"invokeResponse","invocationId":"1","success":true}'])
+  t.same(answer({ ok: false, error: { code: 'HUB_NOT_FOUND', message: 'no handler' } }), ['{"type":"invokeResponse","invocationId":"1","success":false,"error":{"name":"NotFound","message":"no handler"}}'])
+  t.same(answer({ ok: false, error: { code: 'HUB_INTERNAL', message: 'failed' } }), ['{"type":"invokeResponse","invocationId":"1","success":false,"error":{"name":"InvocationFailed","message":"failed"}}'])
+})
+
+t.test('the codec of the published client understands what is sent', async (t) => {
+  const codec = WebPubSubJsonReliableProtocol()
+  const parse = (bytes: Buffer | null) => codec.parseMessages(texts(bytes).join())
+  t.match(parse(reliable.greet({ clientId: 'c', user: 'bob', resumeToken: 'opaque' })), { kind: 'connected', connectionId: 'c', userId: 'bob', reconnectionToken: 'opaque' })
+  t.match(parse(reliable.encodeGoodbye('restart')), { kind: 'disconnected', message: 'restart' })
+  t.match(parse(reliable.pong), { kind: 'pong' })
+  t.match(parse(reliable.encodeResult({ kind: 'join', group: 'g', id: 3 }, { ok: true })), { kind: 'ack', ackId: 3, success: true })
+  t.match(parse(reliable.encodeResult({ kind: 'action', name: 'sum', data: 1, id: '1' }, { ok: true, data: [3] })), { kind: 'invokeResponse', invocationId: '1', success: true, dataType: 'json', data: [3] })
+  t.match(parse(reliable.encodeResult({ kind: 'action', name: 'sum', data: 1, id: '1' }, { ok: true, data: null })), { kind: 'invokeResponse', invocationId: '1', success: true }, 'an answer without data reaches the caller')
+  fc.assert(fc.property(payloads, fc.maxSafeInteger().filter((offset) => offset > 0), (payload, offset) => {
+    const message = parse(reliable.encode({ payload, address: { group: 'g' }, from: 'bob', offset }))
+    // The client drops JSON null.
+    if (payload.data === 'null') return payload.kind === 'text' || message === null
+    if (message === null || Array.isArray(message) || message.kind !== 'groupData') return false
+    const { sequenceId, fromUserId, group, dataType, data } = message
+    const isWhole = sequenceId === offset && fromUserId === 'bob' && group === 'g' && dataType === payload.kind
+    if (payload.kind === 'binary') return isWhole && Buffer.from(data as ArrayBuffer).equals(payload.data)
+    return isWhole && (payload.kind === 'text' ? data : JSON.stringify(data)) === payload.data
+  }))
+})
+
+t.test('what the codec of the published client writes is understood', async (t) => {
+  for (const [protocol, codec] of [[reliable, WebPubSubJsonReliableProtocol()], [plain, WebPubSubJsonProtocol()]] as const) {
+    const said = (message: Parameters<typeof codec.writeMessage>[0]) => decode(codec.writeMessage(message), protocol)
+    t.same(said({ kind: 'joinGroup', group: 'g', ackId: 1 }), { kind: 'join', group: 'g', id: 1 })
+    t.same(said({ kind: 'leaveGroup', group: 'g' }), { kind: 'leave', group: 'g', id: undefined })
+    t.same(said({ kind: 'sendToGroup', group: 'g', dataType: 'binary', data: new Uint8Array([1, 2]).buffer, noEcho: true, ackId: 2 }), { kind: 'send', group: 'g', payload: { kind: 'binary', data: Buffer.from([1, 2]) }, isEchoed: false, id: 2 })
+    t.same(said({ kind: 'sendEvent', event: 'e', dataType: 'json', data: { a: 1 } }), { kind: 'event', name: 'e', data: { a: 1 }, id: undefined })
+    t.same(said({ kind: 'invoke', invocationId: '1', target: 'event', event: 'e' }), { kind: 'action', name: 'e', data: undefined, id: '1' })
+    t.same(said({ kind: 'cancelInvocation', invocationId: '1' }), { kind: 'ignored' })
+    t.same(said({ kind: 'ping' }), { kind: 'ping' })
+    t.same(said({ kind: 'sequenceAck', sequenceId: 5 }), protocol === reliable ? { kind: 'acknowledge', offset: 5 } : { kind: 'ignored' })
+  }
+})
+
+t.test('messages and answers are compressed for those who agreed on it, the greeting with its secret never', async (t) => {
+  const text = 'x'.repeat(1000)
+  const deflated = createDeflatedWebPubSub({ thresholdBytes: 10, level: 6 })
+  t.same([...deflated.keys()], WEB_PUBSUB_SUBPROTOCOLS)
+  for (const protocol of deflated.values()) {
+    const frame = protocol.encode({ payload: { kind: 'text', data: text }, address: { all: true }, offset: 1 })
+    t.ok(isCompressed(frame))
+    t.match(JSON.parse(await receiveOne(frame)), { dataType: 'text', data: text })
+    t.ok(isCompressed(protocol.encodeReply({ kind: 'text', data: text })))
+    t.ok(isCompressed(protocol.encodeResult({ kind: 'action', name: 'a', data: 1, id: '1' }, { ok: true, data: text }) ?? Buffer.alloc(1)))
+    t.notOk(isCompressed(protocol.greet({ clientId: 'c', user: text, resumeToken: text })))
+  }
+})
