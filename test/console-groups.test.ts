@@ -113,7 +113,8 @@ inBrowser(t, 'tells raw, reliable and SSE clients apart, and who is behind and h
   await once(reliable, 'message')
   const stream = new AbortController()
   t.teardown(() => stream.abort())
-  await fetch(`${origin}/admin/events`, { headers: { authorization: `Bearer ${token({ user: 'dave' })}` }, signal: stream.signal })
+  // Held, because a response that nobody holds is cancelled.
+  const events = await fetch(`${origin}/admin/events`, { headers: { authorization: `Bearer ${token({ user: 'dave' })}` }, signal: stream.signal })
   await lists('alice', 'bob', 'carol', 'dave')
   await shows('.client-protocol', 'raw', 'raw', 'json.reliable.webpubsub.azure.v1', 'sse')
   await shows('.client-state .badge', 'live', 'live', 'live', 'live')
@@ -122,6 +123,7 @@ inBrowser(t, 'tells raw, reliable and SSE clients apart, and who is behind and h
   await page.click('#clients-refresh')
   await shows('.client-state .badge', 'live', 'behind', 'live', 'live')
   await shows('.client-state .line', '1 dropped')
+  t.equal(events.status, 200)
 })
 
 inBrowser(t, 'shows hostile names of groups as text, and addresses exactly these', { complaints: /status of 404/ }, async (t, { app, page, lists, problems, push, url, shows }) => {
