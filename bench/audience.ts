@@ -1,39 +1,26 @@
-import { Child } from './child.ts'
 import type { Progress, Task } from './load/readers/main.ts'
 import type { Cut, Tally } from './load/readers/member.ts'
 import { numbered } from './payloads.ts'
 import type { Peer } from './peers.ts'
-import { difference, readClocks, type Reading } from './reading.ts'
-import { Server } from './server.ts'
+import { Rig } from './rig.ts'
 import { nowUs } from './stamp.ts'
 
 /** A server, and clients that are cut off and go on where they were. What is said to them is numbered. */
-export class Audience {
-  readonly server: Server
-  readonly #load: Child<Task, Progress>
+export class Audience extends Rig<Task, Progress> {
   #said = 0
 
   constructor (peer: Peer) {
-    this.server = new Server(peer)
-    this.#load = new Child(`The audience of ${peer.name}`, 'load/readers/main.ts')
-  }
-
-  get peer (): Peer {
-    return this.server.peer
-  }
-
-  async start (): Promise<void> {
-    await Promise.all([this.server.start(), this.#load.next('loaded')])
+    super(peer, 'The audience', 'load/readers/main.ts')
   }
 
   /** Gathers so many clients, who all get one message: from then on they can say where they are. `withLines`: they can be cut silently. */
   async gather (count: number, withLines = false): Promise<void> {
     const paths = Array.from({ length: count }, (_, i) => this.peer.path(i))
-    this.#load.send({ open: { port: this.server.port, protocol: this.peer.protocol, paths, withLines } })
-    await this.#load.next('opened')
-    await this.#expect(1)
+    this.load.send({ open: { port: this.server.port, protocol: this.peer.protocol, paths, withLines } })
+    await this.load.next('opened')
+    await this.expect(1)
     this.say(1)
-    await this.#load.next('complete')
+    await this.load.next('complete')
     await this.tally()
   }
 
@@ -45,25 +32,19 @@ export class Audience {
     }
   }
 
-  /** Cuts all off; resolves when they are gone. */
-  async leave (): Promise<void> {
-    this.#load.send({ leave: true })
-    await this.#load.next('left')
-  }
-
   /** Has all come back at once; answers how long it took until the last one had the messages that were said meanwhile, in ms. */
   async comeBack (missed: number): Promise<number> {
-    await this.#expect(missed)
+    await this.expect(missed)
     const startUs = nowUs()
-    this.#load.send({ comeBack: true })
-    const { atUs } = await this.#load.next('complete')
-    await this.#load.next('opened')
+    this.load.send({ comeBack: true })
+    const { atUs } = await this.load.next('complete')
+    await this.load.next('opened')
     return (atUs - startUs) / 1000
   }
 
   /** From now on everyone is cut off once in this time, one after another, and comes back. */
   cutEvery (everyMs: number, cut: Cut): void {
-    this.#load.send({ cutEveryMs: everyMs, cut })
+    this.load.send({ cutEveryMs: everyMs, cut })
   }
 
   /** Nobody is cut off any more. */
@@ -73,25 +54,7 @@ export class Audience {
 
   /** What has happened to all of them since the last time. */
   async tally (): Promise<Tally> {
-    this.#load.send({ tally: true })
-    return (await this.#load.next('tally')).tally
-  }
-
-  read (): Reading {
-    return readClocks(this.server.pid, this.#load.pid)
-  }
-
-  since (before: Reading): Reading {
-    return difference(before, this.read())
-  }
-
-  async stop (): Promise<void> {
-    await this.#load.stop()
-    await this.server.stop()
-  }
-
-  async #expect (count: number): Promise<void> {
-    this.#load.send({ expect: count })
-    await this.#load.next('expecting')
+    this.load.send({ tally: true })
+    return (await this.load.next('tally')).tally
   }
 }

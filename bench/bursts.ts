@@ -1,14 +1,15 @@
 import type { Windows } from './effort.ts'
 import { plainText } from './payloads.ts'
-import { othersPercent, quietest } from './quiet.ts'
-import type { Reading } from './reading.ts'
+import { quietest } from './quiet.ts'
+import { corePercents, type Reading } from './reading.ts'
+import { oneByOne } from './scenarios/samples.ts'
 import type { Sample, Samples } from './scenarios/scenario.ts'
 import type { Stage } from './stage.ts'
 
 const CHECK_EVERY_MS = 50
 
 /** So many messages in one go to so many clients. */
-export interface Burst { inFlight: number, clients: number }
+interface Burst { inFlight: number, clients: number }
 
 interface Window { rounds: number, bytes: number, used: Reading }
 
@@ -17,20 +18,15 @@ interface Window { rounds: number, bytes: number, used: Reading }
  * The peers' windows follow each other closely: a machine whose speed drifts is the same for all of them.
  */
 export async function measureBursts (stages: Stage[], burst: Burst, windows: Windows): Promise<Samples> {
-  const samples: Samples = {}
   for (const stage of stages) {
     await stage.expect(burst.inFlight)
     if (windows.warmUpMs > 0) await play(stage, burst.inFlight, { cpuMs: windows.warmUpMs, wallMs: windows.warmUpMs })
   }
-  for (const stage of stages) {
-    const window = await quietest(windows.attempts, () => play(stage, burst.inFlight, windows))
-    samples[stage.peer.id] = sampleOf(window, burst)
-  }
-  return samples
+  return oneByOne(stages, async (stage) => sampleOf(await quietest(windows.attempts, () => play(stage, burst.inFlight, windows)), burst))
 }
 
 /** So many messages of this size, a few at a time. */
-export interface Many { messages: number, inFlight: number, bytes: number }
+interface Many { messages: number, inFlight: number, bytes: number }
 
 /** Says many messages to everyone, at least `inFlight` of them; resolves when every client that reads has all of them. */
 export async function sayMany (stage: Stage, { messages, inFlight, bytes }: Many): Promise<void> {
@@ -39,23 +35,13 @@ export async function sayMany (stage: Stage, { messages, inFlight, bytes }: Many
   for (let said = 0; said < messages; said += inFlight) await stage.broadcast(inFlight)
 }
 
-/** Adds what was found to what is known, under names that end like this. */
-export function addAs (ending: string | number, found: Samples, known: Samples): void {
-  for (const [id, sample] of Object.entries(found)) {
-    const renamed = Object.entries(sample).map(([metric, value]) => [`${metric}-${ending}`, value])
-    known[id] = { ...known[id], ...Object.fromEntries(renamed) as Sample }
-  }
-}
-
 function sampleOf ({ rounds, bytes, used }: Window, { inFlight, clients }: Burst): Sample {
   const deliveries = rounds * inFlight * clients
   return {
     cpuUs: used.serverMs * 1000 / deliveries,
     kPerSecond: deliveries / used.wallMs,
     bytes: bytes / deliveries,
-    serverPercent: used.serverMs / used.wallMs * 100,
-    loadPercent: used.loadMs / used.wallMs * 100,
-    othersPercent: othersPercent(used)
+    ...corePercents(used)
   }
 }
 

@@ -8,7 +8,7 @@ const START = '<!-- bench:start: written by `npm run bench`, do not edit by hand
 const END = '<!-- bench:end -->'
 
 /** What a run has to show. */
-export interface Shown {
+interface Shown {
   targets: string
   tables: string
   /** An SVG document. */

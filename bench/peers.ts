@@ -67,6 +67,11 @@ export function withOptions (rows: Peer[], options: Record<Peer['id'], object>):
   return rows.map((peer) => ({ ...peer, options: { ...peer.options, ...options[peer.id] } }))
 }
 
+/** Without the loop of @fastify/websocket, which is the loop of ws, unless it alone was chosen. */
+export function withoutSameLoop (chosen: Peer[]): Peer[] {
+  return chosen.filter(({ id }) => id !== 'fastify-websocket' || chosen.length === 1)
+}
+
 /** Another row of a table for the same server, created with these options. */
 export function variant (peer: Peer, id: string, name: string, options: object): Peer {
   return { ...peer, id: `${peer.id}-${id}`, name, options }

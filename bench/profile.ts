@@ -1,22 +1,20 @@
 // npm run bench:profile: where the time of fastify-hub goes. For the eyes; nothing is written.
 import { install } from './install.ts'
 import { markdown } from './markdown.ts'
-import { plainText } from './payloads.ts'
 import { peers, variant } from './peers.ts'
+import { postFor } from './scenarios/publish.ts'
 import { CLIENTS } from './scenarios/usual.ts'
 import type { Shares } from './servers/profiler.ts'
 import { onStage, type Stage } from './stage.ts'
-import { adminToken } from './token.ts'
 
 const FOR_MS = 4000
-const CONNECTIONS = 64
 
 /** What is looked at: prepared first, then repeated for a while. */
 const works = [
   { name: '1 in flight', prepare: crowd, again: (stage: Stage) => burst(stage, 1) },
   { name: '64 in flight', prepare: crowd, again: (stage: Stage) => burst(stage, 64) },
   { name: 'accepting', prepare: (stage: Stage) => stage.connect(2000), again: (stage: Stage) => stage.connect(1000) },
-  { name: 'POST /broadcast', prepare: (stage: Stage) => stage.connect(1), again: post }
+  { name: 'POST /broadcast', prepare: (stage: Stage) => stage.connect(1), again: (stage: Stage) => postFor(stage, FOR_MS / 2) }
 ]
 
 install()
@@ -45,8 +43,4 @@ async function crowd (stage: Stage): Promise<void> {
 async function burst (stage: Stage, count: number): Promise<void> {
   await stage.expect(count)
   await stage.broadcast(count)
-}
-
-async function post (stage: Stage): Promise<void> {
-  await stage.post({ path: '/broadcast', token: adminToken(), body: JSON.stringify({ message: plainText() }), connections: CONNECTIONS, forMs: FOR_MS / 2 })
 }

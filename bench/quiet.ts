@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Reading } from './reading.ts'
+import { othersPercent, type Reading } from './reading.ts'
 
 const QUIET_PERCENT = 25
 const PAUSE_MS = 500
@@ -7,11 +7,6 @@ const PAUSE_MS = 500
 /** Whether other programs used so little of a core that what was measured counts. Judges the disturbance, never the result. */
 export function isQuiet (used: Reading): boolean {
   return othersPercent(used) <= QUIET_PERCENT
-}
-
-/** CPU time of other programs in percent of one core. */
-export function othersPercent ({ othersMs, wallMs }: Reading): number {
-  return othersMs / wallMs * 100
 }
 
 /** Measures again while other programs disturb; answers the first quiet attempt, or the least disturbed of all. */

@@ -10,6 +10,17 @@ export function readClocks (server: number, load?: number): Reading {
   return { serverMs, loadMs, othersMs: busyMs() - serverMs - loadMs, wallMs: performance.now() }
 }
 
+/** CPU time of other programs in percent of one core. */
+export function othersPercent ({ othersMs, wallMs }: Reading): number {
+  return othersMs / wallMs * 100
+}
+
+/** The same for server, load and other programs. */
+export function corePercents (used: Reading): { serverPercent: number, loadPercent: number, othersPercent: number } {
+  const { serverMs, loadMs, wallMs } = used
+  return { serverPercent: serverMs / wallMs * 100, loadPercent: loadMs / wallMs * 100, othersPercent: othersPercent(used) }
+}
+
 /** The sum of several readings. */
 export function total (readings: Reading[]): Reading {
   const sum = (key: keyof Reading): number => readings.reduce((all, reading) => all + reading[key], 0)

@@ -16,7 +16,7 @@ export class Server {
 
   constructor (peer: Peer) {
     this.peer = peer
-    this.#child = new Child(`The server of ${peer.name}`, peer.file, { options: peer.options ?? {}, folder: this.#folder })
+    this.#child = new Child(`The server of ${peer.name}`, peer.file, { options: peer.options, folder: this.#folder })
   }
 
   get pid (): number {

@@ -5,7 +5,7 @@ export function element (name: string, attributes: Record<string, string | numbe
 }
 
 /** A line of text; y is its baseline. */
-export function label (x: number, y: number, text: string, attributes: Record<string, string | number> = {}): string {
+export function label (x: number, y: number, text: string, attributes: Record<string, string | number>): string {
   return element('text', { x, y, ...attributes }, escaped(text))
 }
 

@@ -6,7 +6,7 @@ const COMPRESSED = 0x40
 const LENGTH = 0x7f
 
 /** What a frame counter does with the frames that it does not count. */
-export interface FrameHandlers {
+interface FrameHandlers {
   /** Uncompressed data frames shorter than this are handed over; all others are counted and thrown away. */
   minBytes: number
   /** Where in a counted frame the time of sending stands, if anywhere. */

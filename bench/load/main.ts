@@ -1,5 +1,6 @@
 // The process that holds all clients. It says when connections are open and when every client has every message.
 import { Client, type ClientOptions } from './client.ts'
+import type { CommonProgress, CommonTask } from '../rig.ts'
 import { nowUs } from '../stamp.ts'
 import { noteArrival, takeLatencies, type Latencies } from './latencies.ts'
 import { post, type Posting } from './requests.ts'
@@ -12,11 +13,11 @@ export interface Opening extends Pick<ClientOptions, 'port' | 'protocol' | 'minB
   isFrozen: boolean
 }
 
-/** What the benchmark asks of the load. To expect is to say after every so many messages per client that all have them; to leave is to end all connections. */
-export type Task = { open: Opening } | { expect: number } | { leave: true } | { latencies: true } | { post: Posting }
+/** What the benchmark asks of the load, which goes on saying after every so many expected messages that all clients have them. */
+export type Task = CommonTask | { open: Opening } | { latencies: true } | { post: Posting }
 
-/** What the load answers: all open; ready to count; every client has the expected messages; something went wrong. */
-export type Progress = { loaded: true } | { opened: number } | { expecting: number } | { all: number, bytes: number, atUs: number } | { left: number } | { latencies: Latencies } | { posted: number } | { failed: string }
+/** What the load answers; `all`: every client has the expected messages. */
+export type Progress = CommonProgress | { all: number, bytes: number, atUs: number } | { latencies: Latencies } | { posted: number }
 
 const clients: Client[] = []
 let expected = 0

@@ -1,5 +1,5 @@
-import { isQuiet, othersPercent } from '../quiet.ts'
-import { total, type Reading } from '../reading.ts'
+import { isQuiet } from '../quiet.ts'
+import { othersPercent, total, type Reading } from '../reading.ts'
 import { onStages, type Stage } from '../stage.ts'
 import type { Sample, Scenario } from './scenario.ts'
 

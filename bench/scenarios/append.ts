@@ -1,10 +1,11 @@
 import { variant, variantsOfOurs } from '../peers.ts'
-import { othersPercent, quietest } from '../quiet.ts'
-import { difference, readClocks, type Reading } from '../reading.ts'
+import { quietest } from '../quiet.ts'
+import { difference, othersPercent, readClocks, type Reading } from '../reading.ts'
 import { running } from '../running.ts'
 import { Server } from '../server.ts'
 import type { Appended } from '../servers/appending.ts'
 import { userName } from '../token.ts'
+import { addAs, oneByOne } from './samples.ts'
 import { IN_MEMORY } from './usual.ts'
 import type { Sample, Samples, Scenario } from './scenario.ts'
 
@@ -30,11 +31,10 @@ export const append: Scenario = {
     const samples: Samples = {}
     await running(rows.map((row) => new Server(row)), async (servers) => {
       for (const inFlight of IN_FLIGHT) {
-        for (const server of servers) {
+        addAs(inFlight, await oneByOne(servers, async (server) => {
           await appendFor(server, inFlight, WARM_UP_MS)
-          const found = sampleOf(await quietest(effort.short.attempts, () => appendFor(server, inFlight, effort.postMs)), inFlight)
-          samples[server.peer.id] = { ...samples[server.peer.id], ...found }
-        }
+          return sampleOf(await quietest(effort.short.attempts, () => appendFor(server, inFlight, effort.postMs)))
+        }), samples)
       }
     })
     return samples
@@ -49,12 +49,6 @@ async function appendFor (server: Server, inFlight: number, forMs: number): Prom
   return { appended, used: difference(before, readClocks(server.pid)) }
 }
 
-function sampleOf ({ appended: { count, p50Ms, p99Ms }, used }: Found, inFlight: number): Sample {
-  return {
-    [`perSecond-${inFlight}`]: count * 1000 / used.wallMs,
-    [`p50Ms-${inFlight}`]: p50Ms,
-    [`p99Ms-${inFlight}`]: p99Ms,
-    [`cpuUs-${inFlight}`]: used.serverMs * 1000 / count,
-    [`othersPercent-${inFlight}`]: othersPercent(used)
-  }
+function sampleOf ({ appended: { count, p50Ms, p99Ms }, used }: Found): Sample {
+  return { perSecond: count * 1000 / used.wallMs, p50Ms, p99Ms, cpuUs: used.serverMs * 1000 / count, othersPercent: othersPercent(used) }
 }

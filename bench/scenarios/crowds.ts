@@ -1,7 +1,9 @@
-import { addAs, measureBursts } from '../bursts.ts'
+import { measureBursts } from '../bursts.ts'
 import { full } from '../effort.ts'
 import { floorAmong, growth } from '../floor.ts'
+import { withoutSameLoop } from '../peers.ts'
 import { onStages } from '../stage.ts'
+import { addAs } from './samples.ts'
 import { IN_FLIGHT } from './usual.ts'
 import type { Column, Samples, Scenario } from './scenario.ts'
 
@@ -13,8 +15,7 @@ export const crowds: Scenario = {
   id: 'clients',
   rounds: 2,
   isQuick: false,
-  // The loop of @fastify/websocket is the loop of ws.
-  rows: (peers) => peers.filter(({ id }) => id !== 'fastify-websocket' || peers.length === 1),
+  rows: withoutSameLoop,
   tables: IN_FLIGHT.map((inFlight) => ({
     title: `Broadcast of 128 bytes, ${inFlight} in flight, by number of clients: server CPU per delivery (µs)`,
     columns: [

@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Audience } from '../audience.ts'
-import { addAs } from '../bursts.ts'
 import type { Cut, Tally } from '../load/readers/member.ts'
+import { pace } from '../pace.ts'
 import { variant, type Peer } from '../peers.ts'
 import { running } from '../running.ts'
 import { rawInbox, reliable, sse } from './readers.ts'
+import { addAs, oneByOne } from './samples.ts'
 import type { Column, Sample, Samples, Scenario } from './scenario.ts'
 
 const CLIENTS = 100
@@ -39,16 +40,10 @@ function cutAll (rows: Peer[], { everyMs, pauseMs, silently }: Way): Promise<Sam
   return running(rows.map((row) => new Audience(row)), async (audiences) => {
     for (const audience of audiences) await audience.gather(CLIENTS, silently)
     for (const audience of audiences) audience.cutEvery(everyMs, { pauseMs, silently })
-    const start = performance.now()
-    for (let i = 0; i < MESSAGES; i++) {
-      await sleep(Math.max(0, start + i * EVERY_MS - performance.now()))
-      for (const audience of audiences) audience.say(1)
-    }
+    await pace(MESSAGES, EVERY_MS, () => { for (const audience of audiences) audience.say(1) })
     for (const audience of audiences) audience.leaveAlone()
     await sleep(pauseMs + SETTLE_MS)
-    const samples: Samples = {}
-    for (const audience of audiences) samples[audience.peer.id] = sampleOf(await audience.tally())
-    return samples
+    return oneByOne(audiences, async (audience) => sampleOf(await audience.tally()))
   })
 }
 

@@ -1,7 +1,8 @@
-import { addAs, measureBursts } from '../bursts.ts'
+import { measureBursts } from '../bursts.ts'
 import type { Windows } from '../effort.ts'
 import type { Peer } from '../peers.ts'
 import { onStages } from '../stage.ts'
+import { addAs } from './samples.ts'
 import { CLIENTS, IN_FLIGHT } from './usual.ts'
 import type { Column, Samples } from './scenario.ts'
 

@@ -3,6 +3,7 @@ import { total, type Reading } from '../reading.ts'
 import { onStages, type Stage } from '../stage.ts'
 import { median } from '../statistics.ts'
 import { userName } from '../token.ts'
+import { addAs } from './samples.ts'
 import { IN_MEMORY } from './usual.ts'
 import type { Sample, Samples, Scenario } from './scenario.ts'
 
@@ -33,11 +34,10 @@ export const inbox: Scenario = {
     const samples: Samples = {}
     for (const stage of stages) {
       let user = 0
-      const drainNext = async (messages: number): Promise<Drained> => drain(stage, userName(user++), messages)
       for (const { messages, users } of [{ messages: 1000, users: 5 }, ...INBOXES]) {
         const drained: Drained[] = []
-        for (let i = 0; i < users; i++) drained.push(await drainNext(messages))
-        samples[stage.peer.id] = { ...samples[stage.peer.id], ...sampleOf(drained, messages) }
+        for (let i = 0; i < users; i++) drained.push(await drain(stage, userName(user++), messages))
+        addAs(messages, { [stage.peer.id]: sampleOf(drained, messages) }, samples)
       }
     }
     return samples
@@ -56,9 +56,5 @@ async function drain (stage: Stage, user: string, messages: number): Promise<Dra
 
 function sampleOf (drained: Drained[], messages: number): Sample {
   const ms = median(drained.map(({ tookMs }) => tookMs))
-  return {
-    [`ms-${messages}`]: ms,
-    [`kPerSecond-${messages}`]: messages / ms,
-    [`cpuUs-${messages}`]: total(drained.map(({ used }) => used)).serverMs * 1000 / (drained.length * messages)
-  }
+  return { ms, kPerSecond: messages / ms, cpuUs: total(drained.map(({ used }) => used)).serverMs * 1000 / (drained.length * messages) }
 }

@@ -1,6 +1,7 @@
 import { onStages } from '../stage.ts'
+import { oneByOne } from './samples.ts'
 import { CLIENTS } from './usual.ts'
-import type { Samples, Scenario } from './scenario.ts'
+import type { Scenario } from './scenario.ts'
 
 const EVERY_MS = 50
 const WARM_UP = 10
@@ -19,12 +20,10 @@ export const latency: Scenario = {
     ]
   }],
   measure: (rows, effort) => onStages(rows, async (stages) => {
-    const samples: Samples = {}
     for (const stage of stages) await stage.connect(CLIENTS, { isStamped: true })
-    for (const stage of stages) {
+    return oneByOne(stages, async (stage) => {
       await stage.pace(WARM_UP, EVERY_MS)
-      samples[stage.peer.id] = { ...await stage.pace(effort.paced, EVERY_MS) }
-    }
-    return samples
+      return { ...await stage.pace(effort.paced, EVERY_MS) }
+    })
   })
 }

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { corePercents } from '../reading.ts'
 import { ownBytes } from '../servers/memory.ts'
 import { onStages } from '../stage.ts'
-import type { Samples, Scenario } from './scenario.ts'
+import { oneByOne } from './samples.ts'
+import type { Scenario } from './scenario.ts'
 
 const WARM_UP = 500
 const SETTLE_MS = 500
@@ -19,23 +21,21 @@ export const memory: Scenario = {
     ]
   }],
   measure: (rows, effort) => onStages(rows, async (stages) => {
-    const samples: Samples = {}
-    for (const stage of stages) {
+    const samples = await oneByOne(stages, async (stage) => {
       await stage.connect(WARM_UP) // so that code and first buffers are not counted as connections
       await sleep(SETTLE_MS)
       const before = ownBytes(await stage.server.memory())
       await stage.connect(effort.idle)
       await sleep(SETTLE_MS)
       const after = ownBytes(await stage.server.memory())
-      samples[stage.peer.id] = { kb: (after - before) / 1024 / effort.idle }
-    }
+      return { kb: (after - before) / 1024 / effort.idle }
+    })
     if (effort.idleMs === 0) return samples
     // All at the same time: they do next to nothing.
     const before = stages.map((stage) => ({ stage, reading: stage.read() }))
     await sleep(effort.idleMs)
     for (const { stage, reading } of before) {
-      const { serverMs, wallMs } = stage.since(reading)
-      samples[stage.peer.id] = { ...samples[stage.peer.id], idlePercent: serverMs / wallMs * 100 }
+      samples[stage.peer.id] = { ...samples[stage.peer.id], idlePercent: corePercents(stage.since(reading)).serverPercent }
     }
     return samples
   })

@@ -1,10 +1,11 @@
 import { plainText } from '../payloads.ts'
 import { variant, type Peer } from '../peers.ts'
-import { othersPercent, quietest } from '../quiet.ts'
-import type { Reading } from '../reading.ts'
+import { quietest } from '../quiet.ts'
+import { corePercents, type Reading } from '../reading.ts'
 import { onStages, type Stage } from '../stage.ts'
 import { adminToken } from '../token.ts'
-import type { Sample, Samples, Scenario } from './scenario.ts'
+import { oneByOne } from './samples.ts'
+import type { Sample, Scenario } from './scenario.ts'
 
 const CONNECTIONS = 64
 const WARM_UP_MS = 1000
@@ -33,19 +34,16 @@ export const publish: Scenario = {
     ]
   }],
   measure: (rows, effort) => onStages(rows, async (stages) => {
-    const samples: Samples = {}
     for (const stage of stages) {
       if (stage.peer.protocol !== 'http') await stage.connect(1)
       await postFor(stage, WARM_UP_MS)
     }
-    for (const stage of stages) {
-      samples[stage.peer.id] = sampleOf(await quietest(effort.short.attempts, () => postFor(stage, effort.postMs)))
-    }
-    return samples
+    return oneByOne(stages, async (stage) => sampleOf(await quietest(effort.short.attempts, () => postFor(stage, effort.postMs))))
   })
 }
 
-async function postFor (stage: Stage, forMs: number): Promise<{ posted: number, used: Reading }> {
+/** Posts the usual text for a while; answers how many were accepted, and what that took. */
+export async function postFor (stage: Stage, forMs: number): Promise<{ posted: number, used: Reading }> {
   const body = JSON.stringify({ message: plainText() })
   const before = stage.read()
   const posted = await stage.post({ path: '/broadcast', token: adminToken(), body, connections: CONNECTIONS, forMs })
@@ -56,8 +54,6 @@ function sampleOf ({ posted, used }: { posted: number, used: Reading }): Sample 
   return {
     perSecond: posted * 1000 / used.wallMs,
     cpuUs: used.serverMs * 1000 / posted,
-    serverPercent: used.serverMs / used.wallMs * 100,
-    loadPercent: used.loadMs / used.wallMs * 100,
-    othersPercent: othersPercent(used)
+    ...corePercents(used)
   }
 }

@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Audience } from '../audience.ts'
 import { variantsOfOurs } from '../peers.ts'
+import { corePercents } from '../reading.ts'
 import { running } from '../running.ts'
 import { reliable, sse } from './readers.ts'
+import { oneByOne } from './samples.ts'
 import { CLIENTS } from './usual.ts'
-import type { Samples, Scenario } from './scenario.ts'
+import type { Sample, Scenario } from './scenario.ts'
 
 const MISSED = 100
-const WARM_UPS = 1
 const SETTLE_MS = 500
 
 /** Everyone is cut off, misses the same messages, and comes back at the same moment. */
@@ -26,19 +27,21 @@ export const resume: Scenario = {
     ]
   }],
   measure: (rows) => running(rows.map((row) => new Audience(row)), async (audiences) => {
-    const samples: Samples = {}
-    for (const audience of audiences) {
+    return oneByOne(audiences, async (audience) => {
       await audience.gather(CLIENTS)
-      for (let i = 0; i <= WARM_UPS; i++) {
-        await audience.leave()
-        audience.say(MISSED)
-        await sleep(SETTLE_MS)
-        const before = audience.read()
-        const ms = await audience.comeBack(MISSED)
-        const { serverMs, loadMs, wallMs } = audience.since(before)
-        samples[audience.peer.id] = { ms, cpuUs: serverMs * 1000 / (CLIENTS * MISSED), serverPercent: serverMs / wallMs * 100, loadPercent: loadMs / wallMs * 100 }
-      }
-    }
-    return samples
+      await missAndReturn(audience) // to warm up
+      return missAndReturn(audience)
+    })
   })
+}
+
+async function missAndReturn (audience: Audience): Promise<Sample> {
+  await audience.leave()
+  audience.say(MISSED)
+  await sleep(SETTLE_MS)
+  const before = audience.read()
+  const ms = await audience.comeBack(MISSED)
+  const used = audience.since(before)
+  const { serverPercent, loadPercent } = corePercents(used)
+  return { ms, cpuUs: used.serverMs * 1000 / (CLIENTS * MISSED), serverPercent, loadPercent }
 }

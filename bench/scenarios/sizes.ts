@@ -1,7 +1,9 @@
-import { addAs, measureBursts } from '../bursts.ts'
+import { measureBursts } from '../bursts.ts'
 import { plainText } from '../payloads.ts'
-import { withOptions } from '../peers.ts'
+import { withOptions, withoutSameLoop } from '../peers.ts'
 import { onStages } from '../stage.ts'
+import { columnsInFlight } from './in-flight.ts'
+import { addAs } from './samples.ts'
 import { CLIENTS, IN_FLIGHT } from './usual.ts'
 import type { Samples, Scenario } from './scenario.ts'
 
@@ -14,10 +16,10 @@ export const sizes: Scenario = {
   rounds: 2,
   isQuick: false,
   // 64 texts of 16 KiB are more than may wait for a client by default.
-  rows: (peers) => withOptions(peers, { ours: { websocket: { maxQueueSize: '4MiB' } } }).filter(({ id }) => id !== 'fastify-websocket' || peers.length === 1),
+  rows: (peers) => withOptions(withoutSameLoop(peers), { ours: { websocket: { maxQueueSize: '4MiB' } } }),
   tables: SIZES.map((bytes) => ({
     title: `Broadcast of ${bytes} bytes to ${CLIENTS} clients: server CPU per delivery (µs)`,
-    columns: IN_FLIGHT.map((inFlight) => ({ metric: `cpuUs-${bytes}-${inFlight}`, heading: `${inFlight} in flight`, digits: 2, against: ['ws', 'floor'] }))
+    columns: columnsInFlight({ metric: `cpuUs-${bytes}`, digits: 2, against: ['ws', 'floor'] })
   })),
   measure: (rows, effort) => onStages(rows, async (stages) => {
     for (const stage of stages) await stage.connect(CLIENTS)

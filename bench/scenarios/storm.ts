@@ -1,5 +1,6 @@
 import { onStages } from '../stage.ts'
-import type { Samples, Scenario } from './scenario.ts'
+import { oneByOne } from './samples.ts'
+import type { Scenario } from './scenario.ts'
 
 const WARM_UP = 2000
 const STORM = 2000
@@ -17,13 +18,11 @@ export const storm: Scenario = {
     ]
   }],
   measure: (rows) => onStages(rows, async (stages) => {
-    const samples: Samples = {}
     for (const stage of stages) await stage.connect(WARM_UP)
-    for (const stage of stages) {
+    return oneByOne(stages, async (stage) => {
       const before = stage.read()
       const lastMs = await stage.connect(STORM, { concurrency: STORM })
-      samples[stage.peer.id] = { cpuUs: stage.since(before).serverMs * 1000 / STORM, lastMs }
-    }
-    return samples
+      return { cpuUs: stage.since(before).serverMs * 1000 / STORM, lastMs }
+    })
   })
 }

@@ -3,7 +3,7 @@ import { Value } from '@sinclair/typebox/value'
 import fastify from 'fastify'
 import { extname } from 'node:path'
 import { entry } from '../build.ts'
-import { backlog } from './listen.ts'
+import { listenApp } from './listen.ts'
 import { serve } from './serve.ts'
 
 const sibling = (file: string): string => new URL(`${file}${extname(entry().pathname)}`, entry()).href
@@ -16,9 +16,8 @@ const app = fastify()
 app.post('/broadcast', { schema: { body: MessageBody, response: { 202: Receipt } } }, async (_request, reply) => {
   return reply.code(202).send(answer)
 })
-const url = new URL(await app.listen({ port: 0, host: '127.0.0.1', backlog }))
 
 serve({
-  port: Number(url.port),
+  port: await listenApp(app),
   broadcast () {}
 })

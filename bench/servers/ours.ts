@@ -4,7 +4,7 @@ import fastify from 'fastify'
 import type { FastifyHubOptions } from '../../index.ts'
 import { entry } from '../build.ts'
 import { secret } from '../token.ts'
-import { backlog } from './listen.ts'
+import { listenApp } from './listen.ts'
 import { options } from './options.ts'
 import { serve } from './serve.ts'
 
@@ -19,10 +19,9 @@ await app.register(fastifyHub, {
   ...rest,
   websocket: { maxClients: 0, maxClientsPerUser: 0, upgradesPerSecond: 0, ...websocket }
 })
-const url = new URL(await app.listen({ port: 0, host: '127.0.0.1', backlog }))
 
 serve({
-  port: Number(url.port),
+  port: await listenApp(app),
   broadcast: async (text) => {
     const { stored } = await (to === undefined ? app.hub.broadcast(text, sendOptions) : app.hub.send({ user: to }, text, sendOptions))
     assertKept(stored)

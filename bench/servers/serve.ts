@@ -4,7 +4,7 @@ import { ownMemory, type Memory } from './memory.ts'
 import { Profiler, type Shares } from './profiler.ts'
 
 /** What a server under test offers; everything else is the same for all of them. */
-export interface Served {
+interface Served {
   port: number
   /** Says one text message to every connected client. */
   broadcast: (text: string) => unknown

@@ -1,3 +1,5 @@
+import { firstIndex } from './first-index.ts'
+
 /** Freed places at the front are cut off when there are this many and they are more than half of all. */
 const COMPACT_AT = 64
 
@@ -41,15 +43,7 @@ export class Fifo<T> {
 
   /** The index of the first for which `isBehind` holds, in a list where it holds for all that follow as well. */
   search (isBehind: (item: T) => boolean): number {
-    let low = this.#first
-    let high = this.#items.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      const item = this.#items[middle]
-      if (item !== undefined && isBehind(item)) high = middle
-      else low = middle + 1
-    }
-    return low - this.#first
+    return firstIndex(this.#items, isBehind, this.#first) - this.#first
   }
 
   clear (): void {

@@ -15,8 +15,7 @@ export interface KeyUse {
   readonly stored: boolean | Promise<boolean>
 }
 
-/** Bytes of a digest. */
-export const DIGEST_BYTES = 16
+const DIGEST_BYTES = 16
 
 /** What tells apart to whom what was said, and how. */
 export function digestOf ({ address, payload, ttl, keep = true, except = [], conflate }: Draft): Buffer {

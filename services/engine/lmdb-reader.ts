@@ -8,7 +8,7 @@ import { decodeOrder, decodeText, encodeText, messageKey, numberAtEnd, orderKey 
 import type { Lost } from './lmdb-lost.ts'
 import { kindOf, readRecord, type AddressRecord, type Totals } from './lmdb-ledger.ts'
 import type { LmdbStore } from './lmdb-store.ts'
-import { hasEnded } from './lmdb-sweep.ts'
+import { haveEnded } from './lmdb-sweep.ts'
 import { waitingAfter, type Waiting } from './lmdb-waiting.ts'
 import { isFromBefore, takePage } from './page.ts'
 import { ageFloor, SHELVES, shelfOf, type Retention, type Shelf } from './retention.ts'
@@ -130,7 +130,7 @@ export class LmdbReader {
   #ended ({ bytes, shelf }: Line, from: Offset, to: Offset, now: number): number {
     const { store } = this.#options
     let ended = 0
-    if (from >= to || !hasEnded(store, 'end', now)) return ended
+    if (from >= to || !haveEnded(store, now)) return ended
     for (const key of store.keys({ start: messageKey(bytes, from), end: messageKey(bytes, to) })) if (this.#isEnded(shelf, numberAtEnd(key), now)) ended++
     return ended
   }

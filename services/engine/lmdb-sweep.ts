@@ -3,7 +3,7 @@ import type { Batch } from './lmdb-batch.ts'
 import type { Entry } from './lmdb-entry.ts'
 import { decodeShelf, endOfTable, keyOf, messageKey, numberAtEnd, orderKey } from './lmdb-layout.ts'
 import type { LmdbStore } from './lmdb-store.ts'
-import { ageFloor, MAX_KEYS, SHELVES, type Retention, type Shelf } from './retention.ts'
+import { ageFloor, MAX_KEYS, SHELVES, type Shelf } from './retention.ts'
 
 /** What one transaction takes away of each sort at most, so that a sweep never takes long. */
 const STEP = 2000
@@ -24,18 +24,12 @@ export function makeRoom (batch: Batch): Room {
   return { entries: kept, hasMore: !isDone || sweeps.includes(false) }
 }
 
-/** Tells whether anything has ended or is too old. */
-export function isSweepDue (store: LmdbStore, retention: Retention, now: number): boolean {
-  return hasEnded(store, 'end', now) || hasEnded(store, 'useEnd', now) || hasEnded(store, 'valueEnd', now) ||
-    SHELVES.some((shelf) => store.first(shelfRange(shelf, ageFloor(retention[shelf], now))) !== undefined)
-}
-
 /** What lies in the store by its end. */
 type EndTable = 'end' | 'useEnd' | 'valueEnd'
 
-/** Tells whether something has ended that has not been taken away. */
-export function hasEnded (store: LmdbStore, table: EndTable, now: number): boolean {
-  return store.first(endedRange(table, now)) !== undefined
+/** Tells whether messages have ended that have not been taken away. */
+export function haveEnded (store: LmdbStore, now: number): boolean {
+  return store.first(endedRange('end', now)) !== undefined
 }
 
 function endedRange (table: EndTable, now: number) {

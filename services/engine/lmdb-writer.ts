@@ -1,4 +1,5 @@
 import { HubError } from '../errors.ts'
+import { isDoneWithin } from '../time-limit.ts'
 import type { Batch } from './lmdb-batch.ts'
 import { Fifo } from './fifo.ts'
 import type { LmdbStore } from './lmdb-store.ts'
@@ -64,11 +65,6 @@ export class Writer {
     return this.#problem
   }
 
-  /** Whether the last transaction has been made and none is about to be. */
-  get isIdle (): boolean {
-    return !this.#isRunning
-  }
-
   /** Takes something to be written; or is done with it at once, when it cannot be. */
   push (work: Work): void {
     const isTooMuch = work.bytes > 0 && this.#waitingBytes + work.bytes > MAX_WAITING_BYTES
@@ -104,11 +100,7 @@ export class Writer {
   async close (limitMs: number): Promise<boolean> {
     this.#isClosed = true
     clearTimeout(this.#retry)
-    if (this.#isRunning) {
-      let timer: NodeJS.Timeout | undefined
-      await Promise.race([new Promise<void>((resolve) => this.#onIdle.push(resolve)), new Promise<void>((resolve) => { timer = setTimeout(resolve, limitMs) })])
-      clearTimeout(timer)
-    }
+    if (this.#isRunning) await isDoneWithin(new Promise<void>((resolve) => this.#onIdle.push(resolve)), limitMs)
     this.#refuseQueued()
     return !this.#isRunning
   }

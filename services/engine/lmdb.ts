@@ -1,7 +1,8 @@
 import { HubError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { addressKey, type Address, type Draft, type Message, type Offset } from '../message.ts'
-import type { Answerer, Appended, Asked, Engine, MessageHandler, Page, PageLimit, Questions, Range, Source, Summary } from './engine.ts'
+import { isDoneWithin } from '../time-limit.ts'
+import type { Appended, Engine, Page, PageLimit, Range, Source, Summary } from './engine.ts'
 import { assertSameUse, digestOf } from './idempotency.ts'
 import { Batch, readTotals } from './lmdb-batch.ts'
 import { toEntry } from './lmdb-entry.ts'
@@ -17,7 +18,7 @@ import { isDamage } from './lmdb-store.ts'
 import { Waiting } from './lmdb-waiting.ts'
 import { Writer } from './lmdb-writer.ts'
 import { shelfOf, type Retention } from './retention.ts'
-import { closedError, SingleNode } from './single-node.ts'
+import { SingleNode } from './single-node.ts'
 
 /** Where the engine has its store. */
 export interface LmdbPlace {
@@ -37,13 +38,12 @@ const CLOSE_MS = 5000
  * The log in a file of lmdb, on this machine's disk: what `append` calls stored survives the end of the process, and of
  * the machine. Followers get a message before the disk does.
  */
-export class LmdbEngine implements Engine {
+export class LmdbEngine extends SingleNode implements Engine {
   readonly state: LmdbState
   readonly #retention: Retention
   readonly #place: LmdbPlace
   readonly #now: () => number
   readonly #folder: LmdbFolder
-  readonly #node = new SingleNode()
   readonly #waiting = new Waiting()
   readonly #lost = new Lost()
   readonly #keys: LmdbKeys
@@ -59,6 +59,7 @@ export class LmdbEngine implements Engine {
   }
 
   private constructor (folder: LmdbFolder, retention: Retention, place: LmdbPlace) {
+    super()
     const { store, lease } = folder
     this.#retention = retention
     this.#place = place
@@ -104,7 +105,7 @@ export class LmdbEngine implements Engine {
     assertStorable(draft.address)
     const message: Message = { ...draft, offset: this.#folder.lease.next() }
     const stored = this.#store(message, digest, now)
-    this.#node.deliver(addressKey(message.address), message)
+    this.deliver(message)
     return { offset: message.offset, duplicate: false, stored: await stored }
   }
 
@@ -121,7 +122,7 @@ export class LmdbEngine implements Engine {
   }
 
   async purge (address: Address): Promise<number> {
-    this.#assertOpen()
+    this.assertOpen()
     const bytes = encodeText(addressKey(address))
     const upTo = this.#folder.lease.last
     for (let total = 0; ;) {
@@ -129,23 +130,6 @@ export class LmdbEngine implements Engine {
       total += count
       if (isDone) return total
     }
-  }
-
-  listen (handler: MessageHandler, answerer: Answerer): void {
-    this.#node.listen(handler, answerer)
-  }
-
-  follow (address: Address): void {
-    this.#node.follow(address)
-  }
-
-  unfollow (address: Address): void {
-    this.#node.unfollow(address)
-  }
-
-  async ask<K extends keyof Questions> (kind: K, question: Questions[K]): Promise<Asked<K>> {
-    this.#assertOpen()
-    return this.#node.ask(kind, question)
   }
 
   close (): Promise<void> {
@@ -195,7 +179,7 @@ export class LmdbEngine implements Engine {
 
   /** Does something with the store. Throws HUB_DRAINING when it is closed, HUB_STORE_FAILED when it cannot be read. */
   #using<T> (read: () => T): T {
-    this.#assertOpen()
+    this.assertOpen()
     try {
       return read()
     } catch (cause) {
@@ -217,15 +201,9 @@ export class LmdbEngine implements Engine {
 
   async #close (): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer)
-    this.#node.close()
+    this.shut()
     const isIdle = await this.#writer.close(CLOSE_MS)
-    let timer: NodeJS.Timeout | undefined
-    await Promise.race([this.#folder.close(isIdle), new Promise<void>((resolve) => { timer = setTimeout(resolve, CLOSE_MS) })])
-    clearTimeout(timer)
-  }
-
-  #assertOpen (): void {
-    if (this.#closing !== null) throw closedError()
+    await isDoneWithin(this.#folder.close(isIdle), CLOSE_MS)
   }
 }
 

@@ -1,5 +1,6 @@
 import { Ends } from './ends.ts'
 import type { State } from './engine.ts'
+import { firstIndex } from './first-index.ts'
 
 interface Value {
   /** JSON: whoever is given a value may change it. */
@@ -85,13 +86,6 @@ export class MemoryState implements State {
 
   /** The index of the first key that is not before this one. */
   #indexOf (key: string): number {
-    let low = 0
-    let high = this.#keys.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((this.#keys[middle] ?? '') < key) low = middle + 1
-      else high = middle
-    }
-    return low
+    return firstIndex(this.#keys, (one) => one >= key)
   }
 }

@@ -1,13 +1,13 @@
-import { addressKey, type Address, type Draft, type Message, type Offset } from '../message.ts'
+import type { Address, Draft, Message, Offset } from '../message.ts'
 import { RisingClock } from '../rising-clock.ts'
-import type { Answerer, Appended, Asked, Engine, MessageHandler, Page, PageLimit, Questions, Range, Source, Summary } from './engine.ts'
+import type { Appended, Engine, Page, PageLimit, Range, Source, Summary } from './engine.ts'
 import { Evictions } from './evictions.ts'
 import { assertSameUse, digestOf, KeyUses } from './idempotency.ts'
 import { MemoryLog } from './memory-log.ts'
 import { MemoryState } from './memory-state.ts'
 import { isFromBefore, takePage } from './page.ts'
 import type { Retention } from './retention.ts'
-import { closedError, SingleNode } from './single-node.ts'
+import { SingleNode } from './single-node.ts'
 
 /** Bounds of what is remembered beside messages; where nothing is said, those of the classes named. */
 export interface MemoryBounds {
@@ -23,28 +23,27 @@ export interface MemoryBounds {
  * The log in this process's memory: nothing outlives the process. Offsets rise across restarts all the same, as long as
  * the clock does. Everything has a bound: messages by the retention, the rest by numbers.
  */
-export class MemoryEngine implements Engine {
+export class MemoryEngine extends SingleNode implements Engine {
   readonly problem = null
   readonly state: MemoryState
   readonly #windowMs: number
   readonly #now: () => number
   readonly #clock: RisingClock
-  readonly #node = new SingleNode()
   readonly #log: MemoryLog
   readonly #keys: KeyUses
   /** At which offset this log began. */
   readonly #origin: Offset
   #head: Offset
-  #isClosed = false
 
   constructor (retention: Retention, bounds: MemoryBounds = {}) {
+    super()
     this.#windowMs = retention.idempotencyWindowMs
     this.#now = retention.now ?? Date.now
     this.#clock = new RisingClock(this.#now)
     this.#origin = this.#head = this.#clock.next()
     this.#log = new MemoryLog(retention, new Evictions(bounds.evictions))
     this.#keys = new KeyUses(bounds.keys)
-    this.state = new MemoryState(this.#now, () => this.#assertOpen(), bounds.values)
+    this.state = new MemoryState(this.#now, () => this.assertOpen(), bounds.values)
   }
 
   get head (): Offset {
@@ -52,7 +51,7 @@ export class MemoryEngine implements Engine {
   }
 
   async append (draft: Draft): Promise<Appended> {
-    this.#assertOpen()
+    this.assertOpen()
     const now = this.#now()
     this.#keys.sweep(now)
     const use = draft.key === undefined ? null : { key: draft.key, digest: digestOf(draft) }
@@ -67,7 +66,7 @@ export class MemoryEngine implements Engine {
     this.#head = offset
     const stored = draft.keep !== false && this.#log.append(message, now)
     if (use !== null) this.#keys.remember(use.key, { offset, digest: use.digest, until: now + this.#windowMs, stored })
-    this.#node.deliver(addressKey(draft.address), message)
+    this.deliver(message)
     return { offset, duplicate: false, stored }
   }
 
@@ -93,37 +92,15 @@ export class MemoryEngine implements Engine {
     return this.#log.purge(address)
   }
 
-  listen (handler: MessageHandler, answerer: Answerer): void {
-    this.#node.listen(handler, answerer)
-  }
-
-  follow (address: Address): void {
-    this.#node.follow(address)
-  }
-
-  unfollow (address: Address): void {
-    this.#node.unfollow(address)
-  }
-
-  async ask<K extends keyof Questions> (kind: K, question: Questions[K]): Promise<Asked<K>> {
-    this.#assertOpen()
-    return this.#node.ask(kind, question)
-  }
-
   async close (): Promise<void> {
-    this.#isClosed = true
-    this.#node.close()
+    this.shut()
     this.#log.clear()
     this.#keys.clear()
     this.state.clear()
   }
 
   #sweep (): void {
-    this.#assertOpen()
+    this.assertOpen()
     this.#log.sweep(this.#now())
-  }
-
-  #assertOpen (): void {
-    if (this.#isClosed) throw closedError()
   }
 }

@@ -34,12 +34,7 @@ export function shelfOf (address: Address): Shelf {
   return 'user' in address ? 'inbox' : 'log'
 }
 
-/** When the message at an offset was appended, in ms since the epoch: an offset is that time in microseconds, or a little more. */
-export function appendedAt (offset: Offset): number {
-  return Math.floor(offset / 1000)
-}
-
-/** Messages below this offset are too old. */
+/** Messages below this offset are too old: an offset is the time of its message in microseconds since the epoch, or a little more. */
 export function ageFloor ({ maxAgeMs }: Limits, now: number): Offset {
   return Math.max(0, Math.floor((now - maxAgeMs) * 1000))
 }

@@ -1,12 +1,16 @@
 import { HubError } from '../errors.ts'
 import { addressKey, type Address, type AddressKey, type Message } from '../message.ts'
-import type { Answerer, Asked, MessageHandler, Questions } from './engine.ts'
+import type { Answerer, Asked, Engine, MessageHandler, Questions } from './engine.ts'
 
-/** The node of an engine that has only one: what its hub follows, and what it answers. */
-export class SingleNode {
+/**
+ * What an engine that has only one node is to its hub beside the log: whom it follows, what it answers, and whether it is
+ * open. A base class, because these verbs are the same to the letter wherever the log lies.
+ */
+export abstract class SingleNode implements Pick<Engine, 'listen' | 'follow' | 'unfollow' | 'ask'> {
   readonly #followed = new Set<AddressKey>()
   #handler: MessageHandler | null = null
   #answerer: Answerer | null = null
+  #isClosed = false
 
   listen (handler: MessageHandler, answerer: Answerer): void {
     this.#handler = handler
@@ -21,21 +25,24 @@ export class SingleNode {
     this.#followed.delete(addressKey(address))
   }
 
-  deliver (key: AddressKey, message: Message): void {
-    if (this.#followed.has(key)) this.#handler?.(message)
-  }
-
   async ask<K extends keyof Questions> (kind: K, question: Questions[K]): Promise<Asked<K>> {
+    this.assertOpen()
     if (this.#answerer === null) return { answers: [], asked: 0 }
     return { answers: [await this.#answerer[kind](question)], asked: 1 }
   }
 
-  close (): void {
+  /** Hands a message to the hub, if it follows its address. */
+  protected deliver (message: Message): void {
+    if (this.#followed.has(addressKey(message.address))) this.#handler?.(message)
+  }
+
+  protected assertOpen (): void {
+    if (this.#isClosed) throw new HubError('HUB_DRAINING', 'The hub is closed; it takes no more messages.')
+  }
+
+  /** From here on nothing is delivered, and `assertOpen` throws. */
+  protected shut (): void {
+    this.#isClosed = true
     this.#followed.clear()
   }
-}
-
-/** What every verb of an engine that is closed rejects with. */
-export function closedError (): HubError {
-  return new HubError('HUB_DRAINING', 'The hub is closed; it takes no more messages.')
 }

@@ -2,6 +2,7 @@ import type { Static, TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { HubError } from '../errors.ts'
 import type { CommandResult } from '../protocol/protocol.ts'
+import { isDoneWithin } from '../time-limit.ts'
 import type { Client } from './client.ts'
 
 /** Runs when a client calls an action with data that fits its schema; what it returns is the answer. */
@@ -79,13 +80,8 @@ export function refusal ({ code, message }: HubError): CommandResult {
 }
 
 async function within (answer: unknown, ms: number): Promise<unknown> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise((_resolve, reject) => {
-    timer = setTimeout(() => reject(new HubError('HUB_ACTION_TIMEOUT', `The action took longer than ${ms} ms.`)), ms)
-  })
-  try {
-    return await Promise.race([answer, late])
-  } finally {
-    clearTimeout(timer)
-  }
+  // Once, because asking a query builder twice would make the query twice.
+  const pending = Promise.resolve(answer)
+  if (!await isDoneWithin(pending, ms)) throw new HubError('HUB_ACTION_TIMEOUT', `The action took longer than ${ms} ms.`)
+  return pending
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CLOSE } from '../close-codes.ts'
+import { isDoneWithin } from '../time-limit.ts'
 import type { Registry } from './registry.ts'
 
 /** How clients are sent away when the service stops. */
@@ -21,29 +22,21 @@ const CUT_MS = 1000
  */
 export async function drain (registry: Registry, { graceMs, batch }: DrainOptions): Promise<number> {
   const deadline = new AbortController()
-  const timer = setTimeout(() => deadline.abort(), graceMs)
-  const waiting = [...registry.all()]
-  while (waiting.length > 0 && !deadline.signal.aborted) {
-    for (const client of waiting.splice(0, batch)) client.close(CLOSE.restart)
-    if (waiting.length > 0) await pause(STEP_MS, deadline.signal)
-  }
-  await Promise.race([registry.emptied(), aborted(deadline.signal)])
-  clearTimeout(timer)
+  await isDoneWithin(sendAway(registry, batch, deadline.signal), graceMs)
+  deadline.abort()
   if (registry.isEmpty) return 0
 
   for (const client of registry.all()) client.terminate(CLOSE.restart)
-  const cut = new AbortController()
-  await Promise.race([registry.emptied(), pause(CUT_MS, cut.signal)])
-  cut.abort()
+  await isDoneWithin(registry.emptied(), CUT_MS)
   return registry.unfinished
 }
 
-/** Resolves after some time, or at once when the signal says so. */
-function pause (ms: number, signal: AbortSignal): Promise<unknown> {
-  return sleep(ms, undefined, { signal }).catch(() => {}) // The only failure is the abort.
-}
-
-function aborted (signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+/** Resolves when nobody is left. */
+async function sendAway (registry: Registry, batch: number, signal: AbortSignal): Promise<void> {
+  const waiting = [...registry.all()]
+  while (waiting.length > 0 && !signal.aborted) {
+    for (const client of waiting.splice(0, batch)) client.close(CLOSE.restart)
+    if (waiting.length > 0) await sleep(STEP_MS, undefined, { signal }).catch(() => {}) // The only failure is the abort.
+  }
+  await registry.emptied()
 }

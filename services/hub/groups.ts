@@ -49,10 +49,8 @@ export class Memberships {
     const { answers } = await this.#engine.ask('membership', { address, group, isMember, isOwnWish })
     if (!('client' in address)) return
     const [user] = answers.flatMap(({ users }) => users)
-    if (user !== undefined && isMember) await this.#forgetLeft(user, group)
-    if (user === undefined) {
-      throw new HubError('HUB_CLIENT_NOT_FOUND', 'This client is not connected; address its user to reach all connections, those to come included.')
-    }
+    if (user === undefined) throw new HubError('HUB_CLIENT_NOT_FOUND', 'This client is not connected; address its user to reach all connections, those to come included.')
+    if (isMember) await this.#forgetLeft(user, group)
   }
 
   /** Whoever joins again after the user was put out is a member, also when the connection is resumed. */

@@ -3,12 +3,27 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { InboxInfo } from '../client-info.ts'
 import type { Engine, State } from '../engine/engine.ts'
 import type { Offset, UserId } from '../message.ts'
+import { LatestWrites } from './latest-writes.ts'
 import { deviceIn, inboxKey, inboxPrefix } from './state-keys.ts'
 
 /** How far a device has acknowledged, when, and how many messages since the inbox was last purged. */
 const Place = Type.Object({ offset: Type.Integer(), at: Type.Integer(), ordinal: Type.Integer() })
 type Place = Static<typeof Place>
 const places = TypeCompiler.Compile(Place)
+
+/** A place as it is stored; null for what is none. */
+function asPlace (value: unknown): Place | null {
+  return places.Check(value) ? value : null
+}
+
+/** Where a device is that has acknowledged nothing. */
+const NOWHERE = { offset: 0, ordinal: 0 }
+
+/** Up to where a user's device has everything. */
+interface Acknowledgement {
+  readonly user: UserId
+  readonly offset: Offset
+}
 
 /** Devices with a name that a user may have. */
 const MAX_DEVICES = 50
@@ -32,13 +47,13 @@ export class Inboxes {
   readonly #engine: Engine
   readonly #state: State
   readonly #options: InboxesOptions
-  /** Acknowledgements that are being stored, with what has been acknowledged since. */
-  readonly #storing = new Map<string, { latest: Offset, readonly done: Promise<void> }>()
+  readonly #writes: LatestWrites<string, Acknowledgement>
 
   constructor (options: InboxesOptions) {
     this.#options = options
     this.#engine = options.engine
     this.#state = options.engine.state
+    this.#writes = new LatestWrites({ write: (key, acknowledgement) => this.#store(key, acknowledgement), onFailure: options.onFailure })
   }
 
   /** Up to where a device has acknowledged. One that is new begins where its user is, and has a place of its own from then on. */
@@ -51,69 +66,74 @@ export class Inboxes {
     return offset
   }
 
-  /** A device has everything up to an offset. Stored soon; while that takes, only the latest offset waits. */
+  /** A device has everything up to an offset. Stored soon; while that takes, only the greatest offset waits. */
   acknowledge (user: UserId, device: string, offset: Offset): void {
     const key = inboxKey(user, device)
-    const storing = this.#storing.get(key)
-    if (storing !== undefined) storing.latest = Math.max(storing.latest, offset)
-    else this.#storing.set(key, { latest: offset, done: this.#store(user, key, offset) })
+    const newest = this.#writes.newest(key)
+    if (newest === undefined || offset > newest.offset) void this.#writes.put(key, { user, offset })
   }
 
   /** Resolves when nothing is on its way to the store. */
-  async idle (): Promise<void> {
-    await Promise.all([...this.#storing.values()].map(({ done }) => done))
+  idle (): Promise<void> {
+    return this.#writes.idle()
   }
 
   /** Whether a device of the user has acknowledged the message at an offset. */
   async hasAcknowledged (user: UserId, offset: Offset): Promise<boolean> {
-    const kept = await this.#state.list(inboxPrefix(user), MAX_DEVICES + 1)
-    return kept.some(({ value }) => places.Check(value) && value.offset >= offset)
+    const kept = await this.#places(user)
+    return kept.some((place) => place.offset >= offset)
   }
 
   /** What waits for a user. */
   async info (user: UserId): Promise<InboxInfo> {
-    const address = { user }
-    const kept = await this.#state.list(inboxPrefix(user), MAX_DEVICES + 1)
-    const cursors = kept.flatMap(({ key, value }) => places.Check(value) ? [{ device: deviceIn(key), acknowledged: value.offset, at: new Date(value.at).toISOString() }] : [])
-    const place = await this.#place(inboxKey(user, ''))
-    const { count, oldest, evicted } = await this.#engine.summary({ address, after: place?.offset ?? 0 })
-    return { user, count, oldest: oldest === 0 ? null : oldest, dropped: Math.max(0, evicted.count - (place?.ordinal ?? 0)), cursors }
+    const kept = await this.#places(user)
+    const { offset: after, ordinal } = kept.find(({ device }) => device === '') ?? NOWHERE
+    const { count, oldest, evicted } = await this.#engine.summary({ address: { user }, after })
+    const cursors = kept.map(({ device, offset, at }) => ({ device, acknowledged: offset, at: new Date(at).toISOString() }))
+    return { user, count, oldest: oldest === 0 ? null : oldest, dropped: Math.max(0, evicted.count - ordinal), cursors }
   }
 
   /** Removes all messages of a user; answers how many. */
   async purge (user: UserId): Promise<number> {
     const purged = await this.#engine.purge({ user })
     // The engine counts what it evicts from here on.
-    await this.#state.update(inboxKey(user, ''), (present) => places.Check(present) ? { ...present, ordinal: 0 } : undefined, this.#options.rememberMs)
+    await this.#state.update(inboxKey(user, ''), (present) => {
+      const place = asPlace(present)
+      return place === null ? undefined : { ...place, ordinal: 0 }
+    }, this.#options.rememberMs)
     return purged
   }
 
-  async #store (user: UserId, key: string, offset: Offset): Promise<void> {
-    try {
-      const { rememberMs, now } = this.#options
-      const { offset: after, ordinal } = await this.#place(key) ?? { offset: 0, ordinal: 0 }
-      const { count } = await this.#engine.summary({ address: { user }, after, upTo: Math.max(after, offset) })
-      const next = { offset, at: now(), ordinal: ordinal + count }
-      await this.#state.update(key, (present) => places.Check(present) && present.offset >= offset ? present : next, rememberMs)
-    } catch (error) {
-      this.#options.onFailure(error)
-    }
-    const latest = this.#storing.get(key)?.latest ?? offset
-    if (latest > offset) return this.#store(user, key, latest)
-    this.#storing.delete(key)
+  async #store (key: string, { user, offset }: Acknowledgement): Promise<void> {
+    const { rememberMs, now } = this.#options
+    const { offset: after, ordinal } = await this.#place(key) ?? NOWHERE
+    const { count } = await this.#engine.summary({ address: { user }, after, upTo: Math.max(after, offset) })
+    const next = { offset, at: now(), ordinal: ordinal + count }
+    await this.#state.update(key, (present) => {
+      const place = asPlace(present)
+      return place !== null && place.offset >= offset ? place : next
+    }, rememberMs)
   }
 
   /** A user has only so many devices: the one that has acknowledged nothing for longest is forgotten. */
   async #makeRoom (user: UserId): Promise<void> {
-    const kept = await this.#state.list(inboxPrefix(user), MAX_DEVICES + 1)
-    const named = kept.flatMap(({ key, value }) => places.Check(value) && deviceIn(key) !== '' ? [{ key, at: value.at }] : [])
+    const kept = await this.#places(user)
+    const named = kept.filter(({ device }) => device !== '')
     if (named.length < MAX_DEVICES) return
     const oldest = named.reduce((first, one) => one.at < first.at ? one : first)
-    await this.#state.update(oldest.key, () => undefined, 0)
+    await this.#state.update(inboxKey(user, oldest.device), () => undefined, 0)
+  }
+
+  /** The places of all devices of a user, that of those without a name first. */
+  async #places (user: UserId): Promise<Array<Place & { readonly device: string }>> {
+    const kept = await this.#state.list(inboxPrefix(user), MAX_DEVICES + 1)
+    return kept.flatMap(({ key, value }) => {
+      const place = asPlace(value)
+      return place === null ? [] : [{ ...place, device: deviceIn(key) }]
+    })
   }
 
   async #place (key: string): Promise<Place | null> {
-    const value = await this.#state.get(key)
-    return places.Check(value) ? value : null
+    return asPlace(await this.#state.get(key))
   }
 }

@@ -1,4 +1,4 @@
-import { DEFAULT_PAGE, type ClientPage, type ClientQuery, type GroupInfo, type GroupPage, type GroupQuery } from '../client-info.ts'
+import { DEFAULT_PAGE, type ClientPage, type ClientQuery, type GroupPage, type GroupQuery } from '../client-info.ts'
 import type { Engine } from '../engine/engine.ts'
 
 /** Connections of all nodes, oldest first. */
@@ -16,9 +16,9 @@ export async function listGroups (engine: Engine, { after, limit = DEFAULT_PAGE 
   const { answers } = await engine.ask('groups', { after, limit: limit + 1 })
   const members = new Map<string, number>()
   for (const { group, clients } of answers.flatMap((answer) => answer.groups)) members.set(group, (members.get(group) ?? 0) + clients)
-  const found: GroupInfo[] = [...members].map(([group, clients]) => ({ group, clients })).sort((a, b) => a.group < b.group ? -1 : 1)
+  const found = [...members.keys()].sort()
   const groups = found.slice(0, limit)
-  return { groups, next: found.length > limit ? groups.at(-1)?.group ?? null : null }
+  return { groups: groups.map((group) => ({ group, clients: members.get(group) ?? 0 })), next: found.length > limit ? groups.at(-1) ?? null : null }
 }
 
 function sum (numbers: readonly number[]): number {

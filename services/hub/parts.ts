@@ -1,22 +1,22 @@
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { CLOSE } from '../close-codes.ts'
 import { reportFailure, warnSafely } from '../log.ts'
-import type { ClientId, Group, Offset } from '../message.ts'
+import type { ClientId, Offset } from '../message.ts'
 import { RisingClock } from '../rising-clock.ts'
+import { isDoneWithin } from '../time-limit.ts'
 import { Actions } from './actions.ts'
 import { createAnswerer } from './answerer.ts'
 import { CatchUp } from './catch-up.ts'
 import type { Client, ClientHooks } from './client.ts'
-import type { Membership } from './cursor.ts'
 import { Commands } from './commands.ts'
 import { Events } from './events.ts'
 import { FanOut } from './fan-out.ts'
-import { MAX_GROUPS, may, Memberships } from './groups.ts'
+import { Memberships } from './groups.ts'
 import { Heartbeat } from './heartbeat.ts'
 import type { HubOptions } from './hub-options.ts'
 import { Inboxes } from './inboxes.ts'
+import { locate } from './locate.ts'
 import { Publisher } from './publisher.ts'
 import { Registry } from './registry.ts'
 import { Sessions } from './sessions.ts'
@@ -68,33 +68,11 @@ export function createParts (options: HubOptions, clock: Clock): HubParts {
   const inboxes = new Inboxes({ engine, rememberMs: REMEMBER_MS, now: () => clock.wall(), onFailure: reportUnlessKnown('an acknowledgement could not be stored') })
   const memberships = new Memberships(engine, REMEMBER_MS)
 
-  /** Finds out what a connection that has just been opened begins with. */
-  const locate = async (client: Client): Promise<void> => {
-    const { cursor, device, identity } = client
-    const [acknowledged, { joined, left }] = await Promise.all([cursor.inboxSince ?? inboxes.acknowledged(identity.user, device), memberships.of(identity.user)])
-    if (cursor.inboxSince === undefined) cursor.inboxSince = cursor.acknowledged = acknowledged
-    // A connection that is resumed stays only where it still may be.
-    for (const [group, { by }] of cursor.groups ?? []) {
-      const isAllowed = by === 'hub' || identity.groups?.includes(group) === true || (by === 'client' && may('joinLeaveGroup', group, identity))
-      if (!isAllowed) registry.leave(client, group)
-    }
-    for (const [group, leftAt] of left) if ((cursor.groups?.get(group)?.since ?? Infinity) <= leftAt) registry.leave(client, group)
-    // It has the groups of its token already, or has left them.
-    const named = cursor.isLocated ? [] : identity.groups ?? []
-    const join = (group: Group, since: Offset, by: Membership['by']): void => {
-      if ((cursor.groups?.size ?? 0) < MAX_GROUPS) registry.join(client, group, { since: Math.max(since, cursor.since), by })
-    }
-    for (const [group, since] of joined) join(group, since, 'hub')
-    for (const group of named) join(group, 0, 'token')
-    cursor.isLocated = true
-    void sessions.save(client)
-  }
-
   const catchUp = new CatchUp({
     engine,
     flusher: fanOut.flusher,
     page: { messages: Math.min(PAGE.messages, Math.ceil(queue.maxWrites / 2)), bytes: Math.min(PAGE.bytes, Math.ceil(queue.maxBytes / 2)) },
-    locate,
+    locate: (client) => locate(client, { inboxes, memberships, registry, sessions }),
     onGap: (client) => warnSafely(log, { clientId: client.id, user: client.identity.user }, 'messages for a client are gone from the log'),
     onFailure: report('the log could not be read for a client')
   })
@@ -118,11 +96,7 @@ export function createParts (options: HubOptions, clock: Clock): HubParts {
 
   return {
     acknowledge,
-    idle: async () => {
-      const late = new AbortController()
-      await Promise.race([Promise.all([sessions.idle(), inboxes.idle()]), sleep(IDLE_MS, undefined, { signal: late.signal }).catch(() => {})])
-      late.abort()
-    },
+    idle: async () => { await isDoneWithin(Promise.all([sessions.idle(), inboxes.idle()]), IDLE_MS) },
     nextId: () => `${ids.next().toString(36)}-${randomUUID().slice(0, 8)}`,
     actions,
     catchUp,

@@ -145,7 +145,7 @@ export class Registry {
 
   /** One page of the groups, by name, with their members here. */
   groups ({ after, limit }: Questions['groups']): GroupInfo[] {
-    const names = [...this.#groups.keys()].filter((group) => after === undefined || group > after).sort(byUnit)
+    const names = [...this.#groups.keys()].filter((group) => after === undefined || group > after).sort()
     return names.slice(0, limit).map((group) => ({ group, clients: this.#groups.get(group)?.size ?? 0 }))
   }
 
@@ -172,8 +172,4 @@ export class Registry {
     if (this.isEmpty) return Promise.resolve()
     return new Promise((resolve) => this.#onEmpty.push(resolve))
   }
-}
-
-function byUnit (a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0
 }

@@ -6,6 +6,7 @@ import type { State } from '../engine/engine.ts'
 import type { ClientId, UserId } from '../message.ts'
 import type { Client } from './client.ts'
 import { Membership } from './cursor.ts'
+import { LatestWrites } from './latest-writes.ts'
 import { sessionKey } from './state-keys.ts'
 
 const Session = Type.Object({
@@ -38,13 +39,6 @@ export interface ResumeClaim {
   readonly protocol: string
 }
 
-/** A session on its way to the store, and the connection that it is to be stored of afterwards. */
-interface Storing {
-  readonly now: Promise<void>
-  latest: Client
-  next: Promise<void> | null
-}
-
 /** What sessions work with. */
 export interface SessionsOptions {
   readonly state: State
@@ -58,11 +52,11 @@ export interface SessionsOptions {
 export class Sessions {
   readonly #options: SessionsOptions
   readonly #tokens = new WeakMap<Client, string>()
-  /** Sessions that are being stored. */
-  readonly #storing = new Map<ClientId, Storing>()
+  readonly #writes: LatestWrites<ClientId, Client>
 
   constructor (options: SessionsOptions) {
     this.#options = options
+    this.#writes = new LatestWrites({ write: (_id, client) => this.#store(client), onFailure: options.onFailure })
   }
 
   /**
@@ -82,7 +76,7 @@ export class Sessions {
     // Anything may be shown, and keys of the state have a limit.
     if (!CLIENT_ID.test(clientId)) return null
     // What has changed and is not on its way to the store yet.
-    await this.#storing.get(clientId)?.next
+    await this.#writes.settled(clientId)
     const session = await this.#options.state.get(sessionKey(clientId))
     if (!sessions.Check(session) || session.user !== user || session.protocol !== protocol) return null
     return timingSafeEqual(Buffer.from(session.token, 'base64'), hash(token)) ? session : null
@@ -92,33 +86,17 @@ export class Sessions {
   save (client: Client): Promise<void> {
     // The one that takes its place stores what is to be kept of it. An application may use the same code for something else.
     const isReplaced = client.ending === CLOSE.replaced
-    if (isReplaced || !this.#tokens.has(client)) return Promise.resolve()
-    const storing = this.#storing.get(client.id)
-    if (storing === undefined) return this.#begin(client)
-    storing.latest = client
-    storing.next ??= storing.now.then(() => this.#begin(storing.latest))
-    return storing.next
-  }
-
-  #begin (client: Client): Promise<void> {
-    const now = this.#store(client)
-    this.#storing.set(client.id, { now, latest: client, next: null })
-    return now
+    return isReplaced || !this.#tokens.has(client) ? Promise.resolve() : this.#writes.put(client.id, client)
   }
 
   /** Resolves when nothing is on its way to the store. */
-  async idle (): Promise<void> {
-    while (this.#storing.size > 0) await Promise.all([...this.#storing.values()].map(({ now, next }) => next ?? now))
+  idle (): Promise<void> {
+    return this.#writes.idle()
   }
 
   async #store (client: Client): Promise<void> {
-    try {
-      const session = this.#toStore(client)
-      await this.#options.state.update(sessionKey(client.id), () => session, client.isOpen ? CONNECTED_MS : this.#options.windowMs)
-    } catch (error) {
-      this.#options.onFailure(error)
-    }
-    if (this.#storing.get(client.id)?.next === null) this.#storing.delete(client.id)
+    const session = this.#toStore(client)
+    await this.#options.state.update(sessionKey(client.id), () => session, client.isOpen ? CONNECTED_MS : this.#options.windowMs)
   }
 
   /** What is to be kept; undefined for a connection that must not come back by itself. */

@@ -1,5 +1,6 @@
 // The process that holds an audience: clients that are cut off, come again, and count what they have got.
 import type { Protocol } from '../../peers.ts'
+import type { CommonProgress, CommonTask } from '../../rig.ts'
 import { nowUs } from '../../stamp.ts'
 import { Line } from './line.ts'
 import { Member, noTally, readersOf, type Cut, type Tally } from './member.ts'
@@ -8,12 +9,9 @@ const TURN_MS = 10
 
 /** What the benchmark asks of the audience. */
 export type Task =
+  | CommonTask
   /** Make a reader for each path, and connect them all; `withLines`: so that they can be cut silently. */
   | { open: { port: number, protocol: Protocol, paths: string[], withLines: boolean } }
-  /** Say when everyone has so many further messages. */
-  | { expect: number }
-  /** Cut all connections, and stay away. */
-  | { leave: true }
   /** Connect again, all at once. */
   | { comeBack: true }
   /** Cut every connection once in this time, one after another; 0: no more. */
@@ -22,7 +20,7 @@ export type Task =
   | { tally: true }
 
 /** What the audience answers. */
-export type Progress = { loaded: true } | { opened: number } | { expecting: number } | { complete: number, atUs: number } | { left: number } | { tally: Tally } | { failed: string }
+export type Progress = CommonProgress | { complete: number, atUs: number } | { tally: Tally }
 
 const members: Member[] = []
 let open = 0

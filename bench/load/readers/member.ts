@@ -22,7 +22,7 @@ export interface Tally {
 }
 
 /** What members tell. */
-export interface MemberEvents {
+interface MemberEvents {
   opened (): void
   lost (): void
   /** It has as many further messages as it was expected to get. */
