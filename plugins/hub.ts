@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
+import { LEARN_GIN_PING_MS } from '../services/compat/learn-gin.ts'
 import type { Config } from '../services/config/schema.ts'
 import { Hub } from '../services/hub/hub.ts'
 
@@ -11,7 +12,7 @@ declare module 'fastify' {
 }
 
 /** `fastify.hub`: welcomes clients once the application is ready, sends them away before it closes. */
-export const hub = fp<{ config: Pick<Config, 'websocket' | 'idempotency'> }>(async (fastify, { config: { idempotency, websocket: config } }) => {
+export const hub = fp<{ config: Pick<Config, 'compat' | 'websocket' | 'idempotency'> }>(async (fastify, { config: { compat, idempotency, websocket: config } }) => {
   // Fastify gives up close() when a hook takes longer than its pluginTimeout.
   const { pluginTimeout = 10_000 } = fastify.initialConfig
   const longestDrainMs = pluginTimeout === 0 ? Infinity : pluginTimeout * 0.8
@@ -22,7 +23,8 @@ export const hub = fp<{ config: Pick<Config, 'websocket' | 'idempotency'> }>(asy
       pingPeriodMs: config.pingPeriod,
       maxUnanswered: config.heartbeatFailMaxTimes,
       readDeadlineMs: config.readDeadline,
-      writeDeadlineMs: config.writeDeadline
+      writeDeadlineMs: config.writeDeadline,
+      shortestPingMs: compat.learnGin === 'off' ? undefined : Math.min(config.pingPeriod, LEARN_GIN_PING_MS)
     },
     drain: { graceMs: Math.min(config.drain.grace, longestDrainMs), batch: config.drain.batch },
     queue: { maxBytes: config.maxQueueSize, maxWrites: config.maxQueueWrites, policy: config.slowClient },

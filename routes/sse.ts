@@ -1,5 +1,4 @@
 import type { FastifyPluginAsync, onRequestAsyncHookHandler } from 'fastify'
-import { systemClock } from '../services/clock.ts'
 import { CLOSE } from '../services/close-codes.ts'
 import type { Config } from '../services/config/schema.ts'
 import { deviceIn, lastEventId } from '../services/connecting.ts'
@@ -9,6 +8,7 @@ import { createSse } from '../services/protocol/sse.ts'
 import type { RateLimit } from '../services/rate-limit.ts'
 import { SseConnection } from '../services/sse-connection.ts'
 import { WsService } from '../services/ws-service.ts'
+import { assertRate } from './ws-door.ts'
 
 /** GET /admin/events: the same hub over Server-Sent Events (WHATWG HTML section 9.2). */
 export const sseRoute: FastifyPluginAsync<{ config: Config, connectRate: RateLimit }> = async (fastify, { config: { sse, websocket }, connectRate }) => {
@@ -18,7 +18,7 @@ export const sseRoute: FastifyPluginAsync<{ config: Config, connectRate: RateLim
 
   const admit: onRequestAsyncHookHandler = async (request) => {
     hub.admit()
-    if (!connectRate.allow(systemClock.steady())) throw new HubError('HUB_TOO_MANY_UPGRADES', 'Too many connections are being opened at once; try again in a second.', { retryAfter: 1 })
+    assertRate(connectRate)
     checkOrigin(request.headers, websocket.allowedOrigins)
   }
 

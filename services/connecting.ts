@@ -2,6 +2,8 @@ import { HubError } from './errors.ts'
 import type { ResumeClaim } from './hub/sessions.ts'
 import type { UserId } from './message.ts'
 
+export type { ResumeClaim } from './hub/sessions.ts'
+
 const MAX_DEVICE_LENGTH = 64
 const OFFSET = /^\d{1,16}$/
 

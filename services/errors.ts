@@ -52,6 +52,17 @@ export class HubError extends Error {
   }
 }
 
+/** What an action throws to tell its caller, in the application's own words, what went wrong: any code but those of the hub, and a sentence. */
+export class ActionError extends Error {
+  readonly code: string
+
+  constructor (code: string | number, message: string) {
+    super(message)
+    this.name = 'ActionError'
+    this.code = String(code)
+  }
+}
+
 /** What a caller is told of an error: Fastify's own shape, so that clients of other routes need nothing new. */
 export interface ErrorBody {
   readonly statusCode: number

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
 import { BEARER_SUBPROTOCOL, offeredSubprotocols } from './credentials.ts'
 import { HubError } from './errors.ts'
 import { RAW_SUBPROTOCOL } from './protocol/raw.ts'
@@ -11,14 +11,30 @@ export const WEBSOCKET_VERSION = '13'
 const TOKEN = /^[\w!#$%&'*+.^`|~-]+$/
 const KEY = /^[+/0-9A-Za-z]{22}==$/
 
-/** The subprotocol for a client that offers these, or false for none: a raw client need not offer any. */
-export function chooseSubprotocol (offered: Iterable<string>): string | false {
-  const names = new Set(offered)
-  return SUBPROTOCOLS.find((name) => names.has(name)) ?? false
+/** Marks requests whose client gets the first subprotocol that it offers. */
+const kTakesFirst = Symbol('fastify-hub.takes-first-subprotocol')
+
+interface Handshake {
+  readonly httpVersion: string
+  readonly headers: IncomingHttpHeaders
+  [kTakesFirst]?: true
+}
+
+/** From now on this client gets the first subprotocol that it offers, whatever that means to it. */
+export function takeFirstSubprotocol (handshake: Handshake): void {
+  handshake[kTakesFirst] = true
+}
+
+/** The subprotocol for a client that offers these, or false for none: a raw client need not offer any. A token is never sent back. */
+export function chooseSubprotocol (offered: Iterable<string>, handshake?: Handshake): string | false {
+  const names = [...offered].filter((name) => !name.startsWith(BEARER_SUBPROTOCOL))
+  const chosen = handshake?.[kTakesFirst] === true ? names[0] : SUBPROTOCOLS.find((name) => names.includes(name))
+  return chosen ?? false
 }
 
 /** Throws a HubError that says what is wrong with a WebSocket handshake (RFC 6455 section 4.2.1). */
-export function checkHandshake ({ httpVersion, headers }: Pick<IncomingMessage, 'httpVersion' | 'headers'>): void {
+export function checkHandshake (handshake: Handshake): void {
+  const { httpVersion, headers } = handshake
   if (httpVersion !== '1.1' || headers.host === undefined) {
     throw new HubError('HUB_HANDSHAKE_INVALID', 'Send the handshake as HTTP/1.1 with a "Host".')
   }
@@ -32,7 +48,7 @@ export function checkHandshake ({ httpVersion, headers }: Pick<IncomingMessage, 
   if (new Set(offered).size < offered.length || !offered.every((name) => TOKEN.test(name))) {
     throw new HubError('HUB_HANDSHAKE_INVALID', 'Offer each subprotocol once, in the letters of an HTTP token.')
   }
-  if (offered.some((name) => name.startsWith(BEARER_SUBPROTOCOL)) && chooseSubprotocol(offered) === false) {
+  if (offered.some((name) => name.startsWith(BEARER_SUBPROTOCOL)) && chooseSubprotocol(offered, handshake) === false) {
     throw new HubError('HUB_HANDSHAKE_INVALID', `Offer a subprotocol such as "${RAW_SUBPROTOCOL}" beside "bearer.…": the token itself is never sent back as the one that was chosen.`)
   }
 }

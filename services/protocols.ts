@@ -1,6 +1,6 @@
 import type { DeflateOptions } from './protocol/deflate.ts'
 import type { Protocol } from './protocol/protocol.ts'
-import { createDeflatedRaw, raw, RAW_SUBPROTOCOL } from './protocol/raw.ts'
+import { createDeflatedRaw, createRaw, raw, RAW_SUBPROTOCOL, type GreetingCode } from './protocol/raw.ts'
 import { createDeflatedWebPubSub, webPubSub, WEB_PUBSUB_SUBPROTOCOLS } from './protocol/web-pubsub.ts'
 
 /** The subprotocols that a client may offer; of several, the first of this list is chosen. */
@@ -9,10 +9,10 @@ export const SUBPROTOCOLS: readonly string[] = [...WEB_PUBSUB_SUBPROTOCOLS, RAW_
 /** Finds the protocol for what was negotiated. */
 export type ProtocolChoice = (subprotocol: string, isDeflated: boolean) => Protocol
 
-/** The protocols that a WebSocket may speak: without a subprotocol, raw. */
-export function createProtocols (deflate: DeflateOptions): ProtocolChoice {
-  const plain = { raw, named: webPubSub }
-  const deflated = { raw: createDeflatedRaw(deflate), named: createDeflatedWebPubSub(deflate) }
+/** The protocols that a WebSocket may speak: without a subprotocol, raw, which greets with this code. */
+export function createProtocols (deflate: DeflateOptions, greetingCode?: GreetingCode): ProtocolChoice {
+  const plain = { raw: greetingCode === undefined ? raw : createRaw(greetingCode), named: webPubSub }
+  const deflated = { raw: createDeflatedRaw(deflate, greetingCode), named: createDeflatedWebPubSub(deflate) }
   return (subprotocol, isDeflated) => {
     const { raw, named } = isDeflated ? deflated : plain
     return named.get(subprotocol) ?? raw

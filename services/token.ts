@@ -61,10 +61,14 @@ export function createDemoTokenCheck (checkJwt: TokenCheck): TokenCheck {
       return checkJwt(token)
     } catch (error) {
       if ([...token].length < DEMO_MIN_CHARACTERS || isExpiry(error)) throw error
-      // The name must tell tokens apart without giving them away.
-      return { user: `demo-${createHash('sha256').update(token).digest('hex').slice(0, 12)}`, roles: [] }
+      return demoIdentity(token)
     }
   }
+}
+
+/** A user without roles for a token that nobody has signed: the name tells tokens apart without giving them away. */
+export function demoIdentity (token: string): Identity {
+  return { user: `demo-${createHash('sha256').update(token).digest('hex').slice(0, 12)}`, roles: [] }
 }
 
 /** What a new token says. */
@@ -113,6 +117,7 @@ function refusal (error: unknown): HubError {
   return new HubError('HUB_TOKEN_INVALID', 'The token is not valid here; get one that is signed with the secret of this service.', { cause: error })
 }
 
-function isExpiry (error: unknown): boolean {
+/** Whether a token was refused because its time is over. */
+export function isExpiry (error: unknown): boolean {
   return error instanceof HubError && error.code === 'HUB_TOKEN_EXPIRED'
 }

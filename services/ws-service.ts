@@ -4,15 +4,15 @@ import type { Client } from './hub/client.ts'
 import { Commands } from './hub/commands.ts'
 import type { Connection } from './hub/connection.ts'
 import type { Hub } from './hub/hub.ts'
-import type { OpenOptions } from './hub/hub-options.ts'
+import type { ClientMessageHandler, OpenOptions } from './hub/hub-options.ts'
 import type { Identity } from './identity.ts'
 import type { Log } from './log.ts'
 import type { Protocol } from './protocol/protocol.ts'
 
-export type { OpenOptions } from './hub/hub-options.ts'
+export type { Client } from './hub/client.ts'
+export type { ClientMessageHandler, OpenOptions } from './hub/hub-options.ts'
 
 const ECHO_PREFIX = '服务器已经收到了你的消息==>'
-const ECHO_PREFIX_BYTES = Buffer.from(ECHO_PREFIX)
 
 /** How the `ws` library closes for what it refuses, by its documented error codes; every other `WS_ERR_…` is a protocol error. */
 const CLOSE_OF_ERROR: Record<string, CloseCode> = {
@@ -28,6 +28,8 @@ export interface WsServiceOptions {
   readonly log: Log
   /** Largest message in bytes that a client may send. */
   readonly maxMessageBytes: number
+  /** Takes what clients say that is no command; without it the application's handler does, and without that an echo. */
+  readonly onMessage?: ClientMessageHandler | undefined
   readonly clock?: Clock
 }
 
@@ -39,12 +41,14 @@ export class WsService {
   readonly #hub: Hub
   readonly #log: Log
   readonly #maxMessageBytes: number
+  readonly #onMessage: ClientMessageHandler
   readonly #clock: Clock
 
-  constructor ({ hub, log, maxMessageBytes, clock = systemClock }: WsServiceOptions) {
+  constructor ({ hub, log, maxMessageBytes, onMessage = createEcho(hub), clock = systemClock }: WsServiceOptions) {
     this.#hub = hub
     this.#log = log
     this.#maxMessageBytes = maxMessageBytes
+    this.#onMessage = onMessage
     this.#clock = clock
   }
 
@@ -70,7 +74,7 @@ export class WsService {
     if (!client.messageRate.allow(this.#clock.steady())) return client.close(CLOSE.tooManyMessages)
     client.received++
     const command = client.protocol.decode(data, isBinary, this.#hub.actions)
-    if (command.kind === 'message') return client.turns.run(() => (this.#hub.messageHandler ?? echo)(client, command.data))
+    if (command.kind === 'message') return client.turns.run(() => this.#onMessage(client, command.data))
     if (Commands.waits(command)) return client.turns.run(() => this.#hub.commands.answer(client, command))
     this.#hub.commands.obey(client, command)
   }
@@ -120,9 +124,11 @@ export class WsService {
   }
 }
 
-/** What the Go services answered: the frame type that came, a prefix, and what came. */
-function echo (client: Client, data: string | Buffer): void {
-  client.reply(typeof data === 'string' ? ECHO_PREFIX + data : Buffer.concat([ECHO_PREFIX_BYTES, data]))
+/** Leaves what clients say to the application. While nobody there takes it, answers as the Go services did: the frame type that came, a prefix, and what came. */
+export function createEcho (hub: Pick<Hub, 'messageHandler'>, prefix = ECHO_PREFIX): ClientMessageHandler {
+  const prefixBytes = Buffer.from(prefix)
+  const echo: ClientMessageHandler = (client, data) => client.reply(typeof data === 'string' ? prefix + data : Buffer.concat([prefixBytes, data]))
+  return (client, data) => (hub.messageHandler ?? echo)(client, data)
 }
 
 function codeOf (error: Error | null): number | null {

@@ -118,6 +118,8 @@ t.test('the import rules hold', async (t) => {
     ['index.ts', ['./routes/ws.ts', './app.ts'], ['./fastify-hub.ts', './plugins/auth.ts', './services/errors.ts']],
     ['plugins/hub.ts', ['./engine.ts', '../routes/ws.ts', '../app.ts'], ['../services/hub/hub.ts', 'fastify']],
     ['routes/clients.ts', ['../services/hub/hub.ts', '../plugins/hub.ts', './ws.ts'], ['../services/errors.ts', './schemas.ts']],
+    ['routes/compat/gin-server.ts', ['../../services/hub/hub.ts', '../../plugins/auth.ts', './push-message.ts', '../sse.ts'], ['../../services/compat/gin-server.ts', '../ws-door.ts', './go-door.ts']],
+    ['services/compat/gin-server.ts', ['../hub/hub.ts', '../engine/engine.ts', '../ws-service.ts'], ['./plain.ts', '../protocol/frame.ts', '../message.ts']],
     ['services/banner.ts', ['../plugins/hub.ts', '../routes/ws.ts', './hub/hub.ts', './engine/memory.ts'], ['./message.ts', './protocol/raw.ts']],
     ['services/ws-service.ts', ['./engine/engine.ts', './protocol/raw.ts', './token.ts'], ['./hub/hub.ts', './protocol/protocol.ts', './message.ts']],
     ['services/hub/hub.ts', ['../ws-service.ts', '../engine/memory.ts', '../protocol/raw.ts', '../protocol/frame.ts', '../token.ts'], ['../engine/engine.ts', '../protocol/protocol.ts', './client.ts']],
@@ -182,7 +184,7 @@ function missing (...programs: string[]): string | false {
   return absent.length === 0 || process.env['CI'] === 'true' ? false : `There is no ${absent.join(' and no ')} here: install it with the package manager.`
 }
 
-const TOURS = [['README.md', 'Five minutes with curl'], ['docs/delivery.md', 'Try it']] as const
+const TOURS = [['README.md', 'Five minutes with curl'], ['docs/delivery.md', 'Try it'], ['docs/coming-from-go.md', 'Try it']] as const
 
 for (const [path, heading] of TOURS) t.test(`the tour of ${path} does what it says, pasted into a shell`, { skip: missing('bash', 'curl') }, async (t) => {
   // A folder that looks like the checkout, so that nothing is left behind in it.

@@ -1,61 +1,37 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
-import { WebSocket } from 'ws'
 import { packagePath } from '../services/package.ts'
-import { GREETING, TestClient, until } from './helper.ts'
+import { backendPush } from './examples/backend-push.ts'
+import { broadcastFromAnywhere } from './examples/broadcast-from-anywhere.ts'
+import { browser } from './examples/browser.ts'
+import { commandOf, Example, projectWith } from './examples/example.ts'
+import { inbox } from './examples/inbox.ts'
 
-/** What each folder of examples/ shows, on a process that runs it. */
-const CHECKS: Record<string, (t: Test, start: Start) => Promise<void>> = { plugin }
+/** What each folder of examples/ shows, on processes that run it. */
+const CHECKS: Record<string, (t: Test, example: Example) => Promise<void>> = {
+  'backend-push': backendPush,
+  'broadcast-from-anywhere': broadcastFromAnywhere,
+  browser,
+  inbox
+}
+const NAMES = readdirSync(packagePath('examples'), { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name)
 
-/** Starts the example; `found` is the first group of `ready` in what it prints. `stop` ends it with SIGTERM. */
-type Start = (env: Record<string, string>, ready: RegExp) => Promise<{ found: string, stop: () => Promise<void> }>
+t.test('each example is checked here, and is in the table of examples/README.md with its command', async (t) => {
+  t.same(NAMES, Object.keys(CHECKS).sort())
+  const rows = readFileSync(packagePath('examples', 'README.md'), 'utf8').matchAll(/^\| \[(\S+)\]\(\S+\) \|.*\| `(.+)` \|$/gm)
+  t.same([...rows].map(([, name, command]) => [name, command]).sort(), NAMES.map((name) => [name, commandOf(name, 'app.js')]))
+  const linked = readFileSync(packagePath('examples', 'README.md'), 'utf8').matchAll(/\]\((\S+)\)/g)
+  for (const [, path = ''] of linked) t.ok(readFileSync(packagePath('examples', path)).length > 0, `${path} exists`)
+})
 
-for (const { name } of readdirSync(packagePath('examples'), { withFileTypes: true }).filter((entry) => entry.isDirectory())) {
-  t.test(`the example "${name}" does what it says`, async (t) => {
-    const check = CHECKS[name]
-    if (check === undefined) return t.fail('give it a check in test/examples.test.ts')
-    await check(t, starter(t, name))
+for (const [name, check] of Object.entries(CHECKS)) {
+  t.test(`the example "${name}" does what it says`, (t) => check(t, new Example(t, name, packagePath())))
+
+  t.test(`the example "${name}" also runs in a project of one's own, and leaves nothing there`, async (t) => {
+    const project = await projectWith(t, name)
+    const app = new Example(t, name, project).run('app.js', { PORT: '0' })
+    await app.says(/(\S)/)
+    t.equal(await app.stop('SIGINT'), 0, app.output)
+    t.same(readdirSync(project).sort(), ['examples', 'node_modules', 'package.json'])
   })
-}
-
-/** The example, started with the command in the head of its app.js, in a folder of its own: it has a log there. */
-function starter (t: Test, name: string): Start {
-  return async (env, ready) => {
-    const [, command = ''] = /^\/\/ {3}node (\S+)$/m.exec(readFileSync(packagePath('examples', name, 'app.js'), 'utf8')) ?? []
-    const child = spawn(process.execPath, [packagePath(command)], { cwd: t.testdir({}), env: { ...process.env, ...env } })
-    t.teardown(() => child.kill('SIGKILL'))
-    let output = ''
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => { output += chunk.toString() })
-    await until(() => ready.test(output) || child.exitCode !== null, 'what the example prints')
-    const [, found] = ready.exec(output) ?? []
-    if (found === undefined) throw new Error(`The example did not start (npm run build comes first): ${output}`)
-    const stop = async () => {
-      const exit = once(child, 'exit')
-      child.kill('SIGTERM')
-      t.same(await exit, [0, null], 'it ends in order')
-    }
-    return { found, stop }
-  }
-}
-
-async function plugin (t: Test, start: Start): Promise<void> {
-  const { found: url, stop } = await start({ PORT: '0', CLOCK_INTERVAL_MS: '20' }, /'(ws:\/\/\S+)'/)
-  const { origin, searchParams } = new URL(url.replace('ws', 'http'))
-  const token = searchParams.get('token') ?? ''
-  const terminal = new TestClient(new WebSocket(url))
-  const browser = new TestClient(new WebSocket(`${origin.replace('http', 'ws')}/live`, ['hub.raw', `bearer.${token}`], { origin }))
-  t.teardown(() => { for (const { socket } of [terminal, browser]) socket.terminate() })
-
-  for (const client of [terminal, browser]) {
-    t.equal(await client.next(), GREETING)
-    const [first, second] = [await client.next(), await client.next()].map((tick) => (JSON.parse(String(tick)) as { time: string }).time)
-    t.ok(Date.parse(first ?? '') < Date.parse(second ?? ''), 'time goes on')
-  }
-  t.same(await (await fetch(`${origin}/readers`)).json(), { readers: 2 })
-  t.match(await (await fetch(origin)).text(), /new WebSocket\(/)
-  const ends = [terminal.closed(), browser.closed()]
-  await stop()
-  t.match(await Promise.all(ends), [{ code: 1012 }, { code: 1012 }])
 }

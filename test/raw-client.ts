@@ -87,12 +87,15 @@ export class RawClient {
   #frames: Frame[] = []
   #closing: Closing = { code: 1006, reason: '' }
   #changes = new EventEmitter()
+  /** The head of the answer to the handshake. */
+  readonly head: string
 
-  constructor (socket: Socket, head: Buffer) {
+  constructor (socket: Socket, head: string, rest: Buffer) {
     this.#socket = socket
+    this.head = head
     socket.on('data', (chunk) => { this.#read(chunk) })
     socket.on('close', () => { this.#changes.emit('change') })
-    this.#read(head)
+    this.#read(rest)
     socket.resume()
   }
 
@@ -171,7 +174,7 @@ export async function rawConnect (options: { port: number } & HandshakeOptions):
   const head = answer.toString('latin1', 0, end)
   const key = /^sec-websocket-key: (.*)\r$/im.exec(request)?.[1] ?? ''
   const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
-  if (head.startsWith('HTTP/1.1 101 ') && head.includes(`\r\nSec-WebSocket-Accept: ${accept}\r\n`)) return new RawClient(socket, answer.subarray(end))
+  if (head.startsWith('HTTP/1.1 101 ') && head.includes(`\r\nSec-WebSocket-Accept: ${accept}\r\n`)) return new RawClient(socket, head, answer.subarray(end))
   socket.destroy()
   throw new Error(`the server refused the handshake: ${head.split('\r\n', 1).join('') || 'no answer'}`)
 }

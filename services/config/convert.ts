@@ -39,7 +39,8 @@ const readers: Record<Kind, (raw: unknown) => unknown> = {
   whole: readWhole,
   duration: parseDuration,
   size: parseSize,
-  choice: trim,
+  // Also a word of digits: YAML reads it as a number.
+  choice: (raw) => typeof raw === 'number' ? String(raw) : trim(raw),
   text: (raw) => (typeof raw === 'string' ? raw : undefined),
   secret: (raw) => (typeof raw === 'string' && (raw === '' || raw.length >= 32) ? raw : undefined),
   origin: (raw) => (typeof raw === 'string' && isOrigin(raw) ? raw : undefined),

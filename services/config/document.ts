@@ -1,11 +1,11 @@
 import { isSection, leaves, root, type Leaf, type Section } from './model.ts'
-import { sectionLines, type Line } from './print.ts'
+import { sectionLines, written, type Line } from './print.ts'
 
 const commentColumn = 34
 
 /** The text of config.yml: every key with its default and one comment. */
 export function configFile (): string {
-  const lines = sectionLines(root, ({ schema }) => schema.default).map(commented)
+  const lines = sectionLines(root, (leaf) => written(leaf, leaf.schema.default)).map(commented)
   return `${fileHead}\n${lines.join('\n')}\n`
 }
 
@@ -19,7 +19,7 @@ export function configurationPage (): string {
 
 function commented ({ code, item }: Line): string {
   const gap = item.path === item.key ? '\n' : ''
-  if (!isSection(item)) return `${gap}${code.padEnd(commentColumn)}# ${item.schema.description}`
+  if (!isSection(item)) return `${gap}${`${code} `.padEnd(commentColumn)}# ${item.schema.description}`
   const indent = /^ */.exec(code)?.[0] ?? ''
   return `\n${indent}# ${item.description}\n${code}`
 }

@@ -31,7 +31,9 @@ export function sectionLines (section: Section, value: (leaf: Leaf) => unknown):
       : [{ code: `${indent}${item.key}: ${inline(value(item))}`, item }])
 }
 
-function written ({ schema }: Leaf, value: unknown): unknown {
+/** A value of the configuration as it is written in the file. */
+export function written ({ schema }: Leaf, value: unknown): unknown {
+  if (schema.kind === 'choice' && typeof value === 'string') return unquoted(value)
   if (typeof value !== 'number') return value
   if (schema.kind === 'duration') return unquoted(formatDuration(value))
   return schema.kind === 'size' ? unquoted(formatSize(value)) : value

@@ -7,6 +7,8 @@ const mebibyte = 1_024 ** 2
 // A timer of Node holds at most 24.8 days; anything longer would fire at once.
 const longestTimer = 24 * 86_400 * second
 
+const doors = ['off', 'token', 'open'] as const
+
 const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
 /** Every key of the configuration with its type, default, bounds and meaning: the single source of all of them. */
@@ -118,6 +120,20 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
       allowed: 'a path that begins with /'
     }),
     retry: duration('2s', 'Time after which a client that lost its connection tries again.', { minimum: 1, maximum: longestTimer })
+  }),
+  compat: section('Doors for clients of older Go services: off, token (our token check) or open (no check, as they had it).', {
+    ginSkeleton: choice('off', doors, 'GinSkeleton and gophrame: their greeting and refusals, at websocket.path.', {
+      note: 'With `open`, any token of at least 10 characters may connect.'
+    }),
+    ginSkeletonCode: choice('200', ['200', '2000'], 'Code in the greeting: 200 is GinSkeleton, 2000 gophrame.', {
+      note: 'The echo follows the same service. Without the door, the greeting has 2000.'
+    }),
+    ginSkeletonRefusal: choice('legacy-400-json', ['legacy-400-json', 'empty-200'], 'How it refuses: as until August 2022, or since.'),
+    ginServer: choice('off', doors, 'ginServer: GET /ws.', { note: 'With `open`, anybody may reach everybody through it.' }),
+    learnGin: choice('off', doors, 'learn-gin: GET /echo, /sendall.', { note: 'With `open`, anybody may reach everybody through it.' }),
+    pushMessage: choice('off', doors, 'pushMessage: /client/:id, /message, /message/:id; and the copy in a blog.', {
+      note: 'With `open`, anybody may read every inbox and reach everybody through it.'
+    })
   })
 })
 

@@ -1,6 +1,6 @@
 import type { Static, TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
-import { HubError } from '../errors.ts'
+import { ActionError, HubError } from '../errors.ts'
 import type { CommandResult } from '../protocol/protocol.ts'
 import { isDoneWithin } from '../time-limit.ts'
 import type { Client } from './client.ts'
@@ -53,8 +53,9 @@ export class Actions {
     try {
       return { ok: true, data: await this.#run(name, data, client) }
     } catch (error) {
-      if (!(error instanceof HubError)) this.#onFailure(error, name, client)
-      return refusal(error instanceof HubError ? error : new HubError('HUB_INTERNAL', 'The action failed.'))
+      if (error instanceof HubError || error instanceof ActionError) return refusal(error)
+      this.#onFailure(error, name, client)
+      return refusal(new HubError('HUB_INTERNAL', 'The action failed.'))
     }
   }
 
@@ -75,7 +76,7 @@ export class Actions {
 }
 
 /** What a caller is told of an error. */
-export function refusal ({ code, message }: HubError): CommandResult {
+export function refusal ({ code, message }: HubError | ActionError): CommandResult {
   return { ok: false, error: { code, message } }
 }
 

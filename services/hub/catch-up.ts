@@ -1,6 +1,7 @@
 import { CLOSE } from '../close-codes.ts'
 import type { Engine, Page, PageLimit } from '../engine/engine.ts'
 import type { Offset } from '../message.ts'
+import { isAcknowledged } from './acknowledged.ts'
 import { Frame } from './batch.ts'
 import type { Client } from './client.ts'
 import { Encoded } from './encoded.ts'
@@ -69,7 +70,7 @@ export class CatchUp {
       client.release(message.offset)
       if (message.except?.includes(id) !== true) {
         if (!outbox.offer(this.#encoded.frame(protocol, message))) return false
-        if ('user' in message.address) cursor.inboxSent = message.offset
+        if (isAcknowledged(message, protocol)) cursor.inboxSent = message.offset
       }
       cursor.position = message.offset
     }

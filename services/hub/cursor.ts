@@ -61,6 +61,11 @@ export class Cursor {
     return new Cursor({ since: after, inboxSince: after, position: after }, true)
   }
 
+  /** Of a new connection that goes on where its mailbox is: with everything that was said above this offset. */
+  static since (offset: Offset): Cursor {
+    return new Cursor({ since: offset, inboxSince: offset, acknowledged: offset })
+  }
+
   /** Of a connection that goes on where it was. */
   static resumed ({ since, inboxSince, acknowledged, groups }: Pick<Session, 'since' | 'inboxSince' | 'acknowledged' | 'groups'>): Cursor {
     const cursor = new Cursor({ since, position: acknowledged, acknowledged, groups, ...(inboxSince === null ? {} : { inboxSince }) }, true)

@@ -7,7 +7,9 @@ import type { Client } from './client.ts'
 /** When a client is asked for a sign of life, and when it is given up. All in ms. */
 export interface HeartbeatOptions {
   readonly pingPeriodMs: number
-  /** A client is given up at the first ping that is due after more than this many went unanswered. */
+  /** The shortest period that a protocol has of its own, so that its pings come in time; without it there is none. */
+  readonly shortestPingMs?: number | undefined
+  /** A client is given up at the first ping that is due after more than this many periods went unanswered. */
   readonly maxUnanswered: number
   /** A client is given up when nothing came from it for this long; 0 never. */
   readonly readDeadlineMs: number
@@ -48,8 +50,8 @@ export class Heartbeat {
   #added = 0
 
   constructor (options: HeartbeatOptions) {
-    const { pingPeriodMs, readDeadlineMs, writeDeadlineMs, clock } = options
-    const shortest = Math.min(pingPeriodMs, writeDeadlineMs, readDeadlineMs === 0 ? Infinity : readDeadlineMs)
+    const { pingPeriodMs, shortestPingMs = pingPeriodMs, readDeadlineMs, writeDeadlineMs, clock } = options
+    const shortest = Math.min(pingPeriodMs, shortestPingMs, writeDeadlineMs, readDeadlineMs === 0 ? Infinity : readDeadlineMs)
     this.#options = options
     this.#slotMs = Math.min(MAX_SLOT_MS, Math.max(MIN_SLOT_MS, shortest / SLOTS_PER_PERIOD))
     const slots = Math.min(MAX_SLOTS, Math.ceil(pingPeriodMs / this.#slotMs) + 2)
@@ -66,11 +68,11 @@ export class Heartbeat {
     this.#timer = null
   }
 
-  /** Looks after a client from now on. Its first ping comes in the second half of a period, so that those who came together are not pinged together. */
+  /** Looks after a client from now on. Its first ping comes in the second half of a period, so that those who came together are not pinged together; one whose protocol has a period of its own expects it after exactly that. */
   add (client: Client): void {
     const { pingPeriodMs, clock } = this.#options
     const phase = (this.#added++ * GOLDEN_RATIO) % 1
-    client.pulse.pingedAt -= phase * pingPeriodMs / 2
+    if (client.protocol.pingPeriodMs === undefined) client.pulse.pingedAt -= phase * pingPeriodMs / 2
     this.#place(client, clock.steady(), clock.wall())
   }
 
@@ -115,10 +117,10 @@ export class Heartbeat {
     client.pulse.slot = slot
   }
 
-  #dueAt ({ pulse, outbox, identity: { expiresAt } }: Client, now: number, wall: number): number {
+  #dueAt ({ protocol, pulse, outbox, identity: { expiresAt } }: Client, now: number, wall: number): number {
     const { pingPeriodMs, readDeadlineMs, writeDeadlineMs } = this.#options
     return Math.min(
-      pulse.pingedAt + pingPeriodMs,
+      pulse.pingedAt + (protocol.pingPeriodMs ?? pingPeriodMs),
       readDeadlineMs === 0 ? Infinity : pulse.heardAt + readDeadlineMs,
       // Seldom enough to cost nothing, often enough that none is stuck for longer than it may.
       now - outbox.waitedFor(now) + writeDeadlineMs,
@@ -145,10 +147,12 @@ export class Heartbeat {
     }
     if (isBlamed && readDeadlineMs > 0 && now - pulse.heardAt >= readDeadlineMs) return client.terminate(CLOSE.heartbeatLost)
 
-    if (now - pulse.pingedAt < pingPeriodMs) return
-    if (isBlamed && pulse.unanswered > maxUnanswered) return client.terminate(CLOSE.heartbeatLost)
+    const period = client.protocol.pingPeriodMs ?? pingPeriodMs
+    if (now - pulse.pingedAt < period) return
+    // Counted in the hub's periods: who is pinged more often has as much time to answer.
+    if (isBlamed && pulse.unanswered * period > maxUnanswered * pingPeriodMs) return client.terminate(CLOSE.heartbeatLost)
     // Keeps the client's place on the wheel, however late its turn came.
-    pulse.pingedAt += Math.floor((now - pulse.pingedAt) / pingPeriodMs) * pingPeriodMs
+    pulse.pingedAt += Math.floor((now - pulse.pingedAt) / period) * period
     if (waited > 0) return
     pulse.unanswered++
     if (!client.askAgain()) client.push(this.#ping(client.protocol))

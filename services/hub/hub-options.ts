@@ -37,6 +37,8 @@ export interface OpenOptions {
   readonly device?: string
   /** The client has everything up to here, by its own account. */
   readonly after?: Offset
+  /** What is said above this offset concerns it, although it is new. */
+  readonly since?: Offset
   /** The connection that it resumes. */
   readonly resumed?: { readonly claim: ResumeClaim, readonly session: Session }
 }

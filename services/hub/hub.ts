@@ -22,7 +22,6 @@ import type { ClientMessageHandler, HubOptions, OpenOptions } from './hub-option
 import { listClients, listGroups } from './lists.ts'
 import { createParts, type HubParts } from './parts.ts'
 import { Outbox } from './outbox.ts'
-import type { Sessions } from './sessions.ts'
 
 /** Who is here, and the verbs. The only class of the hub that the rest of a program calls. */
 export class Hub {
@@ -31,7 +30,9 @@ export class Hub {
   /** What clients may ask of the hub itself. */
   readonly commands: Commands
   /** Connections that may be resumed. */
-  readonly sessions: Sessions
+  readonly sessions: HubParts['sessions']
+  /** Places of users in all that is said. */
+  readonly mailboxes: HubParts['mailboxes']
   readonly #options: HubOptions
   readonly #engine: Engine
   readonly #parts: HubParts
@@ -48,6 +49,7 @@ export class Hub {
     this.actions = this.#parts.actions
     this.commands = this.#parts.commands
     this.sessions = this.#parts.sessions
+    this.mailboxes = this.#parts.mailboxes
   }
 
   /** Whether the hub takes clients. */
@@ -171,7 +173,7 @@ export class Hub {
   }
 
   /** Takes a connection in: greeted before anything else reaches it, then given what waits for it. */
-  open (connection: Connection, identity: Identity, protocol: Protocol, { device = '', after, resumed }: OpenOptions = {}): Client {
+  open (connection: Connection, identity: Identity, protocol: Protocol, { device = '', after, since, resumed }: OpenOptions = {}): Client {
     const { catchUp, fanOut, heartbeat, registry } = this.#parts
     // What was said to everyone before it came is not for it, or comes from the log.
     fanOut.flusher.runDeferred()
@@ -182,7 +184,7 @@ export class Hub {
       protocol,
       connection,
       device: resumed?.session.device ?? device,
-      cursor: resumed === undefined ? Cursor.at(head, after) : Cursor.resumed(resumed.session),
+      cursor: resumed !== undefined ? Cursor.resumed(resumed.session) : since === undefined ? Cursor.at(head, after) : Cursor.since(since),
       outbox: new Outbox(connection, fanOut.flusher, this.#options.queue),
       turnsHooks: this.#parts.turnsHooks,
       messageRate: new RateLimit(this.#options.messagesPerSecond),
@@ -229,8 +231,7 @@ export class Hub {
 
   /** Takes no more clients and sends those that are here away in paced batches, with 1012. May be called twice. */
   drain (): Promise<void> {
-    this.#drained ??= this.#drain()
-    return this.#drained
+    return this.#drained ??= this.#drain()
   }
 
   async #drain (): Promise<void> {

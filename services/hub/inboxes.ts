@@ -4,15 +4,15 @@ import type { InboxInfo } from '../client-info.ts'
 import type { Engine, State } from '../engine/engine.ts'
 import type { Offset, UserId } from '../message.ts'
 import { LatestWrites } from './latest-writes.ts'
-import { deviceIn, inboxKey, inboxPrefix } from './state-keys.ts'
+import { deviceIn, inboxKey, inboxPrefix, MAILBOX } from './state-keys.ts'
 
 /** How far a device has acknowledged, when, and how many messages since the inbox was last purged. */
 const Place = Type.Object({ offset: Type.Integer(), at: Type.Integer(), ordinal: Type.Integer() })
-type Place = Static<typeof Place>
+export type Place = Static<typeof Place>
 const places = TypeCompiler.Compile(Place)
 
 /** A place as it is stored; null for what is none. */
-function asPlace (value: unknown): Place | null {
+export function asPlace (value: unknown): Place | null {
   return places.Check(value) ? value : null
 }
 
@@ -111,6 +111,8 @@ export class Inboxes {
     const next = { offset, at: now(), ordinal: ordinal + count }
     await this.#state.update(key, (present) => {
       const place = asPlace(present)
+      // A mailbox that has been removed is not made anew by those who still read it.
+      if (place === null && key === inboxKey(user, MAILBOX)) return undefined
       return place !== null && place.offset >= offset ? place : next
     }, rememberMs)
   }
@@ -118,15 +120,15 @@ export class Inboxes {
   /** A user has only so many devices: the one that has acknowledged nothing for longest is forgotten. */
   async #makeRoom (user: UserId): Promise<void> {
     const kept = await this.#places(user)
-    const named = kept.filter(({ device }) => device !== '')
+    const named = kept.filter(({ device }) => device !== '' && device !== MAILBOX)
     if (named.length < MAX_DEVICES) return
     const oldest = named.reduce((first, one) => one.at < first.at ? one : first)
     await this.#state.update(inboxKey(user, oldest.device), () => undefined, 0)
   }
 
-  /** The places of all devices of a user, that of those without a name first. */
+  /** The places of all devices of a user, that of those without a name first, and of the mailbox. */
   async #places (user: UserId): Promise<Array<Place & { readonly device: string }>> {
-    const kept = await this.#state.list(inboxPrefix(user), MAX_DEVICES + 1)
+    const kept = await this.#state.list(inboxPrefix(user), MAX_DEVICES + 2)
     return kept.flatMap(({ key, value }) => {
       const place = asPlace(value)
       return place === null ? [] : [{ ...place, device: deviceIn(key) }]

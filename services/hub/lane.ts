@@ -1,5 +1,6 @@
 import type { ClientId, Message, Offset } from '../message.ts'
 import type { Protocol } from '../protocol/protocol.ts'
+import { isAcknowledged } from './acknowledged.ts'
 import { Frame, type Batch, type Delivery } from './batch.ts'
 import type { Client } from './client.ts'
 import type { Flusher } from './flusher.ts'
@@ -14,7 +15,7 @@ export interface Pending {
 export class Lane {
   readonly protocol: Protocol
   readonly #parts: ReadonlyArray<{ frame: Frame, message: Message, delivery: Delivery, except: ReadonlySet<ClientId> | null }>
-  /** Of the message, when it belongs to a user's inbox. */
+  /** Of the last message that these clients have to acknowledge. */
   readonly #inbox: Offset | null
   /** Null when somebody is left out of a part. */
   readonly #batch: Batch | null
@@ -29,7 +30,7 @@ export class Lane {
       delivery,
       except: message.except === undefined ? null : new Set(message.except)
     }))
-    this.#inbox = pending.at(-1)?.delivery.inbox ?? null
+    this.#inbox = pending.findLast(({ message }) => isAcknowledged(message, protocol))?.message.offset ?? null
     const isForAll = this.#parts.every(({ except }) => except === null)
     this.#batch = isForAll ? this.#parts.reduce<Batch | null>((batch, { frame }) => batch?.add(frame) ?? flusher.begin(frame), null) : null
   }

@@ -17,6 +17,7 @@ import { Heartbeat } from './heartbeat.ts'
 import type { HubOptions } from './hub-options.ts'
 import { Inboxes } from './inboxes.ts'
 import { locate } from './locate.ts'
+import { Mailboxes } from './mailboxes.ts'
 import { Publisher } from './publisher.ts'
 import { Registry } from './registry.ts'
 import { Sessions } from './sessions.ts'
@@ -46,6 +47,7 @@ export interface HubParts {
   readonly fanOut: FanOut
   readonly heartbeat: Heartbeat
   readonly inboxes: Inboxes
+  readonly mailboxes: Mailboxes
   readonly memberships: Memberships
   readonly publisher: Publisher
   readonly registry: Registry
@@ -112,6 +114,7 @@ export function createParts (options: HubOptions, clock: Clock): HubParts {
     fanOut,
     heartbeat: new Heartbeat({ ...options.heartbeat, clock }),
     inboxes,
+    mailboxes: new Mailboxes(engine, REMEMBER_MS, () => clock.wall()),
     memberships,
     publisher,
     registry,

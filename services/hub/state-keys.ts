@@ -8,6 +8,8 @@ export const inboxKey = (user: UserId, device: string): string => `${inboxPrefix
 export const inboxPrefix = (user: UserId): string => `inbox/${part(user)}/`
 /** The device in an inbox key. */
 export const deviceIn = (key: string): string => decodeURIComponent(key.slice(key.lastIndexOf('/') + 1))
+/** The device of those who read a mailbox: a name that no client can give itself. */
+export const MAILBOX = '(mailbox)'
 /** The groups that every connection of a user joins. */
 export const groupsKey = (user: UserId): string => `groups/${part(user)}`
 /** A connection that may be resumed. */

@@ -76,8 +76,12 @@ export interface Gap {
 export interface Protocol {
   readonly name: string
   readonly acknowledgedBy: AcknowledgedBy
+  /** Whether what is said to everyone and to groups is acknowledged like the inbox: for clients whose place in all of it is kept (see Mailboxes). */
+  readonly acknowledgesAll?: boolean
   /** Whether a lost connection may be resumed under its id. */
   readonly isResumable: boolean
+  /** Time between two pings, in ms, where its clients expect one of their own; that of the hub otherwise. */
+  readonly pingPeriodMs?: number
   /** Bytes that make a healthy peer answer, so that a lost one is noticed. */
   readonly ping: Buffer
   /** Bytes written before anything else on a new connection; empty when the protocol greets by other means. */

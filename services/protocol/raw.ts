@@ -12,21 +12,24 @@ export const RAW_SUBPROTOCOL = 'hub.raw'
 
 const OPENING_BRACE = 0x7b
 
-const GREETING = encodeFrame(OPCODE.text, '{"code":2000,"msg":"ws连接成功","data":""}')
+/** The code in the greeting: clients of gophrame know 2000, those of GinSkeleton 200. */
+export type GreetingCode = '200' | '2000'
 
 /**
  * The protocol without envelope: what is said is what is framed. Greeting and ping payload are those that clients of
  * the older Go services know. A text frame `{"action": name, "data"?, "id"?}` that names an action of the application
  * calls it; every other frame is a message.
  */
-export const raw: Protocol = createRaw(encodeFrame)
+export const raw: Protocol = createRaw()
 
 /** The same for clients that agreed on permessage-deflate. */
-export function createDeflatedRaw (options: DeflateOptions): Protocol {
-  return createRaw(createDeflatingEncoder(options))
+export function createDeflatedRaw (options: DeflateOptions, code?: GreetingCode): Protocol {
+  return createRaw(code, createDeflatingEncoder(options))
 }
 
-function createRaw (encodeMessage: FrameEncoder): Protocol {
+/** The same with another greeting. */
+export function createRaw (code: GreetingCode = '2000', encodeMessage: FrameEncoder = encodeFrame): Protocol {
+  const greeting = encodeFrame(OPCODE.text, `{"code":${code},"msg":"ws连接成功","data":""}`)
   const encodePayload = ({ kind, data }: Payload) => encodeMessage(kind === 'binary' ? OPCODE.binary : OPCODE.text, data)
   return {
     name: 'raw',
@@ -36,7 +39,7 @@ function createRaw (encodeMessage: FrameEncoder): Protocol {
     pong: null,
     askFor,
 
-    greet: () => GREETING,
+    greet: () => greeting,
 
     decode (data, isBinary, actions) {
       if (isBinary) return { kind: 'message', data }

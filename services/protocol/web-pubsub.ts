@@ -108,5 +108,6 @@ function invokeResponse ({ id }: AnsweredCommand, result: CommandResult): object
 }
 
 function failure ({ code, message }: { readonly code: string, readonly message: string }, otherwise: string): object {
-  return { name: ERROR_NAMES.get(code) ?? otherwise, message }
+  // What is not the hub's is the application's own.
+  return { name: ERROR_NAMES.get(code) ?? (code.startsWith('HUB_') ? otherwise : code), message }
 }

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
-import { HubError } from '../../index.ts'
+import { ActionError, HubError } from '../../index.ts'
 import { connect, ECHO, listen } from '../helper.ts'
 import { PLAIN, RELIABLE, welcome, type JsonClient, type Said } from '../routes/json-client.ts'
 
@@ -98,6 +98,7 @@ t.test('actions answer in every protocol, and fail in its own form', async (t) =
   const { app, url, log } = await listen(t)
   app.hub.action('sum', Type.Array(Type.Number()), (numbers) => numbers.reduce((total, number) => total + number, 0))
   app.hub.action('refuse', Type.Unknown(), () => { throw new HubError('HUB_FORBIDDEN', 'not you') })
+  app.hub.action('taken', Type.Unknown(), () => { throw new ActionError(1001, 'taken') })
   app.hub.action('fail', Type.Unknown(), async () => { throw new Error('the password is hunter2') })
   app.hub.action('unsayable', Type.Unknown(), () => 1n)
   const all = await callers(t, url)
@@ -107,6 +108,7 @@ t.test('actions answer in every protocol, and fail in its own form', async (t) =
 
   await fails(t, all, 'sum', [1, 'x'], { code: 'HUB_REQUEST_INVALID', name: 'BadRequest', message: /^data\/1: / })
   await fails(t, all, 'refuse', null, { code: 'HUB_FORBIDDEN', name: 'Forbidden', message: /^not you$/ })
+  await fails(t, all, 'taken', null, { code: '1001', name: '1001', message: /^taken$/ })
   await fails(t, all, 'fail', null, { code: 'HUB_INTERNAL', name: 'InternalServerError', otherwise: 'InvocationFailed', message: /^The action failed\.$/ })
   t.ok(log.text.includes('hunter2'), 'the log knows')
   t.match(await all.raw('unsayable'), { ok: false, error: { code: 'HUB_INTERNAL' } })

@@ -40,7 +40,8 @@ export const defaults: Config = {
     allowedOrigins: [],
     drain: { grace: 10_000, batch: 500 }
   },
-  sse: { start: true, path: '/admin/events', retry: 2_000 }
+  sse: { start: true, path: '/admin/events', retry: 2_000 },
+  compat: { ginSkeleton: 'off', ginSkeletonCode: '200', ginSkeletonRefusal: 'legacy-400-json', ginServer: 'off', learnGin: 'off', pushMessage: 'off' }
 }
 
 /** Every key with a value that is not its default. */
@@ -77,7 +78,8 @@ export const unusual: Config = {
     allowedOrigins: ['https://app.example.com', 'http://localhost:3000', 'capacitor://localhost', '*'],
     drain: { grace: 0, batch: 1 }
   },
-  sse: { start: false, path: '/events', retry: 1 }
+  sse: { start: false, path: '/events', retry: 1 },
+  compat: { ginSkeleton: 'open', ginSkeletonCode: '2000', ginSkeletonRefusal: 'empty-200', ginServer: 'token', learnGin: 'open', pushMessage: 'token' }
 }
 
 /** Loads without the environment of the test run. */

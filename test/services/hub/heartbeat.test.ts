@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import t from 'tap'
 import { Client } from '../../../services/hub/client.ts'
 import { Cursor } from '../../../services/hub/cursor.ts'
-import { Heartbeat } from '../../../services/hub/heartbeat.ts'
+import { Heartbeat, type HeartbeatOptions } from '../../../services/hub/heartbeat.ts'
+import type { Protocol } from '../../../services/protocol/protocol.ts'
 import { raw } from '../../../services/protocol/raw.ts'
 import { RateLimit } from '../../../services/rate-limit.ts'
 import { connect, ECHO, listen, until } from '../../helper.ts'
@@ -106,20 +107,20 @@ t.test('pings keep their place among messages', async (t) => {
 const PATIENT = { pingPeriodMs: 20_000, maxUnanswered: 4, readDeadlineMs: 100_000, writeDeadlineMs: 35_000 }
 
 /** A heartbeat on clocks that the test moves, and clients whose ends and pings it notes. */
-function wheel (options = PATIENT) {
+function wheel (options: Omit<HeartbeatOptions, 'clock'> = PATIENT) {
   const clock = { wallMs: Date.UTC(2026, 0, 1), steadyMs: 5_000_000, wall: () => clock.wallMs, steady: () => clock.steadyMs }
   const heartbeat = new Heartbeat({ ...options, clock })
   const flusher = newFlusher()
   const ended: string[] = []
   const pinged: string[] = []
-  const join = (user: string, { expiresAt, answers = true }: { expiresAt?: number, answers?: boolean } = {}): Client => {
+  const join = (user: string, { expiresAt, answers = true, protocol = raw }: { expiresAt?: number, answers?: boolean, protocol?: Protocol } = {}): Client => {
     const peer = Object.assign(new Peer(), { bytesRead: 0, close: (code: number) => { ended.push(`${user} ${code}`) }, terminate: () => { ended.push(`${user} cut`); peer.isOpen = false } })
     peer.stream.resume()
     const outbox = peer.outbox(flusher)
     const push = outbox.push.bind(outbox)
     outbox.push = (frame) => { pinged.push(user); if (answers) peer.bytesRead++; return push(frame) }
     const client = new Client({
-      id: user, identity: { user, roles: [], expiresAt }, protocol: raw, connection: peer, clock, outbox, cursor: new Cursor({ since: 0 }), device: '',
+      id: user, identity: { user, roles: [], expiresAt }, protocol, connection: peer, clock, outbox, cursor: new Cursor({ since: 0 }), device: '',
       turnsHooks: { onFailure () {}, onPressure () {} }, messageRate: new RateLimit(0), hooks: { onOverflow () {}, onBehind () {} }
     })
     heartbeat.add(client)
@@ -205,5 +206,20 @@ t.test('a client that answers nothing is given up after its pings, not before', 
   t.equal(pinged.length, 5)
   t.same(ended, [])
   pass(22_000)
+  t.same(ended, ['mute cut'])
+})
+
+t.test('a protocol may have a period of its own: its clients are pinged in it, and have as much time to answer as all others', async (t) => {
+  const { ended, pinged, join, pass } = wheel({ ...PATIENT, readDeadlineMs: 0, shortestPingMs: 1000 })
+  const hurried = { ...raw, pingPeriodMs: 1000 }
+  join('often', { protocol: hurried })
+  join('mute', { protocol: hurried, answers: false })
+  pass(900)
+  t.same(pinged, [], 'the first one comes after exactly a period')
+  pass(9200)
+  t.equal(pinged.filter((user) => user === 'often').length, 10)
+  pass(70_000)
+  t.same(ended, [], 'four periods of the hub are 80 s')
+  pass(10_000)
   t.same(ended, ['mute cut'])
 })

@@ -1,9 +1,9 @@
-// The hub in an application of your own: it tells every client the time, once a second.
+// The hub in an application of your own, where any plugin and any route can push: a plugin tells every client the time, once
+// a second, and a route tells them when somebody has pressed a button.
 //
-//   node examples/plugin/app.js
+//   node examples/broadcast-from-anywhere/app.js
 //
-// That is for a clone of this repository, after `npm ci`. In a project of your own, `npm install fastify fastify-plugin fastify-hub`
-// and copy this folder. PORT and CLOCK_INTERVAL_MS may be set in the environment.
+// PORT and CLOCK_INTERVAL_MS may be set in the environment. In a project of your own: examples/README.md.
 
 import { randomBytes } from 'node:crypto'
 import Fastify from 'fastify'
@@ -15,13 +15,20 @@ const { PORT = '3000', CLOCK_INTERVAL_MS = '1000' } = process.env
 // Whoever knows the secret can make tokens. This one is new with every start; yours comes from wherever you keep secrets.
 const auth = { secret: randomBytes(32).toString('base64url') }
 
-const app = Fastify()
+const app = Fastify({ logger: { level: 'warn' } })
 
-// Clients connect at /live. From here on there is `app.hub`.
-await app.register(fastifyHub, { path: '/live', auth })
+// Clients connect at /live. From here on there is `app.hub`. An example leaves nothing on your disk; without `engine` there
+// is a log in ./data.
+await app.register(fastifyHub, { path: '/live', auth, engine: { kind: 'memory' } })
 
 // Any plugin that comes after the hub can push through it; clock.js is one.
 await app.register(clock, { intervalMs: Number(CLOCK_INTERVAL_MS) })
+
+// So can any route. The receipt says how many clients it was for.
+app.post('/lap', async () => {
+  const { matched } = await app.hub.broadcast({ lap: new Date().toISOString() })
+  return { told: matched }
+})
 
 // The rest of the application is none of the hub's business. Here: a page for the clock, and a route that counts its readers.
 app.get('/', async (_request, reply) => reply.type('text/html').send(PAGE))
@@ -30,11 +37,19 @@ app.get('/readers', async () => ({ readers: app.hub.size }))
 // A browser cannot set headers on a WebSocket, so the token goes in as a subprotocol; it came in the part of the link behind
 // the #, which is never sent to a server.
 const PAGE = `<!doctype html>
+<meta charset="utf-8">
 <title>Clock</title>
+<link rel="icon" href="data:,">
 <h1></h1>
+<button onclick="fetch('/lap', { method: 'POST' })">Lap</button>
+<ol></ol>
 <script>
   const socket = new WebSocket(location.origin.replace('http', 'ws') + '/live', ['hub.raw', 'bearer.' + location.hash.slice(1)])
-  socket.onmessage = ({ data }) => { document.querySelector('h1').textContent = JSON.parse(data).time ?? '' }
+  socket.onmessage = ({ data }) => {
+    const { time, lap } = JSON.parse(data)
+    if (time) document.querySelector('h1').textContent = time
+    if (lap) document.querySelector('ol').appendChild(document.createElement('li')).textContent = lap
+  }
 </script>
 `
 

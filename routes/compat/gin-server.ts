@@ -1,0 +1,47 @@
+import type { FastifyPluginAsync } from 'fastify'
+import { actionNames, encodeEnvelope, forbidden, ginServer, NOT_OPENED, parseRequest, toEnvelope, type GinServerRequest } from '../../services/compat/gin-server.ts'
+import { CLOSE } from '../../services/close-codes.ts'
+import { ADMIN_ROLE } from '../../services/identity.ts'
+import type { Client } from '../../services/ws-service.ts'
+import { openDoor } from '../ws-door.ts'
+import { refuseLikeGorilla, type GoDoorOptions } from './go-door.ts'
+
+/** The role of those who may have their answers sent to others. */
+const BROADCAST_ROLE = 'ginServer.broadcast'
+
+/** GET /ws: clients of ginServer, which call the hub's actions and may have the answers sent to others. */
+export const ginServerDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify, { isOpen, ...options }) => {
+  const { hub } = fastify
+  refuseLikeGorilla(fastify, NOT_OPENED)
+
+  const mayReachOthers = ({ identity: { roles } }: Client): boolean => isOpen || roles.includes(BROADCAST_ROLE) || roles.includes(ADMIN_ROLE)
+
+  const answer = async (client: Client, name: string, { actioncode, data, isBroadcast, clientIds }: GinServerRequest): Promise<void> => {
+    const others = clientIds.filter((id) => id !== client.id)
+    const isForOthers = isBroadcast || others.length > 0
+    if (isForOthers && !mayReachOthers(client)) return client.reply(encodeEnvelope(forbidden(actioncode)))
+
+    const result = await hub.actions.call(name, data, client)
+    const envelope = toEnvelope(actioncode, result)
+    // What went wrong concerns the caller alone.
+    if (isBroadcast && result.ok) {
+      await hub.broadcast(envelope)
+      return
+    }
+    client.reply(encodeEnvelope(envelope))
+    if (result.ok) await hub.send(others.map((id) => ({ client: id })), envelope)
+  }
+
+  openDoor(fastify, options, {
+    path: '/ws',
+    protocolFor: () => ginServer,
+    takesFirstSubprotocol: true,
+    onMessage: (client, message) => {
+      const request = parseRequest(message.toString())
+      if (request === null) return client.close(CLOSE.badMessage)
+      const name = actionNames(request.actioncode).find((one) => hub.actions.has(one))
+      // The older service had no answer to what it did not know.
+      return name === undefined ? hub.messageHandler?.(client, message) : answer(client, name, request)
+    }
+  })
+}

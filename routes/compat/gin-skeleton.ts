@@ -1,0 +1,32 @@
+import type { FastifyPluginAsync } from 'fastify'
+import { CORS_HEADERS, GOPHRAME_ECHO, refusalOf, type RefusalStyle } from '../../services/compat/gin-skeleton.ts'
+import { findToken } from '../../services/credentials.ts'
+import { HubError } from '../../services/errors.ts'
+import type { GreetingCode } from '../../services/protocol/raw.ts'
+import { createEcho } from '../../services/ws-service.ts'
+import { wsRoute } from '../ws.ts'
+import type { DoorOptions } from '../ws-door.ts'
+import { sendGoAnswer } from './go-door.ts'
+
+/** How the clients of GinSkeleton and gophrame are met. */
+export interface GinSkeletonOptions extends DoorOptions {
+  readonly code: GreetingCode
+  readonly refusal: RefusalStyle
+}
+
+/** GET /admin/ws in the words of GinSkeleton, or of gophrame where the code is 2000. Clients that offer a subprotocol are met as ever. */
+export const ginSkeletonDoor: FastifyPluginAsync<GinSkeletonOptions> = async (fastify, { code, refusal, ...options }) => {
+  const { path } = options.config
+
+  fastify.setErrorHandler((error, { headers, query }, reply) => {
+    const isOlder = headers['sec-websocket-protocol'] === undefined
+    const answer = isOlder && error instanceof HubError ? refusalOf(error, findToken(headers, query), refusal) : null
+    if (answer === null) throw error
+    reply.headers(CORS_HEADERS)
+    sendGoAnswer(reply, answer)
+  })
+
+  await fastify.register(wsRoute, { ...options, greetingCode: code, onMessage: createEcho(fastify.hub, code === '2000' ? GOPHRAME_ECHO : undefined) })
+
+  if (path !== '/') fastify.get(`${path}/`, ({ url }, reply) => reply.redirect(url.replace(/\/(?=\?|$)/, ''), 301))
+}

@@ -1,0 +1,59 @@
+import { Type } from '@sinclair/typebox'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import { actionOf, COMMANDS, learnGin, parseCommand, PODS } from '../../services/compat/learn-gin.ts'
+import type { Client } from '../../services/ws-service.ts'
+import { openDoor } from '../ws-door.ts'
+import { operators, refuseLikeGorilla, type GoDoorOptions } from './go-door.ts'
+
+/** GET /echo: clients of the course learn-gin. Any method on /sendall says something to everyone. */
+export const learnGinDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify, { isOpen, ...options }) => {
+  const { hub } = fastify
+  refuseLikeGorilla(fastify)
+
+  openDoor(fastify, options, {
+    path: '/echo',
+    protocolFor: () => learnGin,
+    onMessage: (client, message) => {
+      const command = parseCommand(message.toString())
+      if (command !== null && hub.actions.has(command.action)) return obey(client, command.action, command.data)
+      // The course printed it.
+      return hub.messageHandler?.(client, message)
+    }
+  })
+
+  const obey = async (client: Client, action: string, data: unknown): Promise<void> => {
+    const result = await hub.actions.call(action, data, client)
+    // What failed was logged, and not answered.
+    if (result.ok && result.data !== undefined) client.reply(JSON.stringify(result.data))
+  }
+
+  // Last of all, so that an application may obey a command in its own way.
+  fastify.addHook('onReady', async () => {
+    for (const [type, answer] of COMMANDS) {
+      const name = actionOf(type)
+      if (!hub.actions.has(name)) hub.action(name, Type.Unknown(), () => answer)
+    }
+  })
+
+  // Whatever the body is: only JSON says something.
+  fastify.addContentTypeParser('*', (_request, payload, done) => {
+    payload.resume()
+    done(null, undefined)
+  })
+  fastify.route({
+    method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
+    url: '/sendall',
+    onRequest: operators(fastify, isOpen),
+    handler: async (request, reply) => {
+      await hub.broadcast(whatToSay(request))
+      return reply.header('content-type', 'text/plain; charset=utf-8').send('OK')
+    }
+  })
+}
+
+/** The `msg` of lesson 2, a JSON body, or the pods of lesson 4. */
+function whatToSay ({ query, body }: FastifyRequest): unknown {
+  const { msg } = query as { msg?: unknown }
+  if (Array.isArray(msg)) return String(msg[0])
+  return typeof msg === 'string' ? msg : body ?? PODS
+}

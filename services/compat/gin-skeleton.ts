@@ -1,0 +1,46 @@
+import type { HubError } from '../errors.ts'
+import { badRequest, isHandshakeFault, type GoAnswer } from './go-answer.ts'
+
+/** What GinSkeleton said to a client that it did not let in: with JSON until August 2022, with nothing since then. */
+export type RefusalStyle = 'legacy-400-json' | 'empty-200'
+
+/** Characters that a token needs. */
+export const MIN_TOKEN_CHARACTERS = 10
+
+/** What gophrame put before what it sent back; GinSkeleton's ends in `==>`. */
+export const GOPHRAME_ECHO = '服务器已经收到了你的消息：'
+
+/** Headers of a refusal, and of nothing else. */
+export const CORS_HEADERS = {
+  'access-control-allow-origin': '*',
+  'access-control-allow-headers': 'Access-Control-Allow-Headers,Authorization,User-Agent, Keep-Alive, Content-Type, X-Requested-With,X-CSRF-Token,AccessToken,Token',
+  'access-control-allow-methods': 'GET, POST, DELETE, PUT, PATCH, OPTIONS',
+  'access-control-expose-headers': 'Content-Length, Access-Control-Allow-Origin, Access-Control-Allow-Headers, Content-Type',
+  'access-control-allow-credentials': 'true'
+}
+
+const OFF = '{"code":-400300,"data":"","msg":"websocket 服务没有开启，请在配置文件开启，相关路径：config/config.yml"}'
+const NOT_OPENED = '{"code":-400301,"data":"","msg":"websocket open阶段初始化基本参数失败"}'
+const TIPS = '请在get参数中提交token信息,demo格式：ws://127.0.0.1:2020?token=this is a series token...'
+
+/**
+ * What GinSkeleton answers where the hub refuses a client for this reason: it checked whether it was switched on, then
+ * the token, then the handshake. Null for reasons that it did not have.
+ */
+export function refusalOf ({ code, message }: HubError, token: string | null, style: RefusalStyle): GoAnswer | null {
+  const isLegacy = style === 'legacy-400-json'
+  const refused = (body: string): GoAnswer => isLegacy
+    ? { status: 400, headers: { 'content-type': 'application/json; charset=utf-8' }, body }
+    : { status: 200, headers: {}, body: '' }
+  if (code === 'HUB_WEBSOCKET_OFF') return refused(OFF)
+  const fault = tokenFault(token)
+  const isHandshake = isHandshakeFault(code)
+  if (isHandshake && fault === null) return badRequest(isLegacy ? NOT_OPENED : '')
+  if (isHandshake || code.startsWith('HUB_TOKEN_')) return refused(JSON.stringify({ code: -400300, data: { err: fault ?? message, tips: TIPS }, msg: '参数校验失败' }))
+  return null
+}
+
+function tokenFault (token: string | null): string | null {
+  if (token !== null && [...token].length >= MIN_TOKEN_CHARACTERS) return null
+  return `Key: 'Connect.Token' Error:Field validation for 'Token' failed on the '${token === null ? 'required' : 'min'}' tag`
+}

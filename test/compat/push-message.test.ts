@@ -1,0 +1,196 @@
+// What went wrong in pushMessage, one test for each.
+
+import { once } from 'node:events'
+import t, { type Test } from 'tap'
+import { WebSocket } from 'ws'
+import type { ConfigInput } from '../../services/config/schema.ts'
+import { listen, TestClient, until } from '../helper.ts'
+import { frame, OPCODE, rawConnect, rawRequest } from '../raw-client.ts'
+
+type Service = Awaited<ReturnType<typeof serve>>
+
+async function serve (t: Test, config: ConfigInput = {}) {
+  const service = await listen(t, { ...config, compat: { pushMessage: 'open' } })
+  const post = async (path: string, value: unknown): Promise<number> => (await fetch(service.origin + path, { method: 'POST', body: JSON.stringify(value) })).status
+  const destroy = async (id: string): Promise<number> => (await fetch(`${service.origin}/client/${id}`, { method: 'DELETE' })).status
+  return { ...service, post, destroy }
+}
+
+async function open (t: Test, { origin }: Pick<Service, 'origin'>, id: string): Promise<TestClient> {
+  const client = new TestClient(new WebSocket(`${origin.replace('http', 'ws')}/client/${id}`))
+  t.teardown(() => client.socket.terminate())
+  await once(client.socket, 'open')
+  return client
+}
+
+async function take (client: TestClient, count: number): Promise<unknown[]> {
+  const values: unknown[] = []
+  while (values.length < count) values.push(JSON.parse(String(await client.next())))
+  return values
+}
+
+t.test('the socket is read: pings and closes are answered, and what clients say is the application\'s', async (t) => {
+  const service = await serve(t)
+  const { hub } = service.app
+  const heard: string[] = []
+  hub.onMessage((_client, data) => { heard.push(String(data)) })
+  const alice = await open(t, service, 'alice')
+  alice.send('hello')
+  t.same(await alice.quiet(), [], 'nobody echoes it')
+  t.same(heard, ['hello'])
+  const closed = new Promise((resolve) => hub.on('close', (client, code) => resolve([client.identity.user, code])))
+  alice.socket.close(1000, 'bye')
+  t.match(await alice.closed(), { code: 1000 })
+  t.same(await closed, ['alice', 1000])
+})
+
+t.test('what clients say is thrown away while nobody takes it', async (t) => {
+  const service = await serve(t, { websocket: { messagesPerSecond: 0 } })
+  const alice = await open(t, service, 'alice')
+  for (let n = 0; n < 1000; n++) alice.send('x'.repeat(1000))
+  t.same(await alice.quiet(), [])
+  t.equal(await service.post('/message/alice', 'still here'), 200)
+  t.equal(await alice.next(), '"still here"\n')
+})
+
+t.test('nothing is lost in a connection that died silently, and the order stays', async (t) => {
+  const service = await serve(t)
+  // It reads nothing and answers nothing, as a machine without power.
+  const dead = await rawConnect({ port: service.port, path: '/client/alice' })
+  dead.pause()
+  for (let n = 0; n < 6; n++) t.equal(await service.post(n % 2 === 0 ? '/message/alice' : '/message', n), 200)
+  dead.destroy()
+  await until(() => service.app.hub.size === 0)
+  t.same(await take(await open(t, service, 'alice'), 6), [0, 1, 2, 3, 4, 5])
+})
+
+t.test('a mailbox with waiting messages can be destroyed', async (t) => {
+  const service = await serve(t)
+  const alice = await open(t, service, 'alice')
+  alice.socket.terminate()
+  await until(() => service.app.hub.size === 0)
+  for (let n = 0; n < 3; n++) t.equal(await service.post('/message/alice', n), 200)
+  t.equal(await service.destroy('alice'), 404, 'not online')
+  t.equal(await service.post('/message/alice', 'nobody'), 404)
+  const again = await open(t, service, 'alice')
+  t.same(await again.quiet(), [], 'a new mailbox is empty')
+  t.equal(await service.post('/message/alice', 'news'), 200)
+  t.equal(await again.next(), '"news"\n')
+})
+
+t.test('a mailbox stays destroyed, although its reader says once more what it has read', async (t) => {
+  const service = await serve(t)
+  const alice = await rawConnect({ port: service.port, path: '/client/alice' })
+  t.teardown(() => alice.destroy())
+  t.equal(await service.post('/message/alice', 'news'), 200)
+  t.equal((await alice.next()).opcode, OPCODE.text)
+  const question = await alice.next()
+  t.equal(question.opcode, OPCODE.ping)
+  const destroyed = service.destroy('alice')
+  alice.send(frame({ opcode: OPCODE.pong, payload: question.payload }))
+  t.equal(await destroyed, 200)
+  alice.destroy()
+  await until(() => service.app.hub.size === 0)
+  t.equal(await service.post('/message/alice', 'nobody'), 404)
+})
+
+t.test('somebody who is away keeps a message to everyone from nobody', async (t) => {
+  const service = await serve(t)
+  const away = await open(t, service, 'away')
+  away.socket.terminate()
+  const online = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map((id) => open(t, service, id)))
+  t.equal(await service.post('/message', 'for all'), 200)
+  for (const client of online) t.equal(await client.next(), '"for all"\n')
+  t.equal(await (await open(t, service, 'away')).next(), '"for all"\n')
+})
+
+t.test('clients may come and go while something is said to everyone', async (t) => {
+  const service = await serve(t)
+  let isOver = false
+  const churn = async (id: string): Promise<void> => {
+    while (!isOver) (await open(t, service, id)).socket.terminate()
+  }
+  const churning = ['a', 'b', 'c'].map(churn)
+  const stays = await open(t, service, 'stays')
+  for (let n = 0; n < 100; n++) t.equal(await service.post('/message', n), 200)
+  isOver = true
+  await Promise.all(churning)
+  t.same(await take(stays, 100), Array.from({ length: 100 }, (_, n) => n))
+})
+
+t.test('connections of the same id get all messages, each of them, and do not end each other', async (t) => {
+  const service = await serve(t)
+  const [older, newer] = [await open(t, service, 'alice'), await open(t, service, 'alice')]
+  for (let n = 0; n < 4; n++) await service.post('/message/alice', n)
+  for (const client of [older, newer]) t.same(await take(client, 4), [0, 1, 2, 3])
+  older.socket.terminate()
+  await until(() => service.app.hub.size === 1)
+  await service.post('/message/alice', 'for the one that is left')
+  t.equal(await newer.next(), '"for the one that is left"\n')
+  const second = await open(t, service, 'alice')
+  const ends = [newer.closed(), second.closed()]
+  t.equal(await service.destroy('alice'), 200)
+  t.match(await Promise.all(ends), [{ code: 4000 }, { code: 4000 }])
+})
+
+t.test('only the connections of this door are ended, the user\'s others stay', async (t) => {
+  const service = await serve(t)
+  const phone = new TestClient(new WebSocket(`${service.url}?token=${service.token}`))
+  t.teardown(() => phone.socket.terminate())
+  await phone.next()
+  const alice = await open(t, service, 'alice')
+  const ended = alice.closed()
+  t.equal(await service.destroy('alice'), 200)
+  t.match(await ended, { code: 4000 })
+  t.same(await phone.quiet(), [])
+})
+
+t.test('a mailbox is bounded: the oldest messages leave, and the rest comes in order', async (t) => {
+  const service = await serve(t, { inbox: { maxCount: 5 } })
+  const alice = await open(t, service, 'alice')
+  alice.socket.terminate()
+  await until(() => service.app.hub.size === 0)
+  for (let n = 0; n < 12; n++) await service.post('/message/alice', n)
+  t.same(await take(await open(t, service, 'alice'), 5), [7, 8, 9, 10, 11])
+})
+
+t.test('mailboxes and what waits in them outlive the service', async (t) => {
+  const path = t.testdir({})
+  const config: ConfigInput = { engine: { kind: 'lmdb', path } }
+  const before = await serve(t, config)
+  const alice = await open(t, before, 'alice')
+  await before.post('/message/alice', 'read')
+  t.equal(await alice.next(), '"read"\n')
+  await alice.quiet()
+  alice.socket.terminate()
+  await until(() => before.app.hub.size === 0)
+  await before.post('/message/alice', 'one')
+  await before.post('/message', 'two')
+  await before.app.close()
+
+  const after = await serve(t, config)
+  t.equal(await after.post('/message/alice', 'three'), 200, 'it is there before its client is')
+  const again = await open(t, after, 'alice')
+  t.same(await take(again, 3), ['one', 'two', 'three'])
+  t.same(await again.quiet(), [])
+})
+
+t.test('the mailbox is there before the connection is: a push in that moment finds it', async (t) => {
+  const service = await serve(t)
+  for (const id of ['a', 'b', 'c']) {
+    const client = await rawConnect({ port: service.port, path: `/client/${id}` })
+    t.teardown(() => client.destroy())
+    t.equal(await service.post(`/message/${id}`, 'at once'), 200)
+  }
+})
+
+t.test('a request that is refused says so as JSON, and names a client that can be named', async (t) => {
+  const { port, origin } = await serve(t, { websocket: { maxMessageSize: 100 } })
+  const answer = await rawRequest(port, 'POST /message HTTP/1.1\r\nHost: x\r\nContent-Type: text/html\r\nContent-Length: 3\r\n\r\n{]}')
+  t.match(answer, /^HTTP\/1.1 400 .*content-type: application\/json.*{"message":"message set failed"}$/is)
+  t.match(await (await fetch(`${origin}/message`, { method: 'POST', body: `"${'x'.repeat(200)}"` })).json(), { statusCode: 413, code: 'HUB_MESSAGE_TOO_LARGE' })
+  t.match(await (await fetch(`${origin}/message`, { method: 'POST', body: '{"n":1e999}' })).json(), { message: 'message set failed' }, 'no number of Go')
+  t.match(await (await fetch(`${origin}/message`, { method: 'POST', body: `${'['.repeat(60)}1` })).json(), { message: 'message set failed' })
+  const nameless = await rawRequest(port, 'GET /getPushNews HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n')
+  t.match(nameless, /^HTTP\/1.1 400 .*HUB_REQUEST_INVALID/s)
+})
