@@ -7,7 +7,7 @@ import tseslint from 'typescript-eslint'
 const ANY_SERVICE = String.raw`(\.\./)+services/`
 const IMPORTS = [
   { files: ['server.ts'], allowed: [String.raw`\./app\.ts$`, String.raw`\./services/`], says: 'server.ts starts app.ts' },
-  { files: ['app.ts', 'fastify-hub.ts'], allowed: [String.raw`\./fastify-hub\.ts$`, String.raw`\./(plugins|routes|services)/`], says: 'composition takes plugins, routes and services' },
+  { files: ['app.ts', 'fastify-hub.ts', 'doors.ts'], allowed: [String.raw`\./(fastify-hub|doors)\.ts$`, String.raw`\./(plugins|routes|services)/`], says: 'composition takes plugins, routes and services' },
   { files: ['index.ts'], allowed: [String.raw`\./fastify-hub\.ts$`, String.raw`\./(plugins|services)/`], says: 'index.ts exports the plugin, its types and services' },
   { files: ['plugins/**'], allowed: [ANY_SERVICE], says: 'a plugin takes services; reach another plugin through its decorator' },
   { files: ['routes/**'], allowed: [ANY_SERVICE, String.raw`\./(schemas|ws-door)\.ts$`], except: [String.raw`services/hub/`], says: 'a route takes services, and the hub only as fastify.hub' },

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
+import { registerDoors } from './doors.ts'
 import { auth } from './plugins/auth.ts'
 import { engine } from './plugins/engine.ts'
 import { errors } from './plugins/errors.ts'
@@ -9,22 +10,14 @@ import { hub } from './plugins/hub.ts'
 import './plugins/hub.ts'
 import { securityHeaders } from './plugins/security-headers.ts'
 import { websocket } from './plugins/websocket.ts'
-import { ginServerDoor } from './routes/compat/gin-server.ts'
-import { ginSkeletonDoor } from './routes/compat/gin-skeleton.ts'
-import { learnGinDoor } from './routes/compat/learn-gin.ts'
-import { pushMessageDoor } from './routes/compat/push-message.ts'
 import { broadcastRoute } from './routes/broadcast.ts'
 import { clientRoutes } from './routes/clients.ts'
 import { groupRoutes } from './routes/groups.ts'
 import { inboxRoutes } from './routes/inboxes.ts'
 import { messageRoutes } from './routes/messages.ts'
-import { sseRoute } from './routes/sse.ts'
-import { wsRoute } from './routes/ws.ts'
-import { namedByRequest, stranger, withLongTokens } from './services/compat/guests.ts'
 import { completeConfig } from './services/config/load.ts'
 import type { Config, ConfigInput } from './services/config/schema.ts'
 import { ADMIN_ROLE } from './services/identity.ts'
-import { RateLimit } from './services/rate-limit.ts'
 import { createDemoTokenCheck, createTokenCheck, type Authenticate } from './services/token.ts'
 import { rememberVerified } from './services/verified-tokens.ts'
 
@@ -66,35 +59,7 @@ export async function registerHub (fastify: FastifyInstance, { config, prefix, a
   await fastify.register(engine, { config })
   await fastify.register(hub, { config })
 
-  // WebSocket and Server-Sent Events together.
-  const limits = { config: config.websocket, connectRate: new RateLimit(config.websocket.upgradesPerSecond) }
-  const { ginSkeleton, ginSkeletonCode, ginSkeletonRefusal, ginServer, learnGin, pushMessage } = config.compat
-  const register = (check: Authenticate<FastifyRequest>, addRoutes: (door: FastifyInstance) => Promise<unknown>) => fastify.register(async (door) => {
-    await door.register(errors)
-    await door.register(auth, { authenticate: check })
-    await addRoutes(door)
-  }, { prefix })
-
-  if (config.sse.start) await register(authenticate, async (door) => door.register(sseRoute, { ...limits, config }))
-  if (ginSkeleton === 'off') await register(authenticate, async (door) => door.register(wsRoute, limits))
-  else {
-    const check = ginSkeleton === 'open' ? withLongTokens(authenticate) : authenticate
-    await register(check, async (door) => door.register(ginSkeletonDoor, { ...limits, code: ginSkeletonCode, refusal: ginSkeletonRefusal }))
-  }
-
-  // Clients of older services; where a door is open, nobody has to show anything.
-  const doors = [
-    { mode: ginServer, route: ginServerDoor, guest: stranger },
-    { mode: learnGin, route: learnGinDoor, guest: stranger },
-    { mode: pushMessage, route: pushMessageDoor, guest: namedByRequest }
-  ]
-  for (const { mode, route, guest } of doors) {
-    const isOpen = mode === 'open'
-    if (mode !== 'off') await register(isOpen ? guest : authenticate, async (door) => door.register(route, { ...limits, isOpen }))
-  }
-  for (const [name, mode] of Object.entries(config.compat)) {
-    if (mode === 'open') fastify.log.warn(`compat.${name} is open: whoever reaches this service may use this door without a token of yours`)
-  }
+  await registerDoors(fastify, { config, prefix, authenticate })
 
   if (!config.api) return
   await fastify.register(async (api) => {
@@ -110,7 +75,7 @@ export async function registerHub (fastify: FastifyInstance, { config, prefix, a
     await api.register(broadcastRoute, { bodyLimit })
     await api.register(messageRoutes, { bodyLimit })
     await api.register(clientRoutes)
-    await api.register(groupRoutes, { bodyLimit })
+    await api.register(groupRoutes)
     await api.register(inboxRoutes)
   }, { prefix })
 }

@@ -24,7 +24,7 @@ export const hub = fp<{ config: Pick<Config, 'compat' | 'websocket' | 'idempoten
       maxUnanswered: config.heartbeatFailMaxTimes,
       readDeadlineMs: config.readDeadline,
       writeDeadlineMs: config.writeDeadline,
-      shortestPingMs: compat.learnGin === 'off' ? undefined : Math.min(config.pingPeriod, LEARN_GIN_PING_MS)
+      shortestPingMs: compat.learnGin === 'off' ? undefined : LEARN_GIN_PING_MS
     },
     drain: { graceMs: Math.min(config.drain.grace, longestDrainMs), batch: config.drain.batch },
     queue: { maxBytes: config.maxQueueSize, maxWrites: config.maxQueueWrites, policy: config.slowClient },

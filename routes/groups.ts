@@ -1,21 +1,15 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ClientPage, GroupPage } from '../services/client-info.ts'
-import { Receipt } from '../services/message.ts'
-import { sendOptionsOf } from '../services/idempotency-key.ts'
-import { GroupClientParams, GroupPageQuery, IdParams, Membership, MessageBody, PageQuery, UserGroupParams } from './schemas.ts'
+import { GroupClientParams, GroupPageQuery, IdParams, Membership, PageQuery, UserGroupParams } from './schemas.ts'
 
-/** Groups: who is in which, and saying something to one. */
-export const groupRoutes: FastifyPluginAsyncTypebox<{ bodyLimit: number }> = async (fastify, { bodyLimit }) => {
+/** Groups: who is in which. */
+export const groupRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
   const { hub } = fastify
 
   fastify.get('/groups', { schema: { querystring: GroupPageQuery, response: { 200: GroupPage } } }, ({ query: { after, limit } }) => hub.groups({ after, limit }))
 
   fastify.get('/groups/:id/clients', { schema: { params: IdParams, querystring: PageQuery, response: { 200: ClientPage } } }, ({ params, query: { user, after, limit } }) => {
     return hub.clients({ group: params.id, user, after, limit })
-  })
-
-  fastify.post('/groups/:id/messages', { bodyLimit, schema: { params: IdParams, body: MessageBody, response: { 202: Receipt } } }, async (request, reply) => {
-    return reply.code(202).send(await hub.send({ group: request.params.id }, request.body.message, sendOptionsOf(request.body, request.headers)))
   })
 
   const ofClient = { schema: { params: GroupClientParams, response: { 200: Membership } } }

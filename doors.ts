@@ -1,0 +1,53 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { auth } from './plugins/auth.ts'
+import { errors } from './plugins/errors.ts'
+import { ginServerDoor } from './routes/compat/gin-server.ts'
+import { ginSkeletonDoor } from './routes/compat/gin-skeleton.ts'
+import { learnGinDoor } from './routes/compat/learn-gin.ts'
+import { pushMessageDoor } from './routes/compat/push-message.ts'
+import { sseRoute } from './routes/sse.ts'
+import { wsRoute } from './routes/ws.ts'
+import { namedByRequest, stranger, withLongTokens } from './services/compat/guests.ts'
+import type { Config } from './services/config/schema.ts'
+import { RateLimit } from './services/rate-limit.ts'
+import type { Authenticate } from './services/token.ts'
+
+/** Who may come in, and where. */
+export interface DoorsParts {
+  readonly config: Config
+  readonly prefix?: string | undefined
+  readonly authenticate: Authenticate<FastifyRequest>
+}
+
+/** Every way in for clients, each with a token check of its own. */
+export async function registerDoors (fastify: FastifyInstance, { config, prefix, authenticate }: DoorsParts): Promise<void> {
+  const { compat, sse, websocket } = config
+  // Those of all doors together.
+  const limits = { config: websocket, connectRate: new RateLimit(websocket.upgradesPerSecond) }
+  const register = (check: Authenticate<FastifyRequest>, addRoute: (door: FastifyInstance) => unknown) => fastify.register(async (door) => {
+    await door.register(errors)
+    await door.register(auth, { authenticate: check })
+    await addRoute(door)
+  }, { prefix })
+
+  if (compat.ginSkeleton === 'off') await register(authenticate, (door) => door.register(wsRoute, limits))
+  else {
+    const check = compat.ginSkeleton === 'open' ? withLongTokens(authenticate) : authenticate
+    await register(check, (door) => door.register(ginSkeletonDoor, { ...limits, code: compat.ginSkeletonCode, refusal: compat.ginSkeletonRefusal }))
+  }
+  if (sse.start) await register(authenticate, (door) => door.register(sseRoute, { ...limits, config }))
+
+  // Clients of older services; where a door is open, nobody has to show anything.
+  const older = [
+    { mode: compat.ginServer, route: ginServerDoor, guest: stranger },
+    { mode: compat.learnGin, route: learnGinDoor, guest: stranger },
+    { mode: compat.pushMessage, route: pushMessageDoor, guest: namedByRequest }
+  ]
+  for (const { mode, route, guest } of older) {
+    const isOpen = mode === 'open'
+    if (mode !== 'off') await register(isOpen ? guest : authenticate, (door) => door.register(route, { ...limits, isOpen }))
+  }
+  for (const [name, mode] of Object.entries(compat)) {
+    if (mode === 'open') fastify.log.warn(`compat.${name} is open: whoever reaches this service may use this door without a token of yours`)
+  }
+}
