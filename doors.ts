@@ -2,12 +2,13 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { auth } from './plugins/auth.ts'
 import { errors } from './plugins/errors.ts'
 import { ginServerDoor } from './routes/compat/gin-server.ts'
+import { stranger } from './routes/compat/go-door.ts'
 import { ginSkeletonDoor } from './routes/compat/gin-skeleton.ts'
 import { learnGinDoor } from './routes/compat/learn-gin.ts'
-import { pushMessageDoor } from './routes/compat/push-message.ts'
+import { namedByRequest, pushMessageDoor } from './routes/compat/push-message.ts'
 import { sseRoute } from './routes/sse.ts'
 import { wsRoute } from './routes/ws.ts'
-import { namedByRequest, stranger, withLongTokens } from './services/compat/guests.ts'
+import { withLongTokens } from './services/compat/gin-skeleton.ts'
 import type { Config } from './services/config/schema.ts'
 import { RateLimit } from './services/rate-limit.ts'
 import type { Authenticate } from './services/token.ts'
@@ -17,6 +18,14 @@ export interface DoorsParts {
   readonly config: Config
   readonly prefix?: string | undefined
   readonly authenticate: Authenticate<FastifyRequest>
+}
+
+/** What everybody may do where a door is open. */
+const OPEN = {
+  ginSkeleton: 'anybody with any token of 10 characters may connect and read what is said to everyone',
+  ginServer: 'anybody may connect, call actions and reach everybody',
+  learnGin: 'anybody may connect, and say something to everybody',
+  pushMessage: 'anybody may connect as any user, read that user\'s inbox and groups, and say something to everybody'
 }
 
 /** Every way in for clients, each with a token check of its own. */
@@ -47,7 +56,7 @@ export async function registerDoors (fastify: FastifyInstance, { config, prefix,
     const isOpen = mode === 'open'
     if (mode !== 'off') await register(isOpen ? guest : authenticate, (door) => door.register(route, { ...limits, isOpen }))
   }
-  for (const [name, mode] of Object.entries(compat)) {
-    if (mode === 'open') fastify.log.warn(`compat.${name} is open: whoever reaches this service may use this door without a token of yours`)
+  for (const [name, harm] of Object.entries(OPEN)) {
+    if (compat[name as keyof typeof OPEN] === 'open') fastify.log.warn(`compat.${name} is open: ${harm}; set it to token as soon as your clients have tokens`)
   }
 }

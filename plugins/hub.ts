@@ -1,4 +1,3 @@
-import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
 import { LEARN_GIN_PING_MS } from '../services/compat/learn-gin.ts'
 import type { Config } from '../services/config/schema.ts'
@@ -12,7 +11,7 @@ declare module 'fastify' {
 }
 
 /** `fastify.hub`: welcomes clients once the application is ready, sends them away before it closes. */
-export const hub = fp<{ config: Pick<Config, 'compat' | 'websocket' | 'idempotency'> }>(async (fastify, { config: { compat, idempotency, websocket: config } }) => {
+export const hub = fp<{ config: Pick<Config, 'compat' | 'websocket' | 'inbox' | 'idempotency'> }>(async (fastify, { config: { compat, inbox, idempotency, websocket: config } }) => {
   // Fastify gives up close() when a hook takes longer than its pluginTimeout.
   const { pluginTimeout = 10_000 } = fastify.initialConfig
   const longestDrainMs = pluginTimeout === 0 ? Infinity : pluginTimeout * 0.8
@@ -35,10 +34,11 @@ export const hub = fp<{ config: Pick<Config, 'compat' | 'websocket' | 'idempoten
     messagesPerSecond: config.messagesPerSecond,
     actionTimeoutMs: config.actionTimeout,
     resumeWindowMs: config.resumeWindow,
+    maxMailboxes: inbox.maxMailboxes,
     idempotencyWindowMs: idempotency.window
   })
   // What clients of the older services call to show that they are alive.
-  instance.action('heart_beat', Type.Unknown(), () => null)
+  instance.actions.addDefault('heart_beat', () => null)
   fastify.decorate('hub', instance)
   fastify.addHook('onReady', async () => instance.start())
   fastify.addHook('preClose', () => instance.drain())

@@ -32,7 +32,7 @@ export interface Door {
   /** Puts who it is into the request; by default the token check. Asynchronous hooks may follow. */
   readonly identify?: preValidationHookHandler
   /** Finds out, before the upgrade, where a client begins: it is opened in the moment it is upgraded. */
-  readonly locate?: (request: FastifyRequest) => Promise<Beginning | undefined>
+  readonly findBeginning?: (request: FastifyRequest) => Promise<Beginning | undefined>
   /** Whether a client wants to take the place of a connection of its own. */
   readonly wantsToResume?: (request: FastifyRequest) => boolean
 }
@@ -42,7 +42,7 @@ const NEVER = (): boolean => false
 /** A way in for WebSocket clients: what may come in, and socket events to WsService. */
 export function openDoor (fastify: FastifyInstance, { config, connectRate }: DoorOptions, door: Door): void {
   const { hub, upgradeGate } = fastify
-  const { path, protocolFor, onMessage, identify = fastify.authenticate, locate, wantsToResume = NEVER } = door
+  const { path, protocolFor, onMessage, identify = fastify.authenticate, findBeginning, wantsToResume = NEVER } = door
   const service = new WsService({ hub, log: fastify.log, maxMessageBytes: config.maxMessageSize, onMessage })
   const beginnings = new WeakMap<FastifyRequest, Beginning>()
   const { perMessageDeflate } = fastify.websocketServer.options
@@ -62,8 +62,8 @@ export function openDoor (fastify: FastifyInstance, { config, connectRate }: Doo
     checkOrigin(request.headers, config.allowedOrigins)
   }
   // A hook of its own: where it does not wait, the next request has not been read when this one is upgraded.
-  const findBeginning: preValidationHookHandler[] = locate === undefined ? [] : [async (request) => {
-    const beginning = await locate(request)
+  const findIt: preValidationHookHandler[] = findBeginning === undefined ? [] : [async (request) => {
+    const beginning = await findBeginning(request)
     if (beginning !== undefined) beginnings.set(request, beginning)
   }]
   // Not async: nobody else may come in between this check and the handler.
@@ -75,7 +75,7 @@ export function openDoor (fastify: FastifyInstance, { config, connectRate }: Doo
     done()
   }
 
-  fastify.get(path, { websocket: true, onRequest: admit, preValidation: [identify, ...findBeginning], preHandler: admitUser }, (socket, request) => {
+  fastify.get(path, { websocket: true, onRequest: admit, preValidation: [identify, ...findIt], preHandler: admitUser }, (socket, request) => {
     const stream = upgradeGate.streamOf(request.raw)
     if (stream === undefined) return socket.terminate()
     // This socket belongs to the hub alone, not to loops over all WebSockets.

@@ -28,7 +28,7 @@ export const wsRoute: FastifyPluginAsync<WsRouteOptions> = async (fastify, { gre
     }
     fastify.authenticate.call(this, request, reply, pass)
   }
-  const locate = async (request: FastifyRequest): Promise<Beginning> => {
+  const findBeginning = async (request: FastifyRequest): Promise<Beginning> => {
     const { identity, query } = request
     if (identity === null) return 'refused'
     const claim = claimOf(request, identity.user)
@@ -41,7 +41,7 @@ export const wsRoute: FastifyPluginAsync<WsRouteOptions> = async (fastify, { gre
     path,
     protocolFor: createProtocols({ thresholdBytes: compression.threshold, level: compression.level }, greetingCode),
     identify,
-    locate,
+    findBeginning,
     wantsToResume,
     ...(onMessage === undefined ? {} : { onMessage })
   })

@@ -20,7 +20,7 @@ interface Handshake {
   [kTakesFirst]?: true
 }
 
-/** From now on this client gets the first subprotocol that it offers, whatever that means to it. */
+/** From now on this client gets the first subprotocol that it offers, whatever that means to it: `ws` passes this request to `chooseSubprotocol`. */
 export function takeFirstSubprotocol (handshake: Handshake): void {
   handshake[kTakesFirst] = true
 }

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsync } from 'fastify'
-import { actionNames, encodeEnvelope, forbidden, ginServer, NOT_OPENED, parseRequest, toEnvelope, type GinServerRequest } from '../../services/compat/gin-server.ts'
+import { actionNames, AFTER_BAD_REQUEST, forbidden, ginServer, parseRequest, toEnvelope, type GinServerRequest } from '../../services/compat/gin-server.ts'
 import { CLOSE } from '../../services/close-codes.ts'
 import { ADMIN_ROLE } from '../../services/identity.ts'
 import type { Client } from '../../services/ws-service.ts'
@@ -12,24 +12,23 @@ const BROADCAST_ROLE = 'ginServer.broadcast'
 /** GET /ws: clients of ginServer, which call the hub's actions and may have the answers sent to others. */
 export const ginServerDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify, { isOpen, ...options }) => {
   const { hub } = fastify
-  refuseLikeGorilla(fastify, NOT_OPENED)
+  refuseLikeGorilla(fastify, AFTER_BAD_REQUEST)
 
   const mayReachOthers = ({ identity: { roles } }: Client): boolean => isOpen || roles.includes(BROADCAST_ROLE) || roles.includes(ADMIN_ROLE)
 
   const answer = async (client: Client, name: string, { actioncode, data, isBroadcast, clientIds }: GinServerRequest): Promise<void> => {
     const others = clientIds.filter((id) => id !== client.id)
     const isForOthers = isBroadcast || others.length > 0
-    if (isForOthers && !mayReachOthers(client)) return client.reply(encodeEnvelope(forbidden(actioncode)))
+    if (isForOthers && !mayReachOthers(client)) return client.reply(forbidden(actioncode))
 
     const result = await hub.actions.call(name, data, client)
     const envelope = toEnvelope(actioncode, result)
+    client.reply(envelope)
     // What went wrong concerns the caller alone.
-    if (isBroadcast && result.ok) {
-      await hub.broadcast(envelope)
-      return
-    }
-    client.reply(encodeEnvelope(envelope))
-    if (result.ok) await hub.send(others.map((id) => ({ client: id })), envelope)
+    if (!isForOthers || !result.ok) return
+    const addresses = isBroadcast ? [{ all: true } as const] : others.map((client) => ({ client }))
+    // An answer is nothing that anybody would read later.
+    await hub.send(addresses, envelope, { keep: false, except: [client.id] })
   }
 
   openDoor(fastify, options, {

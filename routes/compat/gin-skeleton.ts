@@ -6,7 +6,7 @@ import type { GreetingCode } from '../../services/protocol/raw.ts'
 import { createEcho } from '../../services/ws-service.ts'
 import { wsRoute } from '../ws.ts'
 import type { DoorOptions } from '../ws-door.ts'
-import { sendGoAnswer } from './go-door.ts'
+import { redirectWithoutSlash, sendGoAnswer } from './go-door.ts'
 
 /** How the clients of GinSkeleton and gophrame are met. */
 export interface GinSkeletonOptions extends DoorOptions {
@@ -28,5 +28,5 @@ export const ginSkeletonDoor: FastifyPluginAsync<GinSkeletonOptions> = async (fa
 
   await fastify.register(wsRoute, { ...options, greetingCode: code, onMessage: createEcho(fastify.hub, code === '2000' ? GOPHRAME_ECHO : undefined) })
 
-  if (path !== '/') fastify.get(`${path}/`, ({ url }, reply) => reply.redirect(url.replace(/\/(?=\?|$)/, ''), 301))
+  redirectWithoutSlash(fastify, 'GET', path, 301)
 }

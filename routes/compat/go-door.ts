@@ -1,13 +1,20 @@
+import { randomUUID } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, onRequestHookHandler } from 'fastify'
 import { badRequest, isHandshakeFault, type GoAnswer } from '../../services/compat/go-answer.ts'
 import { HubError } from '../../services/errors.ts'
-import { ADMIN_ROLE } from '../../services/identity.ts'
+import { checkOrigin } from '../../services/handshake.ts'
+import { ADMIN_ROLE, type Identity } from '../../services/identity.ts'
 import type { DoorOptions } from '../ws-door.ts'
 
 /** How a door for clients of an older service is set up. */
 export interface GoDoorOptions extends DoorOptions {
   /** Whether it lets everybody do everything, as the service did. */
   readonly isOpen: boolean
+}
+
+/** Where a door is open: somebody about whom nothing is known. Each connection is a user of its own. */
+export function stranger (): Identity {
+  return { user: `guest-${randomUUID()}`, roles: [] }
 }
 
 /** Sends what the older service would have sent. */
@@ -26,7 +33,19 @@ export function refuseLikeGorilla (fastify: FastifyInstance, tail?: string): voi
   })
 }
 
-/** Who may use the HTTP routes of a door: where it is not open, those who may use the REST API. */
-export function operators (fastify: FastifyInstance, isOpen: boolean): onRequestHookHandler[] {
-  return isOpen ? [] : [fastify.authenticate, fastify.authorize(ADMIN_ROLE)]
+/** Who may use the HTTP routes of a door: no page of a foreign origin, and where the door is not open, those who may use the REST API. */
+export function operators (fastify: FastifyInstance, { isOpen, config: { allowedOrigins } }: GoDoorOptions): onRequestHookHandler[] {
+  const isLocal: onRequestHookHandler = ({ headers }, _reply, done) => {
+    checkOrigin(headers, allowedOrigins)
+    done()
+  }
+  return isOpen ? [isLocal] : [isLocal, fastify.authenticate, fastify.authorize(ADMIN_ROLE)]
+}
+
+/** Sends what asks for an address with a slash at its end to the one without, as Gin did. */
+export function redirectWithoutSlash (fastify: FastifyInstance, method: 'GET' | 'POST', path: string, status: 301 | 307): void {
+  const { ignoreTrailingSlash, routerOptions } = fastify.initialConfig
+  // Where an application ignores the slash, there is nothing to redirect.
+  if (path === '/' || ignoreTrailingSlash === true || routerOptions?.ignoreTrailingSlash === true) return
+  fastify.route({ method, url: `${path}/`, handler: ({ url }, reply) => reply.redirect(url.replace(/\/(?=\?|$)/, ''), status) })
 }

@@ -1,12 +1,12 @@
-import { Type } from '@sinclair/typebox'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
-import { actionOf, COMMANDS, learnGin, parseCommand, PODS } from '../../services/compat/learn-gin.ts'
+import { safeParse } from 'secure-json-parse'
+import { actionOf, COMMANDS, encodeAnswer, learnGin, parseCommand, PODS } from '../../services/compat/learn-gin.ts'
 import type { Client } from '../../services/ws-service.ts'
 import { openDoor } from '../ws-door.ts'
 import { operators, refuseLikeGorilla, type GoDoorOptions } from './go-door.ts'
 
 /** GET /echo: clients of the course learn-gin. Any method on /sendall says something to everyone. */
-export const learnGinDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify, { isOpen, ...options }) => {
+export const learnGinDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify, options) => {
   const { hub } = fastify
   refuseLikeGorilla(fastify)
 
@@ -24,26 +24,20 @@ export const learnGinDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify, {
   const obey = async (client: Client, action: string, data: unknown): Promise<void> => {
     const result = await hub.actions.call(action, data, client)
     // What failed was logged, and not answered.
-    if (result.ok && result.data !== undefined) client.reply(JSON.stringify(result.data))
+    if (result.ok && result.data !== undefined) client.reply(encodeAnswer(result.data))
   }
 
-  // Last of all, so that an application may obey a command in its own way.
-  fastify.addHook('onReady', async () => {
-    for (const [type, answer] of COMMANDS) {
-      const name = actionOf(type)
-      if (!hub.actions.has(name)) hub.action(name, Type.Unknown(), () => answer)
-    }
-  })
+  for (const [type, answer] of COMMANDS) hub.actions.addDefault(actionOf(type), () => answer)
 
-  // Whatever the body is: only JSON says something.
-  fastify.addContentTypeParser('*', (_request, payload, done) => {
-    payload.resume()
-    done(null, undefined)
+  // Only JSON says something, whatever else comes.
+  fastify.removeAllContentTypeParsers()
+  fastify.addContentTypeParser('*', { parseAs: 'string' }, ({ headers }, body, done) => {
+    done(null, /^application\/json\b/i.test(headers['content-type'] ?? '') ? safeParse(body) : undefined)
   })
   fastify.route({
     method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
     url: '/sendall',
-    onRequest: operators(fastify, isOpen),
+    onRequest: operators(fastify, options),
     handler: async (request, reply) => {
       await hub.broadcast(whatToSay(request))
       return reply.header('content-type', 'text/plain; charset=utf-8').send('OK')

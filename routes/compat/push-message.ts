@@ -1,14 +1,30 @@
-import type { FastifyPluginAsync, FastifyReply, onRequestAsyncHookHandler } from 'fastify'
-import { mailboxIn, parseMessage, pushMessage } from '../../services/compat/push-message.ts'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
+import { parseMessage, pushMessage } from '../../services/compat/push-message.ts'
 import { HubError } from '../../services/errors.ts'
-import type { Address, UserId } from '../../services/message.ts'
+import type { Identity } from '../../services/identity.ts'
+import { Id, MAX_ID_LENGTH, type Address, type UserId } from '../../services/message.ts'
 import { openDoor } from '../ws-door.ts'
-import { operators, refuseLikeGorilla, type GoDoorOptions } from './go-door.ts'
+import { operators, redirectWithoutSlash, refuseLikeGorilla, type GoDoorOptions } from './go-door.ts'
+
+const ids = TypeCompiler.Compile(Id)
+
+/** Whose mailbox a request is about: `/client/:id`, or `?userId=` in the blog's copy. Throws HUB_REQUEST_INVALID. */
+function mailboxIn ({ params, query }: Pick<FastifyRequest, 'params' | 'query'>): UserId {
+  const { id = (query as { userId?: unknown }).userId } = params as { id?: unknown }
+  if (ids.Check(id)) return id
+  throw new HubError('HUB_REQUEST_INVALID', `Name a client with 1 to ${MAX_ID_LENGTH} characters: /client/alice, or ?userId=alice.`)
+}
+
+/** Where the door is open: whoever a request names. */
+export function namedByRequest (_token: string | null, request: FastifyRequest): Identity {
+  return { user: mailboxIn(request), roles: [] }
+}
 
 /** Clients of pushMessage and of the blog's copy of it: each id has a mailbox from its first connection until it is deleted. */
-export const pushMessageDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify, { isOpen, ...options }) => {
+export const pushMessageDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify, options) => {
   const { hub } = fastify
-  const onRequest = operators(fastify, isOpen)
+  const onRequest = operators(fastify, options)
   refuseLikeGorilla(fastify)
 
   // Any Content-Type, or none.
@@ -21,9 +37,11 @@ export const pushMessageDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify
       protocolFor: () => pushMessage,
       onMessage: (client, message) => hub.messageHandler?.(client, message),
       // Before the upgrade: what is said as soon as the client is there must find its mailbox.
-      locate: async ({ identity, params, query }) => {
-        const user = mailboxIn(params, query)
-        if (identity?.user !== user) throw new HubError('HUB_FORBIDDEN', 'The token is that of another user.')
+      findBeginning: async (request) => {
+        const user = mailboxIn(request)
+        if (request.identity?.user !== user) throw new HubError('HUB_FORBIDDEN', 'The token is that of another user.')
+        // Whoever is refused shall not have made a mailbox.
+        hub.admit(user)
         return hub.mailboxes.open(user)
       }
     })
@@ -37,18 +55,18 @@ export const pushMessageDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify
     return ended.some((count) => count > 0)
   }
 
-  fastify.delete('/client/:id', { onRequest }, async ({ params, query }, reply) => {
-    const user = mailboxIn(params, query)
+  fastify.delete('/client/:id', { onRequest }, async (request, reply) => {
+    const user = mailboxIn(request)
     return await disconnect(user) ? reply.send() : reply.code(404).send({ message: `client ${user} is not found!` })
   })
 
   // The blog's table had lost a slash, and its clients may have as well.
   for (const path of ['/deleteClient/:id', '/deleteClient:id']) {
-    fastify.delete(path, { onRequest }, async ({ params, query }, reply) => await disconnect(mailboxIn(params, query)) ? reply.send() : reply.send({ mesg: '未找到该客户端' }))
+    fastify.delete(path, { onRequest }, async (request, reply) => await disconnect(mailboxIn(request)) ? reply.send() : reply.send({ mesg: '未找到该客户端' }))
   }
 
-  const hasMailbox: onRequestAsyncHookHandler = async ({ params, query }, reply) => {
-    const user = mailboxIn(params, query)
+  const hasMailbox: onRequestAsyncHookHandler = async (request, reply) => {
+    const user = mailboxIn(request)
     if (!await hub.mailboxes.has(user)) return reply.code(404).send({ message: `not exist this client ${user}` })
   }
   const say = async (address: Address, body: unknown, reply: FastifyReply): Promise<FastifyReply> => {
@@ -61,7 +79,7 @@ export const pushMessageDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify
 
   fastify.post('/message', { onRequest, bodyLimit }, ({ body }, reply) => say({ all: true }, body, reply))
 
-  fastify.post('/message/', (_request, reply) => reply.redirect('/message', 307))
+  redirectWithoutSlash(fastify, 'POST', '/message', 307)
 
-  fastify.post('/message/:id', { onRequest: [...onRequest, hasMailbox], bodyLimit }, ({ body, params, query }, reply) => say({ user: mailboxIn(params, query) }, body, reply))
+  fastify.post('/message/:id', { onRequest: [...onRequest, hasMailbox], bodyLimit }, (request, reply) => say({ user: mailboxIn(request) }, request.body, reply))
 }

@@ -1,11 +1,11 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { safeParse } from 'secure-json-parse'
-import { Id, type Payload } from '../message.ts'
+import { Id } from '../message.ts'
 import { OPCODE, encodeFrame } from '../protocol/frame.ts'
 import { escapeHtml, foldKeys } from '../protocol/go-json.ts'
-import type { CommandResult, Protocol } from '../protocol/protocol.ts'
-import { plain } from './plain.ts'
+import type { CommandResult } from '../protocol/protocol.ts'
+import { createOlderProtocol } from './older-protocol.ts'
 
 const Nullable = <T extends Parameters<typeof Type.Optional>[0]>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
 const Request = Type.Object({
@@ -46,19 +46,10 @@ const TEXT_OF_ERROR: Record<string, typeof TEXTS[keyof typeof TEXTS]> = {
 const APPLICATION_CODE = /^\d{1,9}$/
 
 /** Appended to gorilla's answer to what is no handshake. */
-export const NOT_OPENED = '{"code":51001,"msg":"invalid error code","data":""}'
+export const AFTER_BAD_REQUEST = '{"code":51001,"msg":"invalid error code","data":""}'
 
 /** How ginServer's messages look: JSON as Go writes it, without an end of line. */
-export const ginServer: Protocol = {
-  ...plain,
-  name: 'gin-server',
-  encode: ({ payload }) => encode(payload),
-  encodeReply: encode
-}
-
-function encode (payload: Payload): Buffer {
-  return payload.kind === 'json' ? encodeFrame(OPCODE.text, escapeHtml(payload.data)) : plain.encodeReply(payload)
-}
+export const ginServer = createOlderProtocol('gin-server', ({ kind, data }) => kind === 'json' ? encodeFrame(OPCODE.text, escapeHtml(data)) : null)
 
 /** Reads what a client sent, text or binary; null for what Go could not decode. */
 export function parseRequest (text: string): GinServerRequest | null {
@@ -95,9 +86,4 @@ export function toEnvelope (actioncode: string, result: CommandResult): Envelope
 /** The answer for one who may not reach others. */
 export function forbidden (actioncode: string): Envelope {
   return toEnvelope(actioncode, { ok: false, error: { code: 'HUB_FORBIDDEN', message: '' } })
-}
-
-/** An envelope as it is sent to its caller. */
-export function encodeEnvelope (envelope: Envelope): string {
-  return escapeHtml(JSON.stringify(envelope))
 }

@@ -1,9 +1,7 @@
 import { safeParse } from 'secure-json-parse'
-import type { Payload } from '../message.ts'
 import { OPCODE, encodeFrame } from '../protocol/frame.ts'
 import { escapeHtml, foldKeys } from '../protocol/go-json.ts'
-import type { Protocol } from '../protocol/protocol.ts'
-import { plain } from './plain.ts'
+import { createOlderProtocol } from './older-protocol.ts'
 
 /** Time between two text frames `ping`, in ms. */
 export const LEARN_GIN_PING_MS = 1000
@@ -28,6 +26,11 @@ export interface LearnGinCommand {
   readonly data: unknown
 }
 
+/** The answer to a command, as it is sent: the later lessons wrote no end of line. */
+export function encodeAnswer (answer: unknown): string {
+  return escapeHtml(JSON.stringify(answer))
+}
+
 /** The action of the hub for a `CmdType`. */
 export function actionOf (type: number): string {
   return `learnGin.${type}`
@@ -45,15 +48,7 @@ export function parseCommand (text: string): LearnGinCommand | null {
  * How the course's messages look: text as it is, JSON with an end of line, and the text `ping` every second. Clients
  * leave that unanswered, so a Ping frame goes with it, which their WebSocket answers.
  */
-export const learnGin: Protocol = {
-  ...plain,
-  name: 'learn-gin',
+export const learnGin = createOlderProtocol('learn-gin', ({ kind, data }) => kind === 'json' ? encodeFrame(OPCODE.text, `${escapeHtml(data)}\n`) : null, {
   ping: Buffer.concat([encodeFrame(OPCODE.text, 'ping'), encodeFrame(OPCODE.ping, '')]),
-  pingPeriodMs: LEARN_GIN_PING_MS,
-  encode: ({ payload }) => encode(payload),
-  encodeReply: encode
-}
-
-function encode (payload: Payload): Buffer {
-  return payload.kind === 'json' ? encodeFrame(OPCODE.text, `${escapeHtml(payload.data)}\n`) : plain.encodeReply(payload)
-}
+  pingPeriodMs: LEARN_GIN_PING_MS
+})

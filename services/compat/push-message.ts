@@ -1,41 +1,21 @@
-import { TypeCompiler } from '@sinclair/typebox/compiler'
-import { HubError } from '../errors.ts'
-import { Id, MAX_ID_LENGTH, type Payload, type UserId } from '../message.ts'
+import type { Payload } from '../message.ts'
 import { OPCODE, encodeFrame } from '../protocol/frame.ts'
 import { escapeHtml, parseFirstJson, sortedGoJson } from '../protocol/go-json.ts'
-import type { Protocol } from '../protocol/protocol.ts'
-import { plain } from './plain.ts'
+import { createOlderProtocol } from './older-protocol.ts'
 
 /** How pushMessage's messages look: any value as Go's JSON with an end of line, and an empty Ping frame every 10 s. */
-export const pushMessage: Protocol = {
-  ...plain,
-  name: 'push-message',
+export const pushMessage = createOlderProtocol('push-message', (payload) => encodeFrame(OPCODE.text, `${toGoJson(payload)}\n`), {
   acknowledgesAll: true,
   ping: encodeFrame(OPCODE.ping, ''),
-  pingPeriodMs: 10_000,
-  encode: ({ payload }) => encode(payload),
-  encodeReply: encode
-}
-
-function encode (payload: Payload): Buffer {
-  return encodeFrame(OPCODE.text, `${toGoJson(payload)}\n`)
-}
-
-const ids = TypeCompiler.Compile(Id)
-
-/** Whose mailbox a request is about: `/client/:id`, or `?userId=` in the blog's copy. Throws HUB_REQUEST_INVALID. */
-export function mailboxIn (params: unknown, query: unknown): UserId {
-  const { id } = params as { id?: unknown }
-  const user = id ?? (query as { userId?: unknown }).userId
-  if (ids.Check(user)) return user
-  throw new HubError('HUB_REQUEST_INVALID', `Name a client with 1 to ${MAX_ID_LENGTH} characters: /client/alice, or ?userId=alice.`)
-}
+  pingPeriodMs: 10_000
+})
 
 /** The value that a body begins with, as Go read it; undefined for what is no JSON, or what Go could not hold. */
 export function parseMessage (body: unknown): unknown {
   if (typeof body !== 'string') return undefined
   try {
     const value = parseFirstJson(body)
+    // What no float64 can hold was an error to Go, and would become null here.
     sortedGoJson(value)
     return value
   } catch {

@@ -12,8 +12,17 @@ export function checkRules (chosen: ReadonlyMap<string, Chosen>, env: Environmen
   return [
     ...checkDemo(chosen.get('auth.mode'), env),
     ...checkQueue(chosen.get('websocket.maxQueueSize'), chosen.get('websocket.maxMessageSize')),
+    ...DOORS.flatMap(({ key, path }) => checkDoor(chosen.get(key), path, [chosen.get('websocket.path'), chosen.get('sse.path')])),
     ...['websocket.pingPeriod', 'websocket.writeDeadline'].flatMap((key) => checkInterval(chosen.get('websocket.flushInterval'), chosen.get(key), key))
   ]
+}
+
+/** The paths of doors for older services that a path of the configuration may be taken for. */
+const DOORS = [{ key: 'compat.ginServer', path: '/ws' }, { key: 'compat.learnGin', path: '/echo' }, { key: 'compat.learnGin', path: '/sendall' }, { key: 'compat.pushMessage', path: '/getPushNews' }]
+
+function checkDoor (mode: Chosen | undefined, path: string, taken: ReadonlyArray<Chosen | undefined>): string[] {
+  if (mode === undefined || mode.value === 'off') return []
+  return taken.flatMap((one) => one?.value === path ? [`${one.place}: ${path} is the address of a door that ${mode.place} switches on; choose another path`] : [])
 }
 
 function checkDemo (mode: Chosen | undefined, env: Environment): string[] {

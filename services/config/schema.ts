@@ -55,7 +55,8 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
   }),
   inbox: section('What is said to users, until they acknowledge it.', {
     maxAge: duration('7d', 'How long a message waits for its user.', { minimum: 1 }),
-    maxCount: whole(1_000, 'How many messages are kept of one user; the oldest leave first.', { minimum: 1 })
+    maxCount: whole(1_000, 'How many messages are kept of one user; the oldest leave first.', { minimum: 1 }),
+    maxMailboxes: whole(100_000, 'How many mailboxes clients of pushMessage may have; 0 = no limit.', { minimum: 0 })
   }),
   idempotency: section('Messages that are sent twice under the same key.', {
     window: duration('2m', 'How long a key is remembered; within it, a repetition is not delivered again.', { minimum: 1 })
@@ -125,14 +126,14 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
     ginSkeleton: choice('off', doors, 'GinSkeleton and gophrame: their greeting and refusals, at websocket.path.', {
       note: 'With `open`, any token of at least 10 characters may connect.'
     }),
-    ginSkeletonCode: choice('200', ['200', '2000'], 'Code in the greeting: 200 is GinSkeleton, 2000 gophrame.', {
-      note: 'The echo follows the same service. Without the door, the greeting has 2000.'
+    ginSkeletonCode: choice('200', ['200', '2000'], 'Greeting and echo: 200 is GinSkeleton, 2000 gophrame.', {
+      note: 'Without the door, the greeting has 2000.'
     }),
-    ginSkeletonRefusal: choice('legacy-400-json', ['legacy-400-json', 'empty-200'], 'How it refuses: as until August 2022, or since.'),
+    ginSkeletonRefusal: choice('legacy-400-json', ['legacy-400-json', 'empty-200'], 'legacy-400-json until August 2022, empty-200 since.'),
     ginServer: choice('off', doors, 'ginServer: GET /ws.', { note: 'With `open`, anybody may reach everybody through it.' }),
     learnGin: choice('off', doors, 'learn-gin: GET /echo, /sendall.', { note: 'With `open`, anybody may reach everybody through it.' }),
-    pushMessage: choice('off', doors, 'pushMessage: /client/:id, /message, /message/:id; and the copy in a blog.', {
-      note: 'With `open`, anybody may read every inbox and reach everybody through it.'
+    pushMessage: choice('off', doors, 'pushMessage: /client/:id, /message, /message/:id, and the copy in a blog. Open: anybody reads any inbox.', {
+      note: 'And reaches everybody.'
     })
   })
 })

@@ -1,4 +1,4 @@
-import type { Static, TSchema } from '@sinclair/typebox'
+import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { ActionError, HubError } from '../errors.ts'
 import type { CommandResult } from '../protocol/protocol.ts'
@@ -18,6 +18,8 @@ export interface ActionOptions {
 
 interface Action extends ActionOptions {
   readonly check: TypeCheck<TSchema>
+  /** Whether another of this name takes its place. */
+  readonly isDefault: boolean
   readonly run: (data: unknown, client: Client) => unknown
 }
 
@@ -41,11 +43,16 @@ export class Actions {
     return this.#actions.has(name)
   }
 
-  /** Adds an action. Throws when the name is taken. */
+  /** Adds an action. Throws when the application has one of this name. */
   add<S extends TSchema> (name: string, schema: S, handler: ActionHandler<S>, options: ActionOptions = {}): void {
-    if (this.#actions.has(name)) throw new Error(`The action "${name}" exists already; give each action one handler.`)
+    if (this.#actions.get(name)?.isDefault === false) throw new Error(`The action "${name}" exists already; give each action one handler.`)
     // The compiled check stands between the client's data and the handler, so the cast only repeats what it proved.
-    this.#actions.set(name, { ...options, check: TypeCompiler.Compile(schema), run: (data, client) => handler(data, client) })
+    this.#actions.set(name, { ...options, isDefault: false, check: TypeCompiler.Compile(schema), run: (data, client) => handler(data, client) })
+  }
+
+  /** Adds an action that takes any data, for as long as the application has none of this name. */
+  addDefault (name: string, run: () => unknown): void {
+    if (!this.#actions.has(name)) this.#actions.set(name, { isDefault: true, check: TypeCompiler.Compile(Type.Unknown()), run })
   }
 
   /** Calls an action for a client. Never rejects: what goes wrong is the result. */

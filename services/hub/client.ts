@@ -191,8 +191,8 @@ export class Client {
     return offset
   }
 
-  /** Answers what this client just said: to this connection only, outside the log. Use `hub.send` for messages. */
-  reply (data: string | Uint8Array): void {
+  /** Answers what this client just said: to this connection only, outside the log. What it may be is the same as for `hub.send`, which is for messages. */
+  reply (data: unknown): void {
     if (this.isOpen) this.push(new Frame(this.protocol.encodeReply(toPayload(data))))
   }
 

@@ -61,7 +61,7 @@ export class Cursor {
     return new Cursor({ since: after, inboxSince: after, position: after }, true)
   }
 
-  /** Of a new connection that goes on where its mailbox is: with everything that was said above this offset. */
+  /** Of a new connection that goes on where its mailbox is. It does not say itself what it has, so nothing ends it when some of that is gone. */
   static since (offset: Offset): Cursor {
     return new Cursor({ since: offset, inboxSince: offset, acknowledged: offset })
   }

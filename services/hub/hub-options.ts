@@ -26,6 +26,8 @@ export interface HubOptions extends AdmissionLimits {
   readonly actionTimeoutMs: number
   /** How long a lost connection may be resumed, in ms. */
   readonly resumeWindowMs: number
+  /** Mailboxes that there may be; 0 for no limit. */
+  readonly maxMailboxes: number
   /** How long an idempotency key is remembered, in ms. */
   readonly idempotencyWindowMs: number
   readonly clock?: Clock

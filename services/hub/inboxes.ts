@@ -1,20 +1,9 @@
-import { Type, type Static } from '@sinclair/typebox'
-import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { InboxInfo } from '../client-info.ts'
 import type { Engine, State } from '../engine/engine.ts'
 import type { Offset, UserId } from '../message.ts'
 import { LatestWrites } from './latest-writes.ts'
+import { asPlace, type Place } from './place.ts'
 import { deviceIn, inboxKey, inboxPrefix, MAILBOX } from './state-keys.ts'
-
-/** How far a device has acknowledged, when, and how many messages since the inbox was last purged. */
-const Place = Type.Object({ offset: Type.Integer(), at: Type.Integer(), ordinal: Type.Integer() })
-export type Place = Static<typeof Place>
-const places = TypeCompiler.Compile(Place)
-
-/** A place as it is stored; null for what is none. */
-export function asPlace (value: unknown): Place | null {
-  return places.Check(value) ? value : null
-}
 
 /** Where a device is that has acknowledged nothing. */
 const NOWHERE = { offset: 0, ordinal: 0 }
@@ -59,7 +48,7 @@ export class Inboxes {
   /** Up to where a device has acknowledged. One that is new begins where its user is, and has a place of its own from then on. */
   async acknowledged (user: UserId, device: string): Promise<Offset> {
     const own = await this.#place(inboxKey(user, device))
-    if (own !== null || device === '') return own?.offset ?? 0
+    if (own !== undefined || device === '') return own?.offset ?? 0
     const offset = (await this.#place(inboxKey(user, '')))?.offset ?? 0
     await this.#makeRoom(user)
     this.acknowledge(user, device, offset)
@@ -87,7 +76,8 @@ export class Inboxes {
   /** What waits for a user. */
   async info (user: UserId): Promise<InboxInfo> {
     const kept = await this.#places(user)
-    const { offset: after, ordinal } = kept.find(({ device }) => device === '') ?? NOWHERE
+    // A user who only reads a mailbox has a place there.
+    const { offset: after, ordinal } = kept.find(({ device }) => device === '') ?? kept.find(({ device }) => device === MAILBOX) ?? NOWHERE
     const { count, oldest, evicted } = await this.#engine.summary({ address: { user }, after })
     const cursors = kept.map(({ device, offset, at }) => ({ device, acknowledged: offset, at: new Date(at).toISOString() }))
     return { user, count, oldest: oldest === 0 ? null : oldest, dropped: Math.max(0, evicted.count - ordinal), cursors }
@@ -99,7 +89,7 @@ export class Inboxes {
     // The engine counts what it evicts from here on.
     await this.#state.update(inboxKey(user, ''), (present) => {
       const place = asPlace(present)
-      return place === null ? undefined : { ...place, ordinal: 0 }
+      return place === undefined ? undefined : { ...place, ordinal: 0 }
     }, this.#options.rememberMs)
     return purged
   }
@@ -112,8 +102,8 @@ export class Inboxes {
     await this.#state.update(key, (present) => {
       const place = asPlace(present)
       // A mailbox that has been removed is not made anew by those who still read it.
-      if (place === null && key === inboxKey(user, MAILBOX)) return undefined
-      return place !== null && place.offset >= offset ? place : next
+      if (place === undefined && key === inboxKey(user, MAILBOX)) return undefined
+      return place !== undefined && place.offset >= offset ? place : next
     }, rememberMs)
   }
 
@@ -128,14 +118,12 @@ export class Inboxes {
 
   /** The places of all devices of a user, that of those without a name first, and of the mailbox. */
   async #places (user: UserId): Promise<Array<Place & { readonly device: string }>> {
-    const kept = await this.#state.list(inboxPrefix(user), MAX_DEVICES + 2)
-    return kept.flatMap(({ key, value }) => {
-      const place = asPlace(value)
-      return place === null ? [] : [{ ...place, device: deviceIn(key) }]
-    })
+    const kept = (await this.#state.list(inboxPrefix(user), MAX_DEVICES + 1)).map(({ key, value }) => ({ device: deviceIn(key), place: asPlace(value) }))
+    const all = [...kept, { device: MAILBOX, place: await this.#place(inboxKey(user, MAILBOX)) }]
+    return all.flatMap(({ device, place }) => place === undefined ? [] : [{ ...place, device }])
   }
 
-  async #place (key: string): Promise<Place | null> {
+  async #place (key: string): Promise<Place | undefined> {
     return asPlace(await this.#state.get(key))
   }
 }

@@ -114,7 +114,7 @@ export function createParts (options: HubOptions, clock: Clock): HubParts {
     fanOut,
     heartbeat: new Heartbeat({ ...options.heartbeat, clock }),
     inboxes,
-    mailboxes: new Mailboxes(engine, REMEMBER_MS, () => clock.wall()),
+    mailboxes: new Mailboxes({ engine, max: options.maxMailboxes, rememberMs: REMEMBER_MS, now: () => clock.wall() }),
     memberships,
     publisher,
     registry,

@@ -22,19 +22,19 @@ function sorted (value: unknown): string {
   return `{${entries.map(([key, one]) => `${JSON.stringify(key)}:${sorted(one)}`).join(',')}}`
 }
 
+/** A value that is neither an object nor a list nor a string (RFC 8259 section 6 and 3). */
+const SCALAR = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)/
+
 /** Parses the first JSON value of a text, whatever follows it, as Go's `json.Decoder` does. Throws a SyntaxError when there is none. */
 export function parseFirstJson (text: string): unknown {
-  return JSON.parse(text.slice(0, endOfFirst(text)))
+  const start = text.replace(/^[ \t\r\n]+/, '')
+  return JSON.parse(SCALAR.exec(start)?.[0] ?? start.slice(0, endOfFirst(start)))
 }
 
-/** Where the first value ends. Of what is no JSON, any place will do: it does not parse. */
+/** Where the object, list or string ends that a text begins with. Of what is no JSON, any place will do: it does not parse. */
 function endOfFirst (text: string): number {
-  const start = text.search(/[^ \t\r\n]/)
-  if (start === -1) return 0
-  // A number, a word, or something else that stands alone.
-  if (!/["[{]/.test(text.charAt(start))) return endOf(/[^-+.\w]/g, text, start)
   let depth = 0
-  for (let at = start; at < text.length; at++) {
+  for (let at = 0; at < text.length; at++) {
     const character = text.charAt(at)
     if (character === '"') at = endOfString(text, at)
     else if (character === '{' || character === '[') depth++
@@ -51,11 +51,6 @@ function endOfString (text: string, start: number): number {
     else if (text.charAt(at) === '"') return at
   }
   return text.length
-}
-
-function endOf (what: RegExp, text: string, from: number): number {
-  what.lastIndex = from
-  return what.exec(text)?.index ?? text.length
 }
 
 /** An object with the keys that Go would find for these fields: it ignores their case, and the last of several counts. Other keys are left out. */

@@ -68,6 +68,8 @@ t.test('an application obeys commands in its own way, and adds others', async (t
   alice.send('{"CmdType":102,"CmdData":null}')
   alice.send('{"CmdType":999}')
   t.equal(await said(alice), '{"Type":"PingModel","Result":"pong"}')
+  alice.send('{"CmdType":102,"CmdData":{"ns":"<b>"}}')
+  t.equal(await said(alice), '{"Type":"PodList","Result":["\\u003cb\\u003e"]}')
 })
 
 t.test('an application\'s own command takes the place of the course\'s', async (t) => {
@@ -89,4 +91,8 @@ t.test('says a JSON body to everyone, and takes any other body for none', async 
   t.equal(await said(alice), '{"type":"pods","result":{"ns":"\\u003cdefault\\u003e"}}\n')
   t.equal(await post('application/x-www-form-urlencoded', 'msg=in+the+body'), 'OK')
   t.match(await said(alice), /^\[{"PodName":"pod-101"/)
+  for (const [type, body] of [['text/plain', '"x"'], ['application/json', ''], ['application/json', '{']] as const) {
+    t.equal(await post(type, body), 'OK', `${type} ${body}`)
+    t.match(await said(alice), /^\[{"PodName":"pod-101"/)
+  }
 })

@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import type { ConfigInput } from '../../services/config/schema.ts'
-import { listen, TestClient, until } from '../helper.ts'
-import { frame, OPCODE, rawConnect, rawRequest } from '../raw-client.ts'
+import { listen, TestClient, token, until } from '../helper.ts'
+import { frame, handshake, OPCODE, rawConnect, rawRequest } from '../raw-client.ts'
 
 type Service = Awaited<ReturnType<typeof serve>>
 
@@ -193,4 +193,43 @@ t.test('a request that is refused says so as JSON, and names a client that can b
   t.match(await (await fetch(`${origin}/message`, { method: 'POST', body: `${'['.repeat(60)}1` })).json(), { message: 'message set failed' })
   const nameless = await rawRequest(port, 'GET /getPushNews HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n')
   t.match(nameless, /^HTTP\/1.1 400 .*HUB_REQUEST_INVALID/s)
+})
+
+t.test('what waits in a mailbox is counted, and mailboxes have a limit', async (t) => {
+  const service = await serve(t, { inbox: { maxMailboxes: 2 } })
+  const { hub } = service.app
+  await hub.send({ user: 'alice' }, 'before there was a mailbox')
+  const alice = await open(t, service, 'alice')
+  for (let n = 0; n < 12; n++) await service.post('/message/alice', n)
+  await take(alice, 12)
+  await until(async () => (await hub.inbox('alice')).count === 0, 'all is acknowledged')
+  t.match(await hub.inbox('alice'), { count: 0, dropped: 0, cursors: [{ device: '(mailbox)' }] })
+  alice.socket.terminate()
+  await until(() => hub.size === 0)
+  await service.post('/message/alice', 'waits')
+  t.match(await hub.inbox('alice'), { count: 1, dropped: 0 })
+
+  await open(t, service, 'bob')
+  const refused = await rawRequest(service.port, handshake({ path: '/client/carol' }))
+  t.match(refused, /^HTTP\/1\.1 503 .*HUB_FULL/s)
+  t.equal(await (await open(t, service, 'alice')).next(), '"waits"\n', 'who has one may come')
+  t.equal(await service.destroy('bob'), 200)
+  await open(t, service, 'carol')
+})
+
+t.test('who is refused has made no mailbox', async (t) => {
+  const service = await serve(t, { websocket: { maxClients: 1 } })
+  await open(t, service, 'alice')
+  t.match(await rawRequest(service.port, handshake({ path: '/client/bob' })), /^HTTP\/1\.1 503 .*HUB_FULL/s)
+  t.equal(await service.post('/message/bob', 'nobody'), 404)
+})
+
+t.test('only operators destroy mailboxes where the door asks for tokens', async (t) => {
+  const { origin } = await listen(t, { compat: { pushMessage: 'token' } })
+  const destroy = async (path: string, by?: string) => (await fetch(`${origin}${path}`, { method: 'DELETE', headers: by === undefined ? {} : { authorization: `Bearer ${by}` } })).status
+  for (const path of ['/client/alice', '/deleteClient/alice']) {
+    t.equal(await destroy(path), 401)
+    t.equal(await destroy(path, token({ user: 'alice' })), 403)
+    t.equal(await destroy(path, token({ user: 'operator', roles: ['admin'] })), path === '/client/alice' ? 404 : 200)
+  }
 })

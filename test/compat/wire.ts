@@ -43,6 +43,8 @@ class Stage {
   readonly #service: Awaited<ReturnType<typeof listen>>
   readonly #clients = new Map<string, RawClient>()
   readonly #ids = new Map<string, string>()
+  /** Who answers no question of the hub, and therefore sees it. */
+  readonly #mute = new Set<string>()
   /** What a plain request was answered with, by who asked. */
   readonly #answers = new Map<string, string>()
 
@@ -68,6 +70,7 @@ class Stage {
       case 'pong': return client?.send(frame({ opcode: OPCODE.pong, payload: rest }))
       case 'close': return client?.send(frame({ opcode: OPCODE.close, payload: closeBody(rest) }))
       case 'letters': return client?.send(frame({ opcode: OPCODE.text, payload: 'x'.repeat(Number(rest)) }))
+      case 'mute': return void this.#mute.add(who)
       case 'leave': return this.#leave(who, client)
       default: this.#answers.set(who, await this.#request(what, rest))
     }
@@ -110,7 +113,7 @@ class Stage {
     if (what === 'end') return client.closed(PATIENCE_MS).then(() => 'end')
     // Whatever was sent before the answer to a ping comes before it.
     if (what === 'nothing') client.send(frame({ opcode: OPCODE.ping, payload: 'nothing?' }))
-    const heard = await nextOf(client)
+    const heard = await nextOf(client, this.#mute.has(who))
     return what === 'nothing' && heard === 'pong nothing?' ? 'nothing' : heard
   }
 
@@ -120,10 +123,11 @@ class Stage {
 }
 
 /** The next frame that a program would see, as it stands in a transcript. */
-async function nextOf (client: RawClient): Promise<string> {
+async function nextOf (client: RawClient, isMute: boolean): Promise<string> {
   for (;;) {
     const { opcode, payload } = await client.next(PATIENCE_MS)
     const isQuestion = opcode === OPCODE.ping && QUESTION.test(payload.toString())
+    if (isQuestion && isMute) return 'ping Server->Ping->Client …'
     if (!isQuestion) return shownFrame(opcode, payload)
     client.send(frame({ opcode: OPCODE.pong, payload }))
   }

@@ -98,7 +98,7 @@ function service () {
     messagesPerSecond: 0,
     actionTimeoutMs: 0,
     resumeWindowMs: 1000,
-    idempotencyWindowMs: 1000
+    maxMailboxes: 0, idempotencyWindowMs: 1000
   })
   return { engine, hub, ws: new WsService({ hub, log: silent, maxMessageBytes: 1000 }) }
 }

@@ -30,8 +30,8 @@ t.test('reads the first value, whatever follows', async (t) => {
     // Two numbers are two only with something between them.
     t.same(parseFirstJson(`${text} ${rest}`), JSON.parse(text))
   }), { numRuns: 300 })
-  for (const [text, value] of [['{"a":1}garbage', { a: 1 }], ['"a\\"b"c', 'a"b'], ['[1]]', [1]], ['1,2', 1], ['true}', true], ['\r\n\t {}', {}], ['null null', null]] as const) t.same(parseFirstJson(text), value)
-  for (const text of ['', ' ', '{', '{"a":', '"open', '[1', 'nul', 'truex', '\ufeff1', '}', ',', "'a'", '[}']) t.throws(() => parseFirstJson(text), SyntaxError, text)
+  for (const [text, value] of [['{"a":1}garbage', { a: 1 }], ['"a\\"b"c', 'a"b'], ['[1]]', [1]], ['1,2', 1], ['true}', true], ['\r\n\t {}', {}], ['null null', null], ['truex', true], ['1x', 1], ['0123', 0], ['-1.5e3,', -1500], ['1e', 1]] as const) t.same(parseFirstJson(text), value)
+  for (const text of ['', ' ', '{', '{"a":', '"open', '[1', 'nul', '-', '\ufeff1', '}', ',', "'a'", '[}']) t.throws(() => parseFirstJson(text), SyntaxError, text)
 })
 
 t.test('finds keys as Go does: whatever their case, and the last of several', async (t) => {

@@ -154,7 +154,7 @@ t.test('a request is acknowledged when it has an ackId', async (t) => {
   const answer = (result: CommandResult, id: number | undefined = 3) => texts(reliable.encodeResult({ kind: 'join', group: 'g1', id }, result))
   t.same(answer({ ok: true }), ['{"type":"ack","ackId":3,"success":true}'])
   t.same(answer({ ok: true }, 0), ['{"type":"ack","ackId":0,"success":true}'])
-  const names = { HUB_FORBIDDEN: 'Forbidden', HUB_DUPLICATE: 'Duplicate', HUB_NOT_FOUND: 'NotFound', HUB_ACTION_TIMEOUT: 'Timeout', HUB_REQUEST_INVALID: 'BadRequest', HUB_INTERNAL: 'InternalServerError', toString: 'InternalServerError' }
+  const names = { HUB_FORBIDDEN: 'Forbidden', HUB_DUPLICATE: 'Duplicate', HUB_NOT_FOUND: 'NotFound', HUB_ACTION_TIMEOUT: 'Timeout', HUB_REQUEST_INVALID: 'BadRequest', HUB_INTERNAL: 'InternalServerError', HUB_ANYTHING: 'InternalServerError', toString: 'toString' }
   for (const [code, name] of Object.entries(names)) {
     t.same(answer({ ok: false, error: { code, message: 'no "permission"' } }), [`{"type":"ack","ackId":3,"success":false,"error":{"name":"${name}","message":"no \\"permission\\""}}`])
   }
