@@ -1,7 +1,7 @@
-import type { Message } from '../message.ts'
+import type { Message, Offset } from '../message.ts'
 import type { Protocol } from '../protocol/protocol.ts'
 
-/** Whether clients of this protocol have to say that they have a message: one of the inbox, or whatever the log keeps. */
-export function isAcknowledged ({ address, keep }: Message, { acknowledgesAll = false }: Protocol): boolean {
-  return keep !== false && (acknowledgesAll || 'user' in address)
+/** What a client of this protocol has to acknowledge of a message: its offset, when it is of the inbox, or of whatever the log keeps; null otherwise. */
+export function toAcknowledge ({ address, keep, offset }: Message, { acknowledgesAll = false }: Protocol): Offset | null {
+  return keep !== false && (acknowledgesAll || 'user' in address) ? offset : null
 }

@@ -4,8 +4,6 @@ import type { Offset } from '../message.ts'
 export class Delivery {
   /** Whether it may be asked for again, because the message has an idempotency key. */
   readonly isKept: boolean
-  /** The offset of a message that its user has to acknowledge; null for all others. */
-  readonly inbox: Offset | null
   /** Live clients it is for. */
   matched = 0
   /** Clients for which the operating system has taken all its bytes. */
@@ -13,9 +11,8 @@ export class Delivery {
   /** Clients that lost it because they were over their limit. */
   dropped = 0
 
-  constructor (isKept = false, inbox: Offset | null = null) {
+  constructor (isKept = false) {
     this.isKept = isKept
-    this.inbox = inbox
   }
 }
 
@@ -26,11 +23,14 @@ export class Frame {
   readonly delivery: Delivery | null
   /** While it waits for a slow client, a newer frame of the same key may take its place. */
   readonly conflate: string | undefined
+  /** The offset, when it is a message that the client has to acknowledge; null for all others. */
+  readonly toAcknowledge: Offset | null
 
-  constructor (bytes: Buffer, delivery: Delivery | null = null, conflate?: string) {
+  constructor (bytes: Buffer, delivery: Delivery | null = null, conflate?: string, toAcknowledge: Offset | null = null) {
     this.bytes = bytes
     this.delivery = delivery
     this.conflate = conflate
+    this.toAcknowledge = toAcknowledge
   }
 }
 

@@ -1,7 +1,6 @@
 import { CLOSE } from '../close-codes.ts'
 import type { Engine, Page, PageLimit } from '../engine/engine.ts'
 import type { Offset } from '../message.ts'
-import { isAcknowledged } from './acknowledged.ts'
 import { Frame } from './batch.ts'
 import type { Client } from './client.ts'
 import { Encoded } from './encoded.ts'
@@ -69,8 +68,9 @@ export class CatchUp {
     for (const message of messages) {
       client.release(message.offset)
       if (message.except?.includes(id) !== true) {
-        if (!outbox.offer(this.#encoded.frame(protocol, message))) return false
-        if (isAcknowledged(message, protocol)) cursor.inboxSent = message.offset
+        const frame = this.#encoded.frame(protocol, message)
+        if (!outbox.offer(frame)) return false
+        cursor.inboxSent = frame.toAcknowledge ?? cursor.inboxSent
       }
       cursor.position = message.offset
     }

@@ -5,7 +5,6 @@ import type { Identity } from '../identity.ts'
 import { toPayload, type ClientId, type Message, type Offset } from '../message.ts'
 import type { Protocol } from '../protocol/protocol.ts'
 import type { RateLimit } from '../rate-limit.ts'
-import { isAcknowledged } from './acknowledged.ts'
 import { Frame } from './batch.ts'
 import type { Connection } from './connection.ts'
 import type { Cursor } from './cursor.ts'
@@ -132,10 +131,9 @@ export class Client {
   }
 
   /** Takes a message that has just been said, to be written at the end of the tick; or leaves it to the log while the client is behind. */
-  deliver (frame: Frame, message: Message): void {
-    const { offset, keep } = message
+  deliver (frame: Frame, { offset, keep }: Message): void {
     if (this.isLive && this.outbox.push(frame)) {
-      if (isAcknowledged(message, this.protocol)) this.noteInbox(offset)
+      if (frame.toAcknowledge !== null) this.noteInbox(offset)
       return this.#noteOverflow()
     }
     // What the log does not keep cannot be caught up with.

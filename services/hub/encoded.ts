@@ -1,6 +1,7 @@
 import type { Message, Offset } from '../message.ts'
 import type { Protocol } from '../protocol/protocol.ts'
 import { trimOldest } from '../trim-oldest.ts'
+import { toAcknowledge } from './acknowledged.ts'
 import { Frame } from './batch.ts'
 
 /** Frames that are kept of each protocol, and how large one may be: at most 4 MiB. */
@@ -16,7 +17,7 @@ export class Encoded {
     if (frames === undefined) this.#known.set(protocol, frames = new Map<Offset, Frame>())
     const known = frames.get(message.offset)
     if (known !== undefined) return known
-    const frame = new Frame(protocol.encode(message))
+    const frame = new Frame(protocol.encode(message), null, undefined, toAcknowledge(message, protocol))
     if (frame.bytes.length > MAX_FRAME_BYTES) return frame
     frames.set(message.offset, frame)
     trimOldest(frames, MAX_FRAMES)

@@ -28,7 +28,7 @@ export class FanOut {
   }
 
   deliver (message: Message): void {
-    const delivery = new Delivery(message.key !== undefined, 'user' in message.address && message.keep !== false ? message.offset : null)
+    const delivery = new Delivery(message.key !== undefined)
     this.#deliveries.set(message.offset, delivery)
     trimOldest(this.#deliveries, REMEMBERED)
     if ('all' in message.address) return this.#defer({ message, delivery })

@@ -1,6 +1,6 @@
 import type { ClientId, Message, Offset } from '../message.ts'
 import type { Protocol } from '../protocol/protocol.ts'
-import { isAcknowledged } from './acknowledged.ts'
+import { toAcknowledge } from './acknowledged.ts'
 import { Frame, type Batch, type Delivery } from './batch.ts'
 import type { Client } from './client.ts'
 import type { Flusher } from './flusher.ts'
@@ -16,7 +16,7 @@ export class Lane {
   readonly protocol: Protocol
   readonly #parts: ReadonlyArray<{ frame: Frame, message: Message, delivery: Delivery, except: ReadonlySet<ClientId> | null }>
   /** Of the last message that these clients have to acknowledge. */
-  readonly #inbox: Offset | null
+  readonly #toAcknowledge: Offset | null
   /** Null when somebody is left out of a part. */
   readonly #batch: Batch | null
   /** Clients that accepted the batch. */
@@ -25,12 +25,12 @@ export class Lane {
   constructor (protocol: Protocol, pending: readonly Pending[], flusher: Flusher) {
     this.protocol = protocol
     this.#parts = pending.map(({ message, delivery }) => ({
-      frame: new Frame(protocol.encode(message), delivery, message.conflate),
+      frame: new Frame(protocol.encode(message), delivery, message.conflate, toAcknowledge(message, protocol)),
       message,
       delivery,
       except: message.except === undefined ? null : new Set(message.except)
     }))
-    this.#inbox = pending.findLast(({ message }) => isAcknowledged(message, protocol))?.message.offset ?? null
+    this.#toAcknowledge = this.#parts.findLast(({ frame }) => frame.toAcknowledge !== null)?.frame.toAcknowledge ?? null
     const isForAll = this.#parts.every(({ except }) => except === null)
     this.#batch = isForAll ? this.#parts.reduce<Batch | null>((batch, { frame }) => batch?.add(frame) ?? flusher.begin(frame), null) : null
   }
@@ -38,7 +38,7 @@ export class Lane {
   offer (client: Client): void {
     if (client.isLive && this.#batch !== null && client.outbox.accept(this.#batch)) {
       this.#accepted++
-      if (this.#inbox !== null) client.noteInbox(this.#inbox)
+      if (this.#toAcknowledge !== null) client.noteInbox(this.#toAcknowledge)
       return
     }
     for (const { frame, message, delivery, except } of this.#parts) {

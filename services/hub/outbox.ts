@@ -39,7 +39,7 @@ export class Outbox {
   delivered = 0
   /** Frames that were not, because the client was over its limit. */
   dropped = 0
-  /** Offset of the first message of the client's inbox that was dropped; Infinity while none was. */
+  /** Offset of the first message that was dropped and would have had to be acknowledged; Infinity while none was. */
   lostInbox = Infinity
   readonly #connection: Connection
   readonly #flusher: Flusher
@@ -85,12 +85,11 @@ export class Outbox {
   }
 
   /** Counts a frame that the client does not get. */
-  drop ({ delivery }: Frame): void {
+  drop ({ delivery, toAcknowledge }: Frame): void {
     this.dropped++
     this.#flusher.counters.dropped++
-    if (delivery === null) return
-    delivery.dropped++
-    if (delivery.inbox !== null) this.lostInbox = Math.min(this.lostInbox, delivery.inbox)
+    if (delivery !== null) delivery.dropped++
+    if (toAcknowledge !== null) this.lostInbox = Math.min(this.lostInbox, toAcknowledge)
   }
 
   /** Resolves when nothing waits any more, here or in the socket; never when the connection ends before. One caller at a time. */

@@ -233,3 +233,30 @@ t.test('only operators destroy mailboxes where the door asks for tokens', async 
     t.equal(await destroy(path, token({ user: 'operator', roles: ['admin'] })), path === '/client/alice' ? 404 : 200)
   }
 })
+
+t.test('what a lossy policy drops for a slow reader is not lost to the mailbox', async (t) => {
+  const service = await serve(t, { websocket: { slowClient: 'dropOldest', maxQueueSize: 70_000, writeReadBufferSize: 1024 } })
+  const slow = await rawConnect({ port: service.port, path: '/client/alice' })
+  t.teardown(() => slow.destroy())
+  slow.pause()
+  const { hub } = service.app
+  const text = 'x'.repeat(30_000)
+  let sent = 0
+  for (; hub.counters.dropped === 0; sent++) await hub.broadcast(`${sent} ${text}`)
+  slow.resume()
+  // It reads on, and answers whatever it is asked.
+  const heard: number[] = []
+  while (heard.at(-1) !== sent - 1) {
+    const { opcode, payload } = await slow.next()
+    if (opcode === OPCODE.ping) slow.send(frame({ opcode: OPCODE.pong, payload }))
+    else heard.push(parseInt(payload.toString().slice(1)))
+  }
+  const lost = Array.from({ length: sent }, (_, n) => n).find((n) => !heard.includes(n))
+  t.ok(lost !== undefined, 'something was dropped')
+  const left = new Promise((resolve) => hub.on('close', resolve))
+  slow.destroy()
+  await left
+  const again = await open(t, service, 'alice')
+  const first = parseInt(String(await again.next()).slice(1))
+  t.ok(first <= (lost ?? 0), 'the first that was dropped comes when its reader comes back')
+})

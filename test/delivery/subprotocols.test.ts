@@ -133,7 +133,9 @@ t.test('heart_beat is there from the start, as clients of the older services cal
   t.same(await all.raw('heart_beat', 'anything'), { action: 'heart_beat', id: 'i', ok: true, data: null })
   for (const answer of await all.invoke('heart_beat')) t.match(answer, { type: 'invokeResponse', success: true })
   for (const answer of await all.event('heart_beat')) t.match(answer, { type: 'ack', success: true })
-  t.throws(() => app.hub.action('heart_beat', Type.Unknown(), () => null), /exists already/)
+  app.hub.action('heart_beat', Type.Unknown(), () => 'its own')
+  t.match(await all.raw('heart_beat'), { ok: true, data: 'its own' }, 'an application may have one of its own')
+  t.throws(() => app.hub.action('heart_beat', Type.Unknown(), () => null), /exists already/, 'but only one')
 })
 
 t.test('an action may be for those whose token has a role', async (t) => {
