@@ -25,7 +25,7 @@ const OPEN = {
   ginSkeleton: 'anybody with any token of 10 characters may connect and read what is said to everyone',
   ginServer: 'anybody may connect, call actions and reach everybody',
   learnGin: 'anybody may connect, and say something to everybody',
-  pushMessage: 'anybody may connect as any user, read that user\'s inbox and groups, and say something to everybody'
+  pushMessage: 'anybody may connect as any user, read that user\'s inbox and groups, take up the connections that user may have, and say something to everybody'
 }
 
 /** Every way in for clients, each with a token check of its own. */

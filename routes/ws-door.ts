@@ -37,6 +37,9 @@ export interface Door {
   readonly wantsToResume?: (request: FastifyRequest) => boolean
 }
 
+/** Time in ms that a client gets to read that it is refused. */
+const REFUSED_MS = 1000
+
 const NEVER = (): boolean => false
 
 /** A way in for WebSocket clients: what may come in, and socket events to WsService. */
@@ -83,7 +86,13 @@ export function openDoor (fastify: FastifyInstance, { config, connectRate }: Doo
     const connection = new WsConnection(socket, stream, request.ip)
     const beginning = beginnings.get(request)
     // Refused only now: clients take an HTTP error for a reason to try again, and this close code for one to start over.
-    if (beginning === 'refused') return connection.close(CLOSE.startOver.code, CLOSE.startOver.reason)
+    if (beginning === 'refused') {
+      connection.close(CLOSE.startOver.code, CLOSE.startOver.reason)
+      // Nobody else looks after it, and a peer that does not answer would hold up the end of the service.
+      const giveUp = setTimeout(() => socket.terminate(), REFUSED_MS).unref()
+      socket.once('close', () => clearTimeout(giveUp))
+      return
+    }
     if (request.identity === null) return socket.terminate()
     const isDeflated = config.compression.enabled && takesDeflated(socket.extensions, request.headers['sec-websocket-extensions'], windowBits)
     const client = service.onOpen(connection, request.identity, protocolFor(socket.protocol, isDeflated), beginning)

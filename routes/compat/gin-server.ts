@@ -1,5 +1,5 @@
 import type { FastifyPluginAsync } from 'fastify'
-import { actionNames, AFTER_BAD_REQUEST, forbidden, ginServer, parseRequest, toEnvelope, type GinServerRequest } from '../../services/compat/gin-server.ts'
+import { actionNames, AFTER_BAD_REQUEST, encodeEnvelope, forbidden, ginServer, parseRequest, toEnvelope, type GinServerRequest } from '../../services/compat/gin-server.ts'
 import { CLOSE } from '../../services/close-codes.ts'
 import { ADMIN_ROLE } from '../../services/identity.ts'
 import type { Client } from '../../services/ws-service.ts'
@@ -19,16 +19,16 @@ export const ginServerDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify, 
   const answer = async (client: Client, name: string, { actioncode, data, isBroadcast, clientIds }: GinServerRequest): Promise<void> => {
     const others = clientIds.filter((id) => id !== client.id)
     const isForOthers = isBroadcast || others.length > 0
-    if (isForOthers && !mayReachOthers(client)) return client.reply(forbidden(actioncode))
+    if (isForOthers && !mayReachOthers(client)) return client.reply(encodeEnvelope(forbidden(actioncode)))
 
     const result = await hub.actions.call(name, data, client)
-    const envelope = toEnvelope(actioncode, result)
-    client.reply(envelope)
+    const answer = encodeEnvelope(toEnvelope(actioncode, result))
+    client.reply(answer)
     // What went wrong concerns the caller alone.
     if (!isForOthers || !result.ok) return
     const addresses = isBroadcast ? [{ all: true } as const] : others.map((client) => ({ client }))
     // An answer is nothing that anybody would read later.
-    await hub.send(addresses, envelope, { keep: false, except: [client.id] })
+    await hub.send(addresses, answer, { keep: false, except: [client.id] })
   }
 
   openDoor(fastify, options, {

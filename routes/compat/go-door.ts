@@ -37,6 +37,9 @@ export function refuseLikeGorilla (fastify: FastifyInstance, tail?: string): voi
 export function operators (fastify: FastifyInstance, { isOpen, config: { allowedOrigins } }: GoDoorOptions): onRequestHookHandler[] {
   const isLocal: onRequestHookHandler = ({ headers }, _reply, done) => {
     checkOrigin(headers, allowedOrigins)
+    // What a page loads as an image or a script comes without an origin.
+    const isForeign = ['cross-site', 'same-site'].includes(String(headers['sec-fetch-site']))
+    if (headers.origin === undefined && isForeign && !allowedOrigins.includes('*')) throw new HubError('HUB_ORIGIN_REFUSED', 'Other pages may not use this address.')
     done()
   }
   return isOpen ? [isLocal] : [isLocal, fastify.authenticate, fastify.authorize(ADMIN_ROLE)]
@@ -47,5 +50,5 @@ export function redirectWithoutSlash (fastify: FastifyInstance, method: 'GET' | 
   const { ignoreTrailingSlash, routerOptions } = fastify.initialConfig
   // Where an application ignores the slash, there is nothing to redirect.
   if (path === '/' || ignoreTrailingSlash === true || routerOptions?.ignoreTrailingSlash === true) return
-  fastify.route({ method, url: `${path}/`, handler: ({ url }, reply) => reply.redirect(url.replace(/\/(?=\?|$)/, ''), status) })
+  fastify.route({ method, url: `${path}/`, handler: ({ url }, reply) => reply.redirect(url.replace(/^\/+/, '/').replace(/\/(?=\?|$)/, ''), status) })
 }

@@ -72,7 +72,8 @@ export const pushMessageDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify
   const say = async (address: Address, body: unknown, reply: FastifyReply): Promise<FastifyReply> => {
     const message = parseMessage(body)
     if (message === undefined) return reply.code(400).send({ message: 'message set failed' })
-    await hub.send(address, message)
+    const { matched, stored } = await hub.send(address, message)
+    if (matched === 0 && !stored) throw new HubError('HUB_STORE_FAILED', 'Nobody is there, and the message cannot be stored for later; say it again when there is room.', { retryAfter: 5 })
     return reply.send({ message: 'send success' })
   }
   const bodyLimit = options.config.maxMessageSize

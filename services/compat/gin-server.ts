@@ -7,6 +7,9 @@ import { escapeHtml, foldKeys } from '../protocol/go-json.ts'
 import type { CommandResult } from '../protocol/protocol.ts'
 import { createOlderProtocol } from './older-protocol.ts'
 
+/** Other connections that one answer may go to. */
+const MAX_OTHERS = 100
+
 const Nullable = <T extends Parameters<typeof Type.Optional>[0]>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]))
 const Request = Type.Object({
   company: Nullable(Type.String()),
@@ -14,7 +17,7 @@ const Request = Type.Object({
   data: Nullable(Type.Object({})),
   token: Nullable(Type.String()),
   is_broadcast: Nullable(Type.Boolean()),
-  client_ids: Nullable(Type.Array(Type.String(), { maxItems: 1000 }))
+  client_ids: Nullable(Type.Array(Type.String(), { maxItems: MAX_OTHERS }))
 })
 const requests = TypeCompiler.Compile(Request)
 const ids = TypeCompiler.Compile(Id)
@@ -58,7 +61,8 @@ export function parseRequest (text: string): GinServerRequest | null {
   const folded: unknown = foldKeys(value, Object.keys(Request.properties))
   if (!requests.Check(folded)) return null
   const { actioncode, data, is_broadcast: isBroadcast, client_ids: clientIds } = folded satisfies Static<typeof Request>
-  return { actioncode: actioncode ?? '', data: data ?? {}, isBroadcast: isBroadcast === true, clientIds: (clientIds ?? []).filter((id) => ids.Check(id)) }
+  const others = new Set(clientIds ?? [])
+  return { actioncode: actioncode ?? '', data: data ?? {}, isBroadcast: isBroadcast === true, clientIds: [...others].filter((id) => ids.Check(id)) }
 }
 
 /**
@@ -86,4 +90,14 @@ export function toEnvelope (actioncode: string, result: CommandResult): Envelope
 /** The answer for one who may not reach others. */
 export function forbidden (actioncode: string): Envelope {
   return toEnvelope(actioncode, { ok: false, error: { code: 'HUB_FORBIDDEN', message: '' } })
+}
+
+/** An envelope as it is sent: written once, for however many. What JSON cannot say is answered as a failure. */
+export function encodeEnvelope (envelope: Envelope): string {
+  try {
+    return escapeHtml(JSON.stringify(envelope))
+  } catch {
+    const [code, msg] = TEXTS.failed
+    return encodeEnvelope({ ...envelope, code, msg, data: '' })
+  }
 }

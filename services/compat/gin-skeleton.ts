@@ -1,4 +1,4 @@
-import type { HubError } from '../errors.ts'
+import { HubError } from '../errors.ts'
 import { demoIdentity, isExpiry, type Authenticate } from '../token.ts'
 import { badRequest, isHandshakeFault, type GoAnswer } from './go-answer.ts'
 
@@ -17,8 +17,8 @@ export function withLongTokens<Request> (authenticate: Authenticate<Request>): A
       // Code in JavaScript says no in more ways than null.
       if (identity || !isLong) return identity
     } catch (error) {
-      // Who had a token of ours needs a new one.
-      if (!isLong || isExpiry(error)) throw error
+      // Who had a token of ours needs a new one, and a check that is broken lets nobody in.
+      if (!isLong || isExpiry(error) || !(error instanceof HubError && error.code === 'HUB_TOKEN_INVALID')) throw error
     }
     return demoIdentity(token)
   }

@@ -118,9 +118,9 @@ export class Heartbeat {
   }
 
   #dueAt ({ protocol, pulse, outbox, identity: { expiresAt } }: Client, now: number, wall: number): number {
-    const { pingPeriodMs, readDeadlineMs, writeDeadlineMs } = this.#options
+    const { readDeadlineMs, writeDeadlineMs } = this.#options
     return Math.min(
-      pulse.pingedAt + (protocol.pingPeriodMs ?? pingPeriodMs),
+      pulse.pingedAt + this.#periodOf(protocol),
       readDeadlineMs === 0 ? Infinity : pulse.heardAt + readDeadlineMs,
       // Seldom enough to cost nothing, often enough that none is stuck for longer than it may.
       now - outbox.waitedFor(now) + writeDeadlineMs,
@@ -147,15 +147,22 @@ export class Heartbeat {
     }
     if (isBlamed && readDeadlineMs > 0 && now - pulse.heardAt >= readDeadlineMs) return client.terminate(CLOSE.heartbeatLost)
 
-    const period = client.protocol.pingPeriodMs ?? pingPeriodMs
+    const period = this.#periodOf(client.protocol)
     if (now - pulse.pingedAt < period) return
     // Counted in the hub's periods: who is pinged more often has as much time to answer.
-    if (isBlamed && pulse.unanswered * period > maxUnanswered * pingPeriodMs) return client.terminate(CLOSE.heartbeatLost)
+    if (isBlamed && pulse.unanswered * period >= (maxUnanswered + 1) * pingPeriodMs) return client.terminate(CLOSE.heartbeatLost)
     // Keeps the client's place on the wheel, however late its turn came.
     pulse.pingedAt += Math.floor((now - pulse.pingedAt) / period) * period
     if (waited > 0) return
     pulse.unanswered++
     if (!client.askAgain()) client.push(this.#ping(client.protocol))
+  }
+
+  /** A period that is a protocol's own still has to come often enough for the deadline. */
+  #periodOf ({ pingPeriodMs: own }: Protocol): number {
+    const { pingPeriodMs, readDeadlineMs } = this.#options
+    if (own === undefined) return pingPeriodMs
+    return readDeadlineMs === 0 ? own : Math.min(own, readDeadlineMs / 2)
   }
 
   /** The ping of a protocol: the same frame for every client. */

@@ -3,20 +3,25 @@ import type { Client } from './client.ts'
 import type { Membership } from './cursor.ts'
 import { MAX_GROUPS, may, type Memberships } from './groups.ts'
 import type { Inboxes } from './inboxes.ts'
+import type { Mailboxes } from './mailboxes.ts'
 import type { Registry } from './registry.ts'
 import type { Sessions } from './sessions.ts'
+import { MAILBOX } from './state-keys.ts'
 
 /** Who knows what a connection begins with, and who has to. */
 export interface LocateParts {
   readonly inboxes: Inboxes
+  readonly mailboxes: Mailboxes
   readonly memberships: Memberships
   readonly registry: Registry
   readonly sessions: Sessions
 }
 
 /** Finds out what a connection that has just been opened begins with: its place in the inbox, and its groups. */
-export async function locate (client: Client, { inboxes, memberships, registry, sessions }: LocateParts): Promise<void> {
+export async function locate (client: Client, { inboxes, mailboxes, memberships, registry, sessions }: LocateParts): Promise<void> {
   const { cursor, device, identity } = client
+  // It may have been removed before this connection was there to be ended with it.
+  if (device === MAILBOX) await mailboxes.open(identity.user)
   const [acknowledged, { joined, left }] = await Promise.all([cursor.inboxSince ?? inboxes.acknowledged(identity.user, device), memberships.of(identity.user)])
   if (cursor.inboxSince === undefined) cursor.inboxSince = cursor.acknowledged = acknowledged
   // A connection that is resumed stays only where it still may be.

@@ -22,8 +22,9 @@ export interface MailboxesOptions {
  */
 export class Mailboxes {
   readonly #options: MailboxesOptions
-  /** How many there are; null until it matters. */
-  #count: number | null = null
+  /** How many there are, once they have been counted. */
+  #count = 0
+  #counted: Promise<void> | null = null
 
   constructor (options: MailboxesOptions) {
     this.#options = options
@@ -31,15 +32,15 @@ export class Mailboxes {
 
   /**
    * Where a reader begins who comes now. A mailbox that is new has what is said from now on. Resolves when it exists
-   * for good; rejects with HUB_FULL when there are too many, with HUB_STORE_FAILED when it cannot be stored.
+   * for good; rejects with HUB_FULL when there are too many, with HUB_STORE_FAILED when a new one cannot be stored.
    */
   async open (user: UserId): Promise<OpenOptions> {
-    const { engine, rememberMs } = this.#options
-    const fresh = await this.has(user) ? undefined : await this.#begin(user)
-    const place = await engine.state.update(inboxKey(user, MAILBOX), (present) => asPlace(present) ?? fresh, rememberMs)
-    // It was removed in this moment.
-    if (place === undefined) return this.open(user)
-    return { device: MAILBOX, since: place.offset }
+    const { state } = this.#options.engine
+    const present = asPlace(await state.get(inboxKey(user, MAILBOX)))
+    if (present === undefined) return { device: MAILBOX, since: (await this.#create(user)).offset }
+    // It is kept longer because it is read. Where that cannot be stored, it can be read all the same.
+    state.update(inboxKey(user, MAILBOX), (place) => place, this.#options.rememberMs).catch(() => {})
+    return { device: MAILBOX, since: present.offset }
   }
 
   /** Whether a user has one. */
@@ -51,17 +52,29 @@ export class Mailboxes {
   async remove (user: UserId): Promise<void> {
     if (!await this.has(user)) return
     await this.#options.engine.state.update(inboxKey(user, MAILBOX), () => undefined, 0)
-    if (this.#count !== null) this.#count--
+    if (this.#counted !== null) this.#count--
   }
 
-  /** The place of a mailbox that begins now: the user has, as far as it is concerned, all that was said before. */
-  async #begin (user: UserId): Promise<Place> {
-    const { engine, max, now } = this.#options
-    this.#count ??= max === 0 ? 0 : (await engine.state.list(MAILBOX_PREFIX, max)).length
+  /** A mailbox that begins now: the user has, as far as it is concerned, all that was said before. */
+  async #create (user: UserId): Promise<Place> {
+    const { engine, max, now, rememberMs } = this.#options
+    await (this.#counted ??= this.#countAll())
     if (max > 0 && this.#count >= max) throw new HubError('HUB_FULL', `There are ${max} mailboxes, and no more may be; delete some, or raise inbox.maxMailboxes.`)
-    this.#count++
     const { head: offset } = engine
     const { count, evicted } = await engine.summary({ address: { user }, after: 0, upTo: offset })
-    return { offset, at: now(), ordinal: evicted.count + count }
+    const fresh = { offset, at: now(), ordinal: evicted.count + count }
+    let added = 0
+    const place = await engine.state.update(inboxKey(user, MAILBOX), (present) => {
+      const other = asPlace(present)
+      added = other === undefined ? 1 : 0
+      return other ?? fresh
+    }, rememberMs)
+    this.#count += added
+    return place ?? fresh
+  }
+
+  async #countAll (): Promise<void> {
+    const { engine, max } = this.#options
+    this.#count = max === 0 ? 0 : (await engine.state.list(MAILBOX_PREFIX, max)).length
   }
 }

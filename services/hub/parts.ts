@@ -68,13 +68,14 @@ export function createParts (options: HubOptions, clock: Clock): HubParts {
   const fanOut = new FanOut(registry, { limits: queue, flushIntervalMs: options.flushIntervalMs, now: () => clock.steady(), onFailure: report('messages could not be handed out') })
   const sessions = new Sessions({ state: engine.state, windowMs: options.resumeWindowMs, onFailure: reportUnlessKnown('a connection could not be made resumable') })
   const inboxes = new Inboxes({ engine, rememberMs: REMEMBER_MS, now: () => clock.wall(), onFailure: reportUnlessKnown('an acknowledgement could not be stored') })
+  const mailboxes = new Mailboxes({ engine, max: options.maxMailboxes, rememberMs: REMEMBER_MS, now: () => clock.wall() })
   const memberships = new Memberships(engine, REMEMBER_MS)
 
   const catchUp = new CatchUp({
     engine,
     flusher: fanOut.flusher,
     page: { messages: Math.min(PAGE.messages, Math.ceil(queue.maxWrites / 2)), bytes: Math.min(PAGE.bytes, Math.ceil(queue.maxBytes / 2)) },
-    locate: (client) => locate(client, { inboxes, memberships, registry, sessions }),
+    locate: (client) => locate(client, { inboxes, mailboxes, memberships, registry, sessions }),
     onGap: (client) => warnSafely(log, { clientId: client.id, user: client.identity.user }, 'messages for a client are gone from the log'),
     onFailure: report('the log could not be read for a client')
   })
@@ -114,7 +115,7 @@ export function createParts (options: HubOptions, clock: Clock): HubParts {
     fanOut,
     heartbeat: new Heartbeat({ ...options.heartbeat, clock }),
     inboxes,
-    mailboxes: new Mailboxes({ engine, max: options.maxMailboxes, rememberMs: REMEMBER_MS, now: () => clock.wall() }),
+    mailboxes,
     memberships,
     publisher,
     registry,

@@ -4,8 +4,8 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { fastifyHub } from '../../index.ts'
 import { completeConfig } from '../../services/config/load.ts'
-import { IN_MEMORY, listen } from '../helper.ts'
-import { handshake, rawConnect, rawRequest } from '../raw-client.ts'
+import { IN_MEMORY, listen, until } from '../helper.ts'
+import { handshake, OPCODE, rawConnect, rawRequest } from '../raw-client.ts'
 
 const TOKEN = '0123456789'
 
@@ -59,6 +59,7 @@ t.test('no page of a foreign origin says anything through a door, however open',
     t.equal(response.status, 403, path)
     t.match(await response.json(), { code: 'HUB_ORIGIN_REFUSED' })
   }
+  for (const site of ['cross-site', 'same-site']) t.equal((await fetch(`${origin}/sendall?msg=x`, { headers: { 'sec-fetch-site': site } })).status, 403, `an image of a page, ${site}`)
   t.equal((await fetch(`${origin}/sendall?msg=x`, { headers: { origin } })).status, 200, 'pages of its own may')
   t.equal(app.hub.state, 'ready')
 })
@@ -79,4 +80,32 @@ t.test('a path that a door has is taken', async (t) => {
   t.throws(() => completeConfig({ compat: { ginServer: 'token' }, websocket: { path: '/ws' } }), /websocket\.path: \/ws is the address of a door that options\.compat\.ginServer switches on/)
   t.throws(() => completeConfig({ compat: { learnGin: 'open' }, sse: { path: '/echo' } }), /sse\.path: \/echo is the address of a door/)
   t.doesNotThrow(() => completeConfig({ websocket: { path: '/ws' } }))
+})
+
+t.test('nobody has a role at an open door, whatever the name', async (t) => {
+  const { app, port } = await listen(t, { compat: { ginServer: 'open', learnGin: 'open', pushMessage: 'open' } })
+  for (const path of ['/ws', '/echo', '/client/admin', '/getPushNews?userId=operator']) {
+    const client = await rawConnect({ port, path })
+    t.teardown(() => client.destroy())
+  }
+  const { clients } = await app.hub.clients()
+  t.same(clients.map(({ roles }) => roles), [[], [], [], []])
+  t.match(clients.map(({ user }) => user), [/^guest-/, /^guest-/, 'admin', 'operator'])
+})
+
+t.test('only ginServer chooses any subprotocol', async (t) => {
+  const { port, token } = await listen(t, { compat: { ginServer: 'open', learnGin: 'open' } })
+  for (const [path, chosen] of [['/ws', true], ['/echo', false], [`/admin/ws?token=${token}`, false]] as const) {
+    const client = await rawConnect({ port, path, headers: { 'Sec-WebSocket-Protocol': 'chat' } })
+    t.teardown(() => client.destroy())
+    t.equal(/^sec-websocket-protocol: chat\r$/im.test(client.head), chosen, path)
+  }
+})
+
+t.test('ginServer has a heartbeat as well: who is gone without a word is noticed', async (t) => {
+  const { app, port } = await listen(t, { compat: { ginServer: 'open' }, websocket: { pingPeriod: '50ms', heartbeatFailMaxTimes: 1, readDeadline: 0 } })
+  const dead = await rawConnect({ port, path: '/ws' })
+  t.equal((await dead.next()).opcode, OPCODE.ping)
+  t.same(await dead.closed(), { code: 1006, reason: '' })
+  await until(() => app.hub.size === 0)
 })

@@ -52,8 +52,9 @@ t.test('an action that fails by accident is answered with its code, and logged',
   const { app, log, open } = await serve(t, { websocket: { actionTimeout: '20ms' } })
   app.hub.action('break', Type.Unknown(), () => { throw new Error('secret detail') })
   app.hub.action('hang', Type.Unknown(), () => new Promise(() => {}))
+  app.hub.action('unsayable', Type.Unknown(), () => 1n)
   const alice = await open()
-  for (const name of ['break', 'hang']) {
+  for (const name of ['break', 'hang', 'unsayable']) {
     alice.send(ask(name))
     t.same(JSON.parse(String(await alice.next())), { code: 4, msg: '系统异常', data: '', actioncode: name })
   }
@@ -117,4 +118,18 @@ t.test('text that would poison an object ends the connection, and nothing else',
   }
   t.equal(({} as { a?: number }).a, undefined)
   t.equal(app.hub.state, 'ready')
+})
+
+t.test('an answer goes to each of the others once, however often it is named, and to a bounded number of them', async (t) => {
+  const { app, open } = await serve(t)
+  const alice = await open()
+  const bob = await open()
+  const { clients } = await app.hub.clients()
+  const id = clients.at(-1)?.id ?? ''
+  alice.send(ask('heart_beat', { client_ids: Array.from({ length: 100 }, () => id) }))
+  t.match(JSON.parse(String(await bob.next())), { code: 0 })
+  t.same(await bob.quiet(), [])
+  alice.send(ask('heart_beat', { client_ids: Array.from({ length: 101 }, (_, n) => `somebody ${n}`) }))
+  await alice.next()
+  t.match(await alice.closed(), { code: 1008 })
 })

@@ -1,6 +1,8 @@
+import Fastify from 'fastify'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import { listen, TestClient, token } from '../helper.ts'
+import { fastifyHub } from '../../index.ts'
+import { IN_MEMORY, listen, TestClient, token } from '../helper.ts'
 import { handshake, rawConnect, rawRequest } from '../raw-client.ts'
 import { RELIABLE, welcome } from '../routes/json-client.ts'
 
@@ -61,4 +63,12 @@ t.test('an application takes over what clients say, as ever', async (t) => {
   await client.next()
   client.send('x')
   t.equal(await client.next(), 'heard x')
+})
+
+t.test('a token check that is broken lets nobody in', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(fastifyHub, { ...IN_MEMORY, compat: { ginSkeleton: 'open' }, authenticate: async () => { throw new Error('the database is down') } })
+  const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
+  t.match(await rawRequest(Number(port), handshake({ token: TOKEN })), /^HTTP\/1\.1 500 .*HUB_INTERNAL/s)
 })

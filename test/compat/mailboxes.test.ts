@@ -1,8 +1,9 @@
 // What waits for those who are away.
 
 import t from 'tap'
+import { HubError } from '../../index.ts'
 import type { ConfigInput } from '../../services/config/schema.ts'
-import { until } from '../helper.ts'
+import { connect, listen, until } from '../helper.ts'
 import { frame, handshake, OPCODE, rawConnect, rawRequest } from '../raw-client.ts'
 import { open, serve, take } from './push-message.ts'
 
@@ -28,10 +29,11 @@ t.test('a mailbox stays destroyed, although its reader says once more what it ha
   t.equal((await alice.next()).opcode, OPCODE.text)
   const question = await alice.next()
   t.equal(question.opcode, OPCODE.ping)
-  const destroyed = service.destroy('alice')
+  t.equal(await service.destroy('alice'), 200)
+  // Its Close frame is on its way, but it answers the question first.
   alice.send(frame({ opcode: OPCODE.pong, payload: question.payload }))
-  t.equal(await destroyed, 200)
-  alice.destroy()
+  alice.send(frame({ opcode: OPCODE.close }))
+  await alice.closed()
   await until(() => service.app.hub.size === 0)
   t.equal(await service.post('/message/alice', 'nobody'), 404)
 })
@@ -98,9 +100,9 @@ t.test('what waits in a mailbox is counted, and mailboxes have a limit', async (
 })
 
 t.test('who is refused has made no mailbox', async (t) => {
-  const service = await serve(t, { websocket: { maxClients: 1 } })
-  await open(t, service, 'alice')
-  t.match(await rawRequest(service.port, handshake({ path: '/client/bob' })), /^HTTP\/1\.1 503 .*HUB_FULL/s)
+  const service = await serve(t, { websocket: { maxClientsPerUser: 1 } })
+  await connect(t, service.url, { user: 'bob' })
+  t.match(await rawRequest(service.port, handshake({ path: '/client/bob' })), /^HTTP\/1\.1 429 .*HUB_USER_FULL/s)
   t.equal(await service.post('/message/bob', 'nobody'), 404)
 })
 
@@ -129,4 +131,42 @@ t.test('what a lossy policy drops for a slow reader is not lost to the mailbox',
   const again = await open(t, service, 'alice')
   const first = parseInt(String(await again.next()).slice(1))
   t.ok(first <= (lost ?? 0), 'the first that was dropped comes when its reader comes back')
+})
+
+t.test('while nothing can be stored, who has a mailbox reads it, and nobody is told that a message waits', async (t) => {
+  const service = await serve(t, { inbox: { maxMailboxes: 2 } })
+  const { engine, hub } = service.app
+  await open(t, service, 'alice')
+  const update = engine.state.update.bind(engine.state)
+  const append = engine.append.bind(engine)
+  engine.state.update = () => Promise.reject(new HubError('HUB_STORE_FAILED', 'The disk is full.'))
+  engine.append = async (draft) => ({ ...await append({ ...draft, keep: false }), stored: false })
+  const again = await open(t, service, 'alice')
+  t.equal(await service.post('/message/alice', 'live'), 200, 'somebody is there')
+  t.equal(await again.next(), '"live"\n')
+  for (let n = 0; n < 3; n++) t.match(await rawRequest(service.port, handshake({ path: '/client/bob' })), /^HTTP\/1\.1 503 .*HUB_STORE_FAILED/s)
+  await hub.disconnect({ all: true })
+  await until(() => hub.size === 0)
+  t.equal(await service.post('/message/alice', 'lost'), 503, 'nobody is there')
+
+  engine.state.update = update
+  engine.append = append
+  await open(t, service, 'bob')
+})
+
+t.test('a mailbox that is removed while its reader comes is there for who has come', async (t) => {
+  const { app, origin } = await listen(t, { compat: { pushMessage: 'open' } })
+  const { hub } = app
+  const begin = hub.mailboxes.open.bind(hub.mailboxes)
+  let isFirst = true
+  hub.mailboxes.open = async (user) => {
+    const beginning = await begin(user)
+    if (isFirst) await hub.mailboxes.remove(user)
+    isFirst = false
+    return beginning
+  }
+  const alice = await open(t, { origin }, 'alice')
+  await until(() => hub.mailboxes.has('alice'))
+  t.equal((await fetch(`${origin}/message/alice`, { method: 'POST', body: '1' })).status, 200)
+  t.equal(await alice.next(), '1\n')
 })

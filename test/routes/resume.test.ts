@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { listen, token, until } from '../helper.ts'
-import { handshake, rawRequest } from '../raw-client.ts'
+import { handshake, OPCODE, rawConnect, rawRequest } from '../raw-client.ts'
 import { dial, PLAIN, refusal, RELIABLE, welcome, type Said } from './json-client.ts'
 
 /** What a client is told that has to start over: the upgrade is completed, because clients take an HTTP error for a reason to try again. */
@@ -194,4 +194,22 @@ t.test('a device is named in letters that are safe everywhere, or the upgrade is
   for (const device of ['', 'a', 'Phone-2:work.v1_b', 'a'.repeat(64)]) {
     t.match((await welcome(t, url, { query: `&device=${device}` })).greeting, { event: 'connected' }, device)
   }
+})
+
+t.test('who is refused and says nothing more, or nothing that makes sense, holds nothing up', async (t) => {
+  const { app, port, token } = await listen(t)
+  const path = '/admin/ws?awps_connection_id=nobody&awps_reconnection_token=x'
+  const refused = await Promise.all(['', 'ffff0102'].map(async (garbage) => {
+    const client = await rawConnect({ port, token, path, headers: { 'Sec-WebSocket-Protocol': RELIABLE } })
+    t.teardown(() => client.destroy())
+    client.send(Buffer.from(garbage, 'hex'))
+    t.equal((await client.next()).opcode, OPCODE.close)
+    return client
+  }))
+  t.equal(app.hub.size, 0)
+  const ends = refused.map((client) => client.closed())
+  const began = performance.now()
+  await app.close()
+  t.ok(performance.now() - began < 4000, 'sooner than the WebSocket itself would give up')
+  await Promise.all(ends)
 })
