@@ -65,7 +65,7 @@ export function openDoor (fastify: FastifyInstance, { config, connectRate }: Doo
     checkOrigin(request.headers, config.allowedOrigins)
   }
   // A hook of its own: where it does not wait, the next request has not been read when this one is upgraded.
-  const findIt: preValidationHookHandler[] = findBeginning === undefined ? [] : [async (request) => {
+  const rememberBeginning: preValidationHookHandler[] = findBeginning === undefined ? [] : [async (request) => {
     const beginning = await findBeginning(request)
     if (beginning !== undefined) beginnings.set(request, beginning)
   }]
@@ -78,7 +78,7 @@ export function openDoor (fastify: FastifyInstance, { config, connectRate }: Doo
     done()
   }
 
-  fastify.get(path, { websocket: true, onRequest: admit, preValidation: [identify, ...findIt], preHandler: admitUser }, (socket, request) => {
+  fastify.get(path, { websocket: true, onRequest: admit, preValidation: [identify, ...rememberBeginning], preHandler: admitUser }, (socket, request) => {
     const stream = upgradeGate.streamOf(request.raw)
     if (stream === undefined) return socket.terminate()
     // This socket belongs to the hub alone, not to loops over all WebSockets.

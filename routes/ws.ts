@@ -1,9 +1,8 @@
 import type { FastifyPluginAsync, FastifyRequest, preValidationHookHandler } from 'fastify'
-import { deviceIn, resumeClaimIn, type ResumeClaim } from '../services/connecting.ts'
+import { deviceIn, resumeClaimIn, wantsToResume } from '../services/connecting.ts'
 import { offeredSubprotocols } from '../services/credentials.ts'
 import { HubError } from '../services/errors.ts'
 import { chooseSubprotocol } from '../services/handshake.ts'
-import type { UserId } from '../services/message.ts'
 import type { GreetingCode } from '../services/protocol/raw.ts'
 import { createProtocols } from '../services/protocols.ts'
 import type { ClientMessageHandler } from '../services/ws-service.ts'
@@ -23,16 +22,18 @@ export const wsRoute: FastifyPluginAsync<WsRouteOptions> = async (fastify, { gre
   // A client that resumes with a token that has expired would go on to try with it; told to start over, it gets a new one.
   const identify: preValidationHookHandler = function (request, reply, done) {
     const pass = (error?: Error): void => {
-      const isTold = error instanceof HubError && error.code === 'HUB_TOKEN_EXPIRED' && wantsToResume(request)
+      const isTold = error instanceof HubError && error.code === 'HUB_TOKEN_EXPIRED' && wantsToResume(request.query)
       done(isTold ? undefined : error)
     }
     fastify.authenticate.call(this, request, reply, pass)
   }
-  const findBeginning = async (request: FastifyRequest): Promise<Beginning> => {
-    const { identity, query } = request
+  const findBeginning = async ({ headers, identity, query }: FastifyRequest): Promise<Beginning | undefined> => {
     if (identity === null) return 'refused'
-    const claim = claimOf(request, identity.user)
-    if (claim === null) return { device: deviceIn(query) }
+    if (!wantsToResume(query)) {
+      const device = deviceIn(query)
+      return device === '' ? undefined : { device }
+    }
+    const claim = resumeClaimIn(query, identity.user, chooseSubprotocol(offeredSubprotocols(headers)) || '')
     const session = await hub.sessions.find(claim)
     return session === null ? 'refused' : { resumed: { claim, session } }
   }
@@ -42,16 +43,7 @@ export const wsRoute: FastifyPluginAsync<WsRouteOptions> = async (fastify, { gre
     protocolFor: createProtocols({ thresholdBytes: compression.threshold, level: compression.level }, greetingCode),
     identify,
     findBeginning,
-    wantsToResume,
+    wantsToResume: ({ query }) => wantsToResume(query),
     ...(onMessage === undefined ? {} : { onMessage })
   })
-}
-
-/** Whether a client wants to go on where a connection was. */
-function wantsToResume (request: FastifyRequest): boolean {
-  return claimOf(request, '') !== null
-}
-
-function claimOf ({ headers, query }: FastifyRequest, user: UserId): ResumeClaim | null {
-  return resumeClaimIn(query, user, chooseSubprotocol(offeredSubprotocols(headers)) || '')
 }

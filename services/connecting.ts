@@ -2,8 +2,6 @@ import { HubError } from './errors.ts'
 import type { ResumeClaim } from './hub/sessions.ts'
 import type { UserId } from './message.ts'
 
-export type { ResumeClaim } from './hub/sessions.ts'
-
 const MAX_DEVICE_LENGTH = 64
 const OFFSET = /^\d{1,16}$/
 
@@ -16,10 +14,15 @@ export function deviceIn (query: unknown): string {
   return device
 }
 
-/** What a client shows to resume a connection; null when it opens a new one. */
-export function resumeClaimIn (query: unknown, user: UserId, protocol: string): ResumeClaim | null {
+/** Whether a client wants to go on where a connection was. */
+export function wantsToResume (query: unknown): boolean {
+  return parameter(query, 'awps_connection_id') !== ''
+}
+
+/** What a client shows to resume a connection. */
+export function resumeClaimIn (query: unknown, user: UserId, protocol: string): ResumeClaim {
   const [clientId, token] = [parameter(query, 'awps_connection_id'), parameter(query, 'awps_reconnection_token')]
-  return clientId === '' ? null : { clientId, token, user, protocol }
+  return { clientId, token, user, protocol }
 }
 
 /**

@@ -22,13 +22,13 @@ export const ginServerDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify, 
     if (isForOthers && !mayReachOthers(client)) return client.reply(encodeEnvelope(forbidden(actioncode)))
 
     const result = await hub.actions.call(name, data, client)
-    const answer = encodeEnvelope(toEnvelope(actioncode, result))
-    client.reply(answer)
+    const text = encodeEnvelope(toEnvelope(actioncode, result))
+    client.reply(text)
     // What went wrong concerns the caller alone.
     if (!isForOthers || !result.ok) return
-    const addresses = isBroadcast ? [{ all: true } as const] : others.map((client) => ({ client }))
+    const addresses = isBroadcast ? [{ all: true } as const] : others.map((id) => ({ client: id }))
     // An answer is nothing that anybody would read later.
-    await hub.send(addresses, answer, { keep: false, except: [client.id] })
+    await hub.send(addresses, text, { keep: false, except: [client.id] })
   }
 
   openDoor(fastify, options, {

@@ -21,7 +21,7 @@ export interface LocateParts {
 export async function locate (client: Client, { inboxes, mailboxes, memberships, registry, sessions }: LocateParts): Promise<void> {
   const { cursor, device, identity } = client
   // It may have been removed before this connection was there to be ended with it.
-  if (device === MAILBOX) await mailboxes.open(identity.user)
+  if (device === MAILBOX && !await mailboxes.has(identity.user)) await mailboxes.open(identity.user)
   const [acknowledged, { joined, left }] = await Promise.all([cursor.inboxSince ?? inboxes.acknowledged(identity.user, device), memberships.of(identity.user)])
   if (cursor.inboxSince === undefined) cursor.inboxSince = cursor.acknowledged = acknowledged
   // A connection that is resumed stays only where it still may be.
