@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
-import { full, quick, type Effort } from './effort.ts'
 import { peers, type Peer } from './peers.ts'
-import type { Scenario } from './scenarios/scenario.ts'
+import { full, quick, type Effort } from './rig/effort.ts'
 import { scenarios } from './scenarios.ts'
+import type { Scenario } from './scenarios/scenario.ts'
 
 /** What one run of the program measures. */
 export interface Plan {

@@ -1,6 +1,6 @@
-import { compilerMissing } from './compiled.ts'
-import { token } from './token.ts'
-import { uwsMissing } from './uws-binary.ts'
+import { compilerMissing } from './rig/setup/compiled.ts'
+import { uwsMissing } from './rig/setup/uws-binary.ts'
+import { token } from './rig/token.ts'
 
 /** What a server speaks to its clients; `http` takes requests and no clients. */
 export type Protocol = 'websocket' | 'socket.io' | 'raw' | 'reliable' | 'sse' | 'http'

@@ -1,11 +1,11 @@
 // npm run bench:profile: where the time of fastify-hub goes. For the eyes; nothing is written.
-import { install } from './install.ts'
-import { markdown } from './markdown.ts'
 import { peers, variant } from './peers.ts'
+import { markdown } from './report/markdown.ts'
+import { install } from './rig/setup/install.ts'
+import { onStage, type Stage } from './rig/stage.ts'
 import { postFor } from './scenarios/publish.ts'
 import { CLIENTS } from './scenarios/usual.ts'
 import type { Shares } from './servers/profiler.ts'
-import { onStage, type Stage } from './stage.ts'
 
 const FOR_MS = 4000
 

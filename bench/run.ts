@@ -1,14 +1,14 @@
 // npm run bench [-- --quick] [--rounds N] [--only <peer or scenario>]…
-import { buildStamp } from './build.ts'
-import { chart } from './chart.ts'
-import { writeDocs } from './docs.ts'
 import { readFlags, type Plan } from './flags.ts'
-import { install } from './install.ts'
-import { machine, versions } from './machine.ts'
-import { report } from './report.ts'
-import { writeResults, type Results } from './results.ts'
+import { chart } from './report/chart.ts'
+import { writeDocs } from './report/docs.ts'
+import { machine, versions } from './report/machine.ts'
+import { report } from './report/report.ts'
+import { writeResults, type Results } from './report/results.ts'
+import { targetTable } from './report/targets.ts'
+import { buildStamp } from './rig/setup/build.ts'
+import { install } from './rig/setup/install.ts'
 import { rowsOf } from './scenarios/scenario.ts'
-import { targetTable } from './targets.ts'
 
 install()
 const plan = readFlags(process.argv.slice(2))

@@ -1,4 +1,4 @@
-import { readStamp, STAMP_BYTES } from '../stamp.ts'
+import { readStamp, STAMP_BYTES } from '../rig/clocks/stamp.ts'
 
 const OPCODE = 0x0f
 const CONTROL = 0x08

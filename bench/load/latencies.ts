@@ -1,5 +1,5 @@
-import { nowUs } from '../stamp.ts'
-import { percentile } from '../statistics.ts'
+import { percentile } from '../report/statistics.ts'
+import { nowUs } from '../rig/clocks/stamp.ts'
 
 /** Percentiles of the time from the server's decision to send to a client having all of the message. */
 export interface Latencies { p50Ms: number, p95Ms: number, p99Ms: number }

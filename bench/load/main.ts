@@ -1,7 +1,7 @@
 // The process that holds all clients. It says when connections are open and when every client has every message.
+import { nowUs } from '../rig/clocks/stamp.ts'
+import type { CommonProgress, CommonTask } from '../rig/rig.ts'
 import { Client, type ClientOptions } from './client.ts'
-import type { CommonProgress, CommonTask } from '../rig.ts'
-import { nowUs } from '../stamp.ts'
 import { noteArrival, takeLatencies, type Latencies } from './latencies.ts'
 import { post, type Posting } from './requests.ts'
 

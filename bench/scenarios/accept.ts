@@ -1,6 +1,6 @@
-import { isQuiet } from '../quiet.ts'
-import { othersPercent, total, type Reading } from '../reading.ts'
-import { onStages, type Stage } from '../stage.ts'
+import { isQuiet } from '../rig/clocks/quiet.ts'
+import { othersPercent, total, type Reading } from '../rig/clocks/reading.ts'
+import { onStages, type Stage } from '../rig/stage.ts'
 import type { Sample, Scenario } from './scenario.ts'
 
 // A server is twice as slow until V8 has compiled what it runs, which takes it some 2000 connections.

@@ -1,13 +1,13 @@
 import { variant, variantsOfOurs } from '../peers.ts'
-import { quietest } from '../quiet.ts'
-import { difference, othersPercent, readClocks, type Reading } from '../reading.ts'
-import { running } from '../running.ts'
-import { Server } from '../server.ts'
+import { quietest } from '../rig/clocks/quiet.ts'
+import { difference, othersPercent, readClocks, type Reading } from '../rig/clocks/reading.ts'
+import { running } from '../rig/running.ts'
+import { Server } from '../rig/server.ts'
+import { userName } from '../rig/token.ts'
 import type { Appended } from '../servers/appending.ts'
-import { userName } from '../token.ts'
 import { addAs, oneByOne } from './samples.ts'
-import { IN_MEMORY } from './usual.ts'
 import type { Sample, Samples, Scenario } from './scenario.ts'
+import { IN_MEMORY } from './usual.ts'
 
 const IN_FLIGHT = [1, 256]
 const WARM_UP_MS = 500

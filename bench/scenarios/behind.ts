@@ -1,10 +1,10 @@
-import { sayMany } from '../bursts.ts'
 import { variant, variantsOfOurs } from '../peers.ts'
+import { median } from '../report/statistics.ts'
+import { sayMany } from '../rig/bursts.ts'
+import { onStage, type Stage } from '../rig/stage.ts'
 import { ownBytes, type Memory } from '../servers/memory.ts'
-import { onStage, type Stage } from '../stage.ts'
-import { median } from '../statistics.ts'
-import { CLIENTS, FILL } from './usual.ts'
 import type { Sample, Samples, Scenario } from './scenario.ts'
+import { CLIENTS, FILL } from './usual.ts'
 
 const MEGABYTE = 1_000_000
 

@@ -1,9 +1,9 @@
-import { measureBursts } from '../bursts.ts'
-import { jsonText } from '../payloads.ts'
 import { variant, type Peer } from '../peers.ts'
-import { onStages } from '../stage.ts'
-import { CLIENTS } from './usual.ts'
+import { measureBursts } from '../rig/bursts.ts'
+import { jsonText } from '../rig/payloads.ts'
+import { onStages } from '../rig/stage.ts'
 import type { Scenario } from './scenario.ts'
+import { CLIENTS } from './usual.ts'
 
 const BYTES = 2048
 const THRESHOLD = 1024

@@ -1,11 +1,11 @@
-import { measureBursts } from '../bursts.ts'
-import { full } from '../effort.ts'
-import { floorAmong, growth } from '../floor.ts'
 import { withoutSameLoop } from '../peers.ts'
-import { onStages } from '../stage.ts'
+import { floorAmong, growth } from '../report/floor.ts'
+import { measureBursts } from '../rig/bursts.ts'
+import { full } from '../rig/effort.ts'
+import { onStages } from '../rig/stage.ts'
 import { addAs } from './samples.ts'
-import { IN_FLIGHT } from './usual.ts'
 import type { Column, Samples, Scenario } from './scenario.ts'
+import { IN_FLIGHT } from './usual.ts'
 
 const FEW = 1000
 const MANY = 10_000

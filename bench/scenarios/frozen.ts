@@ -1,11 +1,11 @@
-import { sayMany } from '../bursts.ts'
 import type { Latencies } from '../load/latencies.ts'
-import { plainText } from '../payloads.ts'
 import { variant, type Peer } from '../peers.ts'
+import { sayMany } from '../rig/bursts.ts'
+import { plainText } from '../rig/payloads.ts'
+import { onStage, type Stage } from '../rig/stage.ts'
 import { ownBytes } from '../servers/memory.ts'
-import { onStage, type Stage } from '../stage.ts'
-import { CLIENTS, FILL } from './usual.ts'
 import type { Sample, Samples, Scenario } from './scenario.ts'
+import { CLIENTS, FILL } from './usual.ts'
 
 const FROZEN = CLIENTS / 10
 const BYTES = 16_384

@@ -1,10 +1,10 @@
-import { measureBursts } from '../bursts.ts'
-import type { Windows } from '../effort.ts'
 import type { Peer } from '../peers.ts'
-import { onStages } from '../stage.ts'
+import { measureBursts } from '../rig/bursts.ts'
+import type { Windows } from '../rig/effort.ts'
+import { onStages } from '../rig/stage.ts'
 import { addAs } from './samples.ts'
-import { CLIENTS, IN_FLIGHT } from './usual.ts'
 import type { Column, Samples } from './scenario.ts'
+import { CLIENTS, IN_FLIGHT } from './usual.ts'
 
 /** Says the usual text to the usual crowd, with each number of messages in flight; metrics end with that number. */
 export function measureInFlight (rows: Peer[], windows: Windows): Promise<Samples> {

@@ -1,11 +1,11 @@
 import { variant, variantsOfOurs } from '../peers.ts'
-import { total, type Reading } from '../reading.ts'
-import { onStages, type Stage } from '../stage.ts'
-import { median } from '../statistics.ts'
-import { userName } from '../token.ts'
+import { median } from '../report/statistics.ts'
+import { total, type Reading } from '../rig/clocks/reading.ts'
+import { onStages, type Stage } from '../rig/stage.ts'
+import { userName } from '../rig/token.ts'
 import { addAs } from './samples.ts'
-import { IN_MEMORY } from './usual.ts'
 import type { Sample, Samples, Scenario } from './scenario.ts'
+import { IN_MEMORY } from './usual.ts'
 
 // A thousand messages are gone in a few milliseconds, which is less than the clock of the CPU time can tell.
 const INBOXES = [{ messages: 1000, users: 20 }, { messages: 100_000, users: 1 }]

@@ -1,7 +1,7 @@
-import { onStages } from '../stage.ts'
+import { onStages } from '../rig/stage.ts'
 import { oneByOne } from './samples.ts'
-import { CLIENTS } from './usual.ts'
 import type { Scenario } from './scenario.ts'
+import { CLIENTS } from './usual.ts'
 
 const EVERY_MS = 50
 const WARM_UP = 10

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { corePercents } from '../reading.ts'
+import { corePercents } from '../rig/clocks/reading.ts'
+import { onStages } from '../rig/stage.ts'
 import { ownBytes } from '../servers/memory.ts'
-import { onStages } from '../stage.ts'
 import { oneByOne } from './samples.ts'
 import type { Scenario } from './scenario.ts'
 

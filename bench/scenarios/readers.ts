@@ -1,5 +1,5 @@
 import type { Peer } from '../peers.ts'
-import { token, userName } from '../token.ts'
+import { token, userName } from '../rig/token.ts'
 
 /** Clients of the reliable subprotocol. */
 export function reliable (ours: Peer): Peer {

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Audience } from '../audience.ts'
 import { variantsOfOurs } from '../peers.ts'
-import { corePercents } from '../reading.ts'
-import { running } from '../running.ts'
+import { Audience } from '../rig/audience.ts'
+import { corePercents } from '../rig/clocks/reading.ts'
+import { running } from '../rig/running.ts'
 import { reliable, sse } from './readers.ts'
 import { oneByOne } from './samples.ts'
-import { CLIENTS } from './usual.ts'
 import type { Sample, Scenario } from './scenario.ts'
+import { CLIENTS } from './usual.ts'
 
 const MISSED = 100
 const SETTLE_MS = 500

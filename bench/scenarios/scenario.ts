@@ -1,5 +1,5 @@
-import type { Effort } from '../effort.ts'
 import type { Peer } from '../peers.ts'
+import type { Effort } from '../rig/effort.ts'
 
 /** What one measurement of one peer found: numbers by metric. */
 export type Sample = Record<string, number>

@@ -1,11 +1,11 @@
-import { measureBursts } from '../bursts.ts'
-import { plainText } from '../payloads.ts'
 import { withOptions, withoutSameLoop } from '../peers.ts'
-import { onStages } from '../stage.ts'
+import { measureBursts } from '../rig/bursts.ts'
+import { plainText } from '../rig/payloads.ts'
+import { onStages } from '../rig/stage.ts'
 import { columnsInFlight } from './in-flight.ts'
 import { addAs } from './samples.ts'
-import { CLIENTS, IN_FLIGHT } from './usual.ts'
 import type { Samples, Scenario } from './scenario.ts'
+import { CLIENTS, IN_FLIGHT } from './usual.ts'
 
 // 128 bytes are what the usual broadcast says.
 const SIZES = [2048, 16_384]

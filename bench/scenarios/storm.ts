@@ -1,4 +1,4 @@
-import { onStages } from '../stage.ts'
+import { onStages } from '../rig/stage.ts'
 import { oneByOne } from './samples.ts'
 import type { Scenario } from './scenario.ts'
 

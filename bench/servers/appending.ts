@@ -1,4 +1,4 @@
-import { percentile } from '../statistics.ts'
+import { percentile } from '../report/statistics.ts'
 
 /** The same message again and again to one user. */
 export interface Appending {

@@ -2,7 +2,7 @@
 import { Value } from '@sinclair/typebox/value'
 import fastify from 'fastify'
 import { extname } from 'node:path'
-import { entry } from '../build.ts'
+import { entry } from '../rig/setup/build.ts'
 import { listenApp } from './listen.ts'
 import { serve } from './serve.ts'
 

@@ -2,8 +2,8 @@
 // log is where it is by default, on disk in the working directory.
 import fastify from 'fastify'
 import type { FastifyHubOptions } from '../../index.ts'
-import { entry } from '../build.ts'
-import { secret } from '../token.ts'
+import { entry } from '../rig/setup/build.ts'
+import { secret } from '../rig/token.ts'
 import { listenApp } from './listen.ts'
 import { options } from './options.ts'
 import { serve } from './serve.ts'

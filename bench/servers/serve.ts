@@ -1,4 +1,4 @@
-import { stamped } from '../stamp.ts'
+import { stamped } from '../rig/clocks/stamp.ts'
 import { appendAll, type Appended, type Appending } from './appending.ts'
 import { ownMemory, type Memory } from './memory.ts'
 import { Profiler, type Shares } from './profiler.ts'

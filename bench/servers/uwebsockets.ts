@@ -1,6 +1,6 @@
 // uWebSockets: every client subscribes to one topic, and `publish` says it to the topic.
 import { createRequire } from 'node:module'
-import { uwsBinary } from '../uws-binary.ts'
+import { uwsBinary } from '../rig/setup/uws-binary.ts'
 import { serve } from './serve.ts'
 
 interface WebSocket { subscribe: (topic: string) => boolean }

@@ -1,7 +1,7 @@
 // The process that holds an audience: clients that are cut off, come again, and count what they have got.
 import type { Protocol } from '../../peers.ts'
-import type { CommonProgress, CommonTask } from '../../rig.ts'
-import { nowUs } from '../../stamp.ts'
+import { nowUs } from '../../rig/clocks/stamp.ts'
+import type { CommonProgress, CommonTask } from '../../rig/rig.ts'
 import { Line } from './line.ts'
 import { Member, noTally, readersOf, type Cut, type Tally } from './member.ts'
 

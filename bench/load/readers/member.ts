@@ -1,5 +1,5 @@
-import { readNumber } from '../../payloads.ts'
 import type { Protocol } from '../../peers.ts'
+import { readNumber } from '../../rig/payloads.ts'
 import { Line } from './line.ts'
 import { RawReader } from './raw-reader.ts'
 import type { Reader, ReaderEvents, ReaderOptions } from './reader.ts'

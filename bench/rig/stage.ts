@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Latencies } from './load/latencies.ts'
-import type { Opening, Progress, Task } from './load/main.ts'
-import type { Posting } from './load/requests.ts'
+import type { Latencies } from '../load/latencies.ts'
+import type { Opening, Progress, Task } from '../load/main.ts'
+import type { Posting } from '../load/requests.ts'
+import type { Peer } from '../peers.ts'
+import { nowUs } from './clocks/stamp.ts'
 import { pace } from './pace.ts'
 import { plainText } from './payloads.ts'
-import type { Peer } from './peers.ts'
 import { Rig } from './rig.ts'
 import { running } from './running.ts'
-import { nowUs } from './stamp.ts'
 
 const CONCURRENCY = 50
 const SETTLE_MS = 100

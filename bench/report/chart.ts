@@ -1,10 +1,10 @@
+import type { Peer } from '../peers.ts'
+import { full } from '../rig/effort.ts'
+import { IN_FLIGHT } from '../scenarios/usual.ts'
 import { barPanel } from './chart-bars.ts'
 import { linePanel } from './chart-lines.ts'
 import { figures } from './comparison.ts'
-import { full } from './effort.ts'
-import type { Peer } from './peers.ts'
 import type { Results } from './results.ts'
-import { IN_FLIGHT } from './scenarios/usual.ts'
 import { median } from './statistics.ts'
 import { element } from './svg.ts'
 

@@ -1,5 +1,5 @@
+import type { Sample } from '../scenarios/scenario.ts'
 import { floorAmong } from './floor.ts'
-import type { Sample } from './scenarios/scenario.ts'
 
 /** What one scenario found: a sample per round for each row, by the row's id. */
 export type Rounds = Record<string, Sample[]>

@@ -1,6 +1,6 @@
+import type { Peer } from '../peers.ts'
 import { Child } from './child.ts'
-import type { Peer } from './peers.ts'
-import { difference, readClocks, type Reading } from './reading.ts'
+import { difference, readClocks, type Reading } from './clocks/reading.ts'
 import { Server } from './server.ts'
 
 /** What every load is asked: to say when each client has so many further messages; to end all connections. */

@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
+import type { Effort } from '../rig/effort.ts'
+import { baseUrl } from '../rig/setup/paths.ts'
 import type { Rounds } from './comparison.ts'
-import type { Effort } from './effort.ts'
 import type { Machine } from './machine.ts'
-import { baseUrl } from './paths.ts'
 
 /** Everything that one run found, as it is written to bench/results. */
 export interface Results {

@@ -1,4 +1,4 @@
-import type { Sample } from './scenarios/scenario.ts'
+import type { Sample } from '../scenarios/scenario.ts'
 
 /** The peers that show the least a delivery can cost, the better one first: without gcc there is only Node's. */
 const FLOORS = ['kernel', 'net']

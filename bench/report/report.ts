@@ -1,8 +1,8 @@
+import type { Peer } from '../peers.ts'
+import { rowsOf, type Column, type Scenario, type Table } from '../scenarios/scenario.ts'
 import { figures, ratios, resolved, type Rounds } from './comparison.ts'
 import { cell, markdown, ratioCell } from './markdown.ts'
-import type { Peer } from './peers.ts'
 import type { Results } from './results.ts'
-import { rowsOf, type Column, type Scenario, type Table } from './scenarios/scenario.ts'
 import { median, spreadPercent } from './statistics.ts'
 
 /** All tables of a run as Markdown. */

@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { compiled } from './compiled.ts'
+import { compiled } from './setup/compiled.ts'
 
 const PATIENCE_MS = 60_000
 const tsx = import.meta.resolve('tsx')
@@ -30,7 +30,7 @@ export class Child<Sent extends object, Told extends object> {
   /** The name is for errors. */
   constructor (name: string, file: string, { options = {}, folder: cwd }: Start = {}) {
     this.#name = name
-    const path = fileURLToPath(new URL(file, import.meta.url))
+    const path = fileURLToPath(new URL(`../${file}`, import.meta.url))
     // Node's channel is JSON lines on the descriptor NODE_CHANNEL_FD, which a program in C can speak as well.
     const runtime = file.endsWith('.c') ? { execPath: compiled(path), execArgv: [] } : { execArgv: ['--expose-gc', '--import', tsx] }
     this.#process = fork(path, [JSON.stringify(options)], { ...runtime, cwd, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })

@@ -1,9 +1,9 @@
-import type { Progress, Task } from './load/readers/main.ts'
-import type { Cut, Tally } from './load/readers/member.ts'
+import type { Progress, Task } from '../load/readers/main.ts'
+import type { Cut, Tally } from '../load/readers/member.ts'
+import type { Peer } from '../peers.ts'
+import { nowUs } from './clocks/stamp.ts'
 import { numbered } from './payloads.ts'
-import type { Peer } from './peers.ts'
 import { Rig } from './rig.ts'
-import { nowUs } from './stamp.ts'
 
 /** A server, and clients that are cut off and go on where they were. What is said to them is numbered. */
 export class Audience extends Rig<Task, Progress> {

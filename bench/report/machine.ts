@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { cpus, loadavg, totalmem } from 'node:os'
-import { baseUrl } from './paths.ts'
-import type { Peer } from './peers.ts'
+import type { Peer } from '../peers.ts'
+import { baseUrl } from '../rig/setup/paths.ts'
 
 /** What must be known about a machine to judge numbers that were measured on it. */
 export interface Machine {

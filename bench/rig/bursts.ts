@@ -1,9 +1,9 @@
+import { oneByOne } from '../scenarios/samples.ts'
+import type { Sample, Samples } from '../scenarios/scenario.ts'
+import { quietest } from './clocks/quiet.ts'
+import { corePercents, type Reading } from './clocks/reading.ts'
 import type { Windows } from './effort.ts'
 import { plainText } from './payloads.ts'
-import { quietest } from './quiet.ts'
-import { corePercents, type Reading } from './reading.ts'
-import { oneByOne } from './scenarios/samples.ts'
-import type { Sample, Samples } from './scenarios/scenario.ts'
 import type { Stage } from './stage.ts'
 
 const CHECK_EVERY_MS = 50

@@ -1,11 +1,11 @@
+import type { Peer } from '../peers.ts'
+import type { Appended, Appending } from '../servers/appending.ts'
+import type { Memory } from '../servers/memory.ts'
+import type { Shares } from '../servers/profiler.ts'
+import type { Answer, Order } from '../servers/serve.ts'
 import { Child } from './child.ts'
 import { plainText } from './payloads.ts'
-import type { Peer } from './peers.ts'
-import type { Appended, Appending } from './servers/appending.ts'
-import type { Memory } from './servers/memory.ts'
-import type { Shares } from './servers/profiler.ts'
-import type { Answer, Order } from './servers/serve.ts'
-import { removeFolder, temporaryFolder } from './temporary.ts'
+import { removeFolder, temporaryFolder } from './setup/temporary.ts'
 
 /** A server under test: a process that works in an empty folder of its own. */
 export class Server {

@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs'
-import { baseUrl } from './paths.ts'
+import { baseUrl } from '../rig/setup/paths.ts'
 import type { Results } from './results.ts'
 
 const page = new URL('docs/benchmarks.md', baseUrl)
