@@ -58,10 +58,9 @@ function assertSameBuild (): void {
 }
 
 function keep (): void {
-  const day = results.date.slice(0, 10)
-  if (plan.fitFor === 'comparison') writeResults(results, [`${day}-quick`])
+  if (plan.fitFor === 'comparison') writeResults(results, 'quick')
   if (plan.fitFor !== 'documentation') return
-  writeResults(results, [day, 'latest'])
+  writeResults(results, 'latest')
   writeDocs(results, { targets, tables, chart: chart(results, plan.peers) })
 }
 

@@ -18,11 +18,11 @@ export interface Results {
   samples: Record<string, Rounds>
 }
 
-/** Writes the results under each of these names. */
-export function writeResults (results: Results, names: string[]): void {
+/** Writes the results to `<name>.json`, in place of those of an earlier run. */
+export function writeResults (results: Results, name: 'latest' | 'quick'): void {
   const folder = new URL('bench/results/', baseUrl)
   mkdirSync(folder, { recursive: true })
-  for (const name of names) writeFileSync(new URL(`${name}.json`, folder), `${JSON.stringify(results, rounded, 2)}\n`)
+  writeFileSync(new URL(`${name}.json`, folder), `${JSON.stringify(results, rounded, 2)}\n`)
 }
 
 function rounded (_key: string, value: unknown): unknown {
