@@ -35,7 +35,7 @@ const importRules = IMPORTS.map(({ files, allowed, except = [], says }) => ({
 }))
 
 export default tseslint.config(
-  { ignores: ['dist/**', 'bench/node_modules/**', 'node_modules/**', '.tap/**'] },
+  { ignores: ['dist/**', 'bench/node_modules/**', 'node_modules/**', '.tap/**', 'coverage/**'] },
   ...tseslint.configs.strictTypeChecked.map((config) => ({ ...config, files: ['**/*.ts'] })),
   {
     files: ['**/*.ts'],
