@@ -14,7 +14,7 @@ import { ERRORS } from '../services/errors.ts'
 import { packagePath } from '../services/package.ts'
 import { SECRET, until } from './helper.ts'
 
-const PAGES = ['README.md', 'CHANGELOG.md', 'SECURITY.md', ...readdirSync(packagePath('docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
+const PAGES = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', ...readdirSync(packagePath('docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
 
 function page (path: string): string {
   return readFileSync(packagePath(path), 'utf8')
