@@ -113,7 +113,7 @@ t.test('the import rules hold', async (t) => {
     return results.flatMap(({ messages }) => messages.map(({ message }) => message))
   }
   const cases: Array<[file: string, forbidden: string[], allowed: string[]]> = [
-    ['server.ts', ['./routes/ws.ts', './plugins/hub.ts', './fastify-hub.ts'], ['./app.ts', './services/banner.ts']],
+    ['server.ts', ['./routes/ws.ts', './plugins/hub.ts', './fastify-hub.ts'], ['./app.ts', './services/cli/main.ts']],
     ['app.ts', ['./server.ts', './index.ts'], ['./fastify-hub.ts', './plugins/errors.ts', './routes/health.ts', './services/credentials.ts']],
     ['index.ts', ['./routes/ws.ts', './app.ts'], ['./fastify-hub.ts', './plugins/auth.ts', './services/errors.ts']],
     ['plugins/hub.ts', ['./engine.ts', '../routes/ws.ts', '../app.ts'], ['../services/hub/hub.ts', 'fastify']],
@@ -126,6 +126,7 @@ t.test('the import rules hold', async (t) => {
     ['services/engine/memory.ts', ['../hub/hub.ts', '../protocol/raw.ts', '../ws-service.ts'], ['./engine.ts', '../message.ts']],
     ['services/protocol/raw.ts', ['../engine/engine.ts', '../hub/client.ts', '../token.ts'], ['./protocol.ts', './frame.ts', '../message.ts']],
     ['services/config/load.ts', ['../errors.ts', '../../app.ts'], ['./env.ts']],
+    ['services/cli/main.ts', ['../../app.ts', '../hub/hub.ts', '../errors.ts'], ['../config/load.ts', '../token.ts']],
     ['services/message.ts', ['./hub/hub.ts', './engine/engine.ts', './ws-service.ts'], ['./errors.ts']]
   ]
   for (const [file, forbidden, allowed] of cases) {
