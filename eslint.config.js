@@ -18,6 +18,7 @@ const IMPORTS = [
   { files: ['services/engine/**'], allowed: [String.raw`\./`, String.raw`\.\./(message|client-info|errors|rising-clock|time-limit|trim-oldest|log)\.ts$`], says: 'an engine knows its port and messages' },
   { files: ['services/protocol/**'], allowed: [String.raw`\./`, String.raw`\.\./message\.ts$`], says: 'a protocol knows its port and messages' },
   { files: ['services/compat/**'], allowed: [String.raw`\./`, String.raw`\.\./protocol/`, String.raw`\.\./(message|errors|identity|token)\.ts$`], says: 'the words of older services know protocols and messages' },
+  { files: ['services/cli/**'], allowed: [String.raw`\.\./(banner|command-line|identity|package|token)\.ts$`, String.raw`\.\./config/(load|schema|units)\.ts$`], says: 'the command line knows the configuration and tokens; the service is handed in' },
   { files: ['services/config/**'], allowed: [String.raw`\./`], says: 'the configuration knows nothing of the program' },
   { files: ['services/message.ts', 'services/token.ts', 'services/clock.ts', 'services/trim-oldest.ts', 'services/raw-answer.ts', 'services/errors.ts', 'services/close-codes.ts', 'services/identity.ts', 'services/client-info.ts', 'services/credentials.ts', 'services/rate-limit.ts', 'services/rising-clock.ts', 'services/time-limit.ts', 'services/log.ts'], allowed: [String.raw`\./(message|errors|identity)\.ts$`], says: 'the leaves know nothing of ours but each other' }
 ]

@@ -1,9 +1,17 @@
+// Packs the package and uses it from a project of its own.
+//
+//   HUB_PACKING=full npm test -- test/package.test.ts
+//
+// In `npm test` the project gets a copy of the packed files, and the dependencies that package.json names are links to those
+// of this repository. The full form installs the tarball with its dependencies from the registry. The file takes over 10 s
+// because npm packs the package and the compiler checks two applications with the declarations of all libraries.
+
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { packagePath, packageVersion } from '../services/package.ts'
@@ -14,6 +22,7 @@ const PROJECT = packagePath('test', 'fixtures', 'consumer', 'project')
 /** Without what configures the service or belongs to the test runner. */
 const ENVIRONMENT = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(HUB_|NODE_|TAP_|_TAPJS)/.test(name)))
 const isCi = process.env.CI === 'true'
+const isFull = process.env.HUB_PACKING === 'full'
 const NOT_REACHED = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|ENOTCACHED|E5\d\d)\b/
 
 /** An application that gives the hub's inner names to things of its own. Not a file, or it would declare them for this repository too. */
@@ -52,16 +61,41 @@ async function pack (t: Test): Promise<Packed> {
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   if (!existsSync(packagePath('dist', 'index.js'))) await npm(packagePath(), 'run', 'build')
   // Its scripts would build again, under the hands of tests that use dist/ at this moment.
-  const [info] = JSON.parse(await npm(packagePath(), 'pack', '--json', '--ignore-scripts', '--pack-destination', folder)) as [{ filename: string, files: Array<{ path: string }> }]
+  const [info] = JSON.parse(await npm(packagePath(), 'pack', '--json', '--ignore-scripts', ...(isFull ? ['--pack-destination', folder] : ['--dry-run']))) as [{ filename: string, files: Array<{ path: string }> }]
   return { folder, tarball: join(folder, info.filename), files: info.files.map(({ path }) => path) }
 }
 
+/** Does what npm would do with the tarball: the packed files, the dependencies that package.json names, and the commands. */
+async function link ({ folder, files }: Packed): Promise<void> {
+  const modules = join(folder, 'node_modules')
+  for (const path of files) {
+    await mkdir(dirname(join(modules, 'fastify-hub', path)), { recursive: true })
+    await copyFile(packagePath(path), join(modules, 'fastify-hub', path))
+  }
+  const { dependencies, bin } = JSON.parse(await readFile(packagePath('package.json'), 'utf8')) as { dependencies: Record<string, string>, bin: Record<string, string> }
+  // npm installs the types of Node as well, because those of `ws` depend on them.
+  for (const name of [...Object.keys(dependencies), '@types/node']) {
+    await mkdir(dirname(join(modules, name)), { recursive: true })
+    await symlink(packagePath('node_modules', name), join(modules, name))
+  }
+  await mkdir(join(modules, '.bin'))
+  for (const [name, path] of Object.entries(bin)) {
+    await chmod(join(modules, 'fastify-hub', path), 0o755)
+    await symlink(join('..', 'fastify-hub', path), join(modules, '.bin', name))
+  }
+}
+
 /** Makes an empty project with the package in it; answers false when the registry could not be asked for its dependencies. */
-async function install ({ folder, tarball }: Packed): Promise<boolean> {
+async function install (packed: Packed): Promise<boolean> {
+  const { folder, tarball } = packed
   await cp(PROJECT, folder, { recursive: true })
   await writeFile(join(folder, 'own-names.ts'), OWN_NAMES)
   await writeFile(join(folder, 'own-names.json'), '{ "extends": "./tsconfig.json", "files": ["own-names.ts"], "compilerOptions": { "skipLibCheck": true } }')
   await writeFile(join(folder, 'package.json'), '{ "name": "consumer", "private": true, "type": "module" }')
+  if (!isFull) {
+    await link(packed)
+    return true
+  }
   try {
     await npm(folder, 'install', tarball, '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', `--fetch-retries=${isCi ? 2 : 0}`)
     return true
@@ -88,7 +122,7 @@ t.test('the tarball has what is needed and nothing else', async (t) => {
 
 t.test('works where it is installed', async (t) => {
   const { folder } = packed
-  if (!await install(packed)) return t.plan(0, 'the registry was not reached; with it, `npx tap test/package.test.ts` installs the package like anybody else')
+  if (!await install(packed)) return t.plan(0, 'the registry was not reached; with it, `HUB_PACKING=full npm test -- test/package.test.ts` installs the package like anybody else')
   const inProject = (...args: string[]) => run(folder, process.execPath, args)
 
   await t.test('in TypeScript with everything strict, libraries included', async (t) => {

@@ -1,14 +1,17 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
+import { main } from '../services/cli/main.ts'
+import { loadConfig, type Config } from '../services/config/load.ts'
 import { packagePath, packageVersion } from '../services/package.ts'
-import { GREETING, SECRET, TestClient, until } from './helper.ts'
+import { GREETING, listen, SECRET, TestClient, until } from './helper.ts'
 
 const PROGRAM = packagePath('dist', 'server.js')
 
@@ -25,91 +28,132 @@ async function folder (t: Test, files: Record<string, string> = {}): Promise<str
   return cwd
 }
 
-/** Runs the program to its end. */
-async function run (t: Test, args: string[], { env = {}, files = {} }: { env?: Record<string, string>, files?: Record<string, string> } = {}) {
-  const cwd = await folder(t, files)
-  const child = spawn(process.execPath, [PROGRAM, ...args], { cwd, env: environment(env) })
-  t.teardown(() => child.kill('SIGKILL'))
-  let stdout = ''
-  let stderr = ''
-  child.stdout.on('data', (chunk: Buffer) => { stdout += chunk.toString() })
-  child.stderr.on('data', (chunk: Buffer) => { stderr += chunk.toString() })
-  const [code] = await once(child, 'close') as [number | null]
-  return { code, stdout, stderr }
+interface Scene { env?: Record<string, string>, files?: Record<string, string> }
+
+/** Executes a command line in this process, in a folder of its own. `serve` stands for the service. */
+async function command (t: Test, argv: string[], { env = {}, files = {}, isTTY = false, serve = () => t.fail('nothing starts') }: Scene & { isTTY?: boolean, serve?: (config: Config) => unknown } = {}) {
+  const before = process.cwd()
+  process.chdir(await folder(t, files))
+  const output = { stdout: '', stderr: '' }
+  const collect = (name: keyof typeof output) => ({ isTTY, write: (text: string) => { output[name] += text } })
+  try {
+    const code = await main(argv, {
+      stdout: collect('stdout'),
+      stderr: collect('stderr'),
+      env,
+      serve: async (config) => { await serve(config); return 'http://127.0.0.1:20201' }
+    })
+    return { code, ...output }
+  } finally {
+    process.chdir(before)
+  }
 }
 
-/** Starts the service and waits for its start-up lines. */
-async function start (t: Test, { args = [], env = {}, files = {} }: { args?: string[], env?: Record<string, string>, files?: Record<string, string> } = {}) {
-  const cwd = await folder(t, files)
-  const child: ChildProcess = spawn(process.execPath, [PROGRAM, '--port', '0', ...args], { cwd, env: environment(env) })
+/** Spawns the program. */
+async function program (t: Test, args: string[], env: Record<string, string> = {}) {
+  const child = spawn(process.execPath, [PROGRAM, ...args], { cwd: await folder(t), env: environment(env) })
   t.teardown(() => child.kill('SIGKILL'))
-  let output = ''
-  child.stdout?.on('data', (chunk: Buffer) => { output += chunk.toString() })
-  child.stderr?.on('data', (chunk: Buffer) => { output += chunk.toString() })
-  await until(() => /\n {2}(The token above|Make a token) .*\n/.test(output) || child.exitCode !== null, 'the start-up lines')
-  const [, token = ''] = /Bearer ([\w.-]+)/.exec(output) ?? []
-  const [, origin = ''] = /Console +(http:[^/]+\/\/[^/]+)\//.exec(output) ?? /POST (http:\/\/[^/]+)\//.exec(output) ?? []
-  return { child, output: () => output, token, origin, url: `${origin.replace('http', 'ws')}/admin/ws?token=${token}` }
+  const output = { stdout: '', stderr: '' }
+  child.stdout.on('data', (chunk: Buffer) => { output.stdout += chunk.toString() })
+  child.stderr.on('data', (chunk: Buffer) => { output.stderr += chunk.toString() })
+  return { child, output, exit: once(child, 'close').then(([code]: Array<number | null>) => ({ code, ...output })) }
 }
 
-t.test('starts with nothing configured, and prints what a person needs', async (t) => {
-  const service = await start(t)
-  const output = service.output()
-  t.match(output, new RegExp(`fastify-hub ${packageVersion()}`))
-  t.match(output, /WebSocket {2}ws:\/\/127\.0\.0\.1:\d+\/admin\/ws\?token=…/)
-  t.match(output, /Console {4}http:\/\/127\.0\.0\.1:\d+\/#token=[\w.-]+&path=%2Fadmin%2Fws\n/)
-  t.match(output, /No auth\.secret is configured: one was made at random for this run/)
+/** Spawns the service and waits for its banner. */
+async function start (t: Test, env: Record<string, string> = {}) {
+  const { child, output, exit } = await program(t, ['--port', '0'], env)
+  await until(() => /\n {2}(The token above|Make a token) .*\n/.test(output.stdout) || child.exitCode !== null, 'the banner')
+  const [, token = ''] = /Bearer ([\w.-]+)/.exec(output.stdout) ?? []
+  const [, origin = ''] = /Console +(http:\/\/[^/]+)\//.exec(output.stdout) ?? []
+  return { child, output, exit, token, origin, url: `${origin.replace('http', 'ws')}/admin/ws` }
+}
 
-  const client = new TestClient(new WebSocket(service.url))
-  t.teardown(() => client.socket.terminate())
-  t.equal(await client.next(), GREETING)
-  const [curl = ''] = /curl .*/.exec(output) ?? []
-  const { stdout } = await promisify(execFile)('bash', ['-c', curl.replace('curl', 'curl -s')])
-  t.match(JSON.parse(stdout), { matched: 1, written: 1, behind: 0 }, 'the printed command works as it is')
-  t.equal(await client.next(), 'hello')
-  t.match(await (await fetch(`${service.origin}/`)).text(), /<title>/)
+t.test('the program starts with nothing configured, and leaves in order on SIGTERM', async (t) => {
+  const { child, output, exit, token, origin, url } = await start(t)
+  const { stdout } = output
+  await t.test('it prints the addresses, a token and a command that works', async (t) => {
+    t.match(stdout, new RegExp(`fastify-hub ${packageVersion()}`))
+    t.match(stdout, /WebSocket {2}ws:\/\/127\.0\.0\.1:\d+\/admin\/ws\?token=…/)
+    t.match(stdout, /Console {4}http:\/\/127\.0\.0\.1:\d+\/#token=[\w.-]+&path=%2Fadmin%2Fws\n/)
+    t.match(stdout, /No auth\.secret is configured: one was made at random for this run/)
+    const client = new TestClient(new WebSocket(`${url}?token=${token}`))
+    t.teardown(() => client.socket.terminate())
+    t.equal(await client.next(), GREETING)
+    const [curl = ''] = /curl .*/.exec(stdout) ?? []
+    const { stdout: answer } = await promisify(execFile)('bash', ['-c', curl.replace('curl', 'curl -s')])
+    t.match(JSON.parse(answer), { matched: 1, written: 1, behind: 0 }, 'the printed command works as it is')
+    t.equal(await client.next(), 'hello')
+    t.match(await (await fetch(`${origin}/`)).text(), /<title>/)
+  })
+
+  await t.test('a second service on the same port ends with exit code 1 and a sentence', async (t) => {
+    const second = await program(t, ['--port', new URL(origin).port])
+    t.match(await second.exit, { code: 1, stderr: /EADDRINUSE.*Choose another port with --port/ })
+  })
+
+  await t.test('on SIGTERM clients get a Close frame, and the exit code is 0', async (t) => {
+    const client = new TestClient(new WebSocket(`${url}?token=${token}`))
+    await client.next()
+    const closed = client.closed()
+    child.kill('SIGTERM')
+    t.same(await closed, { code: 1012, reason: 'service restart' })
+    t.match(await exit, { code: 0, stdout: /the service stops/ })
+  })
 })
 
-t.test('leaves in order on SIGTERM: clients are told, exit code 0', async (t) => {
-  const { child, url, output } = await start(t)
-  const client = new TestClient(new WebSocket(url))
-  await client.next()
-  const closed = client.closed()
-  child.kill('SIGTERM')
-  t.same(await closed, { code: 1012, reason: 'service restart' })
-  const [code] = await once(child, 'exit') as [number]
+t.test('the program takes its own tokens, warns of the demo mode, and a request that hangs does not keep it from leaving', async (t) => {
+  const env = { HUB_AUTH_SECRET: SECRET, HUB_AUTH_MODE: 'demo', HUB_WEBSOCKET_DRAIN_GRACE: '200ms' }
+  const { child, output, exit, origin } = await start(t, env)
+  t.match(output.stdout, /Make a token with the configured secret: fastify-hub token/)
+  t.match(output.stdout, /"msg":"auth\.mode is demo: any token of at least 20 characters may connect"/)
+  const { code, stdout } = await (await program(t, ['token', '--user', 'alice', '--role', 'admin', '--ttl', '5m'], env)).exit
   t.equal(code, 0)
-  t.match(output(), /the service stops/)
-})
+  t.equal((await fetch(`${origin}/clients`, { headers: { authorization: `Bearer ${stdout.trim()}` } })).status, 200)
 
-t.test('a request that hangs does not keep the service from leaving', async (t) => {
-  const { child, origin, token } = await start(t, { env: { HUB_WEBSOCKET_DRAIN_GRACE: '200ms' } })
-  const { port } = new URL(origin)
-  const socket = connect(Number(port), '127.0.0.1')
+  const socket = connect(Number(new URL(origin).port), '127.0.0.1')
   t.teardown(() => socket.destroy())
-  socket.on('error', () => {}) // It is cut off; that is the point.
+  socket.on('error', () => {}) // The service cuts it off.
   await once(socket, 'connect')
-  socket.write(`POST /broadcast HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{`)
+  socket.write(`POST /broadcast HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${stdout.trim()}\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{`)
   const started = Date.now()
   child.kill('SIGTERM')
-  const [code] = await once(child, 'exit') as [number]
-  t.equal(code, 0)
+  t.match(await exit, { code: 0 })
   t.ok(Date.now() - started < 3000)
 })
 
+t.test('without arguments, files and variables the service starts with the defaults and a random secret', async (t) => {
+  const configs: Config[] = []
+  const first = await command(t, [], { serve: (config) => configs.push(config) })
+  t.match(first, { code: 0, stdout: /has the role admin.*No auth\.secret is configured/s, stderr: /^$/ })
+  await command(t, [], { serve: (config) => configs.push(config) })
+  const [one, two] = configs.map(({ auth: { secret } }) => secret)
+  t.match(one, /^[\w-]{43}$/)
+  t.not(one, two)
+  const { config: defaults } = loadConfig({ env: {} })
+  t.same(configs[0], { ...defaults, auth: { ...defaults.auth, secret: one } })
+})
+
+t.test('a token of a configured secret is shown on a terminal, not in collected output', async (t) => {
+  const scene = { env: { HUB_AUTH_SECRET: SECRET }, serve: () => {} }
+  const { stdout } = await command(t, [], scene)
+  t.match(stdout, /Make a token with the configured secret: fastify-hub token/)
+  t.notMatch(stdout, /eyJ/)
+  t.match(await command(t, [], { ...scene, isTTY: true }), { code: 0, stdout: /Bearer eyJ/ })
+})
+
 t.test('a mistake in the configuration is shown with its place, all of them, and nothing starts', async (t) => {
-  const { code, stdout, stderr } = await run(t, [], { files: { 'config.yml': 'server:\n  port: abc\n  hots: 0.0.0.0\nwebsocket:\n  pingPeriod: soon\n' } })
+  const { code, stdout, stderr } = await command(t, [], { files: { 'config.yml': 'server:\n  port: abc\n  hots: 0.0.0.0\nwebsocket:\n  pingPeriod: soon\n' } })
   t.equal(code, 1)
   t.equal(stdout, '')
   t.match(stderr, /^config\.yml:2:9 server\.port: /m)
   t.match(stderr, /^config\.yml:3:\d+ server\.hots: unknown key, did you mean "host"\?/m)
   t.match(stderr, /^config\.yml:5:\d+ websocket\.pingPeriod: /m)
-  t.notMatch(stderr, /at .*\.js/, 'no stack')
+  t.notMatch(stderr, / {4}at .*\.[jt]s/, 'no stack')
 })
 
 t.test('flags win over the environment, that over the file, that over the defaults', async (t) => {
   const files = { 'config.yml': 'server:\n  host: 127.0.0.2\n  port: 1111\nwebsocket:\n  path: /from-file\n' }
-  const { code, stdout } = await run(t, ['--print-config', '--port', '3333'], { files, env: { HUB_SERVER_PORT: '2222', HUB_SERVER_HOST: '127.0.0.3', HUB_AUTH_SECRET: SECRET } })
+  const { code, stdout } = await command(t, ['--print-config', '--port', '3333'], { files, env: { HUB_SERVER_PORT: '2222', HUB_SERVER_HOST: '127.0.0.3', HUB_AUTH_SECRET: SECRET } })
   t.equal(code, 0)
   t.match(stdout, /host: 127\.0\.0\.3/)
   t.match(stdout, /port: 3333/)
@@ -119,16 +163,16 @@ t.test('flags win over the environment, that over the file, that over the defaul
 })
 
 t.test('--check-config, --version and --help answer and exit', async (t) => {
-  t.match(await run(t, ['--check-config']), { code: 0, stdout: 'The defaults: the configuration is valid.\n' })
-  t.match(await run(t, ['--check-config', '--config', 'other.yml'], { files: { 'other.yml': 'api: false\n' } }), { code: 0, stdout: 'other.yml: the configuration is valid.\n' })
-  t.match(await run(t, ['--check-config', '--config', 'missing.yml']), { code: 1, stderr: /missing\.yml/ })
-  t.match(await run(t, ['--version']), { code: 0, stdout: `${packageVersion()}\n` })
-  t.match(await run(t, ['--help']), { code: 0, stdout: /--check-config/ })
+  t.match(await command(t, ['--check-config']), { code: 0, stdout: 'The defaults: the configuration is valid.\n' })
+  t.match(await command(t, ['--check-config', '--config', 'other.yml'], { files: { 'other.yml': 'api: false\n' } }), { code: 0, stdout: 'other.yml: the configuration is valid.\n' })
+  t.match(await command(t, ['--check-config', '--config', 'missing.yml']), { code: 1, stderr: /missing\.yml/ })
+  t.match(await command(t, ['--version']), { code: 0, stdout: `${packageVersion()}\n` })
+  t.match(await command(t, ['--help']), { code: 0, stdout: /--check-config/ })
 })
 
 t.test('what makes no sense on the command line is said in a sentence', async (t) => {
   for (const args of [['--prot', '1'], ['serve'], ['token'], ['token', '--user', ''], ['--user', 'alice'], ['token', 'x', '--user', 'a'], ['--port', '99999'], ['--port', 'x']]) {
-    const { code, stdout, stderr } = await run(t, args, { env: { HUB_AUTH_SECRET: SECRET } })
+    const { code, stdout, stderr } = await command(t, args, { env: { HUB_AUTH_SECRET: SECRET } })
     t.equal(code, 1, args.join(' '))
     t.equal(stdout, '')
     t.ok(stderr.trim().length > 10 && !stderr.includes('    at '), stderr)
@@ -136,34 +180,33 @@ t.test('what makes no sense on the command line is said in a sentence', async (t
 })
 
 t.test('token prints a token that the service takes', async (t) => {
+  const { origin } = await listen(t)
   const env = { HUB_AUTH_SECRET: SECRET }
-  const { origin, output } = await start(t, { env })
-  t.match(output(), /Make a token with the configured secret: fastify-hub token/)
-  t.notMatch(output(), /eyJ/, 'a token that lasts is shown to persons only, not to what collects the output')
-  const { code, stdout } = await run(t, ['token', '--user', 'alice', '--role', 'admin', '--ttl', '5m'], { env })
-  t.equal(code, 0)
-  const list = async (token: string) => (await fetch(`${origin}/clients`, { headers: { authorization: `Bearer ${token}` } })).status
-  t.equal(await list(stdout.trim()), 200)
-  t.equal(await list((await run(t, ['token', '--user', 'bob'], { env })).stdout.trim()), 403)
-  t.match(await run(t, ['token', '--user', 'alice']), { code: 1, stderr: /There is no auth\.secret/ })
-  t.match(await run(t, ['token', '--user', 'alice', '--ttl', 'soon'], { env }), { code: 1, stderr: /--ttl must be a duration/ })
+  const list = async (args: string[]) => {
+    const { stdout } = await command(t, ['token', ...args], { env })
+    return (await fetch(`${origin}/clients`, { headers: { authorization: `Bearer ${stdout.trim()}` } })).status
+  }
+  t.equal(await list(['--user', 'alice', '--role', 'admin', '--ttl', '5m']), 200)
+  t.equal(await list(['--user', 'bob']), 403)
+  t.match(await command(t, ['token', '--user', 'alice']), { code: 1, stderr: /There is no auth\.secret/ })
+  t.match(await command(t, ['token', '--user', 'alice', '--ttl', 'soon'], { env }), { code: 1, stderr: /--ttl must be a duration/ })
 })
 
 t.test('a port that is taken is said in a sentence', async (t) => {
   const server = createServer().listen(0, '127.0.0.1')
   t.teardown(() => server.close())
   await once(server, 'listening')
-  const { code, stderr } = await run(t, ['--port', String((server.address() as AddressInfo).port)])
+  const serve = ({ server }: Config) => Fastify().listen(server)
+  const { code, stderr } = await command(t, ['--port', String((server.address() as AddressInfo).port)], { serve })
   t.equal(code, 1)
   t.match(stderr, /EADDRINUSE.*Choose another port with --port/)
 })
 
 t.test('demo mode warns, and is refused in production', async (t) => {
-  const { output } = await start(t, { env: { HUB_AUTH_MODE: 'demo' } })
-  t.match(output(), /auth\.mode is demo: any token of at least 20 characters may connect/)
-  t.match(await run(t, [], { env: { HUB_AUTH_MODE: 'demo', NODE_ENV: 'production' } }), { code: 1, stderr: /auth\.mode|HUB_AUTH_MODE/ })
+  t.match(await command(t, [], { env: { HUB_AUTH_MODE: 'demo' }, serve: () => {} }), { code: 0, stdout: /auth\.mode is demo: any token of at least 20 characters may connect/ })
+  t.match(await command(t, [], { env: { HUB_AUTH_MODE: 'demo', NODE_ENV: 'production' } }), { code: 1, stderr: /auth\.mode|HUB_AUTH_MODE/ })
 })
 
 t.test('a variable that means nothing is warned of', async (t) => {
-  t.match(await run(t, ['--check-config'], { env: { HUB_SERVER_PROT: '1' } }), { code: 0, stderr: /HUB_SERVER_PROT.*HUB_SERVER_PORT/ })
+  t.match(await command(t, ['--check-config'], { env: { HUB_SERVER_PROT: '1' } }), { code: 0, stderr: /HUB_SERVER_PROT.*HUB_SERVER_PORT/ })
 })

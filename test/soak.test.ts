@@ -1,3 +1,7 @@
+// Takes 8 s in `npm test`, and up to four times 30 s where the machine is too slow for enough to happen in that time: a
+// crowd needs seconds to fill the buffers of the kernel, and memory can only be judged after them. Longer, and with a seed
+// that makes the same crowd again: SOAK_SECONDS=3600 SOAK_SEED=7 npx tap test/soak.test.ts
+
 import { randomInt } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { Crowd, type CrowdSize } from './fixtures/soak/crowd.ts'
@@ -5,8 +9,7 @@ import { Service } from './fixtures/soak/service.ts'
 import { WAYS } from './fixtures/soak/leavers.ts'
 import { until } from './helper.ts'
 
-// SOAK_SECONDS=3600 SOAK_SEED=7 npx tap test/soak.test.ts: longer, and what one seed makes of it.
-const SECONDS = Number(process.env.SOAK_SECONDS ?? 60)
+const SECONDS = Number(process.env.SOAK_SECONDS ?? 8)
 const SEED = Number(process.env.SOAK_SEED ?? randomInt(2 ** 31))
 const POLICIES = ['disconnect', 'dropNewest', 'dropOldest', 'latest'] as const
 /** The part of the time in which nothing is measured yet, because code and buffers still settle. */
@@ -25,12 +28,12 @@ const REST_BYTES = 3 * MEBIBYTE
 /** Less would prove nothing, however slow the machine. */
 const LEAST = { broadcasts: 100, eachWay: 3, visits: 3, overtaken: 2 }
 
-t.setTimeout((SECONDS * 2 + 120) * 1000)
+t.setTimeout((SECONDS * 2 + 240) * 1000)
 t.comment(`SOAK_SEED=${SEED}`)
 
 for (const [n, slowClient] of POLICIES.entries()) {
   t.test(`under churn, a client that reads gets every message once and in order, memory stays bounded and nothing stays behind (slowClient: ${slowClient})`, async (t) => {
-    t.setTimeout((SECONDS / 2 + 60) * 1000)
+    t.setTimeout((SECONDS / 2 + 90) * 1000)
     await seeded(t, async () => {
       const service = await Service.start(t, {
         engine: { kind: 'memory', maxSize: '1MiB', maxCount: 1000 },

@@ -45,7 +45,12 @@ t.test('a client that does not read does not hold up who says something', async 
   t.teardown(() => frozen.destroy())
   const alice = await open()
   const text = 'x'.repeat(8000)
-  for (let n = 0; n < 1000; n++) t.equal((await fetch(`${origin}/sendall?msg=${text}`)).status, 200)
+  const refused: Array<[n: number, status: number]> = []
+  for (let n = 0; n < 1000; n++) {
+    const { status } = await fetch(`${origin}/sendall?msg=${text}`)
+    if (status !== 200) refused.push([n, status])
+  }
+  t.same(refused, [])
   for (let n = 0; n < 1000; n++) if (await said(alice) !== text) t.fail(`message ${n}`)
 })
 

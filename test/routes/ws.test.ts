@@ -44,15 +44,19 @@ t.test('answers with the same frame type, a prefix and what came', async (t) => 
 t.test('hands messages over one after another, in order, whatever each takes', async (t) => {
   const { app, url } = await listen(t, { websocket: { messagesPerSecond: 0 } })
   let running = 0
+  const overlapping: string[] = []
   app.hub.onMessage(async (client, data) => {
-    t.equal(running++, 0, 'never two at a time')
+    if (running++ > 0) overlapping.push(String(data))
     if (Number(data) % 10 === 0) await sleep(1)
     running--
     client.reply(`done ${String(data)}`)
   })
   const client = await connect(t, url)
   for (let n = 0; n < 200; n++) client.send(String(n))
-  for (let n = 0; n < 200; n++) t.equal(await client.next(), `done ${n}`)
+  const answers: unknown[] = []
+  while (answers.length < 200) answers.push(await client.next())
+  t.same(answers, Array.from({ length: 200 }, (_, n) => `done ${n}`))
+  t.same(overlapping, [], 'never two at a time')
 })
 
 t.test('says open, then error at most once, then close exactly once and last', async (t) => {

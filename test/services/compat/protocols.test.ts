@@ -41,6 +41,10 @@ t.test('pushMessage keeps the promises of a protocol', async (t) => {
   })
 })
 
+t.test('pushMessage pings every 10 s with an empty Ping frame', async (t) => {
+  t.same([pushMessage.pingPeriodMs, pushMessage.ping], [10_000, Buffer.from('8900', 'hex')])
+})
+
 t.test('pushMessage sends JSON also where it is nested too deeply to be sorted', async (t) => {
   const deep = `${'{"a":'.repeat(20_000)}"<"${'}'.repeat(20_000)}`
   const [frame] = receive(pushMessage.encode({ payload: { kind: 'json', data: deep }, address: { all: true }, offset: 1 }))

@@ -134,11 +134,13 @@ t.test('with a flushInterval, far more than may wait costs no healthy client any
   const client = await connect(t, url)
   const text = 'x'.repeat(60_000)
   const sent: Array<Promise<unknown>> = []
+  const got: number[] = []
   for (let n = 0; n < 100; n++) {
     sent.push(hub.broadcast(`${n} ${text}`), hub.send({ user: 'alice' }, `${n} ${text}`))
     // Each is given to the socket in its turn, not at the end of the interval.
-    for (let times = 0; times < 2; times++) if (n > 5) t.equal(parseInt(String(await client.next())), n - 6)
+    for (let times = 0; times < 2; times++) if (n > 5) got.push(parseInt(String(await client.next())))
   }
+  t.same(got, Array.from({ length: 188 }, (_, n) => Math.floor(n / 2)))
   t.equal(hub.size, 1)
   await hub.disconnect({ all: true }, { code: 4321 })
   t.equal((await client.closed()).code, 4321, 'nobody waits for the interval to end')
@@ -168,9 +170,11 @@ t.test('a protocol or a logger that fails costs nobody anything but that one mes
   log.warn = () => { throw new Error('disk full') }
   t.teardown(() => { log.warn = warn })
   other.socket.pause()
+  const got: number[] = []
   for (let n = 0; n < 200; n++) {
     await hub.broadcast(`${n} ${'x'.repeat(60_000)}`)
-    t.equal(parseInt(String(await client.next())), n)
+    got.push(parseInt(String(await client.next())))
   }
+  t.same(got, Array.from({ length: 200 }, (_, n) => n))
   t.ok(hub.counters.dropped > 0)
 })

@@ -1,0 +1,87 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { ADMIN_TOKEN_HOURS, banner } from '../banner.ts'
+import { HELP, parseCommandLine, type CommandLine } from '../command-line.ts'
+import { loadConfig, maskSecrets, toYaml } from '../config/load.ts'
+import type { Config } from '../config/schema.ts'
+import { parseDuration } from '../config/units.ts'
+import { ADMIN_ROLE } from '../identity.ts'
+import { packageVersion } from '../package.ts'
+import { createToken } from '../token.ts'
+
+/** A stream for text, such as `process.stdout`. */
+export interface Output {
+  write (text: string): unknown
+  readonly isTTY?: boolean
+}
+
+/** The process around the command line. */
+export interface Surroundings {
+  readonly stdout: Output
+  readonly stderr: Output
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Starts the service. Resolves with its origin, for example `http://127.0.0.1:20201`. */
+  readonly serve: (config: Config) => Promise<string>
+}
+
+/** Executes a command line. Resolves with the exit code; an error is a sentence on `stderr` and exit code 1. */
+export async function main (argv: readonly string[], surroundings: Surroundings): Promise<number> {
+  try {
+    await execute(parseCommandLine(argv), surroundings)
+    return 0
+  } catch (error) {
+    surroundings.stderr.write(`${explain(error)}\n`)
+    return 1
+  }
+}
+
+async function execute (line: CommandLine, surroundings: Surroundings): Promise<void> {
+  const { stdout } = surroundings
+  switch (line.command) {
+    case 'help': return void stdout.write(HELP)
+    case 'version': return void stdout.write(`${packageVersion()}\n`)
+    case 'token': return printToken(line, surroundings)
+    case 'check-config': return void stdout.write(`${load(line, surroundings).file ?? 'The defaults'}: the configuration is valid.\n`)
+    case 'print-config': return void stdout.write(toYaml(maskSecrets(load(line, surroundings).config)))
+    case 'serve': return start(load(line, surroundings).config, surroundings)
+  }
+}
+
+/** Starts the service and prints the banner. Without a configured secret, a random one is valid for this run. */
+async function start (config: Config, { stdout, serve }: Surroundings): Promise<void> {
+  const isSecretRandom = config.auth.secret === ''
+  const auth = isSecretRandom ? { ...config.auth, secret: randomBytes(32).toString('base64url') } : config.auth
+  const origin = await serve({ ...config, auth })
+  stdout.write(banner({
+    version: packageVersion(),
+    origin,
+    path: config.websocket.path,
+    api: config.api,
+    console: config.console,
+    // A token of a configured secret is shown on a terminal only, never in collected output.
+    adminToken: isSecretRandom || stdout.isTTY === true ? createToken(auth, { user: 'operator', roles: [ADMIN_ROLE], ttlSeconds: ADMIN_TOKEN_HOURS * 3600 }) : null,
+    isSecretRandom,
+    isDemo: auth.mode === 'demo'
+  }))
+}
+
+function printToken ({ config: file, user, roles, ttl }: Extract<CommandLine, { command: 'token' }>, surroundings: Surroundings): void {
+  const { config: { auth } } = load({ config: file }, surroundings)
+  const ttlMs = parseDuration(ttl)
+  if (ttlMs === undefined || ttlMs <= 0) throw new Error(`--ttl must be a duration such as 30m, 1h or 7d, not "${ttl}".`)
+  if (auth.secret === '') throw new Error('There is no auth.secret to sign with: set it in config.yml, or HUB_AUTH_SECRET, to the value that the service has.')
+  surroundings.stdout.write(`${createToken(auth, { user, roles, ttlSeconds: ttlMs / 1000 })}\n`)
+}
+
+function load ({ config: file, flags = {} }: { config: string | undefined, flags?: Record<string, string> }, { stderr, env }: Surroundings) {
+  const found = file ?? (existsSync('config.yml') ? 'config.yml' : undefined)
+  const loaded = loadConfig({ file: found, flags, env })
+  for (const warning of loaded.warnings) stderr.write(`${warning}\n`)
+  return loaded
+}
+
+function explain (error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if ('code' in error && error.code === 'EADDRINUSE') return `${error.message}. Choose another port with --port or server.port, or stop what listens there.`
+  return error.message
+}
