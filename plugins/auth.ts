@@ -1,9 +1,9 @@
 import type { FastifyRequest, preValidationHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
-import { findToken } from '../services/credentials.ts'
-import { HubError } from '../services/errors.ts'
-import { assertIdentity, type Identity } from '../services/identity.ts'
-import type { Authenticate } from '../services/token.ts'
+import { findToken } from '../services/auth/credentials.ts'
+import { HubError } from '../services/model/errors.ts'
+import { assertIdentity, type Identity } from '../services/model/identity.ts'
+import type { Authenticate } from '../services/auth/token.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

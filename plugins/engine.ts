@@ -1,8 +1,8 @@
 import fp from 'fastify-plugin'
 import type { Config } from '../services/config/schema.ts'
 import type { Engine } from '../services/engine/engine.ts'
-import { LmdbEngine } from '../services/engine/lmdb.ts'
-import { MemoryEngine } from '../services/engine/memory.ts'
+import { LmdbEngine } from '../services/engine/lmdb/engine.ts'
+import { MemoryEngine } from '../services/engine/memory/engine.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

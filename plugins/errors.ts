@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { HubError, errorBody, type ErrorCode } from '../services/errors.ts'
-import { WEBSOCKET_VERSION } from '../services/handshake.ts'
-import { rawAnswer } from '../services/raw-answer.ts'
+import { HubError, errorBody, type ErrorCode } from '../services/model/errors.ts'
+import { WEBSOCKET_VERSION } from '../services/transport/handshake.ts'
+import { rawAnswer } from '../services/transport/raw-response.ts'
 
 /** Answers every error with its stable code as JSON, and logs it once. */
 export const errors = fp(async (fastify) => {

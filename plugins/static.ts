@@ -1,6 +1,6 @@
 import fastifyStatic from '@fastify/static'
 import fp from 'fastify-plugin'
-import { packagePath } from '../services/package.ts'
+import { packagePath } from '../services/cli/package.ts'
 
 /** The console at `/`: exactly the files that lie in public/ when the service starts. */
 export const consoleFiles = fp(async (fastify) => {

@@ -3,11 +3,11 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import fastifyWebsocket, { type WebsocketPluginOptions } from '@fastify/websocket'
 import type { Config } from '../services/config/schema.ts'
-import { CLOSE } from '../services/close-codes.ts'
-import { HubError } from '../services/errors.ts'
-import { chooseSubprotocol } from '../services/handshake.ts'
-import { HubWebSocket } from '../services/hub-websocket.ts'
-import { UpgradeGate } from '../services/upgrade-gate.ts'
+import { CLOSE } from '../services/model/close-codes.ts'
+import { HubError } from '../services/model/errors.ts'
+import { chooseSubprotocol } from '../services/transport/handshake.ts'
+import { HubWebSocket } from '../services/transport/ordered-close-websocket.ts'
+import { UpgradeGate } from '../services/transport/upgrade-gate.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {

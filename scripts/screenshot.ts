@@ -6,9 +6,9 @@ import Fastify from 'fastify'
 import { WebSocket } from 'ws'
 import { app, serverOptions } from '../app.ts'
 import { completeConfig } from '../services/config/load.ts'
-import { createToken } from '../services/token.ts'
-import { launchBrowser } from '../test/browser.ts'
-import { until } from '../test/helper.ts'
+import { createToken } from '../services/auth/token.ts'
+import { launchBrowser } from '../test/support/browser.ts'
+import { until } from '../test/support/helper.ts'
 
 const PICTURE = fileURLToPath(new URL('../docs/console.png', import.meta.url))
 const RELIABLE = 'json.reliable.webpubsub.azure.v1'

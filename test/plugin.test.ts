@@ -3,9 +3,9 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import t from 'tap'
 import { fastifyHub, HubError, type FastifyHubOptions, type Hub, type Identity } from '../index.ts'
-import { answers, auth, build, closesFast, echoRoute, foreignWebsocket, h2c, hub, listen, open, plainRoute, refusal, type Step } from './foreign-app.ts'
-import { api, connect, GREETING, IN_MEMORY, LogLines, TestClient, token, until } from './helper.ts'
-import { handshake, rawConnect, rawRequest } from './raw-client.ts'
+import { answers, auth, build, closesFast, echoRoute, foreignWebsocket, h2c, hub, listen, open, plainRoute, refusal, type Step } from './support/foreign-app.ts'
+import { api, connect, GREETING, IN_MEMORY, LogLines, TestClient, token, until } from './support/helper.ts'
+import { handshake, rawConnect, rawRequest } from './support/raw-client.ts'
 
 const withOptions = (options: FastifyHubOptions): Step => (app) => app.register(fastifyHub, { ...IN_MEMORY, ...options })
 

@@ -10,8 +10,8 @@ import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { main } from '../services/cli/main.ts'
 import { loadConfig, type Config } from '../services/config/load.ts'
-import { packagePath, packageVersion } from '../services/package.ts'
-import { GREETING, listen, SECRET, TestClient, until } from './helper.ts'
+import { packagePath, packageVersion } from '../services/cli/package.ts'
+import { GREETING, listen, SECRET, TestClient, until } from './support/helper.ts'
 
 const PROGRAM = packagePath('dist', 'server.js')
 

@@ -4,8 +4,8 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { fastifyHub } from '../index.ts'
-import { packagePath } from '../services/package.ts'
-import { ECHO, GREETING, IN_MEMORY, SECRET, TestClient, token } from './helper.ts'
+import { packagePath } from '../services/cli/package.ts'
+import { ECHO, GREETING, IN_MEMORY, SECRET, TestClient, token } from './support/helper.ts'
 
 t.test('works over TLS in the same way, and answers requests that offer another protocol', async (t) => {
   const cert = readFileSync(packagePath('test', 'fixtures', 'localhost.crt'))

@@ -7,8 +7,8 @@ import { listenApp } from './listen.ts'
 import { serve } from './serve.ts'
 
 const sibling = (file: string): string => new URL(`${file}${extname(entry().pathname)}`, entry()).href
-const { MessageBody } = await import(sibling('routes/schemas')) as typeof import('../../routes/schemas.ts')
-const { Receipt } = await import(sibling('services/message')) as typeof import('../../services/message.ts')
+const { MessageBody } = await import(sibling('routes/api/schemas')) as typeof import('../../routes/api/schemas.ts')
+const { Receipt } = await import(sibling('services/model/message')) as typeof import('../../services/model/message.ts')
 
 const answer = Value.Create(Receipt)
 

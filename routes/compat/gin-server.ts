@@ -1,10 +1,10 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { actionNames, AFTER_BAD_REQUEST, encodeEnvelope, forbidden, ginServer, parseRequest, toEnvelope, type GinServerRequest } from '../../services/compat/gin-server.ts'
-import { CLOSE } from '../../services/close-codes.ts'
-import { ADMIN_ROLE } from '../../services/identity.ts'
-import type { Client } from '../../services/ws-service.ts'
-import { openDoor } from '../ws-door.ts'
-import { refuseLikeGorilla, type GoDoorOptions } from './go-door.ts'
+import { CLOSE } from '../../services/model/close-codes.ts'
+import { ADMIN_ROLE } from '../../services/model/identity.ts'
+import type { Client } from '../../services/transport/ws-service.ts'
+import { openDoor } from '../live/ws-endpoint.ts'
+import { refuseLikeGorilla, type GoDoorOptions } from './endpoint.ts'
 
 /** The role of those who may have their answers sent to others. */
 const BROADCAST_ROLE = 'ginServer.broadcast'

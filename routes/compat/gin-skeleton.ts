@@ -1,12 +1,12 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { CORS_HEADERS, GOPHRAME_ECHO, refusalOf, type RefusalStyle } from '../../services/compat/gin-skeleton.ts'
-import { findToken } from '../../services/credentials.ts'
-import { HubError } from '../../services/errors.ts'
+import { findToken } from '../../services/auth/credentials.ts'
+import { HubError } from '../../services/model/errors.ts'
 import type { GreetingCode } from '../../services/protocol/raw.ts'
-import { createEcho } from '../../services/ws-service.ts'
-import { wsRoute } from '../ws.ts'
-import type { DoorOptions } from '../ws-door.ts'
-import { redirectWithoutSlash, sendGoAnswer } from './go-door.ts'
+import { createEcho } from '../../services/transport/ws-service.ts'
+import { wsRoute } from '../live/ws.ts'
+import type { DoorOptions } from '../live/ws-endpoint.ts'
+import { redirectWithoutSlash, sendGoAnswer } from './endpoint.ts'
 
 /** How the clients of GinSkeleton and gophrame are met. */
 export interface GinSkeletonOptions extends DoorOptions {

@@ -1,9 +1,9 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { safeParse } from 'secure-json-parse'
 import { actionOf, COMMANDS, encodeAnswer, learnGin, parseCommand, PODS } from '../../services/compat/learn-gin.ts'
-import type { Client } from '../../services/ws-service.ts'
-import { openDoor } from '../ws-door.ts'
-import { operators, refuseLikeGorilla, type GoDoorOptions } from './go-door.ts'
+import type { Client } from '../../services/transport/ws-service.ts'
+import { openDoor } from '../live/ws-endpoint.ts'
+import { operators, refuseLikeGorilla, type GoDoorOptions } from './endpoint.ts'
 
 /** GET /echo: clients of the course learn-gin. Any method on /sendall says something to everyone. */
 export const learnGinDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify, options) => {

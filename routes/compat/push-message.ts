@@ -1,11 +1,11 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import { parseMessage, pushMessage } from '../../services/compat/push-message.ts'
-import { HubError } from '../../services/errors.ts'
-import type { Identity } from '../../services/identity.ts'
-import { Id, MAX_ID_LENGTH, type Address, type UserId } from '../../services/message.ts'
-import { openDoor } from '../ws-door.ts'
-import { operators, redirectWithoutSlash, refuseLikeGorilla, type GoDoorOptions } from './go-door.ts'
+import { HubError } from '../../services/model/errors.ts'
+import type { Identity } from '../../services/model/identity.ts'
+import { Id, MAX_ID_LENGTH, type Address, type UserId } from '../../services/model/message.ts'
+import { openDoor } from '../live/ws-endpoint.ts'
+import { operators, redirectWithoutSlash, refuseLikeGorilla, type GoDoorOptions } from './endpoint.ts'
 
 const ids = TypeCompiler.Compile(Id)
 

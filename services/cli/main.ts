@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { ADMIN_TOKEN_HOURS, banner } from '../banner.ts'
-import { HELP, parseCommandLine, type CommandLine } from '../command-line.ts'
+import { ADMIN_TOKEN_HOURS, banner } from './banner.ts'
+import { HELP, parseCommandLine, type CommandLine } from './command-line.ts'
 import { loadConfig, maskSecrets, toYaml } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { parseDuration } from '../config/units.ts'
-import { ADMIN_ROLE } from '../identity.ts'
-import { packageVersion } from '../package.ts'
-import { createToken } from '../token.ts'
+import { ADMIN_ROLE } from '../model/identity.ts'
+import { packageVersion } from './package.ts'
+import { createToken } from '../auth/token.ts'
 
 /** A stream for text, such as `process.stdout`. */
 export interface Output {

@@ -1,9 +1,9 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { safeParse } from 'secure-json-parse'
-import { Id } from '../message.ts'
+import { Id } from '../model/message.ts'
 import { OPCODE, encodeFrame } from '../protocol/frame.ts'
-import { escapeHtml, foldKeys } from '../protocol/go-json.ts'
+import { escapeHtml, foldKeys } from './go-json.ts'
 import type { CommandResult } from '../protocol/protocol.ts'
 import { createOlderProtocol } from './older-protocol.ts'
 

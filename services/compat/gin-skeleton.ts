@@ -1,6 +1,6 @@
-import { HubError } from '../errors.ts'
-import { demoIdentity, isExpiry, type Authenticate } from '../token.ts'
-import { badRequest, isHandshakeFault, type GoAnswer } from './go-answer.ts'
+import { HubError } from '../model/errors.ts'
+import { demoIdentity, isExpiry, type Authenticate } from '../auth/token.ts'
+import { badRequest, isHandshakeFault, type GoAnswer } from './http-response.ts'
 
 /** What GinSkeleton said to a client that it did not let in: with JSON until August 2022, with nothing since then. */
 export type RefusalStyle = 'legacy-400-json' | 'empty-200'

@@ -1,6 +1,6 @@
 import { safeParse } from 'secure-json-parse'
 import { OPCODE, encodeFrame } from '../protocol/frame.ts'
-import { escapeHtml, foldKeys } from '../protocol/go-json.ts'
+import { escapeHtml, foldKeys } from './go-json.ts'
 import { createOlderProtocol } from './older-protocol.ts'
 
 /** Time between two text frames `ping`, in ms. */

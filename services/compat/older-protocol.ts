@@ -1,4 +1,4 @@
-import type { Payload } from '../message.ts'
+import type { Payload } from '../model/message.ts'
 import { raw } from '../protocol/raw.ts'
 import type { Protocol } from '../protocol/protocol.ts'
 

@@ -1,6 +1,6 @@
-import type { Payload } from '../message.ts'
+import type { Payload } from '../model/message.ts'
 import { OPCODE, encodeFrame } from '../protocol/frame.ts'
-import { escapeHtml, parseFirstJson, sortedGoJson } from '../protocol/go-json.ts'
+import { escapeHtml, parseFirstJson, sortedGoJson } from './go-json.ts'
 import { createOlderProtocol } from './older-protocol.ts'
 
 /** How pushMessage's messages look: any value as Go's JSON with an end of line, and an empty Ping frame every 10 s. */

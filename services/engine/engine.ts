@@ -1,5 +1,5 @@
-import type { ClientInfo, GroupInfo } from '../client-info.ts'
-import type { Address, ClientId, Draft, Group, Message, Offset, UserId } from '../message.ts'
+import type { ClientInfo, GroupInfo } from '../model/info.ts'
+import type { Address, ClientId, Draft, Group, Message, Offset, UserId } from '../model/message.ts'
 
 /** What `append` answers. */
 export interface Appended {

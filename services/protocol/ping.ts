@@ -1,4 +1,4 @@
-import type { Offset } from '../message.ts'
+import type { Offset } from '../model/message.ts'
 import { OPCODE, encodeFrame } from './frame.ts'
 import type { Protocol } from './protocol.ts'
 

@@ -1,4 +1,4 @@
-import type { ClientId, Group, Message, Offset, Payload, UserId } from '../message.ts'
+import type { ClientId, Group, Message, Offset, Payload, UserId } from '../model/message.ts'
 
 /** What a client called, and how it wants to be answered. */
 export interface Call {

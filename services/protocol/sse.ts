@@ -1,4 +1,4 @@
-import type { Payload } from '../message.ts'
+import type { Payload } from '../model/message.ts'
 import type { Protocol } from './protocol.ts'
 
 /** How Server-Sent Events are set up. */

@@ -1,7 +1,7 @@
 import { Type, type Static, type TObject, type TProperties, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { safeParse } from 'secure-json-parse'
-import { Id, type Payload } from '../message.ts'
+import { Id, type Payload } from '../model/message.ts'
 import type { Command } from './protocol.ts'
 
 type Invalid = Extract<Command, { readonly kind: 'invalid' }>

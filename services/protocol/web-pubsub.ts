@@ -1,4 +1,4 @@
-import type { Payload } from '../message.ts'
+import type { Payload } from '../model/message.ts'
 import { createDeflatingEncoder, type DeflateOptions } from './deflate.ts'
 import { OPCODE, encodeFrame, type FrameEncoder } from './frame.ts'
 import { askFor, ping } from './ping.ts'

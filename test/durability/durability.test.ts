@@ -17,10 +17,10 @@
 
 import { randomInt } from 'node:crypto'
 import t from 'tap'
-import { Campaign } from '../fixtures/durability/campaign.ts'
-import { HubProcess } from '../fixtures/durability/hub-process.ts'
-import { report } from '../fixtures/durability/report.ts'
-import { Random } from '../fixtures/soak/random.ts'
+import { Campaign } from './campaign.ts'
+import { HubProcess } from './hub-process.ts'
+import { report } from './report.ts'
+import { Random } from '../soak/random.ts'
 
 const SECONDS = Number(process.env.HUB_DURABILITY_SECONDS ?? 10)
 const SEED = Number(process.env.HUB_DURABILITY_SEED ?? randomInt(2 ** 31))

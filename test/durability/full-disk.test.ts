@@ -5,14 +5,14 @@
 
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { judge } from '../fixtures/durability/verdict.ts'
-import { settle, type Member } from '../fixtures/durability/crew.ts'
-import { FileLimit, SmallFileSystem, type Disk } from '../fixtures/durability/disk.ts'
-import { HubProcess } from '../fixtures/durability/hub-process.ts'
-import { Journal, textOf, type Said } from '../fixtures/durability/journal.ts'
-import { Tripwire } from '../fixtures/durability/tripwire.ts'
-import { Random } from '../fixtures/soak/random.ts'
-import { until } from '../helper.ts'
+import { judge } from './verdict.ts'
+import { settle, type Member } from './crew.ts'
+import { FileLimit, SmallFileSystem, type Disk } from './disk.ts'
+import { HubProcess } from './hub-process.ts'
+import { Journal, textOf, type Said } from './journal.ts'
+import { Tripwire } from './tripwire.ts'
+import { Random } from '../soak/random.ts'
+import { until } from '../support/helper.ts'
 
 const PLACES = [
   { kind: 'raw', user: 'anna', device: 'phone' },

@@ -3,13 +3,13 @@ import { PassThrough } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import { MemoryEngine } from '../../services/engine/memory.ts'
+import { MemoryEngine } from '../../services/engine/memory/engine.ts'
 import { Hub } from '../../services/hub/hub.ts'
-import type { Connection } from '../../services/hub/connection.ts'
+import type { Connection } from '../../services/hub/outbox/connection.ts'
 import { raw } from '../../services/protocol/raw.ts'
-import { WsService } from '../../services/ws-service.ts'
-import { connect, GREETING, listen, TestClient, token, until } from '../helper.ts'
-import { rawConnect } from '../raw-client.ts'
+import { WsService } from '../../services/transport/ws-service.ts'
+import { connect, GREETING, listen, TestClient, token, until } from '../support/helper.ts'
+import { rawConnect } from '../support/raw-client.ts'
 
 // What went wrong in the Go services that the hub takes over from, each in the way in which it went wrong there.
 

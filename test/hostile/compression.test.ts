@@ -8,8 +8,8 @@ import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { fastifyHub } from '../../index.ts'
 import type { ConfigInput } from '../../services/config/schema.ts'
-import { connect, IN_MEMORY, listen, LogLines, SECRET, TestClient, token } from '../helper.ts'
-import { frame, OPCODE, rawConnect, rawRequest, handshake, type Frame } from '../raw-client.ts'
+import { connect, IN_MEMORY, listen, LogLines, SECRET, TestClient, token } from '../support/helper.ts'
+import { frame, OPCODE, rawConnect, rawRequest, handshake, type Frame } from '../support/raw-client.ts'
 
 const OFFER = 'permessage-deflate; client_max_window_bits'
 const RSV1 = 4

@@ -3,8 +3,8 @@
 
 import { setImmediate } from 'node:timers/promises'
 import { type Test, test } from 'tap'
-import { ECHO, GREETING, listen } from '../helper.ts'
-import { frame, type FrameOptions, handshake, type HandshakeOptions, OPCODE, type RawClient, rawConnect, rawRequest } from '../raw-client.ts'
+import { ECHO, GREETING, listen } from '../support/helper.ts'
+import { frame, type FrameOptions, handshake, type HandshakeOptions, OPCODE, type RawClient, rawConnect, rawRequest } from '../support/raw-client.ts'
 
 const MAX_BYTES = 65535
 const MAX_FRAGMENTS = 16384

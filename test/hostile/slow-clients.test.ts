@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
 import type { ConfigInput } from '../../services/config/schema.ts'
-import { connect, listen, token, until } from '../helper.ts'
-import { frame, OPCODE, rawConnect, type RawClient } from '../raw-client.ts'
+import { connect, listen, token, until } from '../support/helper.ts'
+import { frame, OPCODE, rawConnect, type RawClient } from '../support/raw-client.ts'
 
 // The kernel takes about 4 MB for a loopback connection before anything waits in the hub.
 const CHUNK = 'x'.repeat(32 * 1024)

@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { fastifyHub } from '../../index.ts'
-import { connect, ECHO, IN_MEMORY, listen, token, until } from '../helper.ts'
-import { handshake, rawRequest } from '../raw-client.ts'
+import { connect, ECHO, IN_MEMORY, listen, token, until } from '../support/helper.ts'
+import { handshake, rawRequest } from '../support/raw-client.ts'
 
 const connections = (app: FastifyInstance) => new Promise<number>((resolve) => app.server.getConnections((_error, count) => resolve(count)))
 const noSocketLeft = (app: FastifyInstance) => until(async () => await connections(app) === 0, 'every socket is gone')

@@ -2,9 +2,9 @@ import t from 'tap'
 import { ginServer } from '../../../services/compat/gin-server.ts'
 import { learnGin } from '../../../services/compat/learn-gin.ts'
 import { pushMessage } from '../../../services/compat/push-message.ts'
-import type { Payload } from '../../../services/message.ts'
-import { asUtf8, protocolSuite } from '../../protocol-suite.ts'
-import { receive } from '../../ws-receiver.ts'
+import type { Payload } from '../../../services/model/message.ts'
+import { asUtf8, protocolSuite } from '../protocol/protocol-suite.ts'
+import { receive } from '../../support/ws-receiver.ts'
 
 /** What a program hears: pings of either kind are none of its business. */
 const hear = (bytes: Buffer): Array<string | Buffer> => receive(bytes).map(({ data }) => data).filter((data) => typeof data !== 'string' || !/^ping( |$)/.test(data))

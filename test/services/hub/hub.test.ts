@@ -1,8 +1,8 @@
 import t from 'tap'
 import { WebSocket } from 'ws'
-import { CLOSE, fitReason, isSendableCode } from '../../../services/close-codes.ts'
+import { CLOSE, fitReason, isSendableCode } from '../../../services/model/close-codes.ts'
 import { raw } from '../../../services/protocol/raw.ts'
-import { build, connect, listen, TestClient, token, until } from '../../helper.ts'
+import { build, connect, listen, TestClient, token, until } from '../../support/helper.ts'
 
 t.test('sends to addresses of every kind, one receipt each', async (t) => {
   const { app: { hub }, url } = await listen(t)

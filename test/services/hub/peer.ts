@@ -1,8 +1,8 @@
 import { PassThrough } from 'node:stream'
-import { Frame, type Delivery } from '../../../services/hub/batch.ts'
-import type { Connection } from '../../../services/hub/connection.ts'
-import { Flusher } from '../../../services/hub/flusher.ts'
-import { Outbox, type OutboxLimits } from '../../../services/hub/outbox.ts'
+import { Frame, type Delivery } from '../../../services/hub/outbox/batch.ts'
+import type { Connection } from '../../../services/hub/outbox/connection.ts'
+import { Flusher } from '../../../services/hub/outbox/flusher.ts'
+import { Outbox, type OutboxLimits } from '../../../services/hub/outbox/outbox.ts'
 
 /** Resolves in the next round of the event loop. */
 export const nextTick = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve) })

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { OPCODE, encodeFrame } from '../../../services/protocol/frame.ts'
 import { createDeflatingEncoder } from '../../../services/protocol/deflate.ts'
-import { isCompressed, newReceiver, receive, receiveOne } from '../../ws-receiver.ts'
+import { isCompressed, newReceiver, receive, receiveOne } from '../../support/ws-receiver.ts'
 
 t.test('a client reads back any text', async () => {
   fc.assert(fc.property(fc.string({ unit: 'grapheme', maxLength: 300 }), (text) => {

@@ -1,8 +1,8 @@
 import t from 'tap'
-import type { Payload } from '../../../services/message.ts'
+import type { Payload } from '../../../services/model/message.ts'
 import { createDeflatedRaw, raw } from '../../../services/protocol/raw.ts'
-import { asUtf8, protocolSuite } from '../../protocol-suite.ts'
-import { isCompressed, receive, receiveOne } from '../../ws-receiver.ts'
+import { asUtf8, protocolSuite } from './protocol-suite.ts'
+import { isCompressed, receive, receiveOne } from '../../support/ws-receiver.ts'
 
 const GREETING = '{"code":2000,"msg":"ws连接成功","data":""}'
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { Payload } from '../../../services/message.ts'
+import type { Payload } from '../../../services/model/message.ts'
 import { createSse } from '../../../services/protocol/sse.ts'
-import { asUtf8, payloads, protocolSuite, texts } from '../../protocol-suite.ts'
+import { asUtf8, payloads, protocolSuite, texts } from './protocol-suite.ts'
 
 interface SentEvent {
   readonly type: string

@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { CommandResult, Protocol } from '../../../services/protocol/protocol.ts'
 import { createDeflatedWebPubSub, webPubSub, WEB_PUBSUB_SUBPROTOCOLS } from '../../../services/protocol/web-pubsub.ts'
-import { payloads, protocolSuite } from '../../protocol-suite.ts'
-import { isCompressed, receive, receiveOne } from '../../ws-receiver.ts'
+import { payloads, protocolSuite } from './protocol-suite.ts'
+import { isCompressed, receive, receiveOne } from '../../support/ws-receiver.ts'
 
 const reliable = byName('json.reliable.webpubsub.azure.v1')
 const plain = byName('json.webpubsub.azure.v1')

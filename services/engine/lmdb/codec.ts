@@ -1,0 +1,41 @@
+import type { Address, AddressKey, Message, Offset, Payload } from '../../model/message.ts'
+
+const KINDS: ReadonlyArray<Payload['kind']> = ['text', 'json', 'binary']
+/** When it ends, the kind of the payload, and how long that is which stands between this and the payload. */
+const HEAD_BYTES = 13
+
+/** A message as it lies in the store: when it ends, then what its key does not say. */
+export function encodeMessage ({ address: _address, offset: _offset, payload, ...more }: Message, until: number): Buffer {
+  const json = JSON.stringify(more)
+  const options = Buffer.from(json === '{}' ? '' : json)
+  const data = typeof payload.data === 'string' ? Buffer.from(payload.data) : payload.data
+  const value = Buffer.allocUnsafe(HEAD_BYTES + options.length + data.length)
+  value.writeDoubleBE(until)
+  value.writeUInt8(KINDS.indexOf(payload.kind), 8)
+  value.writeUInt32BE(options.length, 9)
+  value.set(options, HEAD_BYTES)
+  value.set(data, HEAD_BYTES + options.length)
+  return value
+}
+
+/** Until when a message may be handed out, in ms since the epoch. */
+export function endOfMessage (value: Buffer): number {
+  return value.readDoubleBE()
+}
+
+export function decodeMessage (address: Address, offset: Offset, value: Buffer): Message {
+  const start = HEAD_BYTES + value.readUInt32BE(9)
+  const options = start === HEAD_BYTES ? {} : JSON.parse(value.toString('utf8', HEAD_BYTES, start)) as Partial<Message>
+  const kind = KINDS[value.readUInt8(8)] ?? 'binary'
+  const data = value.subarray(start)
+  return { ...options, address, offset, payload: kind === 'binary' ? { kind, data } : { kind, data: data.toString() } }
+}
+
+/** The address that a Map key stands for. */
+export function addressOf (key: AddressKey): Address {
+  const id = key.slice(key.indexOf(':') + 1)
+  if (key.startsWith('user:')) return { user: id }
+  if (key.startsWith('group:')) return { group: id }
+  if (key.startsWith('client:')) return { client: id }
+  return { all: true }
+}

@@ -1,0 +1,213 @@
+import { HubError } from '../../model/errors.ts'
+import type { Log } from '../../lib/log.ts'
+import { addressKey, type Address, type Draft, type Message, type Offset } from '../../model/message.ts'
+import { isDoneWithin } from '../../lib/timeout.ts'
+import type { Appended, Engine, Page, PageLimit, Range, Source, Summary } from '../engine.ts'
+import { assertSameUse, digestOf } from '../local/idempotency.ts'
+import { Batch, readTotals } from './batch.ts'
+import { toEntry } from './entry.ts'
+import { openFolder, type LmdbFolder } from './folder.ts'
+import { LmdbKeys } from './keys.ts'
+import { encodeText, MAX_TEXT_BYTES } from './layout.ts'
+import type { Totals } from './ledger.ts'
+import { explainFailure } from './problem.ts'
+import { LmdbReader } from './reader.ts'
+import { LmdbState } from './state.ts'
+import { Lost } from './lost.ts'
+import { isDamage } from './store.ts'
+import { Waiting } from './waiting.ts'
+import { Writer } from './writer.ts'
+import { shelfOf, type Retention } from '../local/retention.ts'
+import { SingleNode } from '../local/single-node.ts'
+
+/** Where the engine has its store. */
+export interface LmdbPlace {
+  /** A folder on a local disk. It is made if it is not there. */
+  readonly path: string
+  readonly log: Log
+  /** Addresses of one kind that have lost all their messages and are remembered; by default MAX_EVICTIONS. */
+  readonly maxVanished?: number
+}
+
+const SWEEP_MS = 1000
+const RENEW_MS = 10_000
+/** Time that what was taken gets to reach the disk, and then the store to be closed. */
+const CLOSE_MS = 5000
+
+/**
+ * The log in a file of lmdb, on this machine's disk: what `append` calls stored survives the end of the process, and of
+ * the machine. Followers get a message before the disk does.
+ */
+export class LmdbEngine extends SingleNode implements Engine {
+  readonly state: LmdbState
+  readonly #retention: Retention
+  readonly #place: LmdbPlace
+  readonly #now: () => number
+  readonly #folder: LmdbFolder
+  readonly #waiting = new Waiting()
+  readonly #lost = new Lost()
+  readonly #keys: LmdbKeys
+  readonly #reader: LmdbReader
+  readonly #writer: Writer
+  readonly #timers: NodeJS.Timeout[]
+  #totals: Totals
+  #closing: Promise<void> | null = null
+
+  /** Throws HUB_STORE_FAILED when the folder is in use or cannot be used. What is damaged there is moved aside. */
+  static async open (retention: Retention, place: LmdbPlace): Promise<LmdbEngine> {
+    return new LmdbEngine(await openFolder(place.path, place.log, retention.now ?? Date.now), retention, place)
+  }
+
+  private constructor (folder: LmdbFolder, retention: Retention, place: LmdbPlace) {
+    super()
+    const { store, lease } = folder
+    this.#retention = retention
+    this.#place = place
+    this.#folder = folder
+    this.#now = retention.now ?? Date.now
+    this.#totals = readTotals(store)
+    this.#keys = new LmdbKeys(store)
+    this.#reader = new LmdbReader({ store, retention, waiting: this.#waiting, lost: this.#lost, totals: () => this.#totals, origin: folder.origin })
+    this.#writer = new Writer({
+      store,
+      begin: () => this.#beginBatch(),
+      onWritten: ({ totals }) => {
+        this.#totals = totals
+        this.#lost.settle()
+      },
+      explain: (error) => this.#explain(error),
+      onProblem: (problem, err) => this.#report(problem, err)
+    })
+    this.state = new LmdbState({ store, writer: this.#writer, now: this.#now, using: (read) => this.#using(read) })
+    this.#timers = [
+      setInterval(() => this.#writer.nudge(), SWEEP_MS).unref(),
+      setInterval(() => lease.renew(), RENEW_MS).unref()
+    ]
+  }
+
+  get problem (): string | null {
+    return this.#writer.problem
+  }
+
+  get head (): Offset {
+    return this.#folder.lease.last
+  }
+
+  async append (draft: Draft): Promise<Appended> {
+    const now = this.#now()
+    const { key } = draft
+    const digest = key === undefined ? null : digestOf(draft)
+    const known = this.#using(() => key === undefined ? undefined : this.#keys.find(key, now))
+    if (digest !== null && known !== undefined) {
+      assertSameUse(known, digest)
+      return { offset: known.offset, duplicate: true, stored: await known.stored }
+    }
+    assertStorable(draft.address)
+    const message: Message = { ...draft, offset: this.#folder.lease.next() }
+    const stored = this.#store(message, digest, now)
+    this.deliver(message)
+    return { offset: message.offset, duplicate: false, stored: await stored }
+  }
+
+  async read (sources: readonly Source[], limit: PageLimit): Promise<Page> {
+    return this.#using(() => this.#reader.read(sources, limit, this.#folder.lease.last, this.#now()))
+  }
+
+  async find (offset: Offset): Promise<Message | undefined> {
+    return this.#using(() => this.#reader.find(offset, this.#now()))
+  }
+
+  async summary (range: Range): Promise<Summary> {
+    return this.#using(() => this.#reader.summary(range, this.#now()))
+  }
+
+  async purge (address: Address): Promise<number> {
+    this.assertOpen()
+    const bytes = encodeText(addressKey(address))
+    const upTo = this.#folder.lease.last
+    for (let total = 0; ;) {
+      const { count, isDone } = await this.#writer.run((batch) => batch.purge(bytes, shelfOf(address), upTo), { isFirst: true })
+      total += count
+      if (isDone) return total
+    }
+  }
+
+  close (): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  /** Has a message written down. Resolves with whether it is on the disk. */
+  #store (message: Message, digest: Buffer | null, now: number): Promise<boolean> {
+    const entry = message.keep === false ? null : toEntry(message, now)
+    const { key, offset } = message
+    const isTooLarge = entry !== null && entry.bytes > this.#retention.maxBytes
+    if (isTooLarge) {
+      this.#lost.add(entry.key, offset)
+      this.#writer.nudge()
+    }
+    const isKept = entry !== null && !isTooLarge
+    const use = key === undefined || digest === null ? null : { key, offset, digest, until: now + this.#retention.idempotencyWindowMs }
+    if (!isKept && use === null) return Promise.resolve(false)
+
+    if (isKept) this.#waiting.add(entry)
+    const stored = new Promise<boolean>((resolve) => {
+      this.#writer.push({
+        bytes: isKept ? entry.bytes : 0,
+        apply: (batch) => {
+          if (isKept) batch.append(entry)
+          if (use !== null) this.#keys.write(batch, use.key, use, isKept)
+        },
+        done: (isWritten) => {
+          if (isKept) this.#waiting.settle(entry)
+          if (isKept && !isWritten) this.#lost.add(entry.key, offset)
+          if (use !== null && isWritten) this.#keys.settle(use.key)
+          resolve(isKept && isWritten)
+        }
+      })
+    })
+    if (use !== null) this.#keys.remember(use.key, { ...use, stored })
+    return stored
+  }
+
+  #beginBatch (): Batch {
+    const { store } = this.#folder
+    const batch = new Batch({ store, retention: this.#retention, totals: this.#totals, now: this.#now(), maxVanished: this.#place.maxVanished })
+    this.#lost.writeTo(batch)
+    return batch
+  }
+
+  /** Does something with the store. Throws HUB_DRAINING when it is closed, HUB_STORE_FAILED when it cannot be read. */
+  #using<T> (read: () => T): T {
+    this.assertOpen()
+    try {
+      return read()
+    } catch (cause) {
+      if (isDamage(cause)) this.#folder.suspect()
+      throw new HubError('HUB_STORE_FAILED', 'The log cannot be read.', { cause })
+    }
+  }
+
+  #explain (error: unknown): string {
+    if (isDamage(error)) this.#folder.suspect()
+    return explainFailure(this.#folder.path, error)
+  }
+
+  #report (problem: string | null, err: unknown): void {
+    const { log, path } = this.#place
+    if (problem === null) log.info({ path }, 'the log can be written again')
+    else log.error({ err, path }, problem)
+  }
+
+  async #close (): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer)
+    this.shut()
+    const isIdle = await this.#writer.close(CLOSE_MS)
+    await isDoneWithin(this.#folder.close(isIdle), CLOSE_MS)
+  }
+}
+
+function assertStorable (address: Address): void {
+  const { length } = encodeText(addressKey(address))
+  if (length > MAX_TEXT_BYTES) throw new HubError('HUB_ADDRESS_INVALID', `An address may have ${MAX_TEXT_BYTES} bytes; this one has ${length}.`)
+}

@@ -1,0 +1,39 @@
+import { addressKey, type AddressKey, type Message } from '../../model/message.ts'
+import { encodeMessage } from './codec.ts'
+import { encodeText } from './layout.ts'
+import { endOf, shelfOf, type Shelf } from '../local/retention.ts'
+
+/** A message that is to be stored. */
+export interface Entry {
+  readonly message: Message
+  readonly key: AddressKey
+  readonly address: Buffer
+  readonly shelf: Shelf
+  /** Until when it may be handed out, in ms since the epoch. */
+  readonly until: number
+  readonly value: Buffer
+  /** What it costs in the store, about. */
+  readonly bytes: number
+}
+
+export function toEntry (message: Message, now: number): Entry {
+  const key = addressKey(message.address)
+  const address = encodeText(key)
+  const until = endOf(message.ttl, now)
+  const value = encodeMessage(message, until)
+  return { message, key, address, shelf: shelfOf(message.address), until, value, bytes: costOf(address.length, value.length) }
+}
+
+const PAGE_BYTES = 4096
+/** A value that is larger than about half a page has pages of its own. */
+const LARGE_VALUE = 2000
+/** Of two entries: what is in a key beside the address, and what lmdb adds. */
+const ENTRY_BYTES = 56
+/** Pages are not full: entries are added in the middle and taken away at the front. */
+const FILL = 0.5
+
+function costOf (addressBytes: number, valueBytes: number): number {
+  const isLarge = valueBytes > LARGE_VALUE
+  const inPages = ENTRY_BYTES + 2 * addressBytes + (isLarge ? 0 : valueBytes)
+  return Math.ceil(inPages / FILL) + (isLarge ? Math.ceil((valueBytes + 32) / PAGE_BYTES) * PAGE_BYTES : 0)
+}

@@ -1,0 +1,148 @@
+import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { open } from 'lmdb'
+import { HubError } from '../../model/errors.ts'
+import type { Log } from '../../lib/log.ts'
+import type { Offset } from '../../model/message.ts'
+import { FolderLock } from './folder-lock.ts'
+import { hiddenDamage, obviousDamage } from './check.ts'
+import { encodeNumbers, keyOf, LAYOUT_VERSION, numberAt, numberAtEnd, orderKey } from './layout.ts'
+import { Changes, isDamage, LMDB_OPTIONS, LmdbStore } from './store.ts'
+import { OffsetLease } from './offset-lease.ts'
+import { OpenRecord } from './open-record.ts'
+import { SHELVES } from '../local/retention.ts'
+
+const DATA = 'data.mdb'
+const LOCK = 'lock.mdb'
+/** More than lmdb writes to its file of locks. It does so through memory: without room on the disk, that would end the process. */
+const LOCK_BYTES = 16_384
+const LAYOUT_KEY = keyOf('meta', Buffer.from('layout'))
+const ORIGIN_KEY = keyOf('meta', Buffer.from('origin'))
+
+/** A folder with a store in it, open and locked. */
+export interface LmdbFolder {
+  readonly path: string
+  readonly store: LmdbStore
+  readonly lease: OffsetLease
+  /** At which offset this log began. */
+  readonly origin: Offset
+  /** Has the store checked when it is opened the next time. */
+  suspect (): void
+  /** `isIdle`: no transaction is on its way to the disk. One that is would hold up the whole process. */
+  close (isIdle: boolean): Promise<void>
+}
+
+/**
+ * Opens the store in a folder, which is made if it is not there. What is damaged is moved aside, and the store begins
+ * empty. Throws HUB_STORE_FAILED when the folder is in use, cannot be used, or holds what another version has written.
+ */
+export async function openFolder (path: string, log: Log, now: () => number): Promise<LmdbFolder> {
+  const folder = resolve(path)
+  try {
+    // What is said is nobody else's business.
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw new HubError('HUB_STORE_FAILED', `The folder ${folder} cannot be made (${String(cause)}); choose another with engine.path, or make it writable.`, { cause })
+  }
+  const lock = await FolderLock.take(folder)
+  try {
+    return await openLocked(folder, lock, log, now)
+  } catch (cause) {
+    await lock.release()
+    if (cause instanceof HubError) throw cause
+    throw new HubError('HUB_STORE_FAILED', `The store in ${folder} cannot be opened (${String(cause)}).`, { cause })
+  }
+}
+
+async function openLocked (folder: string, lock: FolderLock, log: Log, now: () => number): Promise<LmdbFolder> {
+  const record = new OpenRecord(join(folder, 'opened.json'))
+  const isChecked = record.isSuspicious
+  let damage = obviousDamage(join(folder, DATA)) ?? (isChecked ? await hiddenDamage(folder) : null)
+  let store: LmdbStore | null = null
+  while (store === null) {
+    if (damage !== null) setAside(folder, damage, log, now())
+    record.opening(isChecked)
+    const opened = await openStore(folder)
+    if (typeof opened !== 'string') store = opened
+    else if (damage === null) damage = opened
+    else throw new Error(opened)
+  }
+  const lease = OffsetLease.open(join(folder, 'offsets'), newest(store), now)
+  const origin = await originOf(store, lease)
+  record.opened(isChecked)
+  return { path: folder, store, lease, origin, suspect: () => record.suspect(), close: (isIdle) => close(store, lease, record, lock, isIdle) }
+}
+
+/** Opens a store, or says what is wrong with it. */
+async function openStore (folder: string): Promise<LmdbStore | string> {
+  let store: LmdbStore | undefined
+  try {
+    makeRoomForLocks(join(folder, LOCK))
+    store = new LmdbStore(open<Buffer, Buffer>({ path: folder, ...LMDB_OPTIONS }), join(folder, DATA))
+    if (statSync(join(folder, DATA)).size < store.size) throw new Damage('it has been cut off')
+    await assertLayout(store, folder)
+    return store
+  } catch (error) {
+    await store?.close()
+    if (error instanceof Damage) return error.message
+    if (isDamage(error)) return String(error)
+    throw error
+  }
+}
+
+class Damage extends Error {}
+
+async function assertLayout (store: LmdbStore, folder: string): Promise<void> {
+  const version = store.get(LAYOUT_KEY)?.toString()
+  if (version === LAYOUT_VERSION) return
+  if (version === undefined && store.first({ start: Buffer.of(0), end: Buffer.of(0xff) }) === undefined) {
+    const changes = new Changes()
+    changes.put(LAYOUT_KEY, Buffer.from(LAYOUT_VERSION))
+    await store.commit(changes)
+    return
+  }
+  throw new HubError('HUB_STORE_FAILED', `The store in ${folder} has the layout ${version ?? 'of something else'}, and this version of fastify-hub knows only ${LAYOUT_VERSION}: run the version that wrote it, or choose another folder with engine.path.`)
+}
+
+function makeRoomForLocks (path: string): void {
+  try {
+    writeFileSync(path, Buffer.alloc(LOCK_BYTES), { flag: 'wx' })
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+  }
+}
+
+function setAside (folder: string, damage: string, log: Log, now: number): void {
+  const movedTo = join(folder, `damaged-${new Date(now).toISOString().replaceAll(':', '.')}`)
+  mkdirSync(movedTo, { recursive: true })
+  for (const name of [DATA, LOCK]) {
+    if (statSync(join(folder, name), { throwIfNoEntry: false }) !== undefined) renameSync(join(folder, name), join(movedTo, name))
+  }
+  log.error({ path: folder, damage, movedTo }, 'the log is damaged and was moved aside; it begins empty, and whoever comes back is told of a gap')
+}
+
+/** The offset at which a store began: whoever comes with one from before it comes from another log. */
+async function originOf (store: LmdbStore, lease: OffsetLease): Promise<Offset> {
+  const known = store.get(ORIGIN_KEY)
+  if (known !== undefined) return numberAt(known, 0)
+  const changes = new Changes()
+  const origin = lease.next()
+  changes.put(ORIGIN_KEY, encodeNumbers(origin))
+  await store.commit(changes)
+  return origin
+}
+
+/** The greatest offset in a store. */
+function newest (store: LmdbStore): number {
+  const keys = SHELVES.map((shelf) => store.first({ start: orderKey(shelf, Infinity), end: orderKey(shelf, 0), reverse: true }))
+  return Math.max(0, ...keys.map((key) => key === undefined ? 0 : numberAtEnd(key)))
+}
+
+async function close (store: LmdbStore, lease: OffsetLease, record: OpenRecord, lock: FolderLock, isIdle: boolean): Promise<void> {
+  if (isIdle) {
+    await store.close()
+    record.closed()
+  }
+  await lease.close()
+  await lock.release()
+}

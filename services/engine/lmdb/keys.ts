@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto'
+import { KeyUses, type KeyUse } from '../local/idempotency.ts'
+import type { Batch, NewUse } from './batch.ts'
+import { keyOf, numberAt } from './layout.ts'
+import type { LmdbStore } from './store.ts'
+
+/** Where in the value of a use the digest begins. */
+const DIGEST_AT = 24
+const KEY_BYTES = 20
+
+/** Idempotency keys: in the store, and here until they are there. Those that could not be stored stay here until their end. */
+export class LmdbKeys {
+  readonly #store: LmdbStore
+  readonly #waiting = new KeyUses()
+
+  constructor (store: LmdbStore) {
+    this.#store = store
+  }
+
+  find (key: string, now: number): KeyUse | undefined {
+    this.#waiting.sweep(now)
+    const waiting = this.#waiting.find(key, now)
+    if (waiting !== undefined) return waiting
+    const value = this.#store.get(keyOf('use', toBytes(key)))
+    if (value === undefined || numberAt(value, 1) <= now) return undefined
+    return { offset: numberAt(value, 0), until: numberAt(value, 1), stored: numberAt(value, 2) === 1, digest: value.subarray(DIGEST_AT) }
+  }
+
+  remember (key: string, use: KeyUse): void {
+    this.#waiting.remember(key, use)
+  }
+
+  write (batch: Batch, key: string, use: NewUse, isStored: boolean): void {
+    batch.use(toBytes(key), use, isStored)
+  }
+
+  /** A key is in the store. */
+  settle (key: string): void {
+    this.#waiting.forget(key)
+  }
+}
+
+/** A key may be long, and anything. */
+function toBytes (key: string): Buffer {
+  return createHash('sha256').update(key, 'utf16le').digest().subarray(0, KEY_BYTES)
+}

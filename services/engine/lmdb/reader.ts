@@ -1,0 +1,158 @@
+import { addressKey, type Message, type Offset } from '../../model/message.ts'
+import type { Page, PageLimit, Range, Source, Summary } from '../engine.ts'
+import type { Evicted } from '../local/evictions.ts'
+import type { Fifo } from '../local/fifo.ts'
+import { addressOf, decodeMessage, endOfMessage } from './codec.ts'
+import type { Entry } from './entry.ts'
+import { decodeOrder, decodeText, encodeText, messageKey, numberAtEnd, orderKey } from './layout.ts'
+import type { Lost } from './lost.ts'
+import { kindOf, readRecord, type AddressRecord, type Totals } from './ledger.ts'
+import type { LmdbStore } from './store.ts'
+import { haveEnded } from './sweep.ts'
+import { waitingAfter, type Waiting } from './waiting.ts'
+import { isFromBefore, takePage } from '../local/page.ts'
+import { ageFloor, SHELVES, shelfOf, type Retention, type Shelf } from '../local/retention.ts'
+
+/** What a reader reads from. */
+export interface ReaderOptions {
+  readonly store: LmdbStore
+  readonly retention: Retention
+  readonly waiting: Waiting
+  /** Messages that never got into the store. */
+  readonly lost: Pick<Lost, 'of'>
+  readonly totals: () => Totals
+  /** At which offset the log began. */
+  readonly origin: Offset
+}
+
+/** An address, and what is known of it at this moment. */
+interface Line {
+  readonly source: Source
+  readonly shelf: Shelf
+  readonly bytes: Buffer
+  readonly record: AddressRecord
+  /** Messages that are known to have left the log, or never to have got into it. */
+  readonly evicted: Evicted
+  readonly waiting: Fifo<Entry>
+  /** Messages below this offset are too old, whether or not they have been taken away. */
+  readonly floor: Offset
+  /** Messages from this offset on are waiting. */
+  readonly end: Offset
+}
+
+/**
+ * Reads the log: what is in the store, and what waits for it. Each verb does its work at once, so that it sees one moment.
+ * What has ended or is too old counts as gone, also before a sweep has taken it away.
+ */
+export class LmdbReader {
+  readonly #options: ReaderOptions
+
+  constructor (options: ReaderOptions) {
+    this.#options = options
+  }
+
+  read (sources: readonly Source[], limit: PageLimit, head: Offset, now: number): Page {
+    const lines = sources.map((source) => this.#line(source, now))
+    const gapUpTo = Math.max(0, ...lines.map((line) => this.#gapUpTo(line, now)))
+    return { ...takePage(lines.map((line) => this.#messages(line, now)), limit, head), gapUpTo }
+  }
+
+  summary (range: Range, now: number): Summary {
+    const line = this.#line(range, now)
+    const { floor, end, evicted, waiting } = line
+    const { after, upTo = Infinity } = range
+    const [from, to] = [Math.max(floor, after + 1), Math.min(end, upTo + 1)]
+    const old = this.#count(line, 0, floor)
+    const waits = [...waitingAfter(waiting, after, now)].filter(({ offset }) => offset <= upTo)
+    return {
+      count: this.#count(line, from, to) - this.#ended(line, from, to, now) + waits.length,
+      oldest: this.#first(line, from, to, now) ?? waits[0]?.offset ?? 0,
+      evicted: {
+        count: evicted.count + old + this.#ended(line, floor, end, now),
+        upTo: Math.max(evicted.upTo, old === 0 ? 0 : this.#last(line, floor, now))
+      }
+    }
+  }
+
+  find (offset: Offset, now: number): Message | undefined {
+    const { store, retention, waiting } = this.#options
+    const entry = waiting.find(offset)
+    if (entry !== undefined) return entry.until > now ? entry.message : undefined
+    for (const shelf of SHELVES) {
+      const value = store.get(orderKey(shelf, offset))
+      if (value === undefined) continue
+      const { address, until } = decodeOrder(value)
+      const message = store.get(messageKey(address, offset))
+      if (message === undefined || until <= now || offset < ageFloor(retention[shelf], now)) return undefined
+      return decodeMessage(addressOf(decodeText(address)), offset, message)
+    }
+    return undefined
+  }
+
+  #line (source: Source, now: number): Line {
+    const { store, retention, waiting, lost, totals } = this.#options
+    const key = addressKey(source.address)
+    const bytes = encodeText(key)
+    const shelf = shelfOf(source.address)
+    const line = waiting.at(key)
+    const end = line.first?.message.offset ?? Infinity
+    const record = readRecord(store, totals(), bytes)
+    const { count, upTo } = lost.of(key)
+    const evicted = { count: record.evicted + count, upTo: Math.max(record.missedUpTo, upTo, totals().doubtful[kindOf(bytes)] ?? 0) }
+    return { source, shelf, bytes, end, waiting: line, record, evicted, floor: Math.min(ageFloor(retention[shelf], now), end) }
+  }
+
+  * #messages ({ source: { address, after }, bytes, record, floor, end, waiting }: Line, now: number): Generator<Message, void> {
+    if (record.count > 0) {
+      const range = { start: messageKey(bytes, Math.max(after + 1, floor)), end: messageKey(bytes, end) }
+      for (const { key, value } of this.#options.store.entries(range)) {
+        if (endOfMessage(value) > now) yield decodeMessage(address, numberAtEnd(key), value)
+      }
+    }
+    yield * waitingAfter(waiting, after, now)
+  }
+
+  /** The greatest offset of what a reader misses; 0 when it misses nothing. */
+  #gapUpTo (line: Line, now: number): Offset {
+    const { source, record, evicted, floor } = line
+    const old = record.count > 0 && source.after + 1 < floor ? this.#last(line, floor, now) : 0
+    const origin = isFromBefore(source, this.#options.origin) ? this.#options.origin : 0
+    const upTo = Math.max(evicted.upTo, old, origin)
+    return upTo > source.after ? upTo : 0
+  }
+
+  /** How many messages are stored from one offset to another, also those that have ended. */
+  #count ({ bytes }: Line, from: Offset, to: Offset): number {
+    return from < to ? this.#options.store.count({ start: messageKey(bytes, from), end: messageKey(bytes, to) }) : 0
+  }
+
+  /** How many of them have ended, and no sweep has taken them away yet. */
+  #ended ({ bytes, shelf }: Line, from: Offset, to: Offset, now: number): number {
+    const { store } = this.#options
+    let ended = 0
+    if (from >= to || !haveEnded(store, now)) return ended
+    for (const key of store.keys({ start: messageKey(bytes, from), end: messageKey(bytes, to) })) if (this.#isEnded(shelf, numberAtEnd(key), now)) ended++
+    return ended
+  }
+
+  /** The first stored message from one offset to another that has not ended. */
+  #first ({ bytes, shelf }: Line, from: Offset, to: Offset, now: number): Offset | undefined {
+    for (const key of this.#options.store.keys({ start: messageKey(bytes, from), end: messageKey(bytes, Math.max(from, to)) })) {
+      if (!this.#isEnded(shelf, numberAtEnd(key), now)) return numberAtEnd(key)
+    }
+    return undefined
+  }
+
+  /** The last stored message below an offset that has not ended. */
+  #last ({ bytes, shelf }: Line, below: Offset, now: number): Offset {
+    for (const key of this.#options.store.keys({ start: messageKey(bytes, below - 1), end: messageKey(bytes, 0), reverse: true })) {
+      if (!this.#isEnded(shelf, numberAtEnd(key), now)) return numberAtEnd(key)
+    }
+    return 0
+  }
+
+  #isEnded (shelf: Shelf, offset: Offset, now: number): boolean {
+    const value = this.#options.store.get(orderKey(shelf, offset))
+    return value === undefined || decodeOrder(value).until <= now
+  }
+}

@@ -1,0 +1,96 @@
+import { HubError } from '../../model/errors.ts'
+import type { State } from '../engine.ts'
+import type { NewValue } from './batch.ts'
+import { decodeText, encodeText, keyOf, MAX_TEXT_BYTES, numberAt } from './layout.ts'
+import type { LmdbStore } from './store.ts'
+import type { Writer } from './writer.ts'
+
+/** What the state works with. */
+export interface LmdbStateOptions {
+  readonly store: LmdbStore
+  readonly writer: Writer
+  readonly now: () => number
+  /** Does something with the store; throws when the engine is closed, or the store cannot be read. */
+  readonly using: <T> (read: () => T) => T
+}
+
+/**
+ * The little state beside the log. A value counts from the moment in which it is made, before it is on the disk; when it
+ * cannot be written, that and all that was made of it since are rejected, and what is on the disk counts again.
+ */
+export class LmdbState implements State {
+  readonly #options: LmdbStateOptions
+  /** What is not known to be on the disk yet; null: removed. */
+  readonly #waiting = new Map<string, { readonly value: NewValue }>()
+
+  constructor (options: LmdbStateOptions) {
+    this.#options = options
+  }
+
+  async get (key: string): Promise<unknown> {
+    const bytes = toBytes(key)
+    return this.#options.using(() => this.#read(key, bytes))
+  }
+
+  async update<T> (key: string, change: (present: unknown) => T | undefined, ttlMs: number): Promise<T | undefined> {
+    const { using, now, writer } = this.#options
+    const bytes = toBytes(key)
+    const changed = change(using(() => this.#read(key, bytes)))
+    const value = changed === undefined ? null : { json: JSON.stringify(changed), until: now() + ttlMs }
+    const waiting = { value }
+    this.#waiting.set(key, waiting)
+    try {
+      await writer.run((batch) => batch.set(bytes, value))
+    } catch (error) {
+      // Whatever waits behind it is refused with it.
+      this.#waiting.delete(key)
+      throw error
+    }
+    if (this.#waiting.get(key) === waiting) this.#waiting.delete(key)
+    return changed
+  }
+
+  async list (prefix: string, limit: number): Promise<Array<{ readonly key: string, readonly value: unknown }>> {
+    const bytes = toBytes(prefix)
+    return this.#options.using(() => this.#list(prefix, bytes, limit))
+  }
+
+  #list (prefix: string, bytes: Buffer, limit: number): Array<{ readonly key: string, readonly value: unknown }> {
+    const start = keyOf('value', bytes)
+    const found = new Map<string, unknown>()
+    for (const { key: stored, value } of this.#options.store.entries({ start, end: Buffer.concat([start, LAST]) })) {
+      if (found.size >= limit) break
+      const key = decodeText(stored.subarray(1))
+      if (!this.#waiting.has(key) && this.#isAlive(numberAt(value, 0))) found.set(key, parse(value))
+    }
+    for (const [key, { value }] of this.#waiting) {
+      if (key.startsWith(prefix) && value !== null && this.#isAlive(value.until)) found.set(key, JSON.parse(value.json))
+    }
+    const inOrder = [...found].map(([key, value]) => ({ key, value })).sort((a, b) => Buffer.compare(encodeText(a.key), encodeText(b.key)))
+    return inOrder.slice(0, limit)
+  }
+
+  #read (key: string, bytes: Buffer): unknown {
+    const waiting = this.#waiting.get(key)
+    if (waiting !== undefined) return waiting.value !== null && this.#isAlive(waiting.value.until) ? JSON.parse(waiting.value.json) : undefined
+    const value = this.#options.store.get(keyOf('value', bytes))
+    return value !== undefined && this.#isAlive(numberAt(value, 0)) ? parse(value) : undefined
+  }
+
+  #isAlive (until: number): boolean {
+    return until > this.#options.now()
+  }
+}
+
+/** Greater than any byte of a text. */
+const LAST = Buffer.of(0xff)
+
+function parse (value: Buffer): unknown {
+  return JSON.parse(value.toString('utf8', 8))
+}
+
+function toBytes (key: string): Buffer {
+  const bytes = encodeText(key)
+  if (bytes.length > MAX_TEXT_BYTES) throw new HubError('HUB_REQUEST_INVALID', `A key of the state may have ${MAX_TEXT_BYTES} bytes; this one has ${bytes.length}.`)
+  return bytes
+}

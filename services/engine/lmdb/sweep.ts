@@ -1,0 +1,170 @@
+import type { AddressKey, Offset } from '../../model/message.ts'
+import type { Batch } from './batch.ts'
+import type { Entry } from './entry.ts'
+import { decodeShelf, endOfTable, keyOf, messageKey, numberAtEnd, orderKey } from './layout.ts'
+import type { LmdbStore } from './store.ts'
+import { ageFloor, MAX_KEYS, SHELVES, type Shelf } from '../local/retention.ts'
+
+/** What one transaction takes away of each sort at most, so that a sweep never takes long. */
+const STEP = 2000
+/** The same for the oldest messages when there are too many bytes: as much as a transaction may add, in small messages. */
+const BYTES_STEP = 10_000
+
+/** What is left of the messages that were added, and whether there is more to take away than one transaction may. */
+export interface Room {
+  readonly entries: readonly Entry[]
+  readonly hasMore: boolean
+}
+
+/** Takes away what has ended, what is too old, and what there is no room for; always the oldest first. */
+export function makeRoom (batch: Batch): Room {
+  const sweeps = [endMessages(batch), endUses(batch), endValues(batch), ...SHELVES.map((shelf) => ageOut(batch, shelf))]
+  const entries = trimLines(batch)
+  const { isDone, kept } = trimBytes(batch, entries)
+  return { entries: kept, hasMore: !isDone || sweeps.includes(false) }
+}
+
+/** What lies in the store by its end. */
+type EndTable = 'end' | 'useEnd' | 'valueEnd'
+
+/** Tells whether messages have ended that have not been taken away. */
+export function haveEnded (store: LmdbStore, now: number): boolean {
+  return store.first(endedRange('end', now)) !== undefined
+}
+
+function endedRange (table: EndTable, now: number) {
+  return { start: keyOf(table), end: keyOf(table, now, LAST) }
+}
+/** Greater than what follows the time in such a key. */
+const LAST = Buffer.of(0xff)
+
+/** A shelf up to an offset, which is not part of it. */
+function shelfRange (shelf: Shelf, end: number) {
+  return { start: orderKey(shelf, 0), end: orderKey(shelf, end) }
+}
+
+/** Each of these answers false when there is more of it. */
+function endMessages (batch: Batch): boolean {
+  let found = 0
+  for (const { key, value } of batch.store.entries({ ...endedRange('end', batch.now), limit: STEP })) {
+    found++
+    const [shelf, offset] = [decodeShelf(value), numberAtEnd(key)]
+    const order = batch.orderAt(shelf, offset)
+    if (order !== null) batch.remove(shelf, offset, order, false)
+  }
+  return found < STEP
+}
+
+function endUses (batch: Batch): boolean {
+  let found = 0
+  const surplus = batch.totals.uses - MAX_KEYS
+  const range = surplus > 0 ? { start: keyOf('useEnd'), end: endOfTable('useEnd'), limit: Math.min(surplus, STEP) } : { ...endedRange('useEnd', batch.now), limit: STEP }
+  for (const key of batch.store.keys(range)) {
+    found++
+    batch.endUse(key.readDoubleBE(1), key.subarray(9))
+  }
+  return found < STEP
+}
+
+function endValues (batch: Batch): boolean {
+  let found = 0
+  for (const key of batch.store.keys({ ...endedRange('valueEnd', batch.now), limit: STEP })) {
+    found++
+    batch.endValue(key.readDoubleBE(1), key.subarray(9))
+  }
+  return found < STEP
+}
+
+function ageOut (batch: Batch, shelf: Shelf): boolean {
+  let found = 0
+  for (const key of batch.store.keys({ ...shelfRange(shelf, ageFloor(batch.retention[shelf], batch.now)), limit: STEP })) {
+    found++
+    evict(batch, shelf, numberAtEnd(key))
+  }
+  return found < STEP
+}
+
+/** Makes room at every address to which messages were added. Answers the messages that there is room for. */
+function trimLines (batch: Batch): Entry[] {
+  const lines = new Map<AddressKey, Entry[]>()
+  for (const entry of batch.entries) {
+    const line = lines.get(entry.key)
+    if (line === undefined) lines.set(entry.key, [entry])
+    else line.push(entry)
+  }
+  const dropped = new Set<Entry>()
+  for (const line of lines.values()) for (const entry of trimLine(batch, line)) dropped.add(entry)
+  for (const entry of dropped) batch.drop(entry)
+  return batch.entries.filter((entry) => !dropped.has(entry))
+}
+
+/** Answers those of the added messages that are too many by themselves. */
+function trimLine (batch: Batch, line: readonly Entry[]): Entry[] {
+  const [first] = line
+  if (first === undefined) return []
+  const { address, shelf } = first
+  const { maxCount } = batch.retention[shelf]
+  let surplus = Math.min(batch.countOf(address) + line.length - maxCount, line.length + STEP)
+  if (surplus > 0) {
+    for (const key of batch.store.keys({ start: messageKey(address, 0), end: messageKey(address, Infinity) })) {
+      if (surplus <= 0) break
+      if (evict(batch, shelf, numberAtEnd(key))) surplus--
+    }
+  }
+  return line.slice(0, Math.max(0, line.length - maxCount))
+}
+
+function trimBytes (batch: Batch, entries: readonly Entry[]): { readonly isDone: boolean, readonly kept: readonly Entry[] } {
+  let bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0)
+  const isOver = () => batch.totals.bytes + bytes > batch.retention.maxBytes
+  if (!isOver()) return { isDone: true, kept: entries }
+
+  let found = 0
+  for (const { shelf, offset } of oldestFirst(batch.store)) {
+    evict(batch, shelf, offset)
+    if (!isOver()) return { isDone: true, kept: entries }
+    if (++found >= BYTES_STEP) return { isDone: false, kept: entries }
+  }
+  let first = 0
+  for (; isOver(); first++) {
+    const entry = entries[first]
+    if (entry === undefined) break
+    batch.drop(entry)
+    bytes -= entry.bytes
+  }
+  return { isDone: true, kept: entries.slice(first) }
+}
+
+/** All stored messages by age. */
+function * oldestFirst (store: LmdbStore): Generator<{ readonly shelf: Shelf, readonly offset: Offset }, void> {
+  const [logs, inboxes] = SHELVES.map((shelf) => store.keys(shelfRange(shelf, Infinity))[Symbol.iterator]())
+  if (logs === undefined || inboxes === undefined) return
+  try {
+    let [log, inbox] = [next(logs), next(inboxes)]
+    while (log < Infinity || inbox < Infinity) {
+      if (log < inbox) {
+        yield { shelf: 'log', offset: log }
+        log = next(logs)
+      } else {
+        yield { shelf: 'inbox', offset: inbox }
+        inbox = next(inboxes)
+      }
+    }
+  } finally {
+    logs.return?.()
+    inboxes.return?.()
+  }
+}
+
+function next (keys: Iterator<Buffer, unknown>): Offset {
+  const { done, value } = keys.next()
+  return done === true ? Infinity : numberAtEnd(value)
+}
+
+/** Answers whether the message was still there. A message that has expired is missed by nobody. */
+function evict (batch: Batch, shelf: Shelf, offset: Offset): boolean {
+  const order = batch.orderAt(shelf, offset)
+  if (order === null) return false
+  batch.remove(shelf, offset, order, order.until > batch.now)
+  return true
+}

@@ -1,0 +1,41 @@
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import type { Engine } from '../../engine/engine.ts'
+import { Receipt, type Draft } from '../../model/message.ts'
+import { rememberEnding } from './message-status.ts'
+import { toReceipt } from './receipt.ts'
+import { receiptKey } from '../store/keys.ts'
+
+const receipts = TypeCompiler.Compile(Receipt)
+
+/** Hands messages to the engine and answers what became of them. */
+export class Publisher {
+  readonly #engine: Engine
+  readonly #rememberMs: number
+  readonly #now: () => number
+
+  /** `rememberMs`: how long the receipt of a message with an idempotency key is given again. `now`: ms since the epoch. */
+  constructor (engine: Engine, rememberMs: number, now: () => number) {
+    this.#engine = engine
+    this.#rememberMs = rememberMs
+    this.#now = now
+  }
+
+  async publish (draft: Draft): Promise<Receipt> {
+    const saidAt = this.#now()
+    const appended = await this.#engine.append(draft)
+    if (appended.duplicate) {
+      const known = await this.#engine.state.get(receiptKey(appended.offset))
+      if (receipts.Check(known)) return { ...known, duplicate: true }
+    }
+    if (appended.stored && !appended.duplicate) rememberEnding(this.#engine, appended.offset, draft, saidAt)
+    const { answers } = await this.#engine.ask('delivery', { offset: appended.offset })
+    const receipt = toReceipt(appended, answers)
+    if (draft.key !== undefined && !appended.duplicate) this.#remember(receipt)
+    return receipt
+  }
+
+  /** Nobody waits for it: without it, a repetition after a restart counts nobody, and is a repetition all the same. */
+  #remember (receipt: Receipt): void {
+    this.#engine.state.update(receiptKey(receipt.offset), () => receipt, this.#rememberMs).catch(() => {})
+  }
+}

@@ -1,0 +1,230 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { dirname, join } from 'node:path'
+import { ESLint } from 'eslint'
+import Fastify from 'fastify'
+import t from 'tap'
+import ts from 'typescript'
+import { app, serverOptions } from '../../app.ts'
+import { CLOSE } from '../../services/model/close-codes.ts'
+import { completeConfig } from '../../services/config/load.ts'
+import { ERRORS } from '../../services/model/errors.ts'
+import { packagePath } from '../../services/cli/package.ts'
+import { SECRET, until } from '../support/helper.ts'
+
+const PAGES = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', ...readdirSync(packagePath('docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
+
+function page (path: string): string {
+  return readFileSync(packagePath(path), 'utf8')
+}
+
+function json (path: string): Record<string, Record<string, unknown> | undefined> {
+  return JSON.parse(page(path)) as Record<string, Record<string, unknown>>
+}
+
+/** The first groups of all matches, one list each. */
+function rows (text: string, pattern: RegExp): string[][] {
+  return [...text.matchAll(pattern)].map(([, ...groups]) => groups)
+}
+
+/** The fenced blocks of a page: language and content. */
+function blocks (text: string): string[][] {
+  return rows(text, /^```(\w*)\n([^]*?)^```$/gm)
+}
+
+/** What GitHub makes of a page's headings. */
+function anchors (text: string): string[] {
+  const headings = rows(text.replace(/^```[^]*?^```$/gm, ''), /^#+ (.*)$/gm).flat()
+  return headings.map((heading) => heading.toLowerCase().replace(/[^\p{L}\p{N}_ -]/gu, '').replaceAll(' ', '-'))
+}
+
+t.test('every link leads to a file, and to a heading in it', async (t) => {
+  const broken: string[] = []
+  let links = 0
+  for (const path of PAGES) {
+    const prose = page(path).replace(/^```[^]*?^```$/gm, '')
+    for (const [target = ''] of rows(prose, /\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target)) continue
+      const [file = '', anchor] = target.split('#')
+      const linked = file === '' ? path : join(dirname(path), file)
+      links++
+      if (!existsSync(packagePath(linked))) broken.push(`${path}: ${target} does not exist`)
+      else if (anchor !== undefined && linked.endsWith('.md') && !anchors(page(linked)).includes(anchor)) broken.push(`${path}: ${target} has no such heading`)
+    }
+  }
+  t.same(broken, [])
+  t.ok(links > 100, `${links} links`)
+})
+
+t.test('the endpoints of README.md and docs/http-api.md are those of the service', async (t) => {
+  const config = completeConfig({ auth: { secret: SECRET }, console: false, logger: { level: 'silent' } })
+  const fastify = Fastify(serverOptions(config))
+  t.teardown(() => fastify.close())
+  const routes = new Set<string>()
+  fastify.addHook('onRoute', ({ method, url }) => {
+    for (const each of [method].flat()) if (each !== 'HEAD') routes.add(`${each} ${url}`)
+  })
+  await fastify.register(app, { config })
+  await fastify.ready()
+
+  t.strictSame(rows(page('README.md'), /^\| `([A-Z]+ \/\S*)` \|/gm).flat().sort(), [...routes].sort())
+  t.strictSame(rows(page('docs/http-api.md'), /^## ([A-Z]+ \/\S*)$/gm).flat().sort(), [...routes].sort())
+})
+
+t.test('the error codes of docs/http-api.md are those of services/errors.ts', async (t) => {
+  t.strictSame(rows(page('docs/http-api.md'), /^\| `(HUB_\w+)` \| (\d+) \|/gm), Object.entries(ERRORS).map(([code, status]) => [code, String(status)]))
+})
+
+t.test('the close codes of README.md and docs/connections.md are those of services/close-codes.ts', async (t) => {
+  const known = new Map(Object.values(CLOSE).map(({ code, mayRetry }) => [String(code), mayRetry ? 'yes' : 'no']))
+  for (const path of ['README.md', 'docs/connections.md']) {
+    const listed = new Map(rows(page(path), /^\| (\d{4}) \|.*\| (yes|no)\b[^|]*\|$/gm).map(([code = '', retry = '']) => [code, retry]))
+    for (const [code, retry] of listed) if (known.has(code)) t.equal(retry, known.get(code), `${path}: ${code}`)
+    t.strictSame([...listed.keys()].filter((code) => code >= '4000'), [...known.keys()].filter((code) => code >= '4000'), `${path}: codes of the hub`)
+  }
+})
+
+t.test('docs/dependencies.md has a line for each dependency, with its licence', async (t) => {
+  const [, atRunTime = '', forDevelopment = ''] = page('docs/dependencies.md').split(/^## /m)
+  const { dependencies, devDependencies } = json('package.json')
+  for (const [text, named] of [[atRunTime, dependencies], [forDevelopment, devDependencies]] as const) {
+    const listed = rows(text, /^\| `(\S+)` \|.*\| (\S+) \| [^|]*\|$/gm)
+    t.strictSame(listed, Object.keys(named ?? {}).map((name) => [name, json(`node_modules/${name}/package.json`)['license']]))
+  }
+})
+
+t.test('no dependency is older than its safe version', async (t) => {
+  const safe = { ws: '8.21.1', '@fastify/websocket': '11.3.6', fastify: '5.8.5', '@fastify/static': '10.1.3', 'fast-jwt': '6.2.4' }
+  const installed = Object.entries(json('package-lock.json')['packages'] ?? {}) as Array<[path: string, entry: { version: string }]>
+  for (const [name, least] of Object.entries(safe)) {
+    // A package may lie in several places.
+    const versions = installed.filter(([path]) => path.endsWith(`node_modules/${name}`)).map(([, { version }]) => version)
+    t.ok(versions.length > 0, `${name} is in the lock file`)
+    for (const version of versions) t.ok(version.localeCompare(least, 'en', { numeric: true }) >= 0, `${name} ${version} is at least ${least}`)
+  }
+})
+
+t.test('the import rules hold', async (t) => {
+  const eslint = new ESLint({
+    cwd: packagePath(),
+    // This rule alone needs no types, so nothing waits for the compiler.
+    ruleFilter: ({ ruleId }) => ruleId === 'no-restricted-imports',
+    overrideConfig: { files: ['**/*.ts'], languageOptions: { parserOptions: { projectService: false } } }
+  })
+  const refusals = async (filePath: string, source: string) => {
+    const results = await eslint.lintText(`import ${JSON.stringify(source)}\n`, { filePath: packagePath(filePath) })
+    return results.flatMap(({ messages }) => messages.map(({ message }) => message))
+  }
+  const cases: Array<[file: string, forbidden: string[], allowed: string[]]> = [
+    ['server.ts', ['./routes/ws.ts', './plugins/hub.ts', './fastify-hub.ts'], ['./app.ts', './services/cli/main.ts']],
+    ['app.ts', ['./server.ts', './index.ts'], ['./fastify-hub.ts', './plugins/errors.ts', './routes/health.ts', './services/credentials.ts']],
+    ['index.ts', ['./routes/ws.ts', './app.ts'], ['./fastify-hub.ts', './plugins/auth.ts', './services/errors.ts']],
+    ['plugins/hub.ts', ['./engine.ts', '../routes/ws.ts', '../app.ts'], ['../services/hub/hub.ts', 'fastify']],
+    ['routes/clients.ts', ['../services/hub/hub.ts', '../plugins/hub.ts', './ws.ts'], ['../services/errors.ts', './schemas.ts']],
+    ['routes/compat/gin-server.ts', ['../../services/hub/hub.ts', '../../plugins/auth.ts', './push-message.ts', '../sse.ts'], ['../../services/compat/gin-server.ts', '../ws-door.ts', './go-door.ts']],
+    ['services/compat/gin-server.ts', ['../hub/hub.ts', '../engine/engine.ts', '../ws-service.ts'], ['./plain.ts', '../protocol/frame.ts', '../message.ts']],
+    ['services/banner.ts', ['../plugins/hub.ts', '../routes/ws.ts', './hub/hub.ts', './engine/memory.ts'], ['./message.ts', './protocol/raw.ts']],
+    ['services/ws-service.ts', ['./engine/engine.ts', './protocol/raw.ts', './token.ts'], ['./hub/hub.ts', './protocol/protocol.ts', './message.ts']],
+    ['services/hub/hub.ts', ['../ws-service.ts', '../engine/memory.ts', '../protocol/raw.ts', '../protocol/frame.ts', '../token.ts'], ['../engine/engine.ts', '../protocol/protocol.ts', './client.ts']],
+    ['services/engine/memory.ts', ['../hub/hub.ts', '../protocol/raw.ts', '../ws-service.ts'], ['./engine.ts', '../message.ts']],
+    ['services/protocol/raw.ts', ['../engine/engine.ts', '../hub/client.ts', '../token.ts'], ['./protocol.ts', './frame.ts', '../message.ts']],
+    ['services/config/load.ts', ['../errors.ts', '../../app.ts'], ['./env.ts']],
+    ['services/cli/main.ts', ['../../app.ts', '../hub/hub.ts', '../errors.ts'], ['../config/load.ts', '../token.ts']],
+    ['services/message.ts', ['./hub/hub.ts', './engine/engine.ts', './ws-service.ts'], ['./errors.ts']]
+  ]
+  for (const [file, forbidden, allowed] of cases) {
+    for (const source of forbidden) t.match(await refusals(file, source), [/Import rule: /], `${file} may not import ${source}`)
+    for (const source of allowed) t.strictSame(await refusals(file, source), [], `${file} may import ${source}`)
+  }
+})
+
+/** What snippets take for granted, because it is the reader's. */
+const READERS = `
+declare const sessions: { find (token: string | undefined): Promise<{ userId: string, isOperator: boolean, endsAt: number } | undefined> }
+declare function store (user: string, data: string): Promise<void>
+declare function tenantOf (user: string): string
+declare const id: string
+declare const secret: string
+`
+
+t.test('every TypeScript snippet compiles against the package', async (t) => {
+  const sources = new Map(PAGES.flatMap((path) => blocks(page(path)).flatMap(([language, code = ''], index): Array<[string, string]> => {
+    if (language !== 'ts') return []
+    const imports = [
+      ...(code.includes('import Fastify') ? [] : ["import Fastify from 'fastify'"]),
+      ...(code.includes('const app') ? [] : ['const app = Fastify()']),
+      ...(code.includes('import { fastifyHub }') ? [] : ["import { fastifyHub } from 'fastify-hub'"]),
+      "import fastifyWebsocket from '@fastify/websocket'"
+    ]
+    return [[packagePath(`${path}.${index}.ts`), `${imports.join('\n')}\n${READERS}\n${code}`]]
+  })))
+  t.ok(sources.size > 10, 'there are snippets')
+  const options: ts.CompilerOptions = {
+    target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.NodeNext, strict: true, noEmit: true, skipLibCheck: true,
+    allowImportingTsExtensions: true, types: ['node'], paths: { 'fastify-hub': [packagePath('index.ts')] }
+  }
+  const disk = ts.createCompilerHost(options)
+  const host: ts.CompilerHost = {
+    ...disk,
+    fileExists: (name) => sources.has(name) || disk.fileExists(name),
+    readFile: (name) => sources.get(name) ?? disk.readFile(name),
+    getSourceFile (name, target) {
+      const text = sources.get(name)
+      return text === undefined ? disk.getSourceFile(name, target) : ts.createSourceFile(name, text, target)
+    }
+  }
+  const program = ts.createProgram([...sources.keys()], options, host)
+  const faults = [...sources.keys()].flatMap((name) => [...ts.getPreEmitDiagnostics(program, program.getSourceFile(name))])
+  t.equal(ts.formatDiagnostics(faults, { getCanonicalFileName: (name) => name, getCurrentDirectory: packagePath, getNewLine: () => '\n' }), '')
+})
+
+/** What differs from run to run. */
+function plain (line: string): string {
+  return line.replace(/"(offset|id|openedAt|oldest|acknowledged|at)":("[^"]*"|\d+)/g, '"$1":…').replace(/^id: \d+$/gm, 'id: …')
+}
+
+function missing (...programs: string[]): string | false {
+  const absent = programs.filter((program) => spawnSync(program, ['--version']).error !== undefined)
+  return absent.length === 0 || process.env['CI'] === 'true' ? false : `There is no ${absent.join(' and no ')} here: install it with the package manager.`
+}
+
+const TOURS = [['README.md', 'Five minutes with curl'], ['docs/delivery.md', 'Try it'], ['docs/coming-from-go.md', 'Try it']] as const
+
+for (const [path, heading] of TOURS) t.test(`the tour of ${path} does what it says, pasted into a shell`, { skip: missing('bash', 'curl') }, async (t) => {
+  // A folder that looks like the checkout, so that nothing is left behind in it.
+  const cwd = t.testdir({})
+  for (const name of ['dist', 'node_modules', 'package.json', 'config.yml']) symlinkSync(packagePath(name), join(cwd, name))
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('HUB_') && name !== 'NODE_ENV')
+  const env = { ...Object.fromEntries(inherited), HUB_SERVER_PORT: String(port) }
+  const shell = spawn('bash', { cwd, env, detached: true })
+  t.teardown(() => { try { process.kill(-(shell.pid ?? 0), 'SIGKILL') } catch { /* All of it has ended. */ } })
+  let said = ''
+  let complaints = ''
+  shell.stdout.on('data', (chunk: Buffer) => { said += chunk.toString() })
+  shell.stderr.on('data', (chunk: Buffer) => { complaints += chunk.toString() })
+
+  const [, tour = ''] = new RegExp(`^## ${heading}$([^]*?)^## `, 'm').exec(page(path)) ?? []
+  const expected: string[] = []
+  // Two programs write to one terminal: order and line ends between them are left to chance.
+  const rest = () => expected.reduce((text, line) => text.includes(line) ? text.replace(line, '') : `${text} (missing: ${line})`, plain(said)).trim()
+  for (const [language, content = ''] of blocks(tour)) {
+    if (language === 'sh') {
+      shell.stdin.write(content)
+      continue
+    }
+    expected.push(...content.trim().split('\n').map(plain))
+    // The assertion tells more than the timeout.
+    await until(() => rest() === '').catch(() => {})
+    t.equal(rest(), '', content, { complaints })
+  }
+  shell.stdin.end()
+  t.strictSame(await once(shell, 'close'), [0, null])
+  t.equal(complaints, '')
+})

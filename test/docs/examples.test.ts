@@ -1,0 +1,37 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import t, { type Test } from 'tap'
+import { packagePath } from '../../services/cli/package.ts'
+import { backendPush } from './examples/backend-push.ts'
+import { broadcastFromAnywhere } from './examples/broadcast-from-anywhere.ts'
+import { browser } from './examples/browser.ts'
+import { commandOf, Example, projectWith } from './examples/example.ts'
+import { inbox } from './examples/inbox.ts'
+
+/** What each folder of examples/ shows, on processes that run it. */
+const CHECKS: Record<string, (t: Test, example: Example) => Promise<void>> = {
+  'backend-push': backendPush,
+  'broadcast-from-anywhere': broadcastFromAnywhere,
+  browser,
+  inbox
+}
+const NAMES = readdirSync(packagePath('examples'), { withFileTypes: true }).filter((entry) => entry.isDirectory()).map(({ name }) => name)
+
+t.test('each example is checked here, and is in the table of examples/README.md with its command', async (t) => {
+  t.same(NAMES, Object.keys(CHECKS).sort())
+  const rows = readFileSync(packagePath('examples', 'README.md'), 'utf8').matchAll(/^\| \[(\S+)\]\(\S+\) \|.*\| `(.+)` \|$/gm)
+  t.same([...rows].map(([, name, command]) => [name, command]).sort(), NAMES.map((name) => [name, commandOf(name, 'app.js')]))
+  const linked = readFileSync(packagePath('examples', 'README.md'), 'utf8').matchAll(/\]\((\S+)\)/g)
+  for (const [, path = ''] of linked) t.ok(readFileSync(packagePath('examples', path)).length > 0, `${path} exists`)
+})
+
+for (const [name, check] of Object.entries(CHECKS)) {
+  t.test(`the example "${name}" does what it says`, (t) => check(t, new Example(t, name, packagePath())))
+
+  t.test(`the example "${name}" also runs in a project of one's own, and leaves nothing there`, async (t) => {
+    const project = await projectWith(t, name)
+    const app = new Example(t, name, project).run('app.js', { PORT: '0' })
+    await app.says(/(\S)/)
+    t.equal(await app.stop('SIGINT'), 0, app.output)
+    t.same(readdirSync(project).sort(), ['examples', 'node_modules', 'package.json'])
+  })
+}

@@ -1,0 +1,158 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import type { ConfigInput } from '../../services/config/schema.ts'
+import { packagePath } from '../../services/cli/package.ts'
+import { SECRET, token } from '../support/helper.ts'
+import type { Random } from '../soak/random.ts'
+
+const PROGRAM = packagePath('dist', 'server.js')
+/** Below the range from which the system takes ports for outgoing connections: one of those must not get it while the hub is away. */
+const PORTS = { first: 20_000, last: 32_000 }
+/** Level of the log from which something went wrong inside the hub. */
+const ERROR_LEVEL = 50
+/** How long a start may take. */
+const START_MS = 20_000
+
+/** The real program in a process of its own, with a port and a folder that outlive it. */
+export class HubProcess {
+  readonly port: number
+  readonly folder: string
+  /** What it logged as an error, wrote to stderr, or ended with when nobody had asked it to. */
+  readonly faults: string[] = []
+  readonly counts = { starts: 0, kills: 0, killsWhileStarting: 0, terms: 0, stops: 0 }
+  /** When it was killed, in ms since the epoch. */
+  readonly killedAt: number[] = []
+  #child: ChildProcess | null = null
+  #hasStarted = false
+  #isWanted = false
+
+  private constructor (port: number, folder: string) {
+    this.port = port
+    this.folder = folder
+  }
+
+  /** A hub that is not started yet; killed, and its folder removed, when the test ends. */
+  static async prepare (t: Test, random: Random, config: ConfigInput): Promise<HubProcess> {
+    const folder = await mkdtemp(join(tmpdir(), 'fastify-hub-durability-'))
+    const hub = new HubProcess(await freePort(random), folder)
+    t.teardown(async () => {
+      await hub.end('SIGKILL')
+      await rm(folder, { recursive: true })
+    })
+    // JSON is YAML.
+    await writeFile(join(folder, 'config.yml'), JSON.stringify({ ...config, auth: { secret: SECRET }, server: { port: hub.port }, logger: { level: 'warn' } }))
+    return hub
+  }
+
+  get pid (): number {
+    return this.#child?.pid ?? 0
+  }
+
+  get isRunning (): boolean {
+    return this.#hasStarted
+  }
+
+  get origin (): string {
+    return `http://127.0.0.1:${this.port}`
+  }
+
+  /** Resolves with true when it takes clients, with false when it was killed before. */
+  async start (): Promise<boolean> {
+    if (this.#child !== null) return this.#hasStarted
+    this.counts.starts++
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(HUB_|NODE_|TAP_|_TAPJS)/.test(name)))
+    // The test runner puts itself into every program that is started; into this one it must not.
+    const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, PROGRAM], { cwd: this.folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child = child
+    this.#isWanted = true
+    const exited = once(child, 'close').then(([code, signal]: unknown[]) => {
+      this.#child = null
+      this.#hasStarted = false
+      if (this.#isWanted) this.faults.push(`the hub ended by itself, with ${String(signal ?? code)}`)
+      return false
+    })
+    child.stderr.on('data', (chunk: Buffer) => { this.#blame(`the hub wrote to stderr: ${chunk.toString()}`) })
+    const started = new Promise<boolean>((resolve) => {
+      let rest = ''
+      child.stdout.on('data', (chunk: Buffer) => {
+        const lines = (rest + chunk.toString()).split('\n')
+        rest = lines.pop() ?? ''
+        for (const line of lines) this.#read(line)
+        // The start-up lines come when it listens.
+        if (lines.some((line) => line.includes('WebSocket  ws:'))) resolve(true)
+      })
+    })
+    const late = setTimeout(() => { this.#blame(`the hub did not start within ${START_MS} ms`) }, START_MS)
+    this.#hasStarted = await Promise.race([started, exited])
+    clearTimeout(late)
+    return this.#hasStarted
+  }
+
+  /** Ends it; resolves when it is gone. May be called again to end it harder. */
+  async end (signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
+    const child = this.#child
+    if (child === null) return
+    if (signal === 'SIGTERM') this.counts.terms++
+    else {
+      this.counts.kills++
+      if (!this.#hasStarted) this.counts.killsWhileStarting++
+      this.killedAt.push(Date.now())
+    }
+    this.#isWanted = false
+    const closed = once(child, 'close') as Promise<[number | null, string | null]>
+    child.kill(signal)
+    const [code, reason] = await closed
+    if (code !== 0 && reason !== 'SIGKILL') this.#blame(`the hub ended with ${String(reason ?? code)} after ${signal}`)
+  }
+
+  /** As if the machine had no time for it, until the function that this answers is called. */
+  stop (): () => void {
+    const child = this.#child
+    this.counts.stops++
+    child?.kill('SIGSTOP')
+    return () => { child?.kill('SIGCONT') }
+  }
+
+  /** A REST call as an operator; rejects when the hub is away. */
+  async api (method: string, path: string, body?: object): Promise<{ status: number, body: Record<string, unknown> }> {
+    const response = await fetch(this.origin + path, {
+      method,
+      headers: { authorization: `Bearer ${OPERATOR}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) })
+    })
+    return { status: response.status, body: await response.json() as Record<string, unknown> }
+  }
+
+  #read (line: string): void {
+    if (!line.startsWith('{')) return
+    const entry = JSON.parse(line) as { level: number, msg: string, err?: { message: string, stack: string } }
+    if (entry.level >= ERROR_LEVEL) this.#blame(`the hub logged an error: ${line}`)
+  }
+
+  #blame (what: string): void {
+    // The first ones tell.
+    if (this.faults.length < 20) this.faults.push(what)
+  }
+}
+
+export const OPERATOR = token({ user: 'operator', roles: ['admin'], ttlSeconds: 7 * 24 * 3600 })
+
+async function freePort (random: Random): Promise<number> {
+  for (;;) {
+    const port = random.between(PORTS.first, PORTS.last)
+    const server = createServer()
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => resolve(true))
+    })
+    if (!isFree) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
+}

@@ -1,0 +1,89 @@
+import { WebPubSubClient, WebPubSubJsonProtocol, WebPubSubJsonReliableProtocol, type OnGroupDataMessageArgs, type OnServerDataMessageArgs } from '@azure/web-pubsub-client'
+import { token } from '../support/helper.ts'
+import { addressesOf, noConnections, type Subject, type SubjectOptions } from './subject.ts'
+
+/** The unmodified client of the published subprotocols: it recovers and starts over by itself. */
+export class NpmSubject implements Subject {
+  readonly kind: 'npm reliable' | 'npm plain'
+  readonly user: string
+  readonly witness: SubjectOptions['witness']
+  readonly link: SubjectOptions['link']
+  readonly counts = noConnections()
+  readonly #options: SubjectOptions & { readonly joins: readonly string[] }
+  readonly #client: WebPubSubClient
+  /** Groups that it joins again by itself in every session, before it says that it is connected. */
+  readonly #joined = new Set<string>()
+  /** Connections that have ended. */
+  readonly #ended = new Set<string>()
+  #isStopped = false
+
+  constructor (kind: 'npm reliable' | 'npm plain', options: SubjectOptions & { readonly joins: readonly string[] }) {
+    this.kind = kind
+    this.user = options.user
+    this.witness = options.witness
+    this.link = options.link
+    this.#options = options
+    const protocol = kind === 'npm reliable' ? WebPubSubJsonReliableProtocol() : WebPubSubJsonProtocol()
+    const client = new WebPubSubClient({ getClientAccessUrl: () => this.#url() }, {
+      protocol,
+      messageRetryOptions: { maxRetries: 1000, retryDelayInMs: 100 },
+      // Its timers hold the process for so long after its end, or a third of it.
+      keepAliveIntervalInMs: 1000,
+      keepAliveTimeoutInMs: 9000
+    })
+    this.#client = client
+    client.on('server-message', ({ message }: OnServerDataMessageArgs) => { this.#get(message) })
+    client.on('group-message', ({ message }: OnGroupDataMessageArgs) => { this.#get(message) })
+    client.on('connected', ({ connectionId }) => { this.#greet(connectionId) })
+    client.on('disconnected', ({ connectionId }) => {
+      if (connectionId !== undefined) {
+        this.counts.startedOver++
+        this.#ended.add(connectionId)
+      }
+      // What comes from now on is the next session's, also before that is called connected.
+      this.witness.begin()
+    })
+    // It does not try a second time.
+    client.on('rejoin-group-failed', ({ group }) => { this.#join(group) })
+    client.on('stopped', () => { if (!this.#isStopped) this.start() })
+  }
+
+  start (): void {
+    this.#client.start().catch(() => { if (!this.#isStopped) setTimeout(() => { this.start() }, 200) })
+  }
+
+  stop (): void {
+    this.#isStopped = true
+    this.#client.stop()
+    this.link.cut()
+  }
+
+  async #url (): Promise<string> {
+    // It cannot be stopped while it has no connection, and would go on for ever.
+    if (this.#isStopped) return new Promise(() => {})
+    const { device, link: { port }, user } = this.#options
+    return `ws://127.0.0.1:${port}/admin/ws?token=${token({ user, roles: ['webpubsub.joinLeaveGroup'] })}${device === '' ? '' : `&device=${device}`}`
+  }
+
+  #greet (id: string): void {
+    // It says so late, after other connections even, when it has been cut while it joined its groups again.
+    if (this.#ended.has(id)) return
+    this.counts.opened++
+    this.witness.hears(...addressesOf(this.#options), ...[...this.#joined].map((group) => `group:${group}`))
+    this.#options.tripwire.touch('greeted')
+    if (this.counts.opened === 1) for (const group of this.#options.joins) this.#join(group)
+  }
+
+  #join (group: string): void {
+    this.#joined.delete(group)
+    this.#client.joinGroup(group).then(() => {
+      this.#joined.add(group)
+      this.witness.hears(`group:${group}`)
+      this.#options.tripwire.touch('joined')
+    }, () => { if (!this.#isStopped) this.witness.blame(`could not join ${group}`) })
+  }
+
+  #get ({ data, sequenceId }: { readonly data: unknown, readonly sequenceId?: number }): void {
+    this.witness.get(String(data), sequenceId ?? null)
+  }
+}

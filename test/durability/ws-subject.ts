@@ -1,0 +1,68 @@
+import { WebSocket } from 'ws'
+import { GREETING, token } from '../support/helper.ts'
+import { addressesOf, beforeReturn, noConnections, PLAIN_SUBPROTOCOL, type Subject, type SubjectOptions } from './subject.ts'
+
+/**
+ * A WebSocket client that cannot say what it has: raw, or of the plain subprotocol. Within a connection it misses nothing;
+ * of what was said while it was away it gets its user's inbox, as often as it takes until a pong has come through.
+ */
+export class WsSubject implements Subject {
+  readonly kind: 'raw' | 'plain'
+  readonly user: string
+  readonly witness: SubjectOptions['witness']
+  readonly link: SubjectOptions['link']
+  readonly counts = noConnections()
+  readonly #options: SubjectOptions
+  readonly #url: string
+  #socket: WebSocket | null = null
+  #isStopped = false
+
+  constructor (kind: 'raw' | 'plain', options: SubjectOptions) {
+    this.kind = kind
+    this.user = options.user
+    this.witness = options.witness
+    this.link = options.link
+    this.#options = options
+    const device = options.device === '' ? '' : `&device=${options.device}`
+    this.#url = `ws://127.0.0.1:${options.link.port}/admin/ws?token=${token({ user: options.user })}${device}`
+  }
+
+  start (): void {
+    if (this.#isStopped) return
+    const socket = new WebSocket(this.#url, this.kind === 'raw' ? [] : [PLAIN_SUBPROTOCOL], { perMessageDeflate: false, handshakeTimeout: 5000 })
+    this.#socket = socket
+    let isGreeted = false
+    socket.on('error', () => {}) // An end like any other.
+    socket.on('message', (data, isBinary) => {
+      const text = (data as Buffer).toString()
+      if (isBinary) return this.witness.blame('got a binary frame')
+      if (isGreeted) return this.#read(text)
+      isGreeted = true
+      this.#greet(text)
+    })
+    socket.on('close', () => {
+      if (isGreeted) this.witness.lose()
+      setTimeout(() => { this.start() }, beforeReturn(this.#options.random))
+    })
+  }
+
+  stop (): void {
+    this.#isStopped = true
+    this.#socket?.terminate()
+  }
+
+  #greet (text: string): void {
+    const isRight = this.kind === 'raw' ? text === GREETING : text.startsWith('{"type":"system","event":"connected",')
+    if (!isRight) this.witness.blame(`was not greeted first: ${text.slice(0, 80)}`)
+    this.counts.opened++
+    this.witness.begin()
+    this.witness.hears(...addressesOf(this.#options))
+    this.#options.tripwire.touch('greeted')
+  }
+
+  #read (text: string): void {
+    if (this.kind === 'raw') return this.witness.get(text, null)
+    const message = JSON.parse(text) as { type: string, data: string }
+    if (message.type === 'message') this.witness.get(message.data, null)
+  }
+}

@@ -1,0 +1,132 @@
+import type { Engine, PageLimit, Source } from '../../services/engine/engine.ts'
+import type { Address, Message } from '../../services/model/message.ts'
+import { ALL, BOB, NEWS, NOBODY, numbers, PLENTY, readAll, say, sayAll, texts, type TestOne } from './kit.ts'
+
+/** Who gets what, and what is read. */
+export function deliveryPromises (test: TestOne): void {
+  test('gives rising offsets below 2^53, also to concurrent appends', async (t, { engine }) => {
+    const { head } = engine
+    const appended = await Promise.all(numbers(50).map((n) => engine.append(say(n))))
+    const offsets = appended.map(({ offset }) => offset)
+    t.same(offsets, [...new Set(offsets)].sort((a, b) => a - b), 'in the order of the calls, none twice')
+    t.ok(offsets.every((offset) => Number.isSafeInteger(offset) && offset > head), 'above where the log began')
+    t.ok(appended.every(({ stored, duplicate }) => stored && !duplicate))
+    t.equal(engine.head, offsets.at(-1))
+  })
+
+  test('hands followers each message once, in order, before append resolves', async (t, { engine }) => {
+    const heard: Message[] = []
+    engine.listen((message) => heard.push(message), NOBODY)
+    engine.follow(ALL)
+    engine.follow(BOB)
+    for (const data of ['1', '2', '3']) {
+      const appending = engine.append(say(data, { address: data === '2' ? BOB : ALL }))
+      t.equal(heard.at(-1)?.payload.data, data, 'at once')
+      t.equal(heard.at(-1)?.offset, (await appending).offset)
+    }
+    await Promise.all(['4', '5', '6'].map((data) => engine.append(say(data, { address: BOB }))))
+    t.same(texts(heard), ['1', '2', '3', '4', '5', '6'])
+  })
+
+  test('hands nobody what is said to addresses that nobody follows', async (t, { engine }) => {
+    const heard: Message[] = []
+    engine.listen((message) => heard.push(message), NOBODY)
+    engine.follow(BOB)
+    await engine.append(say('for alice', { address: { user: 'alice' } }))
+    await engine.append(say('for bob', { address: BOB }))
+    engine.unfollow(BOB)
+    await engine.append(say('too late', { address: BOB }))
+    t.same(texts(heard), ['for bob'])
+  })
+
+  test('reads a message that a follower was handed a moment ago', async (t, { engine }) => {
+    const pages: Array<ReturnType<Engine['read']>> = []
+    const finds: Array<ReturnType<Engine['find']>> = []
+    engine.listen(({ address, offset }) => {
+      pages.push(engine.read([{ address, after: 0 }], PLENTY))
+      finds.push(engine.find(offset))
+    }, NOBODY)
+    engine.follow(ALL)
+    const appended = await Promise.all(['1', '2', '3'].map((data) => engine.append(say(data))))
+    t.same((await Promise.all(pages)).map(({ messages }) => texts(messages)), [['1'], ['1', '2'], ['1', '2', '3']])
+    t.same((await Promise.all(pages)).map(({ upTo }) => upTo), appended.map(({ offset }) => offset))
+    t.same((await Promise.all(finds)).map((message) => message?.offset), appended.map(({ offset }) => offset))
+  })
+
+  test('reads some addresses together, each from its own place, oldest first', async (t, { engine }) => {
+    await sayAll(engine, ALL, ['a1'])
+    const [b1 = 0] = await sayAll(engine, BOB, ['b1'])
+    const [a2 = 0] = await sayAll(engine, ALL, ['a2'])
+    await sayAll(engine, { user: 'alice' }, ['x1'])
+    await sayAll(engine, NEWS, ['n1'])
+    await sayAll(engine, BOB, ['b2'])
+    await engine.append(say('live', { keep: false }))
+    const { head } = engine
+    const read = async (...sources: Source[]) => {
+      const { messages, upTo, gapUpTo } = await engine.read(sources, PLENTY)
+      t.equal(upTo, head)
+      t.equal(gapUpTo, 0)
+      return texts(messages)
+    }
+    t.same(await read({ address: ALL, after: 0 }, { address: BOB, after: 0 }), ['a1', 'b1', 'a2', 'b2'])
+    t.same(await read({ address: ALL, after: a2 - 1 }, { address: BOB, after: b1 }, { address: NEWS, after: 0 }), ['a2', 'n1', 'b2'])
+    t.same(await read({ address: ALL, after: a2 }, { address: { group: 'nobody' }, after: 0 }), [])
+    t.same(await read({ address: BOB, after: b1 }, { address: BOB, after: 0 }), ['b1', 'b2'], 'none twice')
+    t.same(await read(), [])
+  })
+
+  test('tells whoever comes from before the log began that something is gone', async (t, { engine }) => {
+    const { head: origin } = engine
+    t.same(await readAll(engine, [ALL, BOB], origin - 1), { texts: [], hasGap: true })
+    t.same(await readAll(engine, [ALL, BOB], 1), { texts: [], hasGap: true })
+    t.same(await readAll(engine, [ALL, BOB], origin), { texts: [], hasGap: false })
+    t.same(await readAll(engine, [ALL, BOB], 0), { texts: [], hasGap: false }, 'whoever comes for the first time')
+  })
+
+  test('keeps addresses apart that look alike', async (t, { engine }) => {
+    const addresses: Address[] = [{ user: 'a' }, { user: 'a\0' }, { user: 'ab' }, { group: 'a' }, { client: 'a' }, { user: '\uD800' }, { user: '\uD801' }, { user: '\uFFFD' }, { user: '\uFFFF' }, { user: '\uFFFFd800' }, { user: '☃' }]
+    for (const [n, address] of addresses.entries()) await engine.append(say(`${n}`, { address }))
+    for (const [n, address] of addresses.entries()) {
+      t.same(await readAll(engine, [address]), { texts: [`${n}`], hasGap: false })
+      const { messages: [message] } = await engine.read([{ address, after: 0 }], PLENTY)
+      t.same(message?.address, address)
+      t.same((await engine.find(message?.offset ?? 0))?.address, address)
+    }
+  })
+
+  test('gives pages that are no larger than asked for, and together hold everything once', async (t, { engine }) => {
+    await Promise.all(numbers(12).map((n) => engine.append(say(n.padStart(10, '.'), { address: Number(n) % 3 === 0 ? NEWS : ALL }))))
+    const walk = async (limit: PageLimit): Promise<{ sizes: number[], words: string[] }> => {
+      const [sizes, words]: [number[], string[]] = [[], []]
+      for (let after = 0; ;) {
+        const { messages, upTo, gapUpTo } = await engine.read([{ address: ALL, after }, { address: NEWS, after }], limit)
+        t.equal(gapUpTo, 0)
+        if (messages.length > 0) sizes.push(messages.length)
+        words.push(...texts(messages))
+        if (upTo === engine.head) return { sizes, words }
+        t.ok(upTo > after)
+        after = upTo
+      }
+    }
+    const words = numbers(12).map((n) => n.padStart(10, '.'))
+    t.same(await walk({ messages: 5, bytes: 1000 }), { sizes: [5, 5, 2], words })
+    t.same(await walk({ messages: 100, bytes: 49 }), { sizes: [4, 4, 4], words })
+    t.same(await walk({ messages: 100, bytes: 1 }), { sizes: Array<number>(12).fill(1), words }, 'one at least')
+    t.same(await walk({ messages: 12, bytes: 120 }), { sizes: [12], words })
+  })
+
+  test('keeps payloads of every kind, and all that goes with them, as they were', async (t, { engine }) => {
+    const bytes = Uint8Array.from([0, 1, 254, 255])
+    const more = { key: 'k', except: ['a', 'b'], ttl: 30, conflate: 'price', keep: true, from: 'alice' }
+    await engine.append(say('text ☃', more))
+    await engine.append(say('', { payload: { kind: 'json', data: '{"a":[1,null]}' } }))
+    await engine.append(say('', { payload: { kind: 'binary', data: bytes } }))
+    await engine.append(say(''))
+    const { messages: [text, json, binary, empty] } = await engine.read([{ address: ALL, after: 0 }], PLENTY)
+    t.match(text, { ...more, address: ALL, payload: { kind: 'text', data: 'text ☃' } })
+    t.same(json?.payload, { kind: 'json', data: '{"a":[1,null]}' })
+    t.equal(binary?.payload.kind, 'binary')
+    t.same(Buffer.from(binary?.payload.data ?? ''), Buffer.from(bytes))
+    t.same(empty?.payload, { kind: 'text', data: '' })
+  })
+}

@@ -1,0 +1,42 @@
+import t from 'tap'
+import { CLOSE } from '../../services/model/close-codes.ts'
+import type { Receipt } from '../../services/model/message.ts'
+import { packagePath } from '../../services/cli/package.ts'
+import { listen } from '../support/helper.ts'
+import { rawRequest } from '../support/raw-client.ts'
+
+t.test('serves its files under a policy that allows its own scripts and nothing else', async (t) => {
+  const { origin } = await listen(t)
+  for (const [path, type] of Object.entries({ '/': 'text/html', '/console.js': 'application/javascript', '/console.css': 'text/css', '/favicon.svg': 'image/svg+xml' })) {
+    const { status, headers } = await fetch(origin + path)
+    t.match({ status, type: headers.get('content-type'), options: headers.get('x-content-type-options') }, { status: 200, type, options: /^nosniff$/ }, path)
+    t.match(headers.get('content-security-policy'), /^default-src 'none'; script-src 'self';(?!.*(unsafe|\*|data:|http)).* frame-ancestors 'none'$/)
+  }
+})
+
+t.test('serves nothing but the files of public/', async (t) => {
+  const { port } = await listen(t)
+  for (const path of [
+    '/../package.json', '/..%2fpackage.json', '/..%5cpackage.json', '/%2e%2e/package.json', '/%252e%252e/package.json', '/package.json', '//etc/passwd', '/%2fetc/passwd',
+    '/..//..//..//etc/passwd', '/.git/config', '/%2egit/config', '/.gitignore', '/public/', '/console.js/', '/console.js%00.html'
+  ]) t.match(await rawRequest(port, `GET ${path} HTTP/1.1\r\nHost: hub\r\n\r\n`), /^HTTP\/1\.1 404 [^]*"code":"HUB_NOT_FOUND"/, path)
+})
+
+t.test('knows the close codes of the service, and comes back after those that allow it', async (t) => {
+  const { explainClose } = await import(packagePath('public/close-codes.js')) as { explainClose: (code: number, reason: string) => Record<'detail' | 'retry' | 'needsToken', unknown> }
+  for (const { code, reason, mayRetry } of Object.values(CLOSE)) {
+    const { detail, ...advice } = explainClose(code, reason)
+    if (code === CLOSE.startOver.code && reason === CLOSE.startOver.reason) continue // Only for those who resume.
+    t.notMatch(detail, 'The server closed the connection.', `${code} has words of its own`)
+    // With the token that has expired, the page would only be refused.
+    t.same(advice, code === CLOSE.tokenExpired.code ? { retry: false, needsToken: true } : { retry: mayRetry, needsToken: false }, `${code} ${reason}`)
+  }
+})
+
+t.test('says in words what a receipt says in numbers', async (t) => {
+  const { receiptText } = await import(packagePath('public/receipt.js')) as { receiptText: (receipt: Receipt) => string }
+  const receipt: Receipt = { offset: 17, duplicate: false, stored: true, matched: 1002, written: 1000, behind: 1, dropped: 1 }
+  t.equal(receiptText(receipt), 'Offset 17, stored: reached 1,000 of 1,002, 1 behind, 1 lost it.')
+  t.equal(receiptText({ ...receipt, stored: false, matched: 0 }), 'Offset 17, not stored: nobody it is meant for is connected.')
+  t.equal(receiptText({ ...receipt, duplicate: true, matched: 2, written: 2, behind: 0, dropped: 0 }), 'Offset 17, stored: a duplicate, nothing was sent. The first time: reached 2 of 2.')
+})

@@ -1,0 +1,172 @@
+// What waits for those who are away.
+
+import t from 'tap'
+import { HubError } from '../../../index.ts'
+import type { ConfigInput } from '../../../services/config/schema.ts'
+import { connect, listen, until } from '../../support/helper.ts'
+import { frame, handshake, OPCODE, rawConnect, rawRequest } from '../../support/raw-client.ts'
+import { open, serve, take } from './push-message.ts'
+
+t.test('a mailbox with waiting messages can be destroyed', async (t) => {
+  const service = await serve(t)
+  const alice = await open(t, service, 'alice')
+  alice.socket.terminate()
+  await until(() => service.app.hub.size === 0)
+  for (let n = 0; n < 3; n++) t.equal(await service.post('/message/alice', n), 200)
+  t.equal(await service.destroy('alice'), 404, 'not online')
+  t.equal(await service.post('/message/alice', 'nobody'), 404)
+  const again = await open(t, service, 'alice')
+  t.same(await again.quiet(), [], 'a new mailbox is empty')
+  t.equal(await service.post('/message/alice', 'news'), 200)
+  t.equal(await again.next(), '"news"\n')
+})
+
+t.test('a mailbox stays destroyed, although its reader says once more what it has read', async (t) => {
+  const service = await serve(t)
+  const alice = await rawConnect({ port: service.port, path: '/client/alice' })
+  t.teardown(() => alice.destroy())
+  t.equal(await service.post('/message/alice', 'news'), 200)
+  t.equal((await alice.next()).opcode, OPCODE.text)
+  const question = await alice.next()
+  t.equal(question.opcode, OPCODE.ping)
+  t.equal(await service.destroy('alice'), 200)
+  // Its Close frame is on its way, but it answers the question first.
+  alice.send(frame({ opcode: OPCODE.pong, payload: question.payload }))
+  alice.send(frame({ opcode: OPCODE.close }))
+  await alice.closed()
+  await until(() => service.app.hub.size === 0)
+  t.equal(await service.post('/message/alice', 'nobody'), 404)
+})
+
+t.test('a mailbox is bounded: the oldest messages leave, and the rest comes in order', async (t) => {
+  const service = await serve(t, { inbox: { maxCount: 5 } })
+  const alice = await open(t, service, 'alice')
+  alice.socket.terminate()
+  await until(() => service.app.hub.size === 0)
+  for (let n = 0; n < 12; n++) await service.post('/message/alice', n)
+  t.same(await take(await open(t, service, 'alice'), 5), [7, 8, 9, 10, 11])
+})
+
+t.test('mailboxes and what waits in them outlive the service', async (t) => {
+  const path = t.testdir({})
+  const config: ConfigInput = { engine: { kind: 'lmdb', path } }
+  const before = await serve(t, config)
+  const alice = await open(t, before, 'alice')
+  await before.post('/message/alice', 'read')
+  t.equal(await alice.next(), '"read"\n')
+  await alice.quiet()
+  alice.socket.terminate()
+  await until(() => before.app.hub.size === 0)
+  await before.post('/message/alice', 'one')
+  await before.post('/message', 'two')
+  await before.app.close()
+
+  const after = await serve(t, config)
+  t.equal(await after.post('/message/alice', 'three'), 200, 'it is there before its client is')
+  const again = await open(t, after, 'alice')
+  t.same(await take(again, 3), ['one', 'two', 'three'])
+  t.same(await again.quiet(), [])
+})
+
+t.test('the mailbox is there before the connection is: a push in that moment finds it', async (t) => {
+  const service = await serve(t)
+  for (const id of ['a', 'b', 'c']) {
+    const client = await rawConnect({ port: service.port, path: `/client/${id}` })
+    t.teardown(() => client.destroy())
+    t.equal(await service.post(`/message/${id}`, 'at once'), 200)
+  }
+})
+
+t.test('what waits in a mailbox is counted, and mailboxes have a limit', async (t) => {
+  const service = await serve(t, { inbox: { maxMailboxes: 2 } })
+  const { hub } = service.app
+  await hub.send({ user: 'alice' }, 'before there was a mailbox')
+  const alice = await open(t, service, 'alice')
+  for (let n = 0; n < 12; n++) await service.post('/message/alice', n)
+  await take(alice, 12)
+  await until(async () => (await hub.inbox('alice')).count === 0, 'all is acknowledged')
+  t.match(await hub.inbox('alice'), { count: 0, dropped: 0, cursors: [{ device: '(mailbox)' }] })
+  alice.socket.terminate()
+  await until(() => hub.size === 0)
+  await service.post('/message/alice', 'waits')
+  t.match(await hub.inbox('alice'), { count: 1, dropped: 0 })
+
+  await open(t, service, 'bob')
+  const refused = await rawRequest(service.port, handshake({ path: '/client/carol' }))
+  t.match(refused, /^HTTP\/1\.1 503 .*HUB_FULL/s)
+  t.equal(await (await open(t, service, 'alice')).next(), '"waits"\n', 'who has one may come')
+  t.equal(await service.destroy('bob'), 200)
+  await open(t, service, 'carol')
+})
+
+t.test('who is refused has made no mailbox', async (t) => {
+  const service = await serve(t, { websocket: { maxClientsPerUser: 1 } })
+  await connect(t, service.url, { user: 'bob' })
+  t.match(await rawRequest(service.port, handshake({ path: '/client/bob' })), /^HTTP\/1\.1 429 .*HUB_USER_FULL/s)
+  t.equal(await service.post('/message/bob', 'nobody'), 404)
+})
+
+t.test('what a lossy policy drops for a slow reader is not lost to the mailbox', async (t) => {
+  const service = await serve(t, { websocket: { slowClient: 'dropOldest', maxQueueSize: 70_000, writeReadBufferSize: 1024 } })
+  const slow = await rawConnect({ port: service.port, path: '/client/alice' })
+  t.teardown(() => slow.destroy())
+  slow.pause()
+  const { hub } = service.app
+  const text = 'x'.repeat(30_000)
+  let sent = 0
+  for (; hub.counters.dropped === 0; sent++) await hub.broadcast(`${sent} ${text}`)
+  slow.resume()
+  // It reads on, and answers whatever it is asked.
+  const heard: number[] = []
+  while (heard.at(-1) !== sent - 1) {
+    const { opcode, payload } = await slow.next()
+    if (opcode === OPCODE.ping) slow.send(frame({ opcode: OPCODE.pong, payload }))
+    else heard.push(parseInt(payload.toString().slice(1)))
+  }
+  const lost = Array.from({ length: sent }, (_, n) => n).find((n) => !heard.includes(n))
+  t.ok(lost !== undefined, 'something was dropped')
+  const left = new Promise((resolve) => hub.on('close', resolve))
+  slow.destroy()
+  await left
+  const again = await open(t, service, 'alice')
+  const first = parseInt(String(await again.next()).slice(1))
+  t.ok(first <= (lost ?? 0), 'the first that was dropped comes when its reader comes back')
+})
+
+t.test('while nothing can be stored, who has a mailbox reads it, and nobody is told that a message waits', async (t) => {
+  const service = await serve(t, { inbox: { maxMailboxes: 2 } })
+  const { engine, hub } = service.app
+  await open(t, service, 'alice')
+  const update = engine.state.update.bind(engine.state)
+  const append = engine.append.bind(engine)
+  engine.state.update = () => Promise.reject(new HubError('HUB_STORE_FAILED', 'The disk is full.'))
+  engine.append = async (draft) => ({ ...await append({ ...draft, keep: false }), stored: false })
+  const again = await open(t, service, 'alice')
+  t.equal(await service.post('/message/alice', 'live'), 200, 'somebody is there')
+  t.equal(await again.next(), '"live"\n')
+  for (let n = 0; n < 3; n++) t.match(await rawRequest(service.port, handshake({ path: '/client/bob' })), /^HTTP\/1\.1 503 .*HUB_STORE_FAILED/s)
+  await hub.disconnect({ all: true })
+  await until(() => hub.size === 0)
+  t.equal(await service.post('/message/alice', 'lost'), 503, 'nobody is there')
+
+  engine.state.update = update
+  engine.append = append
+  await open(t, service, 'bob')
+})
+
+t.test('a mailbox that is removed while its reader comes is there for who has come', async (t) => {
+  const { app, origin } = await listen(t, { compat: { pushMessage: 'open' } })
+  const { hub } = app
+  const begin = hub.mailboxes.open.bind(hub.mailboxes)
+  let isFirst = true
+  hub.mailboxes.open = async (user) => {
+    const beginning = await begin(user)
+    if (isFirst) await hub.mailboxes.remove(user)
+    isFirst = false
+    return beginning
+  }
+  const alice = await open(t, { origin }, 'alice')
+  await until(() => hub.mailboxes.has('alice'))
+  t.equal((await fetch(`${origin}/message/alice`, { method: 'POST', body: '1' })).status, 200)
+  t.equal(await alice.next(), '1\n')
+})

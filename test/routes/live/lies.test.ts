@@ -1,0 +1,152 @@
+import { once } from 'node:events'
+import { request } from 'node:http'
+import t from 'tap'
+import { connect, ECHO, GREETING, listen, token, until } from '../../support/helper.ts'
+import { frame, OPCODE, rawConnect } from '../../support/raw-client.ts'
+import { PLAIN, RELIABLE, welcome } from '../../support/json-client.ts'
+
+t.test('who acknowledges more than there is has acknowledged what there is, and nothing that comes later', async (t) => {
+  const { app, url } = await listen(t)
+  await app.hub.send({ user: 'bob' }, 'first')
+  const bob = await welcome(t, url)
+  t.match(await bob.heard(), { data: 'first' })
+  for (const sequenceId of [Number.MAX_SAFE_INTEGER, String(Number.MAX_SAFE_INTEGER)]) bob.say({ type: 'sequenceAck', sequenceId })
+  await until(async () => (await app.hub.inbox('bob')).count === 0, 'the acknowledgement')
+  await app.hub.send({ user: 'bob' }, 'later')
+  t.match(await bob.heard(), { data: 'later' })
+  t.match(await app.hub.inbox('bob'), { count: 1 })
+  await bob.lose(app)
+  const resumed = await welcome(t, url, { query: bob.resumption })
+  t.match(await resumed.heard(), { data: 'later' })
+})
+
+t.test('who acknowledges what has not been given to it yet still gets it', async (t) => {
+  const { app, port, url } = await listen(t, { websocket: { maxQueueSize: 65_536 } })
+  const mute = await rawConnect({ port, token: token({ user: 'bob' }), headers: { 'Sec-WebSocket-Protocol': RELIABLE } })
+  t.teardown(() => mute.destroy())
+  t.match((await mute.next()).payload.toString(), /"connected"/)
+  mute.pause()
+  const text = 'x'.repeat(30_000)
+  // More than the kernel swallows, so that much of it has been given to nobody.
+  for (let n = 0; n < 500; n++) await app.hub.send({ user: 'bob' }, `${n} ${text}`)
+  t.match((await app.hub.clients()).clients, [{ behind: true }])
+  mute.send(frame({ opcode: OPCODE.text, payload: `{"type":"sequenceAck","sequenceId":${Number.MAX_SAFE_INTEGER}}` }))
+  await until(async () => (await app.hub.inbox('bob')).cursors.length === 1, 'the acknowledgement')
+  const { count } = await app.hub.inbox('bob')
+  t.ok(count > 100 && count < 500, `${count} still wait`)
+  mute.destroy()
+  const bob = await welcome(t, url)
+  for (let n = 500 - count; n < 500; n++) {
+    const { data } = await bob.heard()
+    if (!String(data).startsWith(`${n} `)) t.fail(`${n} is missing`)
+  }
+  t.same(await bob.quiet(), [])
+})
+
+t.test('only the pong that answers a question acknowledges, and only what was asked for', async (t) => {
+  const { app, port } = await listen(t)
+  const liar = await rawConnect({ port, token: token({ user: 'bob' }) })
+  t.teardown(() => liar.destroy())
+  t.equal((await liar.next()).payload.toString(), GREETING)
+  const { offset: first } = await app.hub.send({ user: 'bob' }, 'first')
+  const { offset: second } = await app.hub.send({ user: 'bob' }, 'second')
+  const frames = [await liar.next(), await liar.next(), await liar.next()]
+  t.same(frames.map(({ payload }) => payload.toString()), ['first', `Server->Ping->Client ${first}`, 'second'])
+  const forged = ['', 'Server->Ping->Client', 'Server->Ping->Client ', `Server->Ping->Client ${second}`, `Server->Ping->Client ${first} `, `Server->Ping->Client 0${first}`, `Server->Ping->Client ${Number.MAX_SAFE_INTEGER}`, 'Server->Ping->Client 1e999', 'Server->Ping->Client -1', Buffer.alloc(125, 0xff), '\0'.repeat(125)]
+  for (const payload of forged) liar.send(frame({ opcode: OPCODE.pong, payload }))
+  liar.send(frame({ opcode: OPCODE.text, payload: 'all of it has been read' }))
+  t.equal((await liar.next()).payload.toString(), `${ECHO}all of it has been read`)
+  t.match(await app.hub.inbox('bob'), { count: 2, cursors: [] })
+
+  liar.send(frame({ opcode: OPCODE.pong, payload: `Server->Ping->Client ${first}` }))
+  t.equal((await liar.next()).payload.toString(), `Server->Ping->Client ${second}`, 'then the next is asked for')
+  await until(async () => (await app.hub.inbox('bob')).count === 1, 'the acknowledgement')
+  liar.send(frame({ opcode: OPCODE.pong, payload: `Server->Ping->Client ${first}` }))
+  liar.send(frame({ opcode: OPCODE.text, payload: 'x' }))
+  await liar.next()
+  t.match(await app.hub.inbox('bob'), { count: 1 }, 'an answer counts once')
+})
+
+t.test('a position that no message can have had acknowledges nothing', async (t) => {
+  const { app, origin } = await listen(t)
+  const { offset } = await app.hub.send({ user: 'bob' }, 'letter')
+  const lies = [Number.MAX_SAFE_INTEGER, offset + 1, '9007199254740992', '9'.repeat(16), '9'.repeat(17), '-1', '1e15', 'NaN', 'x'.repeat(10_000)]
+  for (const lie of lies) {
+    const got: string[] = []
+    const sent = request(`${origin}/admin/events?token=${token({ user: 'bob' })}`, { agent: false, headers: { 'last-event-id': String(lie) } }, (response) => {
+      response.on('data', (chunk: Buffer) => got.push(chunk.toString())).on('error', () => {})
+    })
+    sent.on('error', () => {}).end()
+    t.teardown(() => sent.destroy())
+    await until(() => got.join('').includes('data: letter'), `the letter in spite of ${String(lie).slice(0, 20)}`)
+    sent.destroy()
+    await until(() => app.hub.size === 0)
+    t.match(await app.hub.inbox('bob'), { count: 1 })
+  }
+})
+
+const NESTED = `${'['.repeat(20_000)}${']'.repeat(20_000)}`
+const MALFORMED: Array<string | Buffer> = [
+  '', ' ', 'hello', '{', '[]', '[{"type":"ping"}]', 'null', '5', '"ping"', '{}', '{"type":5}', '{"type":null}', '{"type":"nope"}', '{"type":"Ping"}', '{"type":"__proto__"}', '{"type":"constructor"}', '{"type":"toString"}',
+  '{"type":"ping","__proto__":{"a":1}}', '{"type":"joinGroup"}', '{"type":"joinGroup","group":""}', '{"type":"joinGroup","group":5}', `{"type":"joinGroup","group":"${'x'.repeat(257)}"}`, String.raw`{"type":"joinGroup","group":"\ud800"}`,
+  '{"type":"joinGroup","group":"g","ackId":-1}', '{"type":"joinGroup","group":"g","ackId":1.5}', '{"type":"joinGroup","group":"g","ackId":"1"}', '{"type":"joinGroup","group":"g","ackId":9007199254740992}', '{"type":"leaveGroup","group":["g"]}',
+  '{"type":"sendToGroup","group":"g"}', '{"type":"sendToGroup","group":"g","data":1,"dataType":"xml"}', '{"type":"sendToGroup","group":"g","data":1,"dataType":"text"}', '{"type":"sendToGroup","group":"g","data":"?","dataType":"binary"}',
+  '{"type":"sendToGroup","group":"g","data":1,"noEcho":"no"}', `{"type":"sendToGroup","group":"g","data":${NESTED}}`, '{"type":"event"}', '{"type":"event","event":5,"data":1}', '{"type":"invoke","event":"x","data":1}', '{"type":"invoke","invocationId":1,"target":"event","event":"x"}',
+  NESTED, `{"type":"${'x'.repeat(60_000)}"}`, Buffer.from('{"type":"ping"}'), Buffer.alloc(0), Buffer.alloc(1000, 0xff)
+]
+
+t.test('a frame that is no request ends its connection with 1008, and concerns nobody else', async (t) => {
+  const { app, url } = await listen(t, { websocket: { upgradesPerSecond: 0 } })
+  const healthy = await connect(t, url)
+  const roles = ['admin']
+  for (const subprotocol of [RELIABLE, PLAIN]) {
+    const only = subprotocol === RELIABLE ? ['{"type":"sequenceAck"}', '{"type":"sequenceAck","sequenceId":-1}', '{"type":"sequenceAck","sequenceId":"x"}', '{"type":"sequenceAck","sequenceId":1.5}', '{"type":"sequenceAck","sequenceId":null}', '{"type":"sequenceAck","sequenceId":"9999999999999999"}'] : []
+    for (const bad of [...MALFORMED, ...only]) {
+      const title = `${subprotocol} ${String(bad).slice(0, 80)}`
+      const client = await welcome(t, url, { subprotocol, roles })
+      const closed = client.closed()
+      client.send(bad)
+      client.say({ type: 'joinGroup', group: 'too late' })
+      const goodbye = await client.heard()
+      t.match(goodbye, { type: 'system', event: 'disconnected', message: /^[ -~]{5,123}$/ }, title)
+      t.same(await closed, { code: 1008, reason: goodbye['message'] }, title)
+    }
+  }
+  await until(() => app.hub.size === 1)
+  t.same((await app.hub.groups()).groups, [], 'what came after it was not heard')
+  healthy.send('alive')
+  t.equal(await healthy.next(), `${ECHO}alive`)
+})
+
+t.test('names that mean something to JavaScript mean nothing to the hub', async (t) => {
+  const { app, url } = await listen(t)
+  const bob = await welcome(t, url, { roles: ['webpubsub.joinLeaveGroup', 'webpubsub.sendToGroup'] })
+  let ackId = 0
+  for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf']) {
+    t.match(await bob.ask({ type: 'event', event: name, data: 1, ackId: ++ackId }), { success: false, error: { name: 'NotFound' } }, name)
+    t.match(await bob.ask({ type: 'joinGroup', group: name, ackId: ++ackId }), { success: true }, name)
+    t.match(await bob.ask({ type: 'sendToGroup', group: name, data: { a: name }, noEcho: true, ackId: ++ackId }), { success: true }, name)
+    t.match(await app.hub.send({ group: name }, name), { matched: 1 })
+    t.match(await bob.heard(), { group: name, data: name })
+  }
+  const user = await welcome(t, url, { user: '__proto__' })
+  t.match(await app.hub.send({ user: '__proto__' }, 'hello'), { matched: 1 })
+  t.match(await user.heard(), { data: 'hello' })
+  t.match(await app.hub.inbox('__proto__'), { user: '__proto__', count: 1 })
+})
+
+t.test('a client cannot join more groups than there may be', async (t) => {
+  const { app, url } = await listen(t, { websocket: { messagesPerSecond: 0 } })
+  const bob = await welcome(t, url, { roles: ['webpubsub.joinLeaveGroup'] })
+  for (let n = 1; n <= 1000; n++) bob.say({ type: 'joinGroup', group: `g${n}`, ackId: n })
+  for (let n = 1; n <= 1000; n++) {
+    const { ackId, success } = await bob.heard()
+    if (ackId !== n || success !== true) t.fail(`${n} was answered with ${String(ackId)} ${String(success)}`)
+  }
+  t.match(await bob.ask({ type: 'joinGroup', group: 'one more', ackId: 1001 }), { success: false, error: { name: 'BadRequest', message: /leave one first/ } })
+  t.match(await bob.ask({ type: 'joinGroup', group: 'g7', ackId: 1002 }), { success: true }, 'one that it is in already is no more')
+  const pong = once(bob.socket, 'pong')
+  bob.socket.ping()
+  await pong
+  t.equal(app.hub.client(bob.id)?.info().groups.length, 1000)
+})

@@ -1,0 +1,164 @@
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { LmdbEngine } from '../../../../services/engine/lmdb/engine.ts'
+import { LmdbStore, type Range } from '../../../../services/engine/lmdb/store.ts'
+import type { Message } from '../../../../services/model/message.ts'
+import { ALL, BOB, engineSuite, LIMITS, NEWS, NOBODY, numbers, readAll, say } from '../../../engine-suite/engine-suite.ts'
+import { openEngine, ROOMY, Sentences } from './kit.ts'
+
+engineSuite('lmdb', async (t) => {
+  let now = Date.UTC(2026, 0, 1)
+  const engine = await LmdbEngine.open({ ...LIMITS, now: () => now }, { path: t.testdir({}), log: new Sentences() })
+  return { engine, advance: (ms) => { now += ms } }
+})
+
+t.test('a restart keeps messages, what is known of those that are gone, keys and values', async (t) => {
+  const path = t.testdir({})
+  let now = Date.UTC(2026, 0, 1)
+  const retention = { ...LIMITS, now: () => now }
+  const first = await openEngine(t, path, retention)
+  const { offset } = await first.append(say('once', { key: 'k' }))
+  await first.append(say('short', { ttl: 2 }))
+  for (const n of numbers(LIMITS.inbox.maxCount + 2)) await first.append(say(n, { address: BOB }))
+  await first.state.update('v', () => ({ a: 1 }), 10_000)
+  await first.state.update('short', () => 1, 1000)
+  const summary = await first.summary({ address: BOB, after: 0 })
+  const { head } = first
+  await first.close()
+
+  now += 1000
+  const second = await openEngine(t, path, retention)
+  t.equal(second.head, head)
+  t.same(await readAll(second, [ALL]), { texts: ['once', 'short'], hasGap: false })
+  t.same(await readAll(second, [BOB]), { texts: ['2', '3', '4', '5', '6'], hasGap: true })
+  t.same(await second.summary({ address: BOB, after: 0 }), summary)
+  t.same(await second.append(say('once', { key: 'k' })), { offset, duplicate: true, stored: true })
+  await t.rejects(second.append(say('twice', { key: 'k' })), { code: 'HUB_KEY_REUSED' })
+  t.same(await second.state.get('v'), { a: 1 })
+  t.equal(await second.state.get('short'), undefined)
+  t.ok((await second.append(say('next'))).offset > head)
+  now += 1000
+  t.same((await readAll(second, [ALL])).texts, ['once', 'next'], 'its end has come')
+  await second.close()
+
+  now += LIMITS.log.maxAgeMs
+  const third = await openEngine(t, path, retention)
+  t.same(await readAll(third, [ALL]), { texts: [], hasGap: true }, 'too old when it is opened')
+})
+
+t.test('offsets rise on when the clock goes back, while it runs and while it does not', async (t) => {
+  const path = t.testdir({})
+  let now = Date.UTC(2026, 0, 1)
+  const offsets: number[] = []
+  for (const back of [0, 3_600_000, 1, 86_400_000]) {
+    now -= back
+    const engine = await openEngine(t, path, { now: () => now })
+    for (const n of numbers(3)) {
+      offsets.push((await engine.append(say(n))).offset)
+      now -= 1000
+    }
+    await engine.close()
+  }
+  t.same(offsets, [...new Set(offsets)].sort((a, b) => a - b))
+  const engine = await openEngine(t, path, { now: () => now })
+  t.equal((await readAll(engine, [ALL])).texts.length, 12)
+  now = Date.UTC(2027, 0, 1)
+  t.equal((await engine.append(say('later'))).offset, now * 1000, 'and follow the clock again when it is ahead')
+})
+
+/** What a file has to spare for a large transaction: services/engine/lmdb-room.ts. */
+const ROOM_BYTES = 8 * 1024 ** 2
+
+t.test('a file from which 200 000 messages were taken stays small', async (t) => {
+  const path = t.testdir({})
+  const engine = await openEngine(t, path, { log: { ...ROOMY.log, maxCount: 2000 }, inbox: { ...ROOMY.inbox, maxCount: 10 }, maxBytes: 2 * 1024 ** 2 })
+  const COUNT = 200_000
+  for (let n = 0; n < COUNT; n += 2000) {
+    await Promise.all(numbers(2000).map((k) => engine.append(say(`${n + Number(k)}`, { address: Number(k) % 2 === 0 ? NEWS : { user: `${Number(k) % 500}` } }))))
+  }
+  const { count: kept, evicted } = await engine.summary({ address: NEWS, after: 0 })
+  t.equal(kept, 2000)
+  t.equal(evicted.count + kept, COUNT / 2, 'each is accounted for')
+  t.equal((await readAll(engine, [NEWS], evicted.upTo)).texts[0], `${COUNT - 4000}`)
+  t.ok(statSync(join(path, 'data.mdb')).size - ROOM_BYTES < 8 * 1024 ** 2, `${statSync(join(path, 'data.mdb')).size} bytes`)
+})
+
+t.test('a file is not much larger than maxBytes, whatever the messages are like, and makes use of them', async (t) => {
+  const maxBytes = 6 * 1024 ** 2
+  const groups = numbers(50)
+  for (const [length, count] of [[100, 30_000], [1000, 10_000], [20_000, 1000]] as const) {
+    const path = t.testdir({})
+    const engine = await openEngine(t, path, { maxBytes })
+    for (let n = 0; n < count; n += 500) await Promise.all(numbers(500).map((k) => engine.append(say(k.padEnd(length, '.'), { address: { group: `${Number(k) % 50}` } }))))
+    const { size } = statSync(join(path, 'data.mdb'))
+    const summaries = await Promise.all(groups.map((group) => engine.summary({ address: { group }, after: 0 })))
+    const kept = summaries.reduce((sum, summary) => sum + summary.count, 0)
+    t.ok(size - ROOM_BYTES < 2 * maxBytes, `${length}: ${size} bytes`)
+    t.ok(kept < count && kept * (length + 100) > maxBytes / 3, `${length}: ${kept} messages`)
+    await engine.close()
+  }
+})
+
+t.test('only so many addresses that lost everything are told apart; of the others, a gap too many is reported and none too few', async (t) => {
+  const path = t.testdir({})
+  let now = Date.UTC(2026, 0, 1)
+  const open = () => openEngine(t, path, { ...LIMITS, now: () => now }, { maxVanished: 10 })
+  let engine = await open()
+  const offsets: number[] = []
+  for (const user of numbers(30)) {
+    offsets.push((await engine.append(say('1', { address: { user } }))).offset)
+    now += 1
+  }
+  t.notOk((await readAll(engine, [{ user: '3' }, { user: 'unheard of' }])).hasGap)
+  now += LIMITS.inbox.maxAgeMs
+  for (const n of numbers(4)) await engine.append(say(n, { address: NEWS }))
+  await engine.close()
+  engine = await open()
+  for (const user of numbers(30)) t.ok((await readAll(engine, [{ user }])).hasGap, `user ${user} misses one`)
+  t.ok((await readAll(engine, [{ user: 'unheard of' }])).hasGap, 'it cannot be told any more')
+  t.notOk((await readAll(engine, [{ user: 'unheard of' }], offsets[20])).hasGap)
+  t.ok((await readAll(engine, [{ user: '29' }], offsets[28])).hasGap)
+  t.notOk((await readAll(engine, [{ group: 'unheard of' }])).hasGap, 'other kinds of addresses are not concerned')
+  await engine.append(say('2', { address: { user: '3' } }))
+  t.same(await readAll(engine, [{ user: '3' }]), { texts: ['2'], hasGap: true })
+})
+
+t.test('reading looks at what it returns, however much there is beside it', async (t) => {
+  const engine = await openEngine(t, t.testdir({}))
+  for (let n = 0; n < 5000; n += 500) {
+    await Promise.all(numbers(500).map((k) => engine.append(say(k, { address: Number(k) % 100 === 0 ? BOB : { user: k } }))))
+  }
+  const original = Object.getOwnPropertyDescriptor(LmdbStore.prototype, 'entries')?.value as (this: LmdbStore, range: Range) => ReturnType<LmdbStore['entries']>
+  t.teardown(() => { LmdbStore.prototype.entries = original })
+  let looked = 0
+  LmdbStore.prototype.entries = function * (range) {
+    for (const entry of original.call(this, range)) {
+      looked++
+      yield entry
+    }
+  }
+  const { messages, upTo } = await engine.read([{ address: BOB, after: 0 }, { address: { user: '1' }, after: 0 }], { messages: 10, bytes: 1000 })
+  t.equal(messages.length, 10)
+  t.ok(looked <= 12, `${looked} entries`)
+  looked = 0
+  await engine.read([{ address: BOB, after: upTo }, { address: ALL, after: 0 }, { address: { user: 'nobody' }, after: 0 }], { messages: 1, bytes: 1000 })
+  t.ok(looked <= 2, `${looked} entries`)
+})
+
+t.test('an address or a key that is longer than the store takes is refused, and disturbs nothing', async (t) => {
+  const engine = await openEngine(t, t.testdir({}))
+  const heard: Message[] = []
+  engine.listen((message) => heard.push(message), NOBODY)
+  const outcomes = await Promise.allSettled([
+    engine.append(say('1')),
+    engine.append(say('2', { address: { user: 'x'.repeat(2000) } })),
+    engine.state.update('k'.repeat(1025), () => 1, 1000),
+    engine.state.update('k'.repeat(1024), () => 1, 1000),
+    engine.append(say('3', { key: 'k'.repeat(100_000) }))
+  ])
+  t.same(outcomes.map((outcome) => outcome.status === 'rejected' ? (outcome.reason as { code: string }).code : 'done'), ['done', 'HUB_ADDRESS_INVALID', 'HUB_REQUEST_INVALID', 'done', 'done'])
+  t.same((await readAll(engine, [ALL])).texts, ['1', '3'])
+  await engine.append(say('widest', { address: { user: '☃'.repeat(256) } }))
+  t.same((await readAll(engine, [{ user: '☃'.repeat(256) }])).texts, ['widest'])
+})

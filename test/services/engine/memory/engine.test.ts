@@ -1,0 +1,61 @@
+import t from 'tap'
+import { MemoryEngine } from '../../../../services/engine/memory/engine.ts'
+import { RisingClock } from '../../../../services/lib/rising-clock.ts'
+import { ALL, engineSuite, LIMITS, numbers, readAll, say } from '../../../engine-suite/engine-suite.ts'
+
+engineSuite('memory', () => {
+  let now = Date.UTC(2026, 0, 1)
+  return { engine: new MemoryEngine({ ...LIMITS, now: () => now }), advance: (ms) => { now += ms } }
+})
+
+t.test('offsets rise on when the clock goes back, and above those of an earlier run', async (t) => {
+  let now = 1_000_000
+  const clock = new RisingClock(() => now)
+  const before = clock.next()
+  now -= 500_000
+  t.ok(clock.next() > before)
+
+  const restarted = new RisingClock(() => now, before + 1000)
+  t.equal(restarted.next(), before + 1001)
+  now += 10_000_000
+  t.equal(restarted.next(), now * 1000, 'and follow the clock again when it is ahead')
+})
+
+t.test('a log that is pruned for long stays as small as its limits', async (t) => {
+  const engine = new MemoryEngine({ ...LIMITS, log: { ...LIMITS.log, maxCount: 10 } })
+  for (let n = 0; n < 5000; n++) await engine.append(say(`${n}`, { ttl: 1 + n % 100 }))
+  t.same(await readAll(engine, [ALL]), { texts: numbers(5000).slice(-10), hasGap: true })
+})
+
+t.test('only so many keys are remembered, the latest', async (t) => {
+  const engine = new MemoryEngine(LIMITS, { keys: 3 })
+  const repeat = async (key: string) => (await engine.append(say(key, { key }))).duplicate
+  for (const key of ['a', 'b', 'c']) t.notOk(await repeat(key))
+  t.ok(await repeat('a'))
+  t.notOk(await repeat('d'))
+  t.notOk(await repeat('a'), 'the fourth key took the place of the oldest')
+  t.ok(await repeat('d'))
+})
+
+t.test('only so many addresses that lost messages are told apart; of the others, a gap too many is reported and none too few', async (t) => {
+  const engine = new MemoryEngine({ ...LIMITS, inbox: { ...LIMITS.inbox, maxCount: 1 } }, { evictions: 10 })
+  const offsets: number[] = []
+  for (const n of numbers(30)) {
+    offsets.push((await engine.append(say('1', { address: { user: n } }))).offset)
+    await engine.append(say('2', { address: { user: n } }))
+  }
+  for (const n of numbers(30)) t.ok((await readAll(engine, [{ user: n }])).hasGap, `user ${n} misses one`)
+  const last = offsets.at(-1) ?? 0
+  t.notOk((await readAll(engine, [{ user: '29' }], last)).hasGap)
+  t.ok((await readAll(engine, [{ user: 'unheard of' }])).hasGap, 'it cannot be told any more')
+  t.notOk((await readAll(engine, [{ user: 'unheard of' }], last)).hasGap)
+  t.notOk((await readAll(engine, [{ group: 'unheard of' }])).hasGap, 'other kinds of addresses are not concerned')
+})
+
+t.test('only so many values are kept: the one that ends first goes', async (t) => {
+  const { state } = new MemoryEngine(LIMITS, { values: 2 })
+  await state.update('a', () => 1, 3000)
+  await state.update('b', () => 1, 1000)
+  await state.update('c', () => 1, 2000)
+  t.same((await state.list('', 10)).map(({ key }) => key), ['a', 'c'])
+})

@@ -1,0 +1,38 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { deviceIn, groupsKey, inboxKey, inboxPrefix } from '../../../../services/hub/store/keys.ts'
+import { MAX_ID_LENGTH } from '../../../../services/model/message.ts'
+import { welcome } from '../../../support/json-client.ts'
+import { listen, until } from '../../../support/helper.ts'
+
+/** What the engine's state takes (services/engine/engine.ts, State). */
+const MAX_KEY_BYTES = 1024
+const awkward = fc.constantFrom('a', '/', '%', '%2F', '..', '\0', 'ö', '一', '😀', ' ')
+const ids = fc.string({ unit: fc.oneof(awkward, fc.string({ unit: 'grapheme', minLength: 1, maxLength: 1 })), minLength: 1, maxLength: MAX_ID_LENGTH }).filter((id) => id.length <= MAX_ID_LENGTH)
+const devices = fc.string({ unit: fc.constantFrom(...'aZ09_.:-'), maxLength: 64 })
+
+t.test('every user has keys of its own, whatever its name, and none is longer than a key may be', async (t) => {
+  fc.assert(fc.property(ids, ids, devices, devices, (user, other, device, another) => {
+    const key = inboxKey(user, device)
+    return key.startsWith(inboxPrefix(user)) && key.startsWith(inboxPrefix(other)) === (user === other) &&
+      (groupsKey(user) === groupsKey(other)) === (user === other) && (key === inboxKey(user, another)) === (device === another) &&
+      deviceIn(key) === device && Math.max(Buffer.byteLength(key), Buffer.byteLength(groupsKey(user))) <= MAX_KEY_BYTES
+  }))
+  for (const letter of ['/', '%', '一', '\u{10ffff}']) {
+    const user = letter.repeat(MAX_ID_LENGTH / letter.length)
+    t.ok(Buffer.byteLength(inboxKey(user, 'd'.repeat(64))) <= MAX_KEY_BYTES, `256 times ${letter}`)
+  }
+})
+
+t.test('a user with the longest name there may be has an inbox and groups, on disk too', async (t) => {
+  const { app: { hub }, url } = await listen(t, { engine: { kind: 'lmdb', path: t.testdir({}) } })
+  const user = '一'.repeat(MAX_ID_LENGTH)
+  await hub.join({ user }, 'news')
+  await hub.send({ user }, 'letter')
+  const client = await welcome(t, url, { user, query: `&device=${'d'.repeat(64)}` })
+  const { sequenceId, data } = await client.heard()
+  t.equal(data, 'letter')
+  client.say({ type: 'sequenceAck', sequenceId })
+  await until(async () => (await hub.inbox(user)).cursors.some(({ acknowledged }) => acknowledged === sequenceId), 'the acknowledgement')
+  await until(async () => (await hub.send({ group: 'news' }, 'x')).matched === 1, 'being a member')
+})

@@ -1,0 +1,86 @@
+// A service in a process of its own, so that its memory is measured alone. It gets its configuration as JSON in its first
+// argument and orders as messages, and answers each order with the order's id.
+
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import Fastify from 'fastify'
+import { app, serverOptions } from '../../app.ts'
+import { completeConfig } from '../../services/config/load.ts'
+import type { ConfigInput } from '../../services/config/schema.ts'
+import type { Receipt } from '../../services/model/message.ts'
+import { compose, type Numbered } from './numbered.ts'
+
+/** A message to everyone, or one to each of some users. */
+export interface Saying extends Numbered {
+  readonly users?: readonly string[]
+  readonly conflate?: string
+}
+
+/** What the test asks for. `isAwaited`: each message waits for the receipt of the one before it; otherwise all are said in one tick. */
+export type Order = { readonly id: number } & (
+  | { readonly kind: 'say', readonly sayings: readonly Saying[], readonly isAwaited: boolean }
+  | { readonly kind: 'measure' }
+  | { readonly kind: 'close' }
+)
+
+/** What the service weighs after a garbage collection, and what it has open. */
+export interface Measures {
+  readonly usedBytes: number
+  readonly sockets: number
+  readonly clients: number
+  /** Frames lost because a client was over its limit. */
+  readonly dropped: number
+}
+
+const config = completeConfig(JSON.parse(process.argv[2] ?? '{}') as ConfigInput)
+const fastify = Fastify(serverOptions(config))
+await fastify.register(app, { config })
+
+process.on('message', (order: Order) => {
+  // An order that cannot be obeyed ends the process, and with it the test.
+  void obey(order).then((answer) => process.send?.({ id: order.id, ...answer }))
+})
+// Nobody would end it when the test has died.
+process.on('disconnect', abandoned)
+process.send?.({ id: 0, origin: await fastify.listen({ port: 0, host: '127.0.0.1' }) })
+
+function abandoned (): void {
+  process.exit(1)
+}
+
+async function obey (order: Order): Promise<object> {
+  switch (order.kind) {
+    case 'say': return say(order.sayings, order.isAwaited)
+    case 'measure': return measure()
+    case 'close': {
+      await fastify.close()
+      process.off('disconnect', abandoned)
+      // Nothing else may hold the process from here on.
+      setImmediate(() => process.disconnect())
+      return {}
+    }
+  }
+}
+
+/** Answers how many clients the broadcast that reached the fewest was for. */
+async function say (sayings: readonly Saying[], isAwaited: boolean): Promise<{ fewest: number }> {
+  const receipts: Array<Promise<Receipt>> = []
+  for (const saying of sayings) {
+    const { users, conflate } = saying
+    const options = conflate === undefined ? {} : { conflate }
+    const sent = users === undefined ? fastify.hub.broadcast(compose(saying), options) : fastify.hub.send(users.map((user) => ({ user })), compose(saying), options)
+    if (isAwaited) await sent
+    if (users === undefined) receipts.push(sent as Promise<Receipt>)
+  }
+  return { fewest: Math.min(...(await Promise.all(receipts)).map(({ matched }) => matched)) }
+}
+
+async function measure (): Promise<Measures> {
+  // The second time takes the Buffers whose owners went the first time.
+  for (let time = 0; time < 2; time++) {
+    globalThis.gc?.()
+    await nextTurn()
+  }
+  const { heapUsed, external } = process.memoryUsage()
+  const sockets = process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length
+  return { usedBytes: heapUsed + external, sockets, clients: fastify.hub.size, dropped: fastify.hub.counters.dropped }
+}

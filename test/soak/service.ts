@@ -1,0 +1,93 @@
+import { fork, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import type { ConfigInput } from '../../services/config/schema.ts'
+import { SECRET, token } from '../support/helper.ts'
+import { rawRequest } from '../support/raw-client.ts'
+import type { Measures, Order, Saying } from './server.ts'
+
+const PROGRAM = fileURLToPath(new URL('server.ts', import.meta.url))
+/** Without what configures the service or belongs to the test runner. */
+const ENVIRONMENT = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(HUB_|NODE_|TAP_|_TAPJS)/.test(name)))
+
+type Wish<O> = O extends Order ? Omit<O, 'id'> : never
+interface Waiter { readonly resolve: (answer: object) => void, readonly reject: (error: Error) => void }
+
+/** A page of GET /clients, as far as the soak looks at it. */
+export interface ClientsPage {
+  readonly total: number
+  readonly clients: ReadonlyArray<{ readonly user: string, readonly dropped: number, readonly behind: boolean }>
+}
+
+/** A service in a process of its own, killed when the test ends. */
+export class Service {
+  /** What it wrote: errors and its end. */
+  output = ''
+  port = 0
+  readonly #child: ChildProcess
+  readonly #waiters = new Map<number, Waiter>()
+  #ids = 0
+
+  constructor (child: ChildProcess) {
+    this.#child = child
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => { this.output += chunk.toString() })
+    child.on('message', (answer: { id: number }) => {
+      this.#waiters.get(answer.id)?.resolve(answer)
+      this.#waiters.delete(answer.id)
+    })
+    child.on('close', (code, signal) => {
+      for (const { reject } of this.#waiters.values()) reject(new Error(`The service ended with ${signal ?? code}: ${this.output}`))
+      this.#waiters.clear()
+    })
+  }
+
+  static async start (t: Test, input: ConfigInput): Promise<Service> {
+    const config: ConfigInput = { ...input, auth: { secret: SECRET }, logger: { level: 'error' } }
+    const execArgv = ['--expose-gc', '--import', import.meta.resolve('tsx')]
+    const child = fork(PROGRAM, [JSON.stringify(config)], { execArgv, env: ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+    t.teardown(() => child.kill('SIGKILL'))
+    const service = new Service(child)
+    const { origin } = await service.#answer(0) as { origin: string }
+    service.port = Number(new URL(origin).port)
+    return service
+  }
+
+  get url (): string {
+    return `ws://127.0.0.1:${this.port}/admin/ws`
+  }
+
+  /** Sends messages; answers how many clients the broadcast that reached the fewest was for. */
+  async say (sayings: readonly Saying[], isAwaited: boolean): Promise<number> {
+    return (await this.#ask({ kind: 'say', sayings, isAwaited }) as { fewest: number }).fewest
+  }
+
+  async measure (): Promise<Measures> {
+    return await this.#ask({ kind: 'measure' }) as Measures
+  }
+
+  /** GET /clients, on a connection that is not kept. */
+  async clients (query = ''): Promise<ClientsPage> {
+    const request = `GET /clients${query} HTTP/1.1\r\nHost: hub\r\nConnection: close\r\nAuthorization: Bearer ${token({ user: 'operator', roles: ['admin'] })}\r\n\r\n`
+    const [, body = ''] = (await rawRequest(this.port, request)).split('\r\n\r\n', 2)
+    return JSON.parse(body) as ClientsPage
+  }
+
+  /** Closes the service; answers how the process ended. Nothing but what the service left open keeps it from ending. */
+  async close (): Promise<{ code: number | null, signal: string | null }> {
+    const exit = once(this.#child, 'exit') as Promise<[number | null, string | null]>
+    await this.#ask({ kind: 'close' })
+    const [code, signal] = await exit
+    return { code, signal }
+  }
+
+  #ask (wish: Wish<Order>): Promise<object> {
+    const id = ++this.#ids
+    this.#child.send({ ...wish, id })
+    return this.#answer(id)
+  }
+
+  #answer (id: number): Promise<object> {
+    return new Promise((resolve, reject) => { this.#waiters.set(id, { resolve, reject }) })
+  }
+}

@@ -1,0 +1,119 @@
+// Takes 8 s in `npm test`, and up to four times 30 s where the machine is too slow for enough to happen in that time: a
+// crowd needs seconds to fill the buffers of the kernel, and memory can only be judged after them. Longer, and with a seed
+// that makes the same crowd again: SOAK_SECONDS=3600 SOAK_SEED=7 npx tap test/soak.test.ts
+
+import { randomInt } from 'node:crypto'
+import t, { type Test } from 'tap'
+import { Crowd, type CrowdSize } from './crowd.ts'
+import { Service } from './service.ts'
+import { WAYS } from './leavers.ts'
+import { until } from '../support/helper.ts'
+
+const SECONDS = Number(process.env.SOAK_SECONDS ?? 8)
+const SEED = Number(process.env.SOAK_SEED ?? randomInt(2 ** 31))
+const POLICIES = ['disconnect', 'dropNewest', 'dropOldest', 'latest'] as const
+/** The part of the time in which nothing is measured yet, because code and buffers still settle. */
+const WARM_UP = 0.2
+
+const MEBIBYTE = 1024 ** 2
+const LIMITS = { maxQueueSize: 256 * 1024, maxMessageSize: 64 * 1024, maxQueueWrites: 256 }
+const SIZE: CrowdSize = { steady: 40, visitors: 6, slow: 4, frozen: 8, churners: 12 }
+/** docs/connections.md, "Slow clients and the memory bound", for those who do not take what is sent to them. */
+const BOUND = (SIZE.slow + SIZE.frozen) * (LIMITS.maxQueueSize + LIMITS.maxMessageSize + LIMITS.maxQueueWrites * 400)
+/** An idle connection, generously; what is collected only later. */
+const CONNECTION_BYTES = 32 * 1024
+const SLACK_BYTES = 5 * MEBIBYTE
+/** What may stay behind after everybody has gone. */
+const REST_BYTES = 3 * MEBIBYTE
+/** Less would prove nothing, however slow the machine. */
+const LEAST = { broadcasts: 100, eachWay: 3, visits: 3, overtaken: 2 }
+
+t.setTimeout((SECONDS * 2 + 240) * 1000)
+t.comment(`SOAK_SEED=${SEED}`)
+
+for (const [n, slowClient] of POLICIES.entries()) {
+  t.test(`under churn, a client that reads gets every message once and in order, memory stays bounded and nothing stays behind (slowClient: ${slowClient})`, async (t) => {
+    t.setTimeout((SECONDS / 2 + 90) * 1000)
+    await seeded(t, async () => {
+      const service = await Service.start(t, {
+        engine: { kind: 'memory', maxSize: '1MiB', maxCount: 1000 },
+        websocket: { ...LIMITS, slowClient, upgradesPerSecond: 0, maxClientsPerUser: 0, pingPeriod: '1s', writeDeadline: '5s' }
+      })
+      const ms = SECONDS * 1000 / POLICIES.length
+      const losesWhatIsSlow = slowClient !== 'disconnect'
+      const first = new Crowd(service, SIZE, { seed: SEED + n * 1000, losesWhatIsSlow })
+      await first.run(ms * WARM_UP, () => true)
+      first.resetFrozen()
+      await settle(t, service, first)
+      const { usedBytes: before } = await service.measure()
+      const crowd = new Crowd(service, SIZE, { seed: SEED + n * 1000 + 500, losesWhatIsSlow })
+      await crowd.run(ms * (1 - WARM_UP), () => isEnough(crowd))
+      await settle(t, service, crowd)
+      // Slow ones know that they were overtaken only when they have read what was on its way to them.
+      t.ok(isEnough(crowd) && crowd.overtaken >= LEAST.overtaken, 'enough happened to prove something', { left: crowd.left, said: crowd.said, visits: crowd.visits, overtaken: crowd.overtaken })
+      const { usedBytes: after, dropped } = await service.measure()
+
+      const peak = crowd.samples.reduce((most, { usedBytes }) => Math.max(most, usedBytes), 0)
+      t.comment(`${slowClient}: ${crowd.said.all} broadcasts, ${sum(crowd.said) - crowd.said.all} to users, ${dropped} frames dropped, ${crowd.overtaken} slow ones overtaken, ${crowd.visits} visits, ${sum(crowd.left)} came and left`)
+      t.comment(`${slowClient}: ${megabytes(before)} MB before, ${megabytes(peak)} MB at most of ${megabytes(before + BOUND + SLACK_BYTES)}, ${megabytes(after)} MB after`)
+      const over = crowd.samples.filter(({ usedBytes, clients }) => usedBytes > before + BOUND + clients * CONNECTION_BYTES + SLACK_BYTES)
+      t.same(over, [], 'memory was never over the bound')
+      t.ok(after - before < REST_BYTES, `${megabytes(after - before)} MB stayed behind`)
+      t.same(await service.close(), { code: 0, signal: null }, 'the process ends by itself')
+      t.equal(service.output, '', 'nothing was an error')
+    })
+  })
+}
+
+/** Whether a crowd has done so much of everything that it proves something. */
+function isEnough ({ said, visits, samples, left }: Crowd): boolean {
+  const hasDropped = samples.some(({ dropped }) => dropped > 0)
+  return said.all >= LEAST.broadcasts && visits >= LEAST.visits && hasDropped && Object.keys(WAYS).every((way) => (left[way] ?? 0) >= LEAST.eachWay)
+}
+
+/** Looks at what a crowd did to the service and the service to it. Afterwards everybody has gone. */
+async function settle (t: Test, service: Service, crowd: Crowd): Promise<void> {
+  const here = () => crowd.steady.length + [...crowd.slow.values()].filter(({ isOpen }) => isOpen).length
+  await until(async () => (await service.measure()).clients === here(), 'that the service cuts those who are frozen')
+  await until(async () => (await service.clients('?limit=1000')).clients.every(({ behind }) => !behind), 'that the slow ones have read all')
+  await crowd.sayLast()
+  const { total, clients } = await service.clients('?limit=1000')
+  t.same({ total, listed: clients.length }, { total: here(), listed: here() }, 'those are listed who are there')
+  t.equal(clients.filter(({ user }) => user === 'steady').length, SIZE.steady)
+
+  t.same(crowd.faults, [], 'every message was whole, for its client, in order, and not lost and not said twice')
+  for (const reader of crowd.steady) {
+    const numbers = (['all', 'steady'] as const).map((stream) => [reader.first(stream), reader.last(stream)])
+    t.same(numbers, [[1, crowd.said.all], [1, crowd.said.steady]], 'from the first to the last')
+  }
+  t.ok(crowd.fewest >= SIZE.steady, 'no receipt forgets a client')
+  for (const { user, dropped } of clients) {
+    const missing = crowd.slow.get(user)?.missing ?? 0
+    if (missing > dropped) t.fail(`${user} missed ${missing} messages, and the service counts ${dropped}`)
+  }
+
+  await crowd.leave()
+  t.same(crowd.faults, [], 'every goodbye was answered')
+  await until(async () => (await service.measure()).sockets === 0, 'that all sockets are closed')
+  t.equal((await service.measure()).clients, 0)
+  t.match(await service.clients(), { total: 0, clients: [] })
+  await until(async () => (await service.measure()).sockets === 0, 'that the last socket is closed')
+}
+
+/** Says the seed with whatever goes wrong. */
+async function seeded (t: Test, body: () => Promise<void>): Promise<void> {
+  try {
+    await body()
+    if (!t.passing()) t.fail(`SOAK_SEED=${SEED} lets the same crowd loose again`)
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : String(error)} (SOAK_SEED=${SEED})`, { cause: error })
+  }
+}
+
+function sum (counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0)
+}
+
+function megabytes (bytes: number): string {
+  return (bytes / 1e6).toFixed(1)
+}

@@ -1,0 +1,156 @@
+import { existsSync } from 'node:fs'
+import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
+import type { Test } from 'tap'
+import type { ConfigInput } from '../../services/config/schema.ts'
+import type { TokenClaims } from '../../services/auth/token.ts'
+import { listen, token, until } from './helper.ts'
+
+const PATHS = ['/usr/bin/chromium', '/usr/bin/google-chrome']
+const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
+const MISSING = 'There is no Chromium here: apt-get install chromium (Debian), or say where it is in CHROMIUM_PATH.'
+const PATIENCE_MS = 10_000
+
+/** Claims of those who may use all of the console. */
+export const ADMIN = { roles: ['admin'] }
+/** The users in the console's list of clients. */
+export const USERS = '#clients-rows .client-user'
+
+/** A name that would do harm if it were ever taken for markup. */
+export const MARKUP = '<img src=x onerror=alert(1)>'
+
+/** What a page is opened with, beside what Playwright takes for a fresh profile. */
+export interface PageOptions extends BrowserContextOptions {
+  /** Puts the page's timers into the test's hands: `page.clock.runFor(ms)`. Time also passes by itself. */
+  readonly clock?: boolean
+}
+
+/** A page in a browser, and what has happened in it since before it was loaded. */
+export interface OpenPage {
+  readonly page: Page
+  /** Errors of the page, warnings and errors of its console (violations of the CSP are among these), dialogs. */
+  readonly problems: string[]
+  /** The address of every request and WebSocket, in order. */
+  readonly requests: readonly string[]
+  /** Asserts that what is visible under a selector comes to read exactly so: one text or pattern for each element. */
+  readonly shows: (selector: string, ...expected: Expected[]) => Promise<void>
+}
+
+/** The console over a service of its own. */
+export interface Console extends Awaited<ReturnType<typeof listen>>, OpenPage {
+  /** Reads the list of clients anew and asserts whose they are. */
+  readonly lists: (...users: Expected[]) => Promise<void>
+  /** Pushes a message to whomever the form says. */
+  readonly push: (message: string) => Promise<void>
+}
+
+/** How a test of the console begins. */
+export interface ConsoleOptions extends PageOptions {
+  /** Whom the page's token is of, by default an admin; null opens the page without one. */
+  readonly claims?: Partial<TokenClaims> | null
+  /** How the service is configured. */
+  readonly config?: ConfigInput
+  /** What the page may complain of. */
+  readonly complaints?: RegExp
+}
+
+type Expected = string | RegExp
+
+/** Why tests in a browser are skipped, with the way out; false where there is one, and in CI, where they shall fail instead. */
+export function browserMissing (): string | false {
+  return process.env.CI === 'true' || browserPath() !== undefined ? false : MISSING
+}
+
+/** Starts Chromium with an empty profile. */
+export async function launchBrowser (): Promise<Browser> {
+  const executablePath = browserPath()
+  if (executablePath === undefined) throw new Error(MISSING)
+  return chromium.launch({ executablePath, args: ARGS })
+}
+
+/** Opens an address in a fresh profile, closed when the test ends. The tests of a file share one browser, closed after the last of them. */
+export async function openPage (t: Test, url: string, { clock = false, ...options }: PageOptions = {}): Promise<OpenPage> {
+  shared ??= share(t)
+  const browser = await shared
+  const context = await browser.newContext(options)
+  t.teardown(() => context.close())
+  context.setDefaultTimeout(PATIENCE_MS)
+  const page = await context.newPage()
+  if (clock) await page.clock.install()
+  const opened = { page, problems: problemsOf(page), requests: requestsOf(page), shows: assertion(t, page) }
+  await page.goto(url)
+  return opened
+}
+
+/** Tests the console in a browser. A page that complains of what the test does not expect fails it. */
+export function inBrowser (t: Test, title: string, { claims = ADMIN, config, complaints, ...options }: ConsoleOptions, body: (t: Test, console: Console) => Promise<void>): void {
+  void t.test(title, { skip: browserMissing() }, async (t) => {
+    const service = await listen(t, config)
+    const opened = await openPage(t, `${service.origin}/${claims === null ? '' : `#token=${token(claims)}`}`, options)
+    const { page, problems, shows } = opened
+    if (claims !== null) await page.waitForSelector('[data-state=connected], [data-state=refused]')
+    const push = async (message: string) => {
+      await page.fill('#broadcast-message', message)
+      await page.click('#broadcast-button')
+    }
+    const lists = async (...users: Expected[]) => {
+      await until(() => service.app.hub.size === users.length)
+      await page.click('#clients-refresh')
+      await shows(USERS, ...users)
+    }
+    await body(t, { ...service, ...opened, push, lists })
+    t.same(problems.filter((problem) => complaints?.test(problem) !== true), [], 'no error, violation of the CSP or dialog')
+  })
+}
+
+let shared: Promise<Browser> | undefined
+
+async function share (t: Test): Promise<Browser> {
+  const browser = await launchBrowser()
+  rootOf(t).teardown(() => browser.close())
+  return browser
+}
+
+function rootOf (t: Test): Test {
+  return t.parent === undefined ? t : rootOf(t.parent as Test)
+}
+
+function browserPath (): string | undefined {
+  const { CHROMIUM_PATH } = process.env
+  return (CHROMIUM_PATH === undefined ? PATHS : [CHROMIUM_PATH]).find((path) => existsSync(path))
+}
+
+function problemsOf (page: Page): string[] {
+  const problems: string[] = []
+  page.on('pageerror', (error) => problems.push(`page error: ${error.message}`))
+  page.on('console', (line) => {
+    if (['error', 'warning'].includes(line.type())) problems.push(`console: ${line.text()}`)
+  })
+  page.on('dialog', (dialog) => {
+    problems.push(`dialog: ${dialog.message()}`)
+    void dialog.dismiss()
+  })
+  return problems
+}
+
+function requestsOf (page: Page): string[] {
+  const requests: string[] = []
+  page.on('request', (request) => requests.push(request.url()))
+  page.on('websocket', (socket) => requests.push(socket.url()))
+  return requests
+}
+
+function assertion (t: Test, page: Page): OpenPage['shows'] {
+  return async (selector, ...expected) => {
+    let found: string[] = []
+    const fits = async () => {
+      found = await page.locator(selector).filter({ visible: true }).allTextContents()
+      return found.length === expected.length && expected.every((one, at) => fitsText(one, found[at] ?? ''))
+    }
+    const shown = await until(fits).then(() => true, () => false)
+    t.ok(shown, `${selector} shows ${expected.join(' | ') || 'nothing'}`, { found })
+  }
+}
+
+function fitsText (expected: Expected, text: string): boolean {
+  return typeof expected === 'string' ? expected === text : expected.test(text)
+}

@@ -1,0 +1,131 @@
+import { once } from 'node:events'
+import { Writable } from 'node:stream'
+import Fastify, { type FastifyInstance } from 'fastify'
+import type { Test } from 'tap'
+import { WebSocket } from 'ws'
+import { app, serverOptions } from '../../app.ts'
+import { completeConfig } from '../../services/config/load.ts'
+import type { ConfigInput } from '../../services/config/schema.ts'
+import { createToken, type TokenClaims } from '../../services/auth/token.ts'
+
+/** Options of a hub that leaves nothing on the disk. */
+export const IN_MEMORY = { engine: { kind: 'memory' } } as const
+export const SECRET = 'a secret of the tests, long enough for HS256'
+export const GREETING = '{"code":2000,"msg":"ws连接成功","data":""}'
+export const ECHO = '服务器已经收到了你的消息==>'
+const TIMEOUT_MS = 10_000
+
+/** A token for the service under test; without claims, of the user alice with no role. */
+export function token ({ user = 'alice', roles = [], ttlSeconds = 3600 }: Partial<TokenClaims> = {}): string {
+  return createToken({ secret: SECRET }, { user, roles, ttlSeconds })
+}
+
+/** Collects what a logger writes, one object a line. */
+export class LogLines extends Writable {
+  readonly lines: Array<Record<string, unknown>> = []
+  text = ''
+
+  override _write (chunk: Buffer, _encoding: string, done: () => void): void {
+    this.text += chunk.toString()
+    for (const line of chunk.toString().split('\n')) {
+      if (line !== '') this.lines.push(JSON.parse(line) as Record<string, unknown>)
+    }
+    done()
+  }
+}
+
+/** The service, not listening yet; closed when the test ends. */
+export async function build (t: Test, input: ConfigInput = {}): Promise<{ app: FastifyInstance, log: LogLines }> {
+  const config = completeConfig({ ...input, engine: { kind: 'memory', ...input.engine }, auth: { secret: SECRET, ...input.auth } })
+  const log = new LogLines()
+  const options = serverOptions(config)
+  const fastify = Fastify({ ...options, logger: { ...options.logger, stream: log } })
+  await fastify.register(app, { config })
+  t.teardown(() => fastify.close())
+  return { app: fastify, log }
+}
+
+/** The service, listening on a free port. */
+export async function listen (t: Test, input: ConfigInput = {}) {
+  const { app: fastify, log } = await build(t, input)
+  const origin = await fastify.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = new URL(origin)
+  return { app: fastify, log, origin, port: Number(port), url: `${origin.replace('http', 'ws')}/admin/ws`, token: token() }
+}
+
+/** A WebSocket client that keeps what came until it is asked for. */
+export class TestClient {
+  readonly socket: WebSocket
+  readonly #frames: Array<string | Buffer> = []
+  #wake: () => void = () => {}
+
+  constructor (socket: WebSocket) {
+    this.socket = socket
+    socket.on('message', (data, isBinary) => {
+      this.#frames.push(isBinary ? data as Buffer : (data as Buffer).toString())
+      this.#wake()
+    })
+    socket.on('error', () => {}) // Tests look at the close code instead.
+  }
+
+  send (data: string | Buffer): void {
+    this.socket.send(data)
+  }
+
+  /** The next frame. */
+  async next (): Promise<string | Buffer> {
+    const deadline = Date.now() + TIMEOUT_MS
+    for (let frame = this.#frames.shift(); ; frame = this.#frames.shift()) {
+      if (frame !== undefined) return frame
+      const left = deadline - Date.now()
+      if (left <= 0) throw new Error('no frame came')
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, left)
+        this.#wake = () => { clearTimeout(timer); resolve() }
+      })
+    }
+  }
+
+  /** Resolves when a ping has made the round trip: whatever was sent to the client before it has arrived. Answers what arrived. */
+  async quiet (): Promise<ReadonlyArray<string | Buffer>> {
+    const pong = once(this.socket, 'pong')
+    this.socket.ping()
+    await pong
+    return [...this.#frames]
+  }
+
+  /** How the connection ends. */
+  async closed (): Promise<{ code: number, reason: string }> {
+    const [code, reason] = await once(this.socket, 'close', { signal: AbortSignal.timeout(TIMEOUT_MS) }) as [number, Buffer]
+    return { code, reason: reason.toString() }
+  }
+}
+
+/** Opens a client and takes the greeting off; terminated when the test ends. */
+export async function connect (t: Test, url: string, claims?: Partial<TokenClaims>): Promise<TestClient> {
+  const client = new TestClient(new WebSocket(`${url}?token=${token(claims)}`))
+  t.teardown(() => client.socket.terminate())
+  const greeting = await client.next()
+  if (greeting !== GREETING) throw new Error(`the first frame was ${String(greeting)}`)
+  return client
+}
+
+/** Resolves when a condition holds; polled, because what it looks at tells nobody. */
+export async function until (condition: () => boolean | Promise<boolean>, what = 'the condition'): Promise<void> {
+  const deadline = Date.now() + TIMEOUT_MS
+  while (!await condition()) {
+    if (Date.now() > deadline) throw new Error(`${what} did not come true`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+/** A REST call as an operator. */
+export async function api (origin: string, method: string, path: string, body?: unknown, roles = ['admin']) {
+  const response = await fetch(origin + path, {
+    method,
+    headers: { authorization: `Bearer ${token({ user: 'operator', roles })}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) })
+  })
+  const text = await response.text()
+  return { status: response.status, headers: response.headers, body: (text === '' ? null : JSON.parse(text)) as Record<string, unknown> }
+}
