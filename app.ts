@@ -1,7 +1,7 @@
 import { LogController, type FastifyServerOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { registerHub } from './fastify-hub.ts'
-import { answerClientError, answerError, errors, notFound } from './plugins/errors.ts'
+import { sendClientError, sendError, errors, notFound } from './plugins/errors.ts'
 import { securityHeaders } from './plugins/security-headers.ts'
 import { consoleFiles } from './plugins/static.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -31,8 +31,8 @@ export function serverOptions ({ logger, server, websocket }: Config) {
       }
     },
     logController: new LogController({ disableRequestLogging: !logger.requests }),
-    frameworkErrors: answerError,
-    clientErrorHandler: answerClientError,
+    frameworkErrors: sendError,
+    clientErrorHandler: sendClientError,
     trustProxy: server.trustProxy,
     pluginTimeout: 2 * websocket.drain.grace + 10_000,
     requestTimeout: 30_000,

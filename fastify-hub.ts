@@ -19,7 +19,7 @@ import { completeConfig } from './services/config/load.ts'
 import type { Config, ConfigInput } from './services/config/schema.ts'
 import { ADMIN_ROLE } from './services/model/identity.ts'
 import { createDemoTokenCheck, createTokenCheck, type Authenticate } from './services/auth/token.ts'
-import { rememberVerified } from './services/auth/token-cache.ts'
+import { cacheVerifiedTokens } from './services/auth/token-cache.ts'
 
 /** Options of the plugin: every key of config.yml that concerns the hub, and what only code can say. */
 export interface FastifyHubOptions extends Omit<ConfigInput, 'server' | 'logger' | 'console'> {
@@ -84,7 +84,7 @@ export async function registerHub (fastify: FastifyInstance, { config, prefix, a
 const ENVELOPE_BYTES = 4096
 
 function tokenAuthentication (config: Config['auth']): Authenticate<FastifyRequest> {
-  const checkJwt = rememberVerified(createTokenCheck(config))
+  const checkJwt = cacheVerifiedTokens(createTokenCheck(config))
   const check = config.mode === 'demo' ? createDemoTokenCheck(checkJwt) : checkJwt
   return (token) => token === null ? null : check(token)
 }

@@ -3,7 +3,7 @@ import '@fastify/websocket'
 
 export { fastifyHub, fastifyHub as default, type FastifyHubOptions } from './fastify-hub.ts'
 export { CLOSE, type CloseCode } from './services/model/close-codes.ts'
-export type { ClientInfo, ClientPage, ClientQuery, GroupInfo, GroupPage, InboxInfo, MessageFate } from './services/model/info.ts'
+export type { ClientInfo, ClientPage, ClientQuery, GroupInfo, GroupPage, InboxInfo, MessageStatus } from './services/model/info.ts'
 export { ConfigError } from './services/config/load.ts'
 export type { Engine } from './services/engine/engine.ts'
 export { ActionError, ERRORS, HubError, type ErrorCode } from './services/model/errors.ts'

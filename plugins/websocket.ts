@@ -6,7 +6,7 @@ import type { Config } from '../services/config/schema.ts'
 import { CLOSE } from '../services/model/close-codes.ts'
 import { HubError } from '../services/model/errors.ts'
 import { chooseSubprotocol } from '../services/transport/handshake.ts'
-import { HubWebSocket } from '../services/transport/ordered-close-websocket.ts'
+import { OrderedCloseWebSocket } from '../services/transport/ordered-close-websocket.ts'
 import { UpgradeGate } from '../services/transport/upgrade-gate.ts'
 
 declare module 'fastify' {
@@ -27,7 +27,7 @@ export const websocket = fp<{ config: Config['websocket'] }>(async (fastify, { c
   if (fastify.hasDecorator('websocketServer')) warnOfForeignLimits(fastify, config)
   else await fastify.register(fastifyWebsocket, { options: wsOptions(config, gate), preClose: closeOtherSockets })
 
-  fastify.websocketServer.on('connection', (_socket: unknown, request) => gate.admitted(request))
+  fastify.websocketServer.on('connection', (_socket: unknown, request) => gate.upgraded(request))
 
   // Without this, every GET route would complete a handshake, past the token check of the route that is meant for it.
   fastify.addHook('onRoute', (route) => {
@@ -58,7 +58,7 @@ function wsOptions (config: Config['websocket'], gate: UpgradeGate) {
     // It only calls on() and emit(): the gate passes on what the server would have.
     server: gate as unknown as Server,
     // The types want the static members of the original too.
-    WebSocket: HubWebSocket as unknown as WsOptions['WebSocket'],
+    WebSocket: OrderedCloseWebSocket as unknown as WsOptions['WebSocket'],
     handleProtocols: chooseSubprotocol,
     maxPayload: config.maxMessageSize,
     maxFragments: 16_384,

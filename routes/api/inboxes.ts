@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { InboxInfo, MessageFate } from '../../services/model/info.ts'
+import { InboxInfo, MessageStatus } from '../../services/model/info.ts'
 import { IdParams, OffsetParams, Purged } from './schemas.ts'
 
 /** What waits for a user, and what became of a message. */
@@ -10,5 +10,5 @@ export const inboxRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
 
   fastify.delete('/users/:id/inbox', { schema: { params: IdParams, response: { 200: Purged } } }, async ({ params }) => ({ purged: await hub.purgeInbox(params.id) }))
 
-  fastify.get('/messages/:offset', { schema: { params: OffsetParams, response: { 200: MessageFate } } }, ({ params }) => hub.fate(params.offset))
+  fastify.get('/messages/:offset', { schema: { params: OffsetParams, response: { 200: MessageStatus } } }, ({ params }) => hub.messageStatus(params.offset))
 }

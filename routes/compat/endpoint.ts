@@ -1,24 +1,24 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance, FastifyReply, onRequestHookHandler } from 'fastify'
-import { badRequest, isHandshakeFault, type GoAnswer } from '../../services/compat/http-response.ts'
+import { badRequest, isHandshakeError, type HttpResponse } from '../../services/compat/http-response.ts'
 import { HubError } from '../../services/model/errors.ts'
 import { checkOrigin } from '../../services/transport/handshake.ts'
 import { ADMIN_ROLE, type Identity } from '../../services/model/identity.ts'
-import type { DoorOptions } from '../live/ws-endpoint.ts'
+import type { EndpointOptions } from '../live/ws-endpoint.ts'
 
 /** How a door for clients of an older service is set up. */
-export interface GoDoorOptions extends DoorOptions {
+export interface CompatEndpointOptions extends EndpointOptions {
   /** Whether it lets everybody do everything, as the service did. */
   readonly isOpen: boolean
 }
 
 /** Where a door is open: somebody about whom nothing is known. Each connection is a user of its own. */
-export function stranger (): Identity {
+export function anonymousIdentity (): Identity {
   return { user: `guest-${randomUUID()}`, roles: [] }
 }
 
 /** Sends what the older service would have sent. */
-export function sendGoAnswer (reply: FastifyReply, { status, headers, body }: GoAnswer): void {
+export function sendHttpResponse (reply: FastifyReply, { status, headers, body }: HttpResponse): void {
   reply.code(status).headers(headers)
   // Fastify would give an empty text a type.
   if (body === '') reply.send()
@@ -28,13 +28,13 @@ export function sendGoAnswer (reply: FastifyReply, { status, headers, body }: Go
 /** Answers what is no WebSocket handshake as gorilla/websocket did, with what the service wrote after it. Everything else is refused as the hub refuses it. */
 export function refuseLikeGorilla (fastify: FastifyInstance, tail?: string): void {
   fastify.setErrorHandler((error, _request, reply) => {
-    if (!(error instanceof HubError) || !isHandshakeFault(error.code)) throw error
-    sendGoAnswer(reply, badRequest(tail))
+    if (!(error instanceof HubError) || !isHandshakeError(error.code)) throw error
+    sendHttpResponse(reply, badRequest(tail))
   })
 }
 
 /** Who may use the HTTP routes of a door: no page of a foreign origin, and where the door is not open, those who may use the REST API. */
-export function operators (fastify: FastifyInstance, { isOpen, config: { allowedOrigins } }: GoDoorOptions): onRequestHookHandler[] {
+export function requireOperator (fastify: FastifyInstance, { isOpen, config: { allowedOrigins } }: CompatEndpointOptions): onRequestHookHandler[] {
   const isLocal: onRequestHookHandler = ({ headers }, _reply, done) => {
     checkOrigin(headers, allowedOrigins)
     // What a page loads as an image or a script comes without an origin.

@@ -3,14 +3,14 @@ import { actionNames, AFTER_BAD_REQUEST, encodeEnvelope, forbidden, ginServer, p
 import { CLOSE } from '../../services/model/close-codes.ts'
 import { ADMIN_ROLE } from '../../services/model/identity.ts'
 import type { Client } from '../../services/transport/ws-service.ts'
-import { openDoor } from '../live/ws-endpoint.ts'
-import { refuseLikeGorilla, type GoDoorOptions } from './endpoint.ts'
+import { addWebSocketEndpoint } from '../live/ws-endpoint.ts'
+import { refuseLikeGorilla, type CompatEndpointOptions } from './endpoint.ts'
 
 /** The role of those who may have their answers sent to others. */
 const BROADCAST_ROLE = 'ginServer.broadcast'
 
 /** GET /ws: clients of ginServer, which call the hub's actions and may have the answers sent to others. */
-export const ginServerDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify, { isOpen, ...options }) => {
+export const ginServerEndpoint: FastifyPluginAsync<CompatEndpointOptions> = async (fastify, { isOpen, ...options }) => {
   const { hub } = fastify
   refuseLikeGorilla(fastify, AFTER_BAD_REQUEST)
 
@@ -31,7 +31,7 @@ export const ginServerDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify, 
     await hub.send(addresses, text, { keep: false, except: [client.id] })
   }
 
-  openDoor(fastify, options, {
+  addWebSocketEndpoint(fastify, options, {
     path: '/ws',
     protocolFor: () => ginServer,
     takesFirstSubprotocol: true,

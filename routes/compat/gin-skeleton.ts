@@ -5,17 +5,17 @@ import { HubError } from '../../services/model/errors.ts'
 import type { GreetingCode } from '../../services/protocol/raw.ts'
 import { createEcho } from '../../services/transport/ws-service.ts'
 import { wsRoute } from '../live/ws.ts'
-import type { DoorOptions } from '../live/ws-endpoint.ts'
-import { redirectWithoutSlash, sendGoAnswer } from './endpoint.ts'
+import type { EndpointOptions } from '../live/ws-endpoint.ts'
+import { redirectWithoutSlash, sendHttpResponse } from './endpoint.ts'
 
 /** How the clients of GinSkeleton and gophrame are met. */
-export interface GinSkeletonOptions extends DoorOptions {
+export interface GinSkeletonOptions extends EndpointOptions {
   readonly code: GreetingCode
   readonly refusal: RefusalStyle
 }
 
 /** GET /admin/ws in the words of GinSkeleton, or of gophrame where the code is 2000. Clients that offer a subprotocol are met as ever. */
-export const ginSkeletonDoor: FastifyPluginAsync<GinSkeletonOptions> = async (fastify, { code, refusal, ...options }) => {
+export const ginSkeletonEndpoint: FastifyPluginAsync<GinSkeletonOptions> = async (fastify, { code, refusal, ...options }) => {
   const { path } = options.config
 
   fastify.setErrorHandler((error, { headers, query }, reply) => {
@@ -23,7 +23,7 @@ export const ginSkeletonDoor: FastifyPluginAsync<GinSkeletonOptions> = async (fa
     const answer = isOlder && error instanceof HubError ? refusalOf(error, findToken(headers, query), refusal) : null
     if (answer === null) throw error
     reply.headers(CORS_HEADERS)
-    sendGoAnswer(reply, answer)
+    sendHttpResponse(reply, answer)
   })
 
   await fastify.register(wsRoute, { ...options, greetingCode: code, onMessage: createEcho(fastify.hub, code === '2000' ? GOPHRAME_ECHO : undefined) })

@@ -1,11 +1,11 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { auth } from '../../plugins/auth.ts'
 import { errors } from '../../plugins/errors.ts'
-import { ginServerDoor } from './gin-server.ts'
-import { stranger } from './endpoint.ts'
-import { ginSkeletonDoor } from './gin-skeleton.ts'
-import { learnGinDoor } from './learn-gin.ts'
-import { namedByRequest, pushMessageDoor } from './push-message.ts'
+import { ginServerEndpoint } from './gin-server.ts'
+import { anonymousIdentity } from './endpoint.ts'
+import { ginSkeletonEndpoint } from './gin-skeleton.ts'
+import { learnGinEndpoint } from './learn-gin.ts'
+import { identityFromRequest, pushMessageEndpoint } from './push-message.ts'
 import { sseRoute } from '../live/sse.ts'
 import { wsRoute } from '../live/ws.ts'
 import { withLongTokens } from '../../services/compat/gin-skeleton.ts'
@@ -42,15 +42,15 @@ export async function registerDoors (fastify: FastifyInstance, { config, prefix,
   if (compat.ginSkeleton === 'off') await register(authenticate, (door) => door.register(wsRoute, limits))
   else {
     const check = compat.ginSkeleton === 'open' ? withLongTokens(authenticate) : authenticate
-    await register(check, (door) => door.register(ginSkeletonDoor, { ...limits, code: compat.ginSkeletonCode, refusal: compat.ginSkeletonRefusal }))
+    await register(check, (door) => door.register(ginSkeletonEndpoint, { ...limits, code: compat.ginSkeletonCode, refusal: compat.ginSkeletonRefusal }))
   }
   if (sse.start) await register(authenticate, (door) => door.register(sseRoute, { ...limits, config }))
 
   // Clients of older services; where a door is open, nobody has to show anything.
   const older = [
-    { mode: compat.ginServer, route: ginServerDoor, guest: stranger },
-    { mode: compat.learnGin, route: learnGinDoor, guest: stranger },
-    { mode: compat.pushMessage, route: pushMessageDoor, guest: namedByRequest }
+    { mode: compat.ginServer, route: ginServerEndpoint, guest: anonymousIdentity },
+    { mode: compat.learnGin, route: learnGinEndpoint, guest: anonymousIdentity },
+    { mode: compat.pushMessage, route: pushMessageEndpoint, guest: identityFromRequest }
   ]
   for (const { mode, route, guest } of older) {
     const isOpen = mode === 'open'

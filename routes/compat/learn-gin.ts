@@ -2,15 +2,15 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { safeParse } from 'secure-json-parse'
 import { actionOf, COMMANDS, encodeAnswer, learnGin, parseCommand, PODS } from '../../services/compat/learn-gin.ts'
 import type { Client } from '../../services/transport/ws-service.ts'
-import { openDoor } from '../live/ws-endpoint.ts'
-import { operators, refuseLikeGorilla, type GoDoorOptions } from './endpoint.ts'
+import { addWebSocketEndpoint } from '../live/ws-endpoint.ts'
+import { requireOperator, refuseLikeGorilla, type CompatEndpointOptions } from './endpoint.ts'
 
 /** GET /echo: clients of the course learn-gin. Any method on /sendall says something to everyone. */
-export const learnGinDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify, options) => {
+export const learnGinEndpoint: FastifyPluginAsync<CompatEndpointOptions> = async (fastify, options) => {
   const { hub } = fastify
   refuseLikeGorilla(fastify)
 
-  openDoor(fastify, options, {
+  addWebSocketEndpoint(fastify, options, {
     path: '/echo',
     protocolFor: () => learnGin,
     onMessage: (client, message) => {
@@ -37,7 +37,7 @@ export const learnGinDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify, o
   fastify.route({
     method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
     url: '/sendall',
-    onRequest: operators(fastify, options),
+    onRequest: requireOperator(fastify, options),
     handler: async (request, reply) => {
       await hub.broadcast(whatToSay(request))
       return reply.header('content-type', 'text/plain; charset=utf-8').send('OK')

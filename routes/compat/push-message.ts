@@ -4,8 +4,8 @@ import { parseMessage, pushMessage } from '../../services/compat/push-message.ts
 import { HubError } from '../../services/model/errors.ts'
 import type { Identity } from '../../services/model/identity.ts'
 import { Id, MAX_ID_LENGTH, type Address, type UserId } from '../../services/model/message.ts'
-import { openDoor } from '../live/ws-endpoint.ts'
-import { operators, redirectWithoutSlash, refuseLikeGorilla, type GoDoorOptions } from './endpoint.ts'
+import { addWebSocketEndpoint } from '../live/ws-endpoint.ts'
+import { requireOperator, redirectWithoutSlash, refuseLikeGorilla, type CompatEndpointOptions } from './endpoint.ts'
 
 const ids = TypeCompiler.Compile(Id)
 
@@ -17,14 +17,14 @@ function mailboxIn ({ params, query }: Pick<FastifyRequest, 'params' | 'query'>)
 }
 
 /** Where the door is open: whoever a request names. */
-export function namedByRequest (_token: string | null, request: FastifyRequest): Identity {
+export function identityFromRequest (_token: string | null, request: FastifyRequest): Identity {
   return { user: mailboxIn(request), roles: [] }
 }
 
 /** Clients of pushMessage and of the blog's copy of it: each id has a mailbox from its first connection until it is deleted. */
-export const pushMessageDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify, options) => {
+export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = async (fastify, options) => {
   const { hub } = fastify
-  const onRequest = operators(fastify, options)
+  const onRequest = requireOperator(fastify, options)
   refuseLikeGorilla(fastify)
 
   // Any Content-Type, or none.
@@ -32,12 +32,12 @@ export const pushMessageDoor: FastifyPluginAsync<GoDoorOptions> = async (fastify
   fastify.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
 
   for (const path of ['/client/:id', '/getPushNews']) {
-    openDoor(fastify, options, {
+    addWebSocketEndpoint(fastify, options, {
       path,
       protocolFor: () => pushMessage,
       onMessage: (client, message) => hub.messageHandler?.(client, message),
       // Before the upgrade: what is said as soon as the client is there must find its mailbox.
-      findBeginning: async (request) => {
+      resolveStart: async (request) => {
         const user = mailboxIn(request)
         if (request.identity?.user !== user) throw new HubError('HUB_FORBIDDEN', 'The token is that of another user.')
         // Whoever is refused shall not have made a mailbox.

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync, onRequestAsyncHookHandler } from 'fastify'
 import { CLOSE } from '../../services/model/close-codes.ts'
 import type { Config } from '../../services/config/schema.ts'
-import { deviceIn, lastEventId } from '../../services/transport/connect-query.ts'
+import { deviceFromQuery, lastEventId } from '../../services/transport/connect-query.ts'
 import { HubError } from '../../services/model/errors.ts'
 import { checkOrigin } from '../../services/transport/handshake.ts'
 import { createSse } from '../../services/protocol/sse.ts'
@@ -26,7 +26,7 @@ export const sseRoute: FastifyPluginAsync<{ config: Config, connectRate: RateLim
     const { identity, headers, query } = request
     if (identity === null) throw new HubError('HUB_TOKEN_MISSING', 'Send a token.')
     hub.admit(identity.user)
-    const device = deviceIn(query)
+    const device = deviceFromQuery(query)
     const after = lastEventId(headers['last-event-id'], query)
 
     reply.hijack()

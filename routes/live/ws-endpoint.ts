@@ -11,17 +11,17 @@ import { WsConnection } from '../../services/transport/ws-connection.ts'
 import { WsService, type ClientMessageHandler, type OpenOptions } from '../../services/transport/ws-service.ts'
 
 /** Where a client begins; 'refused' when it cannot resume what it wants to. */
-export type Beginning = OpenOptions | 'refused'
+export type ConnectionStart = OpenOptions | 'refused'
 
 /** What all doors have in common. */
-export interface DoorOptions {
+export interface EndpointOptions {
   readonly config: Config['websocket']
   /** Connections of all doors together. */
   readonly connectRate: RateLimit
 }
 
 /** What is particular to one way in for WebSocket clients. */
-export interface Door {
+export interface WebSocketEndpoint {
   readonly path: string
   /** Finds the protocol that a client speaks. */
   readonly protocolFor: ProtocolChoice
@@ -32,7 +32,7 @@ export interface Door {
   /** Puts who it is into the request; by default the token check. Asynchronous hooks may follow. */
   readonly identify?: preValidationHookHandler
   /** Finds out, before the upgrade, where a client begins: it is opened in the moment it is upgraded. */
-  readonly findBeginning?: (request: FastifyRequest) => Promise<Beginning | undefined>
+  readonly resolveStart?: (request: FastifyRequest) => Promise<ConnectionStart | undefined>
   /** Whether a client wants to take the place of a connection of its own. */
   readonly wantsToResume?: (request: FastifyRequest) => boolean
 }
@@ -43,11 +43,11 @@ const REFUSED_MS = 1000
 const NEVER = (): boolean => false
 
 /** A way in for WebSocket clients: what may come in, and socket events to WsService. */
-export function openDoor (fastify: FastifyInstance, { config, connectRate }: DoorOptions, door: Door): void {
+export function addWebSocketEndpoint (fastify: FastifyInstance, { config, connectRate }: EndpointOptions, door: WebSocketEndpoint): void {
   const { hub, upgradeGate } = fastify
-  const { path, protocolFor, onMessage, identify = fastify.authenticate, findBeginning, wantsToResume = NEVER } = door
+  const { path, protocolFor, onMessage, identify = fastify.authenticate, resolveStart: findBeginning, wantsToResume = NEVER } = door
   const service = new WsService({ hub, log: fastify.log, maxMessageBytes: config.maxMessageSize, onMessage })
-  const beginnings = new WeakMap<FastifyRequest, Beginning>()
+  const beginnings = new WeakMap<FastifyRequest, ConnectionStart>()
   const { perMessageDeflate } = fastify.websocketServer.options
   const windowBits = typeof perMessageDeflate === 'object' && typeof perMessageDeflate.serverMaxWindowBits === 'number' ? perMessageDeflate.serverMaxWindowBits : undefined
 
@@ -74,7 +74,7 @@ export function openDoor (fastify: FastifyInstance, { config, connectRate }: Doo
     const beginning = beginnings.get(request)
     const isReplacing = typeof beginning === 'object' && beginning.resumed !== undefined && hub.client(beginning.resumed.claim.clientId) !== undefined
     hub.admit(request.identity?.user, isReplacing)
-    upgradeGate.noteResponse(request.raw, reply.raw)
+    upgradeGate.trackResponse(request.raw, reply.raw)
     done()
   }
 

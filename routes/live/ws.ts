@@ -1,15 +1,15 @@
 import type { FastifyPluginAsync, FastifyRequest, preValidationHookHandler } from 'fastify'
-import { deviceIn, resumeClaimIn, wantsToResume } from '../../services/transport/connect-query.ts'
+import { deviceFromQuery, resumeClaimFromQuery, wantsToResume } from '../../services/transport/connect-query.ts'
 import { offeredSubprotocols } from '../../services/auth/credentials.ts'
 import { HubError } from '../../services/model/errors.ts'
 import { chooseSubprotocol } from '../../services/transport/handshake.ts'
 import type { GreetingCode } from '../../services/protocol/raw.ts'
 import { createProtocols } from '../../services/protocol/subprotocols.ts'
 import type { ClientMessageHandler } from '../../services/transport/ws-service.ts'
-import { openDoor, type Beginning, type DoorOptions } from './ws-endpoint.ts'
+import { addWebSocketEndpoint, type ConnectionStart, type EndpointOptions } from './ws-endpoint.ts'
 
 /** What a door for older clients does differently at this address. */
-export interface WsRouteOptions extends DoorOptions {
+export interface WsRouteOptions extends EndpointOptions {
   readonly greetingCode?: GreetingCode
   readonly onMessage?: ClientMessageHandler
 }
@@ -27,22 +27,22 @@ export const wsRoute: FastifyPluginAsync<WsRouteOptions> = async (fastify, { gre
     }
     fastify.authenticate.call(this, request, reply, pass)
   }
-  const findBeginning = async ({ headers, identity, query }: FastifyRequest): Promise<Beginning | undefined> => {
+  const findBeginning = async ({ headers, identity, query }: FastifyRequest): Promise<ConnectionStart | undefined> => {
     if (identity === null) return 'refused'
     if (!wantsToResume(query)) {
-      const device = deviceIn(query)
+      const device = deviceFromQuery(query)
       return device === '' ? undefined : { device }
     }
-    const claim = resumeClaimIn(query, identity.user, chooseSubprotocol(offeredSubprotocols(headers)) || '')
+    const claim = resumeClaimFromQuery(query, identity.user, chooseSubprotocol(offeredSubprotocols(headers)) || '')
     const session = await hub.sessions.find(claim)
     return session === null ? 'refused' : { resumed: { claim, session } }
   }
 
-  openDoor(fastify, options, {
+  addWebSocketEndpoint(fastify, options, {
     path,
     protocolFor: createProtocols({ thresholdBytes: compression.threshold, level: compression.level }, greetingCode),
     identify,
-    findBeginning,
+    resolveStart: findBeginning,
     wantsToResume: ({ query }) => wantsToResume(query),
     ...(onMessage === undefined ? {} : { onMessage })
   })

@@ -14,7 +14,7 @@ const MAX_TOKEN_LENGTH = 4096
  * its signature once. A token is found by all of its characters, never by a digest or a part, so none can be taken for
  * another; its end is looked at each time; a refusal is never remembered.
  */
-export function rememberVerified (check: TokenCheck, clock: Clock = systemClock): TokenCheck {
+export function cacheVerifiedTokens (check: TokenCheck, clock: Clock = systemClock): TokenCheck {
   const verified = new Map<string, Identity>()
   return (token) => {
     const known = verified.get(token)

@@ -60,7 +60,7 @@ export function createDemoTokenCheck (checkJwt: TokenCheck): TokenCheck {
     try {
       return checkJwt(token)
     } catch (error) {
-      if ([...token].length < DEMO_MIN_CHARACTERS || isExpiry(error)) throw error
+      if ([...token].length < DEMO_MIN_CHARACTERS || isTokenExpired(error)) throw error
       return demoIdentity(token)
     }
   }
@@ -118,6 +118,6 @@ function refusal (error: unknown): HubError {
 }
 
 /** Whether a token was refused because its time is over. */
-export function isExpiry (error: unknown): boolean {
+export function isTokenExpired (error: unknown): boolean {
   return error instanceof HubError && error.code === 'HUB_TOKEN_EXPIRED'
 }

@@ -5,7 +5,7 @@ import { Id } from '../model/message.ts'
 import { OPCODE, encodeFrame } from '../protocol/frame.ts'
 import { escapeHtml, foldKeys } from './go-json.ts'
 import type { CommandResult } from '../protocol/protocol.ts'
-import { createOlderProtocol } from './older-protocol.ts'
+import { createCompatProtocol } from './older-protocol.ts'
 
 /** Other connections that one answer may go to. */
 const MAX_OTHERS = 100
@@ -52,7 +52,7 @@ const APPLICATION_CODE = /^\d{1,9}$/
 export const AFTER_BAD_REQUEST = '{"code":51001,"msg":"invalid error code","data":""}'
 
 /** How ginServer's messages look: JSON as Go writes it, without an end of line. */
-export const ginServer = createOlderProtocol('gin-server', ({ kind, data }) => kind === 'json' ? encodeFrame(OPCODE.text, escapeHtml(data)) : null)
+export const ginServer = createCompatProtocol('gin-server', ({ kind, data }) => kind === 'json' ? encodeFrame(OPCODE.text, escapeHtml(data)) : null)
 
 /** Reads what a client sent, text or binary; null for what Go could not decode. */
 export function parseRequest (text: string): GinServerRequest | null {

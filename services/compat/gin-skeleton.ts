@@ -1,6 +1,6 @@
 import { HubError } from '../model/errors.ts'
-import { demoIdentity, isExpiry, type Authenticate } from '../auth/token.ts'
-import { badRequest, isHandshakeFault, type GoAnswer } from './http-response.ts'
+import { demoIdentity, isTokenExpired, type Authenticate } from '../auth/token.ts'
+import { badRequest, isHandshakeError, type HttpResponse } from './http-response.ts'
 
 /** What GinSkeleton said to a client that it did not let in: with JSON until August 2022, with nothing since then. */
 export type RefusalStyle = 'legacy-400-json' | 'empty-200'
@@ -18,7 +18,7 @@ export function withLongTokens<Request> (authenticate: Authenticate<Request>): A
       if (identity || !isLong) return identity
     } catch (error) {
       // Who had a token of ours needs a new one, and a check that is broken lets nobody in.
-      if (!isLong || isExpiry(error) || !(error instanceof HubError && error.code === 'HUB_TOKEN_INVALID')) throw error
+      if (!isLong || isTokenExpired(error) || !(error instanceof HubError && error.code === 'HUB_TOKEN_INVALID')) throw error
     }
     return demoIdentity(token)
   }
@@ -44,14 +44,14 @@ const TIPS = '请在get参数中提交token信息,demo格式：ws://127.0.0.1:20
  * What GinSkeleton answers where the hub refuses a client for this reason: it checked whether it was switched on, then
  * the token, then the handshake. Null for reasons that it did not have.
  */
-export function refusalOf ({ code, message }: HubError, token: string | null, style: RefusalStyle): GoAnswer | null {
+export function refusalOf ({ code, message }: HubError, token: string | null, style: RefusalStyle): HttpResponse | null {
   const isLegacy = style === 'legacy-400-json'
-  const refused = (body: string): GoAnswer => isLegacy
+  const refused = (body: string): HttpResponse => isLegacy
     ? { status: 400, headers: { 'content-type': 'application/json; charset=utf-8' }, body }
     : { status: 200, headers: {}, body: '' }
   if (code === 'HUB_WEBSOCKET_OFF') return refused(OFF)
   const fault = tokenFault(token)
-  const isHandshake = isHandshakeFault(code)
+  const isHandshake = isHandshakeError(code)
   if (isHandshake && fault === null) return badRequest(isLegacy ? NOT_OPENED : '')
   if (isHandshake || code.startsWith('HUB_TOKEN_')) return refused(JSON.stringify({ code: -400300, data: { err: fault ?? message, tips: TIPS }, msg: '参数校验失败' }))
   return null

@@ -1,7 +1,7 @@
 import { safeParse } from 'secure-json-parse'
 import { OPCODE, encodeFrame } from '../protocol/frame.ts'
 import { escapeHtml, foldKeys } from './go-json.ts'
-import { createOlderProtocol } from './older-protocol.ts'
+import { createCompatProtocol } from './older-protocol.ts'
 
 /** Time between two text frames `ping`, in ms. */
 export const LEARN_GIN_PING_MS = 1000
@@ -48,7 +48,7 @@ export function parseCommand (text: string): LearnGinCommand | null {
  * How the course's messages look: text as it is, JSON with an end of line, and the text `ping` every second. Clients
  * leave that unanswered, so a Ping frame goes with it, which their WebSocket answers.
  */
-export const learnGin = createOlderProtocol('learn-gin', ({ kind, data }) => kind === 'json' ? encodeFrame(OPCODE.text, `${escapeHtml(data)}\n`) : null, {
+export const learnGin = createCompatProtocol('learn-gin', ({ kind, data }) => kind === 'json' ? encodeFrame(OPCODE.text, `${escapeHtml(data)}\n`) : null, {
   ping: Buffer.concat([encodeFrame(OPCODE.text, 'ping'), encodeFrame(OPCODE.ping, '')]),
   pingPeriodMs: LEARN_GIN_PING_MS
 })

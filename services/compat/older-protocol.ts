@@ -4,16 +4,16 @@ import type { Protocol } from '../protocol/protocol.ts'
 
 const NOTHING = Buffer.alloc(0)
 
-/** How a payload looks on a connection of an older service; null leaves it as it is. */
+/** How a payload looks on a connection of an older service; null leaves it is. */
 export type PayloadEncoder = (payload: Payload) => Buffer | null
 
 /** The protocol of an older service: no greeting, and everything that clients say is for their door. */
-export function createOlderProtocol (name: string, encodePayload: PayloadEncoder, more: Partial<Protocol> = {}): Protocol {
+export function createCompatProtocol (name: string, encodePayload: PayloadEncoder, more: Partial<Protocol> = {}): Protocol {
   const encode = (payload: Payload): Buffer => encodePayload(payload) ?? raw.encodeReply(payload)
   return {
     ...raw,
     name,
-    greet: () => NOTHING,
+    encodeGreeting: () => NOTHING,
     decode: (data, isBinary) => ({ kind: 'message', data: isBinary ? data : data.toString() }),
     encode: ({ payload }) => encode(payload),
     encodeReply: encode,

@@ -68,7 +68,7 @@ export interface Questions {
 }
 
 /** One node's answer to each kind of question. */
-export interface Answers {
+export interface NodeAnswers {
   delivery: { readonly matched: number, readonly written: number, readonly dropped: number }
   clients: { readonly total: number, readonly clients: ClientInfo[], readonly dropped: number }
   groups: { readonly groups: GroupInfo[] }
@@ -80,11 +80,11 @@ export interface Answers {
 }
 
 /** Answers for one node. */
-export type Answerer = { readonly [K in keyof Questions]: (question: Questions[K]) => Answers[K] | Promise<Answers[K]> }
+export type NodeResponder = { readonly [K in keyof Questions]: (question: Questions[K]) => NodeAnswers[K] | Promise<NodeAnswers[K]> }
 
 /** What a question brought back. */
-export interface Asked<K extends keyof Questions> {
-  readonly answers: ReadonlyArray<Answers[K]>
+export interface QueryResult<K extends keyof Questions> {
+  readonly answers: ReadonlyArray<NodeAnswers[K]>
   /** Nodes that were asked, this one included. */
   readonly asked: number
 }
@@ -137,9 +137,9 @@ export interface Engine {
   find (offset: Offset): Promise<Message | undefined>
   summary (range: Range): Promise<Summary>
   purge (address: Address): Promise<number>
-  listen (handler: MessageHandler, answerer: Answerer): void
+  listen (handler: MessageHandler, answerer: NodeResponder): void
   follow (address: Address): void
   unfollow (address: Address): void
-  ask<K extends keyof Questions> (kind: K, question: Questions[K]): Promise<Asked<K>>
+  ask<K extends keyof Questions> (kind: K, question: Questions[K]): Promise<QueryResult<K>>
   close (): Promise<void>
 }

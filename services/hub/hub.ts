@@ -1,7 +1,7 @@
 import type { TSchema } from '@sinclair/typebox'
 import { CLOSE, fitReason, isSendableCode } from '../model/close-codes.ts'
 import { systemClock, type Clock } from '../lib/clock.ts'
-import type { ClientPage, ClientQuery, GroupPage, GroupQuery, InboxInfo, MessageFate } from '../model/info.ts'
+import type { ClientPage, ClientQuery, GroupPage, GroupQuery, InboxInfo, MessageStatus } from '../model/info.ts'
 import type { Engine } from '../engine/engine.ts'
 import { HubError } from '../model/errors.ts'
 import type { Identity } from '../model/identity.ts'
@@ -10,17 +10,17 @@ import type { Protocol } from '../protocol/protocol.ts'
 import { RateLimit } from '../lib/rate-limit.ts'
 import { admit, type HubState } from './clients/admission.ts'
 import type { ActionHandler, ActionOptions, Actions } from './commands/actions.ts'
-import { Client, type Ending } from './clients/client.ts'
+import { Client, type CloseReason } from './clients/client.ts'
 import type { Commands } from './commands/commands.ts'
 import type { Connection } from './outbox/connection.ts'
 import { Cursor } from './clients/cursor.ts'
 import { assertAddress, toDraft } from './publish/draft.ts'
 import { drain } from './clients/drain.ts'
 import type { HubEvents, Listener } from './clients/events.ts'
-import { fateOf } from './publish/message-status.ts'
+import { messageStatusOf } from './publish/message-status.ts'
 import type { ClientMessageHandler, HubOptions, OpenOptions } from './options.ts'
 import { listClients, listGroups } from './cluster.ts'
-import { createParts, type HubParts } from './node.ts'
+import { createNode, type Node } from './node.ts'
 import { Outbox } from './outbox/outbox.ts'
 
 /** Who is here, and the verbs. The only class of the hub that the rest of a program calls. */
@@ -30,12 +30,12 @@ export class Hub {
   /** What clients may ask of the hub itself. */
   readonly commands: Commands
   /** Connections that may be resumed. */
-  readonly sessions: HubParts['sessions']
+  readonly sessions: Node['sessions']
   /** Places of users in all that is said. */
-  readonly mailboxes: HubParts['mailboxes']
+  readonly mailboxes: Node['mailboxes']
   readonly #options: HubOptions
   readonly #engine: Engine
-  readonly #parts: HubParts
+  readonly #parts: Node
   readonly #clock: Clock
   #state: HubState = 'starting'
   #messageHandler: ClientMessageHandler | null = null
@@ -45,7 +45,7 @@ export class Hub {
     this.#options = options
     this.#engine = options.engine
     this.#clock = options.clock ?? systemClock
-    this.#parts = createParts(options, this.#clock)
+    this.#parts = createNode(options, this.#clock)
     this.actions = this.#parts.actions
     this.commands = this.#parts.commands
     this.sessions = this.#parts.sessions
@@ -104,7 +104,7 @@ export class Hub {
   }
 
   /** Ends connections in order, on every node. Answers how many. `code` defaults to 4000; codes that may not be sent throw. */
-  async disconnect (address: Address, { code, reason }: Partial<Ending> = {}): Promise<number> {
+  async disconnect (address: Address, { code, reason }: Partial<CloseReason> = {}): Promise<number> {
     assertAddress(address)
     const ending = { code: code ?? CLOSE.disconnected.code, reason: fitReason(reason ?? CLOSE.disconnected.reason) }
     if (!isSendableCode(ending.code)) {
@@ -135,8 +135,8 @@ export class Hub {
   }
 
   /** What became of a message. Rejects with HUB_MESSAGE_NOT_FOUND when the log does not have it. */
-  fate (offset: Offset): Promise<MessageFate> {
-    return fateOf(offset, { engine: this.#engine, inboxes: this.#parts.inboxes, now: this.#clock.wall() })
+  messageStatus (offset: Offset): Promise<MessageStatus> {
+    return messageStatusOf(offset, { engine: this.#engine, inboxes: this.#parts.inboxes, now: this.#clock.wall() })
   }
 
   on<E extends keyof HubEvents> (event: E, listener: Listener<E>): this {
@@ -186,7 +186,7 @@ export class Hub {
       device: resumed?.session.device ?? device,
       cursor: resumed !== undefined ? Cursor.resumed(resumed.session) : since === undefined ? Cursor.at(head, after) : Cursor.since(since),
       outbox: new Outbox(connection, fanOut.flusher, this.#options.queue),
-      turnsHooks: this.#parts.turnsHooks,
+      taskQueueHooks: this.#parts.taskQueueHooks,
       messageRate: new RateLimit(this.#options.messagesPerSecond),
       hooks: this.#parts.clientHooks,
       clock: this.#clock

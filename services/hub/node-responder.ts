@@ -1,11 +1,11 @@
-import type { Answerer, Questions } from '../engine/engine.ts'
+import type { NodeResponder, Questions } from '../engine/engine.ts'
 import type { Address, Offset, UserId } from '../model/message.ts'
 import type { Client } from './clients/client.ts'
 import type { FanOut } from './delivery/fan-out.ts'
 import type { Registry } from './clients/registry.ts'
 
 /** What the answers are made from. */
-export interface AnswererParts {
+export interface NodeResponderParts {
   readonly registry: Registry
   readonly fanOut: FanOut
   /** The last offset there is. */
@@ -15,7 +15,7 @@ export interface AnswererParts {
 }
 
 /** Answers for this node what any node may ask. */
-export function createAnswerer ({ registry, fanOut, head, onChanged }: AnswererParts): Answerer {
+export function createNodeResponder ({ registry, fanOut, head, onChanged }: NodeResponderParts): NodeResponder {
   const open = (address: Address): Client[] => [...registry.match(address)].filter((client) => client.isOpen)
 
   const setMember = async (client: Client, { group, isMember, isOwnWish }: Questions['membership']): Promise<void> => {

@@ -4,9 +4,9 @@ import { CLOSE } from '../model/close-codes.ts'
 import { reportFailure, warnSafely } from '../lib/log.ts'
 import type { ClientId, Offset } from '../model/message.ts'
 import { RisingClock } from '../lib/rising-clock.ts'
-import { isDoneWithin } from '../lib/timeout.ts'
+import { settledWithin } from '../lib/timeout.ts'
 import { Actions } from './commands/actions.ts'
-import { createAnswerer } from './node-responder.ts'
+import { createNodeResponder } from './node-responder.ts'
 import { CatchUp } from './delivery/catch-up.ts'
 import type { Client, ClientHooks } from './clients/client.ts'
 import { Commands } from './commands/commands.ts'
@@ -15,13 +15,13 @@ import { FanOut } from './delivery/fan-out.ts'
 import { Memberships } from './store/memberships.ts'
 import { Heartbeat } from './clients/heartbeat.ts'
 import type { HubOptions } from './options.ts'
-import { Inboxes } from './store/inbox-cursors.ts'
-import { locate } from './store/start-position.ts'
-import { Mailboxes } from './store/everything-cursors.ts'
+import { InboxCursors } from './store/inbox-cursors.ts'
+import { resolveStart } from './store/start-position.ts'
+import { EverythingCursors } from './store/everything-cursors.ts'
 import { Publisher } from './publish/publisher.ts'
 import { Registry } from './clients/registry.ts'
 import { Sessions } from './store/sessions.ts'
-import type { TurnsHooks } from './clients/task-queue.ts'
+import type { TaskQueueHooks } from './clients/task-queue.ts'
 
 /** A place in an inbox and the groups of a user are remembered for so long after the last change: a year. */
 const REMEMBER_MS = 365 * 24 * 3_600_000
@@ -33,7 +33,7 @@ const IDLE_MS = 5000
 const PAGE = { messages: 256, bytes: 65_536 }
 
 /** What a hub is put together from. */
-export interface HubParts {
+export interface Node {
   acknowledge (client: Client, offset: Offset): void
   /** Resolves when the engine has what it is to remember of clients, or when that takes too long. */
   idle (): Promise<void>
@@ -46,17 +46,17 @@ export interface HubParts {
   readonly events: Events
   readonly fanOut: FanOut
   readonly heartbeat: Heartbeat
-  readonly inboxes: Inboxes
-  readonly mailboxes: Mailboxes
+  readonly inboxes: InboxCursors
+  readonly mailboxes: EverythingCursors
   readonly memberships: Memberships
   readonly publisher: Publisher
   readonly registry: Registry
   readonly sessions: Sessions
-  readonly turnsHooks: TurnsHooks<Client>
+  readonly taskQueueHooks: TaskQueueHooks<Client>
 }
 
 /** Puts the parts together and connects them with the engine. */
-export function createParts (options: HubOptions, clock: Clock): HubParts {
+export function createNode (options: HubOptions, clock: Clock): Node {
   const { engine, log, queue } = options
   /** While nothing can be stored, that has been said once. */
   const reportUnlessKnown = (sentence: string) => (error: unknown): void => {
@@ -67,15 +67,15 @@ export function createParts (options: HubOptions, clock: Clock): HubParts {
   const registry = new Registry({ onFirst: (address) => engine.follow(address), onLast: (address) => engine.unfollow(address) })
   const fanOut = new FanOut(registry, { limits: queue, flushIntervalMs: options.flushIntervalMs, now: () => clock.steady(), onFailure: report('messages could not be handed out') })
   const sessions = new Sessions({ state: engine.state, windowMs: options.resumeWindowMs, onFailure: reportUnlessKnown('a connection could not be made resumable') })
-  const inboxes = new Inboxes({ engine, rememberMs: REMEMBER_MS, now: () => clock.wall(), onFailure: reportUnlessKnown('an acknowledgement could not be stored') })
-  const mailboxes = new Mailboxes({ engine, max: options.maxMailboxes, rememberMs: REMEMBER_MS, now: () => clock.wall() })
+  const inboxes = new InboxCursors({ engine, rememberMs: REMEMBER_MS, now: () => clock.wall(), onFailure: reportUnlessKnown('an acknowledgement could not be stored') })
+  const mailboxes = new EverythingCursors({ engine, max: options.maxMailboxes, rememberMs: REMEMBER_MS, now: () => clock.wall() })
   const memberships = new Memberships(engine, REMEMBER_MS)
 
   const catchUp = new CatchUp({
     engine,
     flusher: fanOut.flusher,
     page: { messages: Math.min(PAGE.messages, Math.ceil(queue.maxWrites / 2)), bytes: Math.min(PAGE.bytes, Math.ceil(queue.maxBytes / 2)) },
-    locate: (client) => locate(client, { inboxes, mailboxes, memberships, registry, sessions }),
+    resolveStart: (client) => resolveStart(client, { inboxes, mailboxes, memberships, registry, sessions }),
     onGap: (client) => warnSafely(log, { clientId: client.id, user: client.identity.user }, 'messages for a client are gone from the log'),
     onFailure: report('the log could not be read for a client')
   })
@@ -85,7 +85,7 @@ export function createParts (options: HubOptions, clock: Clock): HubParts {
   const acknowledge = (client: Client, offset: Offset): void => {
     const { cursor, device, identity: { user }, outbox } = client
     const given = client.isLive ? engine.head : cursor.position
-    const upTo = Math.min(offset, given, outbox.lostInbox - 1)
+    const upTo = Math.min(offset, given, outbox.firstLostOffset - 1)
     if (upTo <= cursor.acknowledged) return
     cursor.acknowledged = upTo
     inboxes.acknowledge(user, device, upTo)
@@ -94,12 +94,12 @@ export function createParts (options: HubOptions, clock: Clock): HubParts {
 
   const ids = new RisingClock(() => clock.wall())
 
-  engine.listen((message) => fanOut.deliver(message), createAnswerer({ registry, fanOut, head: () => engine.head, onChanged: (client) => sessions.save(client) }))
+  engine.listen((message) => fanOut.deliver(message), createNodeResponder({ registry, fanOut, head: () => engine.head, onChanged: (client) => sessions.save(client) }))
   engine.follow({ all: true })
 
   return {
     acknowledge,
-    idle: async () => { await isDoneWithin(Promise.all([sessions.idle(), inboxes.idle()]), IDLE_MS) },
+    idle: async () => { await settledWithin(Promise.all([sessions.idle(), inboxes.idle()]), IDLE_MS) },
     nextId: () => `${ids.next().toString(36)}-${randomUUID().slice(0, 8)}`,
     actions,
     catchUp,
@@ -120,7 +120,7 @@ export function createParts (options: HubOptions, clock: Clock): HubParts {
     publisher,
     registry,
     sessions,
-    turnsHooks: {
+    taskQueueHooks: {
       onFailure: report('a message handler failed'),
       onPressure: (isHigh, client) => client.setPaused(isHigh)
     }

@@ -68,18 +68,18 @@ export const InboxInfo = Type.Object({
 export type InboxInfo = Static<typeof InboxInfo>
 
 /** What became of a message for one user: it waits in the log, a connection of the user was given it, the user has acknowledged it, or its time is over. */
-export const MessageStatus = Type.Union([Type.Literal('stored'), Type.Literal('sent'), Type.Literal('acknowledged'), Type.Literal('expired')])
-export type MessageStatus = Static<typeof MessageStatus>
+export const UserMessageStatus = Type.Union([Type.Literal('stored'), Type.Literal('sent'), Type.Literal('acknowledged'), Type.Literal('expired')])
+export type UserMessageStatus = Static<typeof UserMessageStatus>
 
 /** What became of a message. */
-export const MessageFate = Type.Object({
+export const MessageStatus = Type.Object({
   offset: Type.Integer(),
   address: Address,
   at: Type.String({ description: 'When it was said; ISO 8601' }),
   total: Type.Integer({ description: 'Users it is for, as far as that is known' }),
-  users: Type.Array(Type.Object({ user: Type.String(), status: MessageStatus }), { description: 'The user it is for; of a message to everyone or to a group, those who are connected and were there; the first 1000' })
+  users: Type.Array(Type.Object({ user: Type.String(), status: UserMessageStatus }), { description: 'The user it is for; of a message to everyone or to a group, those who are connected and were there; the first 1000' })
 })
-export type MessageFate = Static<typeof MessageFate>
+export type MessageStatus = Static<typeof MessageStatus>
 
 /** Which groups to list: only those with names above `after`, the `next` of the page before. */
 export const GroupQuery = Type.Object({

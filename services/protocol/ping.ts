@@ -12,7 +12,7 @@ export const ping: Buffer = encodeFrame(OPCODE.ping, PAYLOAD)
  * A Ping frame that carries an offset. The Pong must repeat its payload (RFC 6455 section 5.5.3) and the peer reads in
  * order, so the Pong proves that it has read everything that was written before.
  */
-export function askFor (offset: Offset): ReturnType<Protocol['askFor']> {
+export function encodeProbe (offset: Offset): ReturnType<Protocol['encodeProbe']> {
   const pong = `${PAYLOAD} ${offset}`
   return { bytes: encodeFrame(OPCODE.ping, pong), pong }
 }

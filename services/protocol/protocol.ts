@@ -25,7 +25,7 @@ export type Command =
   | { readonly kind: 'invalid', readonly reason: string }
 
 /** A command that is answered. */
-export type AnsweredCommand = Extract<Command, { readonly id: unknown }>
+export type CommandWithReply = Extract<Command, { readonly id: unknown }>
 
 /** What a command is answered with. `data` is what an action gave. */
 export type CommandResult =
@@ -39,7 +39,7 @@ export interface ActionNames {
 }
 
 /** What a greeting may tell a client about its connection. */
-export interface Welcome {
+export interface GreetingInfo {
   readonly clientId: ClientId
   readonly user: UserId
   /** What the client shows to resume this connection after a loss; null when it cannot be resumed. */
@@ -85,19 +85,19 @@ export interface Protocol {
   /** Bytes that make a healthy peer answer, so that a lost one is noticed. */
   readonly ping: Buffer
   /** Bytes written before anything else on a new connection; empty when the protocol greets by other means. */
-  greet (welcome: Welcome): Buffer
+  encodeGreeting (welcome: GreetingInfo): Buffer
   decode (data: Buffer, isBinary: boolean, actions: ActionNames): Command
   encode (message: Pick<Message, 'payload' | 'address' | 'from' | 'offset'>): Buffer
   /** Something said to this connection alone, outside the log. */
   encodeReply (payload: Payload): Buffer
   /** The answer to a command; null when there is nothing to say. */
-  encodeResult (command: AnsweredCommand, result: CommandResult): Buffer | null
+  encodeResult (command: CommandWithReply, result: CommandResult): Buffer | null
   /** The answer to a `ping` command; null in a protocol without one. */
   readonly pong: Buffer | null
   /** Asks a client to acknowledge up to an offset, and what the payload of its pong will be; for `acknowledgedBy: 'pong'`. */
-  askFor (offset: Offset): { readonly bytes: Buffer, readonly pong: string }
+  encodeProbe (offset: Offset): { readonly bytes: Buffer, readonly pong: string }
   /** Tells the client that messages are gone from the log. Null when the protocol has no word for it. */
   encodeGap (gap: Gap): Buffer | null
   /** A last word before the connection is closed; null in a protocol without one. */
-  encodeGoodbye (reason: string): Buffer | null
+  encodeCloseNotice (reason: string): Buffer | null
 }

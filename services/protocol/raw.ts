@@ -4,7 +4,7 @@ import { safeParse } from 'secure-json-parse'
 import type { Payload } from '../model/message.ts'
 import { createDeflatingEncoder, type DeflateOptions } from './deflate.ts'
 import { OPCODE, encodeFrame, type FrameEncoder } from './frame.ts'
-import { askFor, ping } from './ping.ts'
+import { encodeProbe, ping } from './ping.ts'
 import type { Protocol } from './protocol.ts'
 
 /** The subprotocol that a client may offer beside `bearer.<token>`; a client that offers none speaks raw too. */
@@ -37,9 +37,9 @@ export function createRaw (code: GreetingCode = '2000', encodeMessage: FrameEnco
     isResumable: false,
     ping,
     pong: null,
-    askFor,
+    encodeProbe: encodeProbe,
 
-    greet: () => greeting,
+    encodeGreeting: () => greeting,
 
     decode (data, isBinary, actions) {
       if (isBinary) return { kind: 'message', data }
@@ -61,7 +61,7 @@ export function createRaw (code: GreetingCode = '2000', encodeMessage: FrameEnco
     },
 
     encodeGap: () => null,
-    encodeGoodbye: () => null
+    encodeCloseNotice: () => null
   }
 }
 

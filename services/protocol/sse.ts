@@ -25,7 +25,7 @@ export function createSse ({ retryMs }: SseOptions): Protocol {
     ping: Buffer.from(':\n\n'),
     pong: null,
 
-    greet: () => greeting,
+    encodeGreeting: () => greeting,
 
     /** A client has nothing to say on this connection. */
     decode: () => ({ kind: 'ignored' }),
@@ -40,12 +40,12 @@ export function createSse ({ retryMs }: SseOptions): Protocol {
      * Moves the position that the client will name: an id without data raises no event but counts (section 9.2.6).
      * It is not answered.
      */
-    askFor: (offset) => ({ bytes: Buffer.from(`id: ${offset}\n\n`), pong: '' }),
+    encodeProbe: (offset) => ({ bytes: Buffer.from(`id: ${offset}\n\n`), pong: '' }),
 
     /** Comes back with the position, which may be below the end of the gap: other messages lie between. */
     encodeGap: ({ after, upTo, position }) => Buffer.from(`event: gap\nid: ${position}\ndata: {"after":${after},"upTo":${upTo}}\n\n`),
 
-    encodeGoodbye: (reason) => Buffer.from(`event: goodbye\n${lines(reason)}\n`)
+    encodeCloseNotice: (reason) => Buffer.from(`event: goodbye\n${lines(reason)}\n`)
   }
 }
 

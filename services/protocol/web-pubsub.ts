@@ -1,8 +1,8 @@
 import type { Payload } from '../model/message.ts'
 import { createDeflatingEncoder, type DeflateOptions } from './deflate.ts'
 import { OPCODE, encodeFrame, type FrameEncoder } from './frame.ts'
-import { askFor, ping } from './ping.ts'
-import type { AnsweredCommand, CommandResult, Protocol } from './protocol.ts'
+import { encodeProbe, ping } from './ping.ts'
+import type { CommandWithReply, CommandResult, Protocol } from './protocol.ts'
 import { decodeRequest } from './web-pubsub-requests.ts'
 
 /** Whether messages carry a sequenceId to acknowledge and to resume from, by subprotocol. Published clients know the first two names, `hub` is our own. */
@@ -54,10 +54,10 @@ function createProtocol (name: string, isReliable: boolean, encodeMessage: Frame
     isResumable: isReliable,
     ping,
     pong: PONG,
-    askFor,
+    encodeProbe: encodeProbe,
 
     // Never compressed: it carries a secret beside a name that a user may have chosen (CRIME).
-    greet ({ clientId, user, resumeToken }) {
+    encodeGreeting ({ clientId, user, resumeToken }) {
       const connected = { type: 'system', event: 'connected', connectionId: clientId, userId: user }
       return encodeFrame(OPCODE.text, JSON.stringify(resumeToken === null ? connected : { ...connected, reconnectionToken: resumeToken }))
     },
@@ -84,7 +84,7 @@ function createProtocol (name: string, isReliable: boolean, encodeMessage: Frame
     // There is no word for it; the hub closes the connection.
     encodeGap: () => null,
 
-    encodeGoodbye: (reason) => encodeFrame(OPCODE.text, JSON.stringify({ type: 'system', event: 'disconnected', message: reason }))
+    encodeCloseNotice: (reason) => encodeFrame(OPCODE.text, JSON.stringify({ type: 'system', event: 'disconnected', message: reason }))
   }
 }
 
@@ -94,12 +94,12 @@ function content ({ kind, data }: Payload): string {
   return kind === 'json' ? `"dataType":"json","data":${data}` : `"dataType":"text","data":${JSON.stringify(data)}`
 }
 
-function ack ({ id }: AnsweredCommand, result: CommandResult): object {
+function ack ({ id }: CommandWithReply, result: CommandResult): object {
   const answer = { type: 'ack', ackId: id, success: result.ok }
   return result.ok ? answer : { ...answer, error: failure(result.error, 'InternalServerError') }
 }
 
-function invokeResponse ({ id }: AnsweredCommand, result: CommandResult): object {
+function invokeResponse ({ id }: CommandWithReply, result: CommandResult): object {
   const answer = { type: 'invokeResponse', invocationId: id, success: result.ok }
   if (!result.ok) return { ...answer, error: failure(result.error, 'InvocationFailed') }
   // The published JavaScript client drops an answer whose data is null and would wait for ever, the .NET client throws;

@@ -6,7 +6,7 @@ const MAX_DEVICE_LENGTH = 64
 const OFFSET = /^\d{1,16}$/
 
 /** The name that a client gives its device: `?device=phone`; '' when it gives none. Throws HUB_REQUEST_INVALID. */
-export function deviceIn (query: unknown): string {
+export function deviceFromQuery (query: unknown): string {
   const device = parameter(query, 'device')
   if (device !== '' && (device.length > MAX_DEVICE_LENGTH || !/^[\w.:-]+$/.test(device))) {
     throw new HubError('HUB_REQUEST_INVALID', `A device is named by 1 to ${MAX_DEVICE_LENGTH} letters, digits or any of ._:- characters.`)
@@ -20,7 +20,7 @@ export function wantsToResume (query: unknown): boolean {
 }
 
 /** What a client shows to resume a connection. */
-export function resumeClaimIn (query: unknown, user: UserId, protocol: string): ResumeClaim {
+export function resumeClaimFromQuery (query: unknown, user: UserId, protocol: string): ResumeClaim {
   const [clientId, token] = [parameter(query, 'awps_connection_id'), parameter(query, 'awps_reconnection_token')]
   return { clientId, token, user, protocol }
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { rawAnswer } from './raw-response.ts'
+import { rawResponse } from './raw-response.ts'
 
 /** Node reads any number of headers but tells only the first thousand or so; the length of the body must not be among the others. */
 const MAX_HEADERS = 500
@@ -9,9 +9,9 @@ const MAX_HEADERS = 500
  * Hands a connection that Node gave up for an upgrade back to its server, as if the request had not asked for one, which
  * RFC 9110 section 7.8 leaves to the server. `head` is what had been read beyond the request's head.
  */
-export function serveAsPlain (server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+export function serveWithoutUpgrade (server: Server, request: IncomingMessage, socket: Duplex, head: Buffer): void {
   if (request.rawHeaders.length / 2 >= Math.min(server.maxHeadersCount || MAX_HEADERS, MAX_HEADERS)) {
-    socket.end(rawAnswer('HUB_HEADERS_TOO_LARGE', `Send fewer than ${MAX_HEADERS} headers with a request that asks for an upgrade.`), () => socket.destroy())
+    socket.end(rawResponse('HUB_HEADERS_TOO_LARGE', `Send fewer than ${MAX_HEADERS} headers with a request that asks for an upgrade.`), () => socket.destroy())
     return
   }
   socket.unshift(Buffer.concat([Buffer.from(headOf(request), 'latin1'), head]))

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { systemClock } from '../lib/clock.ts'
-import { serveAsPlain } from './ignore-upgrade.ts'
+import { serveWithoutUpgrade } from './ignore-upgrade.ts'
 
 /** Marks servers that have a gate. */
 const kGate = Symbol('fastify-hub.upgrade-gate')
@@ -65,12 +65,12 @@ export class UpgradeGate extends EventEmitter {
   }
 
   /** Says which response the request would have had, so that it can be let go of once the upgrade is complete. */
-  noteResponse (request: UpgradeRequest, response: ServerResponse): void {
+  trackResponse (request: UpgradeRequest, response: ServerResponse): void {
     request[kResponse] = response
   }
 
   /** The request's upgrade is complete: its socket belongs to a WebSocket now. */
-  admitted (request: UpgradeRequest): void {
+  upgraded (request: UpgradeRequest): void {
     const stream = this.streamOf(request)
     if (stream !== undefined) this.#release(stream)
     const response = request[kResponse]
@@ -98,7 +98,7 @@ export class UpgradeGate extends EventEmitter {
     }
     const isWanted = isWebSocket(request)
     // Somebody else who listens may answer what is not for a WebSocket: serving it here as well would run it twice.
-    if (!isWanted && this.isAlone) return serveAsPlain(this.#server, request, socket, head)
+    if (!isWanted && this.isAlone) return serveWithoutUpgrade(this.#server, request, socket, head)
     this.#guard(socket)
     if (isWanted) this.emit('upgrade', request, socket, head)
     else this.#remember(request, socket)

@@ -59,7 +59,7 @@ export class WsService {
     try {
       const client = this.#hub.open(connection, identity, protocol, this.#replace(options))
       this.#log.info({ clientId: client.id, user: identity.user, address: connection.address, protocol: protocol.name }, options.resumed === undefined ? 'client connected' : 'client resumed')
-      client.turns.run(() => this.#hub.emit('open', client))
+      client.taskQueue.run(() => this.#hub.emit('open', client))
       return client
     } catch (err) {
       this.#log.error({ err, user: identity.user }, 'a connection could not be opened')
@@ -74,15 +74,15 @@ export class WsService {
     if (!client.messageRate.allow(this.#clock.steady())) return client.close(CLOSE.tooManyMessages)
     client.received++
     const command = client.protocol.decode(data, isBinary, this.#hub.actions)
-    if (command.kind === 'message') return client.turns.run(() => this.#onMessage(client, command.data))
-    if (Commands.waits(command)) return client.turns.run(() => this.#hub.commands.answer(client, command))
-    this.#hub.commands.obey(client, command)
+    if (command.kind === 'message') return client.taskQueue.run(() => this.#onMessage(client, command.data))
+    if (Commands.isQueued(command)) return client.taskQueue.run(() => this.#hub.commands.executeAndReply(client, command))
+    this.#hub.commands.execute(client, command)
   }
 
   /** A pong may say that the client has what it was sent. */
   onPong (client: Client, payload: Buffer): void {
-    if (client.cursor.asked === null) return
-    const offset = client.notePong(payload.toString('latin1'))
+    if (client.cursor.pendingProbe === null) return
+    const offset = client.onPong(payload.toString('latin1'))
     if (offset !== null) this.#hub.acknowledge(client, offset)
   }
 
@@ -90,16 +90,16 @@ export class WsService {
   onError (client: Client, error: Error): void {
     if (client.failure !== null) return
     client.failure = error
-    client.turns.run(() => this.#hub.emit('error', client, error))
+    client.taskQueue.run(() => this.#hub.emit('error', client, error))
   }
 
   /** The connection is gone. `code` and `reason` are what the socket says; how the hub ended it, or why it failed, goes before that. */
   onClose (client: Client, code: number, reason: string): void {
     if (!this.#hub.forget(client)) return
-    const end = client.ending ?? { code: codeOf(client.failure) ?? code, reason }
+    const end = client.closeReason ?? { code: codeOf(client.failure) ?? code, reason }
     if (code === CLOSE.abnormal.code) this.onError(client, new Error(end.reason === '' ? CLOSE.abnormal.reason : end.reason))
     this.#logEnd(client, end)
-    client.turns.run(async () => {
+    client.taskQueue.run(async () => {
       await this.#hub.emit('close', client, end.code, end.reason)
       this.#hub.release(client)
     })

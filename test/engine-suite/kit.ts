@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import type { Answerer, Engine, PageLimit } from '../../services/engine/engine.ts'
+import type { NodeResponder, Engine, PageLimit } from '../../services/engine/engine.ts'
 import type { Retention } from '../../services/engine/local/retention.ts'
 import type { Address, Draft, Message, Offset } from '../../services/model/message.ts'
 
@@ -17,7 +17,7 @@ export const LIMITS = {
   idempotencyWindowMs: 5000
 } satisfies Retention
 
-export const NOBODY: Answerer = {
+export const NOBODY: NodeResponder = {
   delivery: () => ({ matched: 0, written: 0, dropped: 0 }),
   clients: () => ({ total: 0, clients: [], dropped: 0 }),
   groups: () => ({ groups: [] }),

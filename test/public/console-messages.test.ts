@@ -35,7 +35,7 @@ inBrowser(t, 'leads from a receipt to what became of the message', {}, async (t,
   const { sequenceId } = JSON.parse(data.toString()) as { sequenceId: number }
   t.equal(await page.inputValue('#fate-field'), String(sequenceId))
   reliable.send(JSON.stringify({ type: 'sequenceAck', sequenceId }))
-  await until(async () => (await app.hub.fate(sequenceId)).users.some(({ status }) => status === 'acknowledged'))
+  await until(async () => (await app.hub.messageStatus(sequenceId)).users.some(({ status }) => status === 'acknowledged'))
   await page.click(ask('fate'))
   await shows(STATUSES, 'sent', 'acknowledged')
   await shows('#fate-counts .badge', '1 sent', '1 acknowledged')

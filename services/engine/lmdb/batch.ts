@@ -3,14 +3,14 @@ import { Changes, EMPTY, type LmdbStore } from './store.ts'
 import { decodeOrder, encodeNumbers, encodeOrder, encodeShelf, keyOf, messageKey, numberAt, numberAtEnd, orderKey, type Order } from './layout.ts'
 import type { Entry } from './entry.ts'
 import { Ledger, type Totals } from './ledger.ts'
-import type { KeyUse } from '../local/idempotency.ts'
-import { ageFloor, type Retention, type Shelf } from '../local/retention.ts'
+import type { IdempotencyRecord } from '../local/idempotency.ts'
+import { ageFloor, type Retention, type RetentionClass } from '../local/retention.ts'
 
 /** Messages that a purge takes away in one transaction. */
 const PURGE_STEP = 1000
 
 /** What a key is used for, before it is known whether that can be stored. */
-export type NewUse = Omit<KeyUse, 'stored'>
+export type NewUse = Omit<IdempotencyRecord, 'stored'>
 
 /** A value of the state, and until when; null when it goes. */
 export type NewValue = { readonly json: string, readonly until: number } | null
@@ -100,7 +100,7 @@ export class Batch {
   }
 
   /** Takes away messages of an address up to an offset, some at a time; answers how many could still be handed out. */
-  purge (address: Buffer, shelf: Shelf, upTo: Offset): { readonly count: number, readonly isDone: boolean } {
+  purge (address: Buffer, shelf: RetentionClass, upTo: Offset): { readonly count: number, readonly isDone: boolean } {
     const floor = ageFloor(this.retention[shelf], this.now)
     let [count, found] = [0, 0]
     for (const key of this.store.keys({ start: messageKey(address, 0), end: messageKey(address, upTo + 1), limit: PURGE_STEP })) {
@@ -122,13 +122,13 @@ export class Batch {
   }
 
   /** What the order of ages says of a stored message; null when this batch takes it away, or it is not there. */
-  orderAt (shelf: Shelf, offset: Offset): Order | null {
+  orderAt (shelf: RetentionClass, offset: Offset): Order | null {
     const value = this.#removed.has(offset) ? undefined : this.store.get(orderKey(shelf, offset))
     return value === undefined ? null : decodeOrder(value)
   }
 
   /** Takes a stored message away. `isMissed`: a reader from below it has to be told. */
-  remove (shelf: Shelf, offset: Offset, { address, until, bytes }: Order, isMissed: boolean): void {
+  remove (shelf: RetentionClass, offset: Offset, { address, until, bytes }: Order, isMissed: boolean): void {
     this.#removed.add(offset)
     this.changes.remove(messageKey(address, offset))
     this.changes.remove(orderKey(shelf, offset))

@@ -1,9 +1,9 @@
 import { HubError } from '../../model/errors.ts'
 import type { Log } from '../../lib/log.ts'
 import { addressKey, type Address, type Draft, type Message, type Offset } from '../../model/message.ts'
-import { isDoneWithin } from '../../lib/timeout.ts'
+import { settledWithin } from '../../lib/timeout.ts'
 import type { Appended, Engine, Page, PageLimit, Range, Source, Summary } from '../engine.ts'
-import { assertSameUse, digestOf } from '../local/idempotency.ts'
+import { assertSameDraft, digestOf } from '../local/idempotency.ts'
 import { Batch, readTotals } from './batch.ts'
 import { toEntry } from './entry.ts'
 import { openFolder, type LmdbFolder } from './folder.ts'
@@ -17,7 +17,7 @@ import { Lost } from './lost.ts'
 import { isDamage } from './store.ts'
 import { Waiting } from './waiting.ts'
 import { Writer } from './writer.ts'
-import { shelfOf, type Retention } from '../local/retention.ts'
+import { retentionClassOf, type Retention } from '../local/retention.ts'
 import { SingleNode } from '../local/single-node.ts'
 
 /** Where the engine has its store. */
@@ -99,7 +99,7 @@ export class LmdbEngine extends SingleNode implements Engine {
     const digest = key === undefined ? null : digestOf(draft)
     const known = this.#using(() => key === undefined ? undefined : this.#keys.find(key, now))
     if (digest !== null && known !== undefined) {
-      assertSameUse(known, digest)
+      assertSameDraft(known, digest)
       return { offset: known.offset, duplicate: true, stored: await known.stored }
     }
     assertStorable(draft.address)
@@ -126,7 +126,7 @@ export class LmdbEngine extends SingleNode implements Engine {
     const bytes = encodeText(addressKey(address))
     const upTo = this.#folder.lease.last
     for (let total = 0; ;) {
-      const { count, isDone } = await this.#writer.run((batch) => batch.purge(bytes, shelfOf(address), upTo), { isFirst: true })
+      const { count, isDone } = await this.#writer.run((batch) => batch.purge(bytes, retentionClassOf(address), upTo), { isFirst: true })
       total += count
       if (isDone) return total
     }
@@ -203,7 +203,7 @@ export class LmdbEngine extends SingleNode implements Engine {
     for (const timer of this.#timers) clearInterval(timer)
     this.shut()
     const isIdle = await this.#writer.close(CLOSE_MS)
-    await isDoneWithin(this.#folder.close(isIdle), CLOSE_MS)
+    await settledWithin(this.#folder.close(isIdle), CLOSE_MS)
   }
 }
 

@@ -1,14 +1,14 @@
 import { addressKey, type AddressKey, type Message } from '../../model/message.ts'
 import { encodeMessage } from './codec.ts'
 import { encodeText } from './layout.ts'
-import { endOf, shelfOf, type Shelf } from '../local/retention.ts'
+import { expiryOf, retentionClassOf, type RetentionClass } from '../local/retention.ts'
 
 /** A message that is to be stored. */
 export interface Entry {
   readonly message: Message
   readonly key: AddressKey
   readonly address: Buffer
-  readonly shelf: Shelf
+  readonly shelf: RetentionClass
   /** Until when it may be handed out, in ms since the epoch. */
   readonly until: number
   readonly value: Buffer
@@ -19,9 +19,9 @@ export interface Entry {
 export function toEntry (message: Message, now: number): Entry {
   const key = addressKey(message.address)
   const address = encodeText(key)
-  const until = endOf(message.ttl, now)
+  const until = expiryOf(message.ttl, now)
   const value = encodeMessage(message, until)
-  return { message, key, address, shelf: shelfOf(message.address), until, value, bytes: costOf(address.length, value.length) }
+  return { message, key, address, shelf: retentionClassOf(message.address), until, value, bytes: costOf(address.length, value.length) }
 }
 
 const PAGE_BYTES = 4096

@@ -10,7 +10,7 @@ import { encodeNumbers, keyOf, LAYOUT_VERSION, numberAt, numberAtEnd, orderKey }
 import { Changes, isDamage, LMDB_OPTIONS, LmdbStore } from './store.ts'
 import { OffsetLease } from './offset-lease.ts'
 import { OpenRecord } from './open-record.ts'
-import { SHELVES } from '../local/retention.ts'
+import { RETENTION_CLASSES } from '../local/retention.ts'
 
 const DATA = 'data.mdb'
 const LOCK = 'lock.mdb'
@@ -134,7 +134,7 @@ async function originOf (store: LmdbStore, lease: OffsetLease): Promise<Offset> 
 
 /** The greatest offset in a store. */
 function newest (store: LmdbStore): number {
-  const keys = SHELVES.map((shelf) => store.first({ start: orderKey(shelf, Infinity), end: orderKey(shelf, 0), reverse: true }))
+  const keys = RETENTION_CLASSES.map((shelf) => store.first({ start: orderKey(shelf, Infinity), end: orderKey(shelf, 0), reverse: true }))
   return Math.max(0, ...keys.map((key) => key === undefined ? 0 : numberAtEnd(key)))
 }
 

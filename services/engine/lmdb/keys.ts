@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { KeyUses, type KeyUse } from '../local/idempotency.ts'
+import { IdempotencyRecords, type IdempotencyRecord } from '../local/idempotency.ts'
 import type { Batch, NewUse } from './batch.ts'
 import { keyOf, numberAt } from './layout.ts'
 import type { LmdbStore } from './store.ts'
@@ -11,13 +11,13 @@ const KEY_BYTES = 20
 /** Idempotency keys: in the store, and here until they are there. Those that could not be stored stay here until their end. */
 export class LmdbKeys {
   readonly #store: LmdbStore
-  readonly #waiting = new KeyUses()
+  readonly #waiting = new IdempotencyRecords()
 
   constructor (store: LmdbStore) {
     this.#store = store
   }
 
-  find (key: string, now: number): KeyUse | undefined {
+  find (key: string, now: number): IdempotencyRecord | undefined {
     this.#waiting.sweep(now)
     const waiting = this.#waiting.find(key, now)
     if (waiting !== undefined) return waiting
@@ -26,7 +26,7 @@ export class LmdbKeys {
     return { offset: numberAt(value, 0), until: numberAt(value, 1), stored: numberAt(value, 2) === 1, digest: value.subarray(DIGEST_AT) }
   }
 
-  remember (key: string, use: KeyUse): void {
+  remember (key: string, use: IdempotencyRecord): void {
     this.#waiting.remember(key, use)
   }
 

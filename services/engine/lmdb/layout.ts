@@ -1,5 +1,5 @@
 import type { Offset } from '../../model/message.ts'
-import type { Shelf } from '../local/retention.ts'
+import type { RetentionClass } from '../local/retention.ts'
 
 /** The version of what is described here; a store of another version is not opened. */
 export const LAYOUT_VERSION = '1'
@@ -21,8 +21,8 @@ export const LAYOUT_VERSION = '1'
 const TABLE = { meta: 1, message: 2, order: 3, end: 4, record: 5, vanished: 6, use: 7, useEnd: 8, value: 9, valueEnd: 10 } as const
 type Table = keyof typeof TABLE
 
-const SHELF: Record<Shelf, number> = { log: 0, inbox: 1 }
-const SHELF_OF: readonly Shelf[] = ['log', 'inbox']
+const SHELF: Record<RetentionClass, number> = { log: 0, inbox: 1 }
+const SHELF_OF: readonly RetentionClass[] = ['log', 'inbox']
 
 /** Bytes that the text of a key may have: an entry's whole key must stay below what the store takes. */
 export const MAX_TEXT_BYTES = 1024
@@ -64,7 +64,7 @@ export function messageKey (address: Buffer, offset: Offset): Buffer {
 }
 
 /** Where an offset lies in the order of ages. */
-export function orderKey (shelf: Shelf, offset: Offset): Buffer {
+export function orderKey (shelf: RetentionClass, offset: Offset): Buffer {
   const key = Buffer.allocUnsafe(10)
   key.writeUInt8(TABLE.order)
   key.writeUInt8(SHELF[shelf], 1)
@@ -98,11 +98,11 @@ export function decodeOrder (value: Buffer): Order {
   return { until: value.readDoubleBE(), bytes: value.readUInt32BE(8), address: value.subarray(12) }
 }
 
-export function encodeShelf (shelf: Shelf): Buffer {
+export function encodeShelf (shelf: RetentionClass): Buffer {
   return Buffer.of(SHELF[shelf])
 }
 
-export function decodeShelf (value: Buffer): Shelf {
+export function decodeShelf (value: Buffer): RetentionClass {
   return SHELF_OF[value.readUInt8()] ?? 'log'
 }
 

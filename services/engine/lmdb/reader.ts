@@ -11,7 +11,7 @@ import type { LmdbStore } from './store.ts'
 import { haveEnded } from './sweep.ts'
 import { waitingAfter, type Waiting } from './waiting.ts'
 import { isFromBefore, takePage } from '../local/page.ts'
-import { ageFloor, SHELVES, shelfOf, type Retention, type Shelf } from '../local/retention.ts'
+import { ageFloor, RETENTION_CLASSES, retentionClassOf, type Retention, type RetentionClass } from '../local/retention.ts'
 
 /** What a reader reads from. */
 export interface ReaderOptions {
@@ -28,7 +28,7 @@ export interface ReaderOptions {
 /** An address, and what is known of it at this moment. */
 interface Line {
   readonly source: Source
-  readonly shelf: Shelf
+  readonly shelf: RetentionClass
   readonly bytes: Buffer
   readonly record: AddressRecord
   /** Messages that are known to have left the log, or never to have got into it. */
@@ -78,7 +78,7 @@ export class LmdbReader {
     const { store, retention, waiting } = this.#options
     const entry = waiting.find(offset)
     if (entry !== undefined) return entry.until > now ? entry.message : undefined
-    for (const shelf of SHELVES) {
+    for (const shelf of RETENTION_CLASSES) {
       const value = store.get(orderKey(shelf, offset))
       if (value === undefined) continue
       const { address, until } = decodeOrder(value)
@@ -93,7 +93,7 @@ export class LmdbReader {
     const { store, retention, waiting, lost, totals } = this.#options
     const key = addressKey(source.address)
     const bytes = encodeText(key)
-    const shelf = shelfOf(source.address)
+    const shelf = retentionClassOf(source.address)
     const line = waiting.at(key)
     const end = line.first?.message.offset ?? Infinity
     const record = readRecord(store, totals(), bytes)
@@ -151,7 +151,7 @@ export class LmdbReader {
     return 0
   }
 
-  #isEnded (shelf: Shelf, offset: Offset, now: number): boolean {
+  #isEnded (shelf: RetentionClass, offset: Offset, now: number): boolean {
     const value = this.#options.store.get(orderKey(shelf, offset))
     return value === undefined || decodeOrder(value).until <= now
   }

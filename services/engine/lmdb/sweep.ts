@@ -3,7 +3,7 @@ import type { Batch } from './batch.ts'
 import type { Entry } from './entry.ts'
 import { decodeShelf, endOfTable, keyOf, messageKey, numberAtEnd, orderKey } from './layout.ts'
 import type { LmdbStore } from './store.ts'
-import { ageFloor, MAX_KEYS, SHELVES, type Shelf } from '../local/retention.ts'
+import { ageFloor, MAX_KEYS, RETENTION_CLASSES, type RetentionClass } from '../local/retention.ts'
 
 /** What one transaction takes away of each sort at most, so that a sweep never takes long. */
 const STEP = 2000
@@ -18,7 +18,7 @@ export interface Room {
 
 /** Takes away what has ended, what is too old, and what there is no room for; always the oldest first. */
 export function makeRoom (batch: Batch): Room {
-  const sweeps = [endMessages(batch), endUses(batch), endValues(batch), ...SHELVES.map((shelf) => ageOut(batch, shelf))]
+  const sweeps = [endMessages(batch), endUses(batch), endValues(batch), ...RETENTION_CLASSES.map((shelf) => ageOut(batch, shelf))]
   const entries = trimLines(batch)
   const { isDone, kept } = trimBytes(batch, entries)
   return { entries: kept, hasMore: !isDone || sweeps.includes(false) }
@@ -39,7 +39,7 @@ function endedRange (table: EndTable, now: number) {
 const LAST = Buffer.of(0xff)
 
 /** A shelf up to an offset, which is not part of it. */
-function shelfRange (shelf: Shelf, end: number) {
+function shelfRange (shelf: RetentionClass, end: number) {
   return { start: orderKey(shelf, 0), end: orderKey(shelf, end) }
 }
 
@@ -75,7 +75,7 @@ function endValues (batch: Batch): boolean {
   return found < STEP
 }
 
-function ageOut (batch: Batch, shelf: Shelf): boolean {
+function ageOut (batch: Batch, shelf: RetentionClass): boolean {
   let found = 0
   for (const key of batch.store.keys({ ...shelfRange(shelf, ageFloor(batch.retention[shelf], batch.now)), limit: STEP })) {
     found++
@@ -136,8 +136,8 @@ function trimBytes (batch: Batch, entries: readonly Entry[]): { readonly isDone:
 }
 
 /** All stored messages by age. */
-function * oldestFirst (store: LmdbStore): Generator<{ readonly shelf: Shelf, readonly offset: Offset }, void> {
-  const [logs, inboxes] = SHELVES.map((shelf) => store.keys(shelfRange(shelf, Infinity))[Symbol.iterator]())
+function * oldestFirst (store: LmdbStore): Generator<{ readonly shelf: RetentionClass, readonly offset: Offset }, void> {
+  const [logs, inboxes] = RETENTION_CLASSES.map((shelf) => store.keys(shelfRange(shelf, Infinity))[Symbol.iterator]())
   if (logs === undefined || inboxes === undefined) return
   try {
     let [log, inbox] = [next(logs), next(inboxes)]
@@ -162,7 +162,7 @@ function next (keys: Iterator<Buffer, unknown>): Offset {
 }
 
 /** Answers whether the message was still there. A message that has expired is missed by nobody. */
-function evict (batch: Batch, shelf: Shelf, offset: Offset): boolean {
+function evict (batch: Batch, shelf: RetentionClass, offset: Offset): boolean {
   const order = batch.orderAt(shelf, offset)
   if (order === null) return false
   batch.remove(shelf, offset, order, order.until > batch.now)

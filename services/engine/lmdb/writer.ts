@@ -1,5 +1,5 @@
 import { HubError } from '../../model/errors.ts'
-import { isDoneWithin } from '../../lib/timeout.ts'
+import { settledWithin } from '../../lib/timeout.ts'
 import type { Batch } from './batch.ts'
 import { Fifo } from '../local/fifo.ts'
 import type { LmdbStore } from './store.ts'
@@ -100,7 +100,7 @@ export class Writer {
   async close (limitMs: number): Promise<boolean> {
     this.#isClosed = true
     clearTimeout(this.#retry)
-    if (this.#isRunning) await isDoneWithin(new Promise<void>((resolve) => this.#onIdle.push(resolve)), limitMs)
+    if (this.#isRunning) await settledWithin(new Promise<void>((resolve) => this.#onIdle.push(resolve)), limitMs)
     this.#refuseQueued()
     return !this.#isRunning
   }

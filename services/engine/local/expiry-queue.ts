@@ -4,7 +4,7 @@ import { Heap } from './heap.ts'
 const COMPACT_AT = 1024
 
 /** What ends when. */
-export class Ends<T> {
+export class ExpiryQueue<T> {
   readonly #isDue: (item: T, at: number) => boolean
   readonly #ends = new Heap<{ readonly item: T, readonly at: number }>(({ at }) => at)
   #compactAt = COMPACT_AT

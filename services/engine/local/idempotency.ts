@@ -5,7 +5,7 @@ import { Fifo } from './fifo.ts'
 import { MAX_KEYS } from './retention.ts'
 
 /** What a key was used for. */
-export interface KeyUse {
+export interface IdempotencyRecord {
   readonly offset: Offset
   /** What tells apart for what it was used. */
   readonly digest: Buffer
@@ -24,29 +24,29 @@ export function digestOf ({ address, payload, ttl, keep = true, except = [], con
 }
 
 /** Throws HUB_KEY_REUSED when a key is used for something else than before. */
-export function assertSameUse (known: KeyUse, digest: Buffer): void {
+export function assertSameDraft (known: IdempotencyRecord, digest: Buffer): void {
   if (!known.digest.equals(digest)) {
     throw new HubError('HUB_KEY_REUSED', 'This idempotency key was used for another message a short time ago, or for the same with other options; take a new key for each message.')
   }
 }
 
 /** Idempotency keys and what they were used for, each until its end. */
-export class KeyUses {
-  readonly #uses = new Map<string, KeyUse>()
+export class IdempotencyRecords {
+  readonly #uses = new Map<string, IdempotencyRecord>()
   /** In the order of their use, and so of their end. */
-  readonly #order = new Fifo<{ readonly key: string, readonly use: KeyUse }>()
+  readonly #order = new Fifo<{ readonly key: string, readonly use: IdempotencyRecord }>()
   readonly #max: number
 
   constructor (max = MAX_KEYS) {
     this.#max = max
   }
 
-  find (key: string, now: number): KeyUse | undefined {
+  find (key: string, now: number): IdempotencyRecord | undefined {
     const use = this.#uses.get(key)
     return use !== undefined && use.until > now ? use : undefined
   }
 
-  remember (key: string, use: KeyUse): void {
+  remember (key: string, use: IdempotencyRecord): void {
     this.#uses.set(key, use)
     this.#order.push({ key, use })
     if (this.#order.length > this.#max) this.#shift()

@@ -26,11 +26,11 @@ export interface Retention {
 export const MAX_KEYS = 1_000_000
 
 /** The two parts of a log, each with limits of its own. */
-export const SHELVES = ['log', 'inbox'] as const
-export type Shelf = typeof SHELVES[number]
+export const RETENTION_CLASSES = ['log', 'inbox'] as const
+export type RetentionClass = typeof RETENTION_CLASSES[number]
 
 /** Which limits an address falls under. */
-export function shelfOf (address: Address): Shelf {
+export function retentionClassOf (address: Address): RetentionClass {
   return 'user' in address ? 'inbox' : 'log'
 }
 
@@ -40,6 +40,6 @@ export function ageFloor ({ maxAgeMs }: Limits, now: number): Offset {
 }
 
 /** Until when a message that is appended now may be handed out, in ms since the epoch; Infinity without a ttl, which is in seconds. */
-export function endOf (ttl: number | undefined, now: number): number {
+export function expiryOf (ttl: number | undefined, now: number): number {
   return ttl === undefined ? Infinity : now + ttl * 1000
 }

@@ -1,6 +1,6 @@
 import { HubError } from '../../model/errors.ts'
 import { addressKey, type Address, type AddressKey, type Message } from '../../model/message.ts'
-import type { Answerer, Asked, Engine, MessageHandler, Questions } from '../engine.ts'
+import type { NodeResponder, QueryResult, Engine, MessageHandler, Questions } from '../engine.ts'
 
 /**
  * What an engine that has only one node is to its hub beside the log: whom it follows, what it answers, and whether it is
@@ -9,10 +9,10 @@ import type { Answerer, Asked, Engine, MessageHandler, Questions } from '../engi
 export abstract class SingleNode implements Pick<Engine, 'listen' | 'follow' | 'unfollow' | 'ask'> {
   readonly #followed = new Set<AddressKey>()
   #handler: MessageHandler | null = null
-  #answerer: Answerer | null = null
+  #answerer: NodeResponder | null = null
   #isClosed = false
 
-  listen (handler: MessageHandler, answerer: Answerer): void {
+  listen (handler: MessageHandler, answerer: NodeResponder): void {
     this.#handler = handler
     this.#answerer = answerer
   }
@@ -25,7 +25,7 @@ export abstract class SingleNode implements Pick<Engine, 'listen' | 'follow' | '
     this.#followed.delete(addressKey(address))
   }
 
-  async ask<K extends keyof Questions> (kind: K, question: Questions[K]): Promise<Asked<K>> {
+  async ask<K extends keyof Questions> (kind: K, question: Questions[K]): Promise<QueryResult<K>> {
     this.assertOpen()
     if (this.#answerer === null) return { answers: [], asked: 0 }
     return { answers: [await this.#answerer[kind](question)], asked: 1 }

@@ -2,7 +2,7 @@ import type { Address, Draft, Message, Offset } from '../../model/message.ts'
 import { RisingClock } from '../../lib/rising-clock.ts'
 import type { Appended, Engine, Page, PageLimit, Range, Source, Summary } from '../engine.ts'
 import { Evictions } from '../local/evictions.ts'
-import { assertSameUse, digestOf, KeyUses } from '../local/idempotency.ts'
+import { assertSameDraft, digestOf, IdempotencyRecords } from '../local/idempotency.ts'
 import { MemoryLog } from './log.ts'
 import { MemoryState } from './state.ts'
 import { isFromBefore, takePage } from '../local/page.ts'
@@ -30,7 +30,7 @@ export class MemoryEngine extends SingleNode implements Engine {
   readonly #now: () => number
   readonly #clock: RisingClock
   readonly #log: MemoryLog
-  readonly #keys: KeyUses
+  readonly #keys: IdempotencyRecords
   /** At which offset this log began. */
   readonly #origin: Offset
   #head: Offset
@@ -42,7 +42,7 @@ export class MemoryEngine extends SingleNode implements Engine {
     this.#clock = new RisingClock(this.#now)
     this.#origin = this.#head = this.#clock.next()
     this.#log = new MemoryLog(retention, new Evictions(bounds.evictions))
-    this.#keys = new KeyUses(bounds.keys)
+    this.#keys = new IdempotencyRecords(bounds.keys)
     this.state = new MemoryState(this.#now, () => this.assertOpen(), bounds.values)
   }
 
@@ -57,7 +57,7 @@ export class MemoryEngine extends SingleNode implements Engine {
     const use = draft.key === undefined ? null : { key: draft.key, digest: digestOf(draft) }
     const known = use === null ? undefined : this.#keys.find(use.key, now)
     if (use !== null && known !== undefined) {
-      assertSameUse(known, use.digest)
+      assertSameDraft(known, use.digest)
       return { offset: known.offset, duplicate: true, stored: await known.stored }
     }
 

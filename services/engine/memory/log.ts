@@ -1,14 +1,14 @@
 import { addressKey, payloadBytes, type Address, type AddressKey, type Message, type Offset } from '../../model/message.ts'
-import { Ends } from '../local/expiry-queue.ts'
+import { ExpiryQueue } from '../local/expiry-queue.ts'
 import type { Range, Source, Summary } from '../engine.ts'
 import { Evictions } from '../local/evictions.ts'
 import { Fifo } from '../local/fifo.ts'
-import { ageFloor, endOf, SHELVES, shelfOf, type Retention, type Shelf } from '../local/retention.ts'
+import { ageFloor, expiryOf, RETENTION_CLASSES, retentionClassOf, type Retention, type RetentionClass } from '../local/retention.ts'
 
 interface Entry {
   readonly message: Message
   readonly key: AddressKey
-  readonly shelf: Shelf
+  readonly shelf: RetentionClass
   readonly bytes: number
   older: Entry | null
   newer: Entry | null
@@ -23,10 +23,10 @@ export class MemoryLog {
   readonly #evictions: Evictions
   readonly #lines = new Map<AddressKey, Fifo<Entry>>()
   readonly #byOffset = new Map<Offset, Entry>()
-  readonly #ends = new Ends<Offset>((offset) => this.#byOffset.has(offset))
+  readonly #ends = new ExpiryQueue<Offset>((offset) => this.#byOffset.has(offset))
   /** The oldest and the newest of each shelf; between them they lead to each other. */
-  readonly #oldest: Record<Shelf, Entry | null> = { log: null, inbox: null }
-  readonly #newest: Record<Shelf, Entry | null> = { log: null, inbox: null }
+  readonly #oldest: Record<RetentionClass, Entry | null> = { log: null, inbox: null }
+  readonly #newest: Record<RetentionClass, Entry | null> = { log: null, inbox: null }
   #bytes = 0
 
   constructor (retention: Retention, evictions = new Evictions()) {
@@ -43,9 +43,9 @@ export class MemoryLog {
       return false
     }
     this.sweep(now)
-    const entry: Entry = { message, key, shelf: shelfOf(message.address), bytes, older: null, newer: null }
+    const entry: Entry = { message, key, shelf: retentionClassOf(message.address), bytes, older: null, newer: null }
     this.#put(entry)
-    this.#ends.add(message.offset, endOf(message.ttl, now))
+    this.#ends.add(message.offset, expiryOf(message.ttl, now))
     const line = this.#lines.get(key)
     for (let first = line?.first; first !== undefined && line !== undefined && line.length > this.#retention[entry.shelf].maxCount; first = line.first) this.#evict(first)
     for (let oldest = this.#oldestOfAll(); oldest !== null && this.#bytes > this.#retention.maxBytes; oldest = this.#oldestOfAll()) this.#evict(oldest)
@@ -60,7 +60,7 @@ export class MemoryLog {
       this.#remove(entry)
       this.#evictions.add(entry.key, 0)
     }
-    for (const shelf of SHELVES) {
+    for (const shelf of RETENTION_CLASSES) {
       const floor = ageFloor(this.#retention[shelf], now)
       for (let oldest = this.#oldest[shelf]; oldest !== null && oldest.message.offset < floor; oldest = this.#oldest[shelf]) this.#evict(oldest)
     }
@@ -106,7 +106,7 @@ export class MemoryLog {
     this.#lines.clear()
     this.#byOffset.clear()
     this.#ends.clear()
-    for (const shelf of SHELVES) this.#oldest[shelf] = this.#newest[shelf] = null
+    for (const shelf of RETENTION_CLASSES) this.#oldest[shelf] = this.#newest[shelf] = null
   }
 
   #oldestOfAll (): Entry | null {

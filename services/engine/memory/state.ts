@@ -1,4 +1,4 @@
-import { Ends } from '../local/expiry-queue.ts'
+import { ExpiryQueue } from '../local/expiry-queue.ts'
 import type { State } from '../engine.ts'
 import { firstIndex } from '../local/first-index.ts'
 
@@ -20,7 +20,7 @@ export class MemoryState implements State {
   readonly #values = new Map<string, Value>()
   /** All keys, in order. */
   readonly #keys: string[] = []
-  readonly #ends = new Ends<string>((key, at) => this.#values.get(key)?.until === at)
+  readonly #ends = new ExpiryQueue<string>((key, at) => this.#values.get(key)?.until === at)
 
   /** `assertOpen` throws when the engine is closed. */
   constructor (now: () => number, assertOpen: () => void, max = MAX_VALUES) {

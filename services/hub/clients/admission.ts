@@ -24,7 +24,7 @@ export function admit (state: HubState, registry: Registry, limits: AdmissionLim
   if (maxClients > 0 && registry.size >= maxClients) {
     throw new HubError('HUB_FULL', 'The service has as many connections as it may have; connect again later.', { retryAfter })
   }
-  if (user !== undefined && maxClientsPerUser > 0 && registry.devices(user) >= maxClientsPerUser) {
+  if (user !== undefined && maxClientsPerUser > 0 && registry.connectionsOf(user) >= maxClientsPerUser) {
     throw new HubError('HUB_USER_FULL', `One user may have ${maxClientsPerUser} connections; close one first.`, { retryAfter })
   }
 }

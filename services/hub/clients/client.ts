@@ -8,9 +8,9 @@ import type { RateLimit } from '../../lib/rate-limit.ts'
 import { Frame } from '../outbox/batch.ts'
 import type { Connection } from '../outbox/connection.ts'
 import type { Cursor } from './cursor.ts'
-import { Held } from './early-messages.ts'
+import { EarlyMessages } from './early-messages.ts'
 import type { Outbox } from '../outbox/outbox.ts'
-import { Turns, type TurnsHooks } from './task-queue.ts'
+import { TaskQueue, type TaskQueueHooks } from './task-queue.ts'
 
 /**
  * What an application hangs on its connections. Add fields by declaration merging:
@@ -20,16 +20,16 @@ import { Turns, type TurnsHooks } from './task-queue.ts'
 export interface ClientParams {}
 
 /** A close code and the reason that goes with it. */
-export type Ending = Pick<CloseCode, 'code' | 'reason'>
+export type CloseReason = Pick<CloseCode, 'code' | 'reason'>
 
 /** What the heartbeat knows of a client. */
-export interface Pulse {
+export interface Liveness {
   /** When the peer last gave a sign of life, on the steady clock, and what had been read from it by then. */
-  heardAt: number
+  lastSeenAt: number
   bytesRead: number | undefined
   pingedAt: number
   /** Pings without a sign of life since. */
-  unanswered: number
+  unansweredPings: number
   /** Where on the heartbeat's wheel the client stands; null when it is not looked after. */
   slot: Set<Client> | null
 }
@@ -52,7 +52,7 @@ export interface ClientParts {
   readonly cursor: Cursor
   /** What the device calls itself; '' for one without a name. */
   readonly device: string
-  readonly turnsHooks: TurnsHooks<Client>
+  readonly taskQueueHooks: TaskQueueHooks<Client>
   readonly messageRate: RateLimit
   readonly hooks: ClientHooks
   readonly clock: Clock
@@ -66,7 +66,7 @@ export class Client {
   readonly outbox: Outbox
   readonly cursor: Cursor
   readonly device: string
-  readonly turns: Turns<Client>
+  readonly taskQueue: TaskQueue<Client>
   readonly messageRate: RateLimit
   /** Whatever the application wants to keep with the connection. */
   readonly params: Partial<ClientParams> = {}
@@ -79,14 +79,14 @@ export class Client {
   /** Why the connection failed; null as long as it has not, and for a clean close. */
   failure: Error | null = null
   /** How the hub ended the connection; null while it has not. */
-  ending: Ending | null = null
-  readonly pulse: Pulse
+  closeReason: CloseReason | null = null
+  readonly liveness: Liveness
   readonly #connection: Connection
   readonly #hooks: ClientHooks
   #isPaused = false
   #hasOverflowed = false
   /** Null once it has been live. */
-  #held: Held | null = new Held()
+  #held: EarlyMessages | null = new EarlyMessages()
 
   constructor (parts: ClientParts) {
     this.id = parts.id
@@ -95,18 +95,18 @@ export class Client {
     this.outbox = parts.outbox
     this.cursor = parts.cursor
     this.device = parts.device
-    this.turns = new Turns(parts.turnsHooks, this)
+    this.taskQueue = new TaskQueue(parts.taskQueueHooks, this)
     this.messageRate = parts.messageRate
     this.openedAt = parts.clock.wall()
     const now = parts.clock.steady()
-    this.pulse = { heardAt: now, bytesRead: parts.connection.bytesRead, pingedAt: now, unanswered: 0, slot: null }
+    this.liveness = { lastSeenAt: now, bytesRead: parts.connection.bytesRead, pingedAt: now, unansweredPings: 0, slot: null }
     this.#connection = parts.connection
     this.#hooks = parts.hooks
   }
 
   /** Whether frames can still reach it. */
   get isOpen (): boolean {
-    return this.ending === null && this.#connection.isOpen
+    return this.closeReason === null && this.#connection.isOpen
   }
 
   /** Whether the hub has stopped reading from it because its handlers are behind. */
@@ -120,7 +120,7 @@ export class Client {
 
   /** Says the first word on the connection. */
   greet (resumeToken: string | null): void {
-    const bytes = this.protocol.greet({ clientId: this.id, user: this.identity.user, resumeToken })
+    const bytes = this.protocol.encodeGreeting({ clientId: this.id, user: this.identity.user, resumeToken })
     if (bytes.length > 0) this.push(new Frame(bytes))
   }
 
@@ -133,12 +133,12 @@ export class Client {
   /** Takes a message that has just been said, to be written at the end of the tick; or leaves it to the log while the client is behind. */
   deliver (frame: Frame, { offset, keep }: Message): void {
     if (this.isLive && this.outbox.push(frame)) {
-      if (frame.toAcknowledge !== null) this.noteInbox(offset)
+      if (frame.ackOffset !== null) this.probe(offset)
       return this.#noteOverflow()
     }
     // What the log does not keep cannot be caught up with.
     if (keep === false) {
-      if (this.#held?.hold(frame, offset) === true) return
+      if (this.#held?.add(frame, offset) === true) return
       this.outbox.drop(frame)
       // Whoever has just come is not slow.
       if (this.#held === null) this.#noteOverflow()
@@ -152,40 +152,40 @@ export class Client {
 
   /** It has been given everything there was for it. */
   beginLive (): void {
-    this.release(Infinity)
+    this.flushEarlyMessages(Infinity)
     this.#held = null
     this.isLive = true
   }
 
   /** Takes what was held back of what was said before an offset: it is its turn in the order of all messages. */
-  release (before: Offset): void {
-    for (const frame of this.#held?.release(before) ?? []) if (!this.outbox.offer(frame)) this.outbox.drop(frame)
+  flushEarlyMessages (before: Offset): void {
+    for (const frame of this.#held?.takeBefore(before) ?? []) if (!this.outbox.offer(frame)) this.outbox.drop(frame)
   }
 
   /** A message of the user's inbox is on its way: asks the client to say when it has it. One question at a time. */
-  noteInbox (offset: Offset): void {
+  probe (offset: Offset): void {
     this.cursor.inboxSent = offset
-    if (this.protocol.acknowledgedBy !== 'pong' || this.cursor.asked !== null) return
-    const { bytes, pong } = this.protocol.askFor(offset)
-    if (this.outbox.push(new Frame(bytes))) this.cursor.asked = { offset, pong }
+    if (this.protocol.acknowledgedBy !== 'pong' || this.cursor.pendingProbe !== null) return
+    const { bytes, pong } = this.protocol.encodeProbe(offset)
+    if (this.outbox.push(new Frame(bytes))) this.cursor.pendingProbe = { offset, pong }
   }
 
   /** Asks again for what has not been acknowledged: the question may have been lost. Answers false when there is nothing to ask. */
-  askAgain (): boolean {
+  reprobe (): boolean {
     const { cursor, protocol } = this
     if (protocol.acknowledgedBy !== 'pong' || cursor.inboxSent <= cursor.acknowledged) return false
-    cursor.asked = null
-    this.noteInbox(cursor.inboxSent)
+    cursor.pendingProbe = null
+    this.probe(cursor.inboxSent)
     return true
   }
 
   /** A pong has come; answers up to where that acknowledges the inbox, null when it says nothing about it. */
-  notePong (payload: string): Offset | null {
+  onPong (payload: string): Offset | null {
     const { cursor } = this
-    if (cursor.asked?.pong !== payload) return null
-    const { offset } = cursor.asked
-    cursor.asked = null
-    if (cursor.inboxSent > offset) this.noteInbox(cursor.inboxSent)
+    if (cursor.pendingProbe?.pong !== payload) return null
+    const { offset } = cursor.pendingProbe
+    cursor.pendingProbe = null
+    if (cursor.inboxSent > offset) this.probe(cursor.inboxSent)
     return offset
   }
 
@@ -195,19 +195,19 @@ export class Client {
   }
 
   /** Ends the connection in order: what is queued is written, then the protocol's last word and the Close frame. */
-  close (ending: Ending): void {
-    if (this.ending !== null) return
+  close (ending: CloseReason): void {
+    if (this.closeReason !== null) return
     const { code, reason } = ending
-    const goodbye = this.protocol.encodeGoodbye(reason)
+    const goodbye = this.protocol.encodeCloseNotice(reason)
     if (goodbye !== null) this.outbox.push(new Frame(goodbye))
     this.outbox.flushLast()
-    this.ending = ending
+    this.closeReason = ending
     this.#connection.close(code, reason)
   }
 
   /** Ends the connection at once, for a peer that would not read a Close frame. */
-  terminate (ending: Ending): void {
-    this.ending ??= ending
+  terminate (ending: CloseReason): void {
+    this.closeReason ??= ending
     this.#connection.terminate()
   }
 

@@ -13,7 +13,7 @@ export const Membership = Type.Object({
 export type Membership = Static<typeof Membership>
 
 /** Where in the log a connection begins. */
-export interface Start {
+export interface StartPosition {
   /** What is said to everyone, and to this connection, concerns it above this offset. */
   readonly since: Offset
   /** The user's inbox concerns it above this offset; undefined: above what the user has acknowledged. */
@@ -43,9 +43,9 @@ export class Cursor {
   /** Whether it has been found out what the connection begins with; one that is resumed mostly knows. */
   isLocated = false
   /** What its next pong is expected to say, and for which offset; null while none is awaited. */
-  asked: { readonly offset: Offset, readonly pong: string } | null = null
+  pendingProbe: { readonly offset: Offset, readonly pong: string } | null = null
 
-  constructor ({ since, inboxSince, position = 0, acknowledged = 0, groups = [] }: Start, isContinued = false) {
+  constructor ({ since, inboxSince, position = 0, acknowledged = 0, groups = [] }: StartPosition, isContinued = false) {
     this.since = since
     this.inboxSince = inboxSince
     this.groups = groups.length === 0 ? null : new Map(groups)

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CLOSE } from '../../model/close-codes.ts'
-import { isDoneWithin } from '../../lib/timeout.ts'
+import { settledWithin } from '../../lib/timeout.ts'
 import type { Registry } from './registry.ts'
 
 /** How clients are sent away when the service stops. */
@@ -22,12 +22,12 @@ const CUT_MS = 1000
  */
 export async function drain (registry: Registry, { graceMs, batch }: DrainOptions): Promise<number> {
   const deadline = new AbortController()
-  await isDoneWithin(sendAway(registry, batch, deadline.signal), graceMs)
+  await settledWithin(sendAway(registry, batch, deadline.signal), graceMs)
   deadline.abort()
   if (registry.isEmpty) return 0
 
   for (const client of registry.all()) client.terminate(CLOSE.restart)
-  await isDoneWithin(registry.emptied(), CUT_MS)
+  await settledWithin(registry.emptied(), CUT_MS)
   return registry.unfinished
 }
 

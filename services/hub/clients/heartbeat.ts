@@ -72,13 +72,13 @@ export class Heartbeat {
   add (client: Client): void {
     const { pingPeriodMs, clock } = this.#options
     const phase = (this.#added++ * GOLDEN_RATIO) % 1
-    if (client.protocol.pingPeriodMs === undefined) client.pulse.pingedAt -= phase * pingPeriodMs / 2
+    if (client.protocol.pingPeriodMs === undefined) client.liveness.pingedAt -= phase * pingPeriodMs / 2
     this.#place(client, clock.steady(), clock.wall())
   }
 
   remove (client: Client): void {
-    client.pulse.slot?.delete(client)
-    client.pulse.slot = null
+    client.liveness.slot?.delete(client)
+    client.liveness.slot = null
   }
 
   /** Looks at every client whose slot has come since the last turn. */
@@ -96,7 +96,7 @@ export class Heartbeat {
         try {
           this.#check(client, now, wall)
         } finally {
-          if (client.pulse.slot !== null) this.#place(client, now, wall)
+          if (client.liveness.slot !== null) this.#place(client, now, wall)
         }
       }
     }
@@ -114,24 +114,24 @@ export class Heartbeat {
     const due = Math.ceil(this.#dueAt(client, now, wall) / this.#slotMs)
     const slot = this.#slot(Math.min(Math.max(due, soonest), this.#turned + this.#slots.length - 1))
     slot.add(client)
-    client.pulse.slot = slot
+    client.liveness.slot = slot
   }
 
-  #dueAt ({ protocol, pulse, outbox, identity: { expiresAt } }: Client, now: number, wall: number): number {
+  #dueAt ({ protocol, liveness: pulse, outbox, identity: { expiresAt } }: Client, now: number, wall: number): number {
     const { readDeadlineMs, writeDeadlineMs } = this.#options
     return Math.min(
       pulse.pingedAt + this.#periodOf(protocol),
-      readDeadlineMs === 0 ? Infinity : pulse.heardAt + readDeadlineMs,
+      readDeadlineMs === 0 ? Infinity : pulse.lastSeenAt + readDeadlineMs,
       // Seldom enough to cost nothing, often enough that none is stuck for longer than it may.
-      now - outbox.waitedFor(now) + writeDeadlineMs,
+      now - outbox.blockedMs(now) + writeDeadlineMs,
       expiresAt === undefined ? Infinity : now + expiresAt - wall
     )
   }
 
   #check (client: Client, now: number, wall: number): void {
     const { pingPeriodMs, maxUnanswered, readDeadlineMs, writeDeadlineMs } = this.#options
-    const { pulse, identity: { expiresAt } } = client
-    const waited = client.outbox.waitedFor(now)
+    const { liveness: pulse, identity: { expiresAt } } = client
+    const waited = client.outbox.blockedMs(now)
     if (waited >= writeDeadlineMs) return client.terminate(CLOSE.slowClient)
     if (!client.isOpen) return
     if (expiresAt !== undefined && expiresAt <= wall) return client.close(client.protocol.isResumable ? EXPIRED : CLOSE.tokenExpired)
@@ -142,20 +142,20 @@ export class Heartbeat {
     const isBlamed = bytesRead !== undefined && !client.isPaused && waited === 0
     if (bytesRead !== pulse.bytesRead || !isBlamed) {
       pulse.bytesRead = bytesRead
-      pulse.heardAt = now
-      pulse.unanswered = 0
+      pulse.lastSeenAt = now
+      pulse.unansweredPings = 0
     }
-    if (isBlamed && readDeadlineMs > 0 && now - pulse.heardAt >= readDeadlineMs) return client.terminate(CLOSE.heartbeatLost)
+    if (isBlamed && readDeadlineMs > 0 && now - pulse.lastSeenAt >= readDeadlineMs) return client.terminate(CLOSE.heartbeatLost)
 
     const period = this.#periodOf(client.protocol)
     if (now - pulse.pingedAt < period) return
     // Counted in the hub's periods: who is pinged more often has as much time to answer.
-    if (isBlamed && pulse.unanswered * period >= (maxUnanswered + 1) * pingPeriodMs) return client.terminate(CLOSE.heartbeatLost)
+    if (isBlamed && pulse.unansweredPings * period >= (maxUnanswered + 1) * pingPeriodMs) return client.terminate(CLOSE.heartbeatLost)
     // Keeps the client's place on the wheel, however late its turn came.
     pulse.pingedAt += Math.floor((now - pulse.pingedAt) / period) * period
     if (waited > 0) return
-    pulse.unanswered++
-    if (!client.askAgain()) client.push(this.#ping(client.protocol))
+    pulse.unansweredPings++
+    if (!client.reprobe()) client.push(this.#ping(client.protocol))
   }
 
   /** A period that is a protocol's own still has to come often enough for the deadline. */

@@ -1,9 +1,9 @@
 import type { GroupInfo } from '../../model/info.ts'
-import type { Answers, Questions } from '../../engine/engine.ts'
+import type { NodeAnswers, Questions } from '../../engine/engine.ts'
 import type { Address, ClientId, Group, UserId } from '../../model/message.ts'
 import type { Client } from './client.ts'
 import type { Membership } from './cursor.ts'
-import { MAX_GROUPS, tooMany } from '../store/memberships.ts'
+import { MAX_GROUPS, tooManyGroups } from '../store/memberships.ts'
 
 const NOBODY: readonly Client[] = []
 
@@ -90,7 +90,7 @@ export class Registry {
       if (membership.by === 'hub') present.by = 'hub'
       return
     }
-    if (groups.size >= MAX_GROUPS) throw tooMany()
+    if (groups.size >= MAX_GROUPS) throw tooManyGroups()
     groups.set(group, membership)
     if (this.#clients.get(client.id) === client) this.#enter(client, group)
   }
@@ -133,7 +133,7 @@ export class Registry {
   }
 
   /** One page of the clients that are not on their way out, oldest first, and how many there are in all. */
-  list ({ id, user, group, after, limit }: Questions['clients']): Omit<Answers['clients'], 'dropped'> {
+  list ({ id, user, group, after, limit }: Questions['clients']): Omit<NodeAnswers['clients'], 'dropped'> {
     const address = id !== undefined ? { client: id } : user !== undefined ? { user } : group !== undefined ? { group } : { all: true } as const
     const found = [...this.match(address)].filter((client) => {
       return client.isOpen && (user === undefined || client.identity.user === user) && (group === undefined || client.cursor.groups?.has(group) === true)
@@ -150,7 +150,7 @@ export class Registry {
   }
 
   /** How many connections a user has. */
-  devices (user: UserId): number {
+  connectionsOf (user: UserId): number {
     return this.#users.get(user)?.size ?? 0
   }
 

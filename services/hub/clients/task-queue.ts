@@ -2,7 +2,7 @@
 export type Task = () => unknown
 
 /** Who is told how the tasks of an owner fare. */
-export interface TurnsHooks<Owner> {
+export interface TaskQueueHooks<Owner> {
   /** A task threw or rejected. */
   onFailure (error: unknown, owner: Owner): void
   /** Tasks pile up: whoever makes them should stop; false when they have been worked off. */
@@ -15,15 +15,15 @@ const HIGH_WATER = 16
  * Runs the callbacks of one connection strictly one after another, asynchronous ones included. A task that fails ends
  * nothing: the next one has its turn.
  */
-export class Turns<Owner> {
-  readonly #hooks: TurnsHooks<Owner>
+export class TaskQueue<Owner> {
+  readonly #hooks: TaskQueueHooks<Owner>
   readonly #owner: Owner
   #waiting: Task[] = []
   #isBusy = false
   #isHigh = false
 
   /** The hooks serve any number of owners. */
-  constructor (hooks: TurnsHooks<Owner>, owner: Owner) {
+  constructor (hooks: TaskQueueHooks<Owner>, owner: Owner) {
     this.#hooks = hooks
     this.#owner = owner
   }

@@ -2,7 +2,7 @@ import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { ActionError, HubError } from '../../model/errors.ts'
 import type { CommandResult } from '../../protocol/protocol.ts'
-import { isDoneWithin } from '../../lib/timeout.ts'
+import { settledWithin } from '../../lib/timeout.ts'
 import type { Client } from '../clients/client.ts'
 
 /** Runs when a client calls an action with data that fits its schema; what it returns is the answer. */
@@ -90,6 +90,6 @@ export function refusal ({ code, message }: HubError | ActionError): CommandResu
 async function within (answer: unknown, ms: number): Promise<unknown> {
   // Once, because asking a query builder twice would make the query twice.
   const pending = Promise.resolve(answer)
-  if (!await isDoneWithin(pending, ms)) throw new HubError('HUB_ACTION_TIMEOUT', `The action took longer than ${ms} ms.`)
+  if (!await settledWithin(pending, ms)) throw new HubError('HUB_ACTION_TIMEOUT', `The action took longer than ${ms} ms.`)
   return pending
 }

@@ -1,13 +1,13 @@
 import { CLOSE, fitReason } from '../../model/close-codes.ts'
 import { HubError } from '../../model/errors.ts'
 import type { Offset } from '../../model/message.ts'
-import type { AnsweredCommand, Command, CommandResult } from '../../protocol/protocol.ts'
+import type { CommandWithReply, Command, CommandResult } from '../../protocol/protocol.ts'
 import { trimOldest } from '../../lib/bounded-map.ts'
 import { refusal, type Actions } from './actions.ts'
 import { Frame } from '../outbox/batch.ts'
 import type { Client } from '../clients/client.ts'
 import { toDraft } from '../publish/draft.ts'
-import { assertMay, type Memberships } from '../store/memberships.ts'
+import { assertGroupRight, type Memberships } from '../store/memberships.ts'
 import type { Publisher } from '../publish/publisher.ts'
 
 /** What clients may ask of the hub itself; everything else they say is for the application. */
@@ -38,12 +38,12 @@ export class Commands {
   }
 
   /** Whether a command may wait for its turn behind what the client said before; otherwise it is obeyed at once. */
-  static waits (command: HubCommand): command is AnsweredCommand {
+  static isQueued (command: HubCommand): command is CommandWithReply {
     return 'id' in command
   }
 
   /** Obeys a command that needs no waiting. */
-  obey (client: Client, command: Exclude<HubCommand, AnsweredCommand>): void {
+  execute (client: Client, command: Exclude<HubCommand, CommandWithReply>): void {
     switch (command.kind) {
       case 'acknowledge': return this.#options.acknowledge(client, command.offset)
       case 'ping': {
@@ -57,7 +57,7 @@ export class Commands {
   }
 
   /** Obeys a command that is answered. Never rejects. */
-  async answer (client: Client, command: AnsweredCommand): Promise<void> {
+  async executeAndReply (client: Client, command: CommandWithReply): Promise<void> {
     const result = await this.#run(client, command)
     if (!client.isOpen) return
     const bytes = this.#encode(client, command, result)
@@ -66,7 +66,7 @@ export class Commands {
     if (!result.ok && command.id === undefined) client.close({ code: CLOSE.badMessage.code, reason: fitReason(result.error.message) })
   }
 
-  async #run (client: Client, command: AnsweredCommand): Promise<CommandResult> {
+  async #run (client: Client, command: CommandWithReply): Promise<CommandResult> {
     try {
       return await this.#perform(client, command)
     } catch (error) {
@@ -76,7 +76,7 @@ export class Commands {
     }
   }
 
-  async #perform (client: Client, command: AnsweredCommand): Promise<CommandResult> {
+  async #perform (client: Client, command: CommandWithReply): Promise<CommandResult> {
     const { id, identity } = client
     const { actions, maxMessageBytes, memberships, publisher } = this.#options
     switch (command.kind) {
@@ -89,15 +89,15 @@ export class Commands {
         return result
       }
       case 'join':
-        assertMay('joinLeaveGroup', command.group, identity)
+        assertGroupRight('joinLeaveGroup', command.group, identity)
         await memberships.set(id, command.group, true, true)
         return { ok: true }
       case 'leave':
-        assertMay('joinLeaveGroup', command.group, identity)
+        assertGroupRight('joinLeaveGroup', command.group, identity)
         await memberships.set(id, command.group, false, true)
         return { ok: true }
       case 'send': {
-        assertMay('sendToGroup', command.group, identity)
+        assertGroupRight('sendToGroup', command.group, identity)
         const options = {
           ...(command.id === undefined ? {} : { key: `${id} ${command.id}` }),
           ...(command.isEchoed ? {} : { except: [id] })
@@ -118,7 +118,7 @@ export class Commands {
   }
 
   /** What an action gave may have no JSON; then that is the answer. */
-  #encode ({ protocol }: Client, command: AnsweredCommand, result: CommandResult): Buffer | null {
+  #encode ({ protocol }: Client, command: CommandWithReply, result: CommandResult): Buffer | null {
     try {
       return protocol.encodeResult(command, result)
     } catch {

@@ -3,7 +3,7 @@ import type { Engine, Page, PageLimit } from '../../engine/engine.ts'
 import type { Offset } from '../../model/message.ts'
 import { Frame } from '../outbox/batch.ts'
 import type { Client } from '../clients/client.ts'
-import { Encoded } from './frame-cache.ts'
+import { FrameCache } from './frame-cache.ts'
 import type { Flusher } from '../outbox/flusher.ts'
 
 /** What catching up works with. */
@@ -13,7 +13,7 @@ export interface CatchUpOptions {
   /** How much a client is given at once; it must fit into an outbox in which nothing waits. */
   readonly page: PageLimit
   /** Finds out where a connection that is new begins. */
-  readonly locate: (client: Client) => Promise<void>
+  readonly resolveStart: (client: Client) => Promise<void>
   /** A client was told that messages are gone. */
   readonly onGap: (client: Client) => void
   /** The log could not be read for a client. Must not throw. */
@@ -27,7 +27,7 @@ export interface CatchUpOptions {
  */
 export class CatchUp {
   readonly #options: CatchUpOptions
-  readonly #encoded = new Encoded()
+  readonly #encoded = new FrameCache()
 
   constructor (options: CatchUpOptions) {
     this.#options = options
@@ -44,7 +44,7 @@ export class CatchUp {
   }
 
   async #run (client: Client, isNew: boolean): Promise<void> {
-    const { engine, locate, page: limit, onFailure } = this.#options
+    const { engine, resolveStart: locate, page: limit, onFailure } = this.#options
     try {
       if (isNew) await locate(client)
       else await client.outbox.drained()
@@ -66,22 +66,22 @@ export class CatchUp {
     if (!client.isOpen) return true
     if (gapUpTo > cursor.gapUpTo && !this.#tellGap(client, gapUpTo, messages[0]?.offset ?? Infinity)) return true
     for (const message of messages) {
-      client.release(message.offset)
+      client.flushEarlyMessages(message.offset)
       if (message.except?.includes(id) !== true) {
         const frame = this.#encoded.frame(protocol, message)
         if (!outbox.offer(frame)) return false
-        cursor.inboxSent = frame.toAcknowledge ?? cursor.inboxSent
+        cursor.inboxSent = frame.ackOffset ?? cursor.inboxSent
       }
       cursor.position = message.offset
     }
     const hasPlace = cursor.isContinued || cursor.position > 0
     cursor.position = Math.max(cursor.position, upTo)
-    if (cursor.inboxSent > cursor.acknowledged) client.noteInbox(cursor.inboxSent)
+    if (cursor.inboxSent > cursor.acknowledged) client.probe(cursor.inboxSent)
     // Nothing has been said since the page was read: whatever comes next, the client gets it at once.
     if (upTo < this.#options.engine.head) return false
     client.beginLive()
     // So that it can name a place when it comes back, also when nothing has been said by then.
-    if (protocol.acknowledgedBy === 'position' && !hasPlace) client.push(new Frame(protocol.askFor(upTo).bytes))
+    if (protocol.acknowledgedBy === 'position' && !hasPlace) client.push(new Frame(protocol.encodeProbe(upTo).bytes))
     return true
   }
 

@@ -4,7 +4,7 @@ import { trimOldest } from '../../lib/bounded-map.ts'
 import { Delivery } from '../outbox/batch.ts'
 import type { Client } from '../clients/client.ts'
 import { Flusher, type FlusherOptions } from '../outbox/flusher.ts'
-import { Lane, type Pending } from './protocol-fan-out.ts'
+import { ProtocolFanOut, type PendingMessage } from './protocol-fan-out.ts'
 import type { OutboxLimits } from '../outbox/outbox.ts'
 import type { Registry } from '../clients/registry.ts'
 
@@ -18,7 +18,7 @@ export class FanOut {
   readonly #limits: OutboxLimits
   readonly #deliveries = new Map<Offset, Delivery>()
   /** What was said to everyone and has been given to nobody yet. */
-  #pending: Pending[] = []
+  #pending: PendingMessage[] = []
   #pendingBytes = 0
 
   constructor (registry: Registry, { limits, ...options }: FlusherOptions & { readonly limits: OutboxLimits }) {
@@ -46,7 +46,7 @@ export class FanOut {
     return delivery
   }
 
-  #defer (pending: Pending): void {
+  #defer (pending: PendingMessage): void {
     this.#pending.push(pending)
     this.#pendingBytes += payloadBytes(pending.message.payload)
     this.flusher.defer(this.#handOut)
@@ -66,9 +66,9 @@ export class FanOut {
     this.#offer(pending, this.#registry.all(), isFlush)
   }
 
-  #offer (pending: readonly Pending[], clients: Iterable<Client>, isFlush: boolean): void {
-    const lanes = new Map<Protocol, Lane>()
-    let lane: Lane | undefined
+  #offer (pending: readonly PendingMessage[], clients: Iterable<Client>, isFlush: boolean): void {
+    const lanes = new Map<Protocol, ProtocolFanOut>()
+    let lane: ProtocolFanOut | undefined
     for (const client of clients) {
       if (!client.isOpen) continue
       if (lane?.protocol !== client.protocol) lane = this.#lane(client.protocol, pending, lanes)
@@ -78,10 +78,10 @@ export class FanOut {
     for (const one of lanes.values()) one.count()
   }
 
-  #lane (protocol: Protocol, pending: readonly Pending[], lanes: Map<Protocol, Lane>): Lane {
+  #lane (protocol: Protocol, pending: readonly PendingMessage[], lanes: Map<Protocol, ProtocolFanOut>): ProtocolFanOut {
     const known = lanes.get(protocol)
     if (known !== undefined) return known
-    const lane = new Lane(protocol, pending, this.flusher)
+    const lane = new ProtocolFanOut(protocol, pending, this.flusher)
     lanes.set(protocol, lane)
     return lane
   }

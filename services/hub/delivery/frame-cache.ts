@@ -1,7 +1,7 @@
 import type { Message, Offset } from '../../model/message.ts'
 import type { Protocol } from '../../protocol/protocol.ts'
 import { trimOldest } from '../../lib/bounded-map.ts'
-import { toAcknowledge } from './acknowledged.ts'
+import { ackOffsetOf } from './acknowledged.ts'
 import { Frame } from '../outbox/batch.ts'
 
 /** Frames that are kept of each protocol, and how large one may be: at most 4 MiB. */
@@ -9,7 +9,7 @@ const MAX_FRAMES = 512
 const MAX_FRAME_BYTES = 8192
 
 /** Messages from the log as frames. Clients that catch up together are in the same place, so the last ones are kept. */
-export class Encoded {
+export class FrameCache {
   readonly #known = new Map<Protocol, Map<Offset, Frame>>()
 
   frame (protocol: Protocol, message: Message): Frame {
@@ -17,7 +17,7 @@ export class Encoded {
     if (frames === undefined) this.#known.set(protocol, frames = new Map<Offset, Frame>())
     const known = frames.get(message.offset)
     if (known !== undefined) return known
-    const frame = new Frame(protocol.encode(message), null, undefined, toAcknowledge(message, protocol))
+    const frame = new Frame(protocol.encode(message), null, undefined, ackOffsetOf(message, protocol))
     if (frame.bytes.length > MAX_FRAME_BYTES) return frame
     frames.set(message.offset, frame)
     trimOldest(frames, MAX_FRAMES)

@@ -1,18 +1,18 @@
 import type { ClientId, Message, Offset } from '../../model/message.ts'
 import type { Protocol } from '../../protocol/protocol.ts'
-import { toAcknowledge } from './acknowledged.ts'
+import { ackOffsetOf } from './acknowledged.ts'
 import { Frame, type Batch, type Delivery } from '../outbox/batch.ts'
 import type { Client } from '../clients/client.ts'
 import type { Flusher } from '../outbox/flusher.ts'
 
 /** A message that is to be given to clients, and its counts. */
-export interface Pending {
+export interface PendingMessage {
   readonly message: Message
   readonly delivery: Delivery
 }
 
 /** Messages for the clients of one protocol: encoded once, and as one batch for those who can take them whole. */
-export class Lane {
+export class ProtocolFanOut {
   readonly protocol: Protocol
   readonly #parts: ReadonlyArray<{ frame: Frame, message: Message, delivery: Delivery, except: ReadonlySet<ClientId> | null }>
   /** Of the last message that these clients have to acknowledge. */
@@ -22,15 +22,15 @@ export class Lane {
   /** Clients that accepted the batch. */
   #accepted = 0
 
-  constructor (protocol: Protocol, pending: readonly Pending[], flusher: Flusher) {
+  constructor (protocol: Protocol, pending: readonly PendingMessage[], flusher: Flusher) {
     this.protocol = protocol
     this.#parts = pending.map(({ message, delivery }) => ({
-      frame: new Frame(protocol.encode(message), delivery, message.conflate, toAcknowledge(message, protocol)),
+      frame: new Frame(protocol.encode(message), delivery, message.conflate, ackOffsetOf(message, protocol)),
       message,
       delivery,
       except: message.except === undefined ? null : new Set(message.except)
     }))
-    this.#toAcknowledge = this.#parts.findLast(({ frame }) => frame.toAcknowledge !== null)?.frame.toAcknowledge ?? null
+    this.#toAcknowledge = this.#parts.findLast(({ frame }) => frame.ackOffset !== null)?.frame.ackOffset ?? null
     const isForAll = this.#parts.every(({ except }) => except === null)
     this.#batch = isForAll ? this.#parts.reduce<Batch | null>((batch, { frame }) => batch?.add(frame) ?? flusher.begin(frame), null) : null
   }
@@ -38,7 +38,7 @@ export class Lane {
   offer (client: Client): void {
     if (client.isLive && this.#batch !== null && client.outbox.accept(this.#batch)) {
       this.#accepted++
-      if (this.#toAcknowledge !== null) client.noteInbox(this.#toAcknowledge)
+      if (this.#toAcknowledge !== null) client.probe(this.#toAcknowledge)
       return
     }
     for (const { frame, message, delivery, except } of this.#parts) {

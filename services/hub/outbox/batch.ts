@@ -24,13 +24,13 @@ export class Frame {
   /** While it waits for a slow client, a newer frame of the same key may take its place. */
   readonly conflate: string | undefined
   /** The offset, when it is a message that the client has to acknowledge; null for all others. */
-  readonly toAcknowledge: Offset | null
+  readonly ackOffset: Offset | null
 
   constructor (bytes: Buffer, delivery: Delivery | null = null, conflate?: string, toAcknowledge: Offset | null = null) {
     this.bytes = bytes
     this.delivery = delivery
     this.conflate = conflate
-    this.toAcknowledge = toAcknowledge
+    this.ackOffset = toAcknowledge
   }
 }
 

@@ -40,7 +40,7 @@ export class Outbox {
   /** Frames that were not, because the client was over its limit. */
   dropped = 0
   /** Offset of the first message that was dropped and would have had to be acknowledged; Infinity while none was. */
-  lostInbox = Infinity
+  firstLostOffset = Infinity
   readonly #connection: Connection
   readonly #flusher: Flusher
   readonly #limits: OutboxLimits
@@ -85,11 +85,11 @@ export class Outbox {
   }
 
   /** Counts a frame that the client does not get. */
-  drop ({ delivery, toAcknowledge }: Frame): void {
+  drop ({ delivery, ackOffset: toAcknowledge }: Frame): void {
     this.dropped++
     this.#flusher.counters.dropped++
     if (delivery !== null) delivery.dropped++
-    if (toAcknowledge !== null) this.lostInbox = Math.min(this.lostInbox, toAcknowledge)
+    if (toAcknowledge !== null) this.firstLostOffset = Math.min(this.firstLostOffset, toAcknowledge)
   }
 
   /** Resolves when nothing waits any more, here or in the socket; never when the connection ends before. One caller at a time. */
@@ -134,7 +134,7 @@ export class Outbox {
   }
 
   /** For how long, in ms, what waits longest has been waiting; of a backlog, what is in the socket. 0 when the socket takes all it is given. */
-  waitedFor (now: number): number {
+  blockedMs (now: number): number {
     this.#noteTaken()
     return this.#waitingSince === 0 ? 0 : now - this.#waitingSince
   }

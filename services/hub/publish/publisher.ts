@@ -1,7 +1,7 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Engine } from '../../engine/engine.ts'
 import { Receipt, type Draft } from '../../model/message.ts'
-import { rememberEnding } from './message-status.ts'
+import { recordExpiry } from './message-status.ts'
 import { toReceipt } from './receipt.ts'
 import { receiptKey } from '../store/keys.ts'
 
@@ -27,7 +27,7 @@ export class Publisher {
       const known = await this.#engine.state.get(receiptKey(appended.offset))
       if (receipts.Check(known)) return { ...known, duplicate: true }
     }
-    if (appended.stored && !appended.duplicate) rememberEnding(this.#engine, appended.offset, draft, saidAt)
+    if (appended.stored && !appended.duplicate) recordExpiry(this.#engine, appended.offset, draft, saidAt)
     const { answers } = await this.#engine.ask('delivery', { offset: appended.offset })
     const receipt = toReceipt(appended, answers)
     if (draft.key !== undefined && !appended.duplicate) this.#remember(receipt)

@@ -1,5 +1,5 @@
 /** What the writes are made with. */
-export interface LatestWritesOptions<K, V> {
+export interface CoalescedWritesOptions<K, V> {
   readonly write: (key: K, value: V) => Promise<void>
   /** A value could not be written. Must not throw. */
   readonly onFailure: (error: unknown) => void
@@ -13,11 +13,11 @@ interface Writing<V> {
 }
 
 /** Writes values down at once; while one is on its way, of the later ones of its key only the newest waits. */
-export class LatestWrites<K, V> {
-  readonly #options: LatestWritesOptions<K, V>
+export class CoalescedWrites<K, V> {
+  readonly #options: CoalescedWritesOptions<K, V>
   readonly #writing = new Map<K, Writing<V>>()
 
-  constructor (options: LatestWritesOptions<K, V>) {
+  constructor (options: CoalescedWritesOptions<K, V>) {
     this.#options = options
   }
 

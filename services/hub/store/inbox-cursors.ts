@@ -1,9 +1,9 @@
 import type { InboxInfo } from '../../model/info.ts'
 import type { Engine, State } from '../../engine/engine.ts'
 import type { Offset, UserId } from '../../model/message.ts'
-import { LatestWrites } from './coalesced-writes.ts'
-import { asPlace, type Place } from './place.ts'
-import { deviceIn, inboxKey, inboxPrefix, MAILBOX } from './keys.ts'
+import { CoalescedWrites } from './coalesced-writes.ts'
+import { asDurableCursor, type DurableCursor } from './place.ts'
+import { deviceOfKey, inboxKey, inboxPrefix, EVERYTHING } from './keys.ts'
 
 /** Where a device is that has acknowledged nothing. */
 const NOWHERE = { offset: 0, ordinal: 0 }
@@ -18,7 +18,7 @@ interface Acknowledgement {
 const MAX_DEVICES = 50
 
 /** What inboxes work with. */
-export interface InboxesOptions {
+export interface InboxCursorsOptions {
   readonly engine: Engine
   /** How long in ms it is remembered how far a device that stays away has acknowledged. */
   readonly rememberMs: number
@@ -32,17 +32,17 @@ export interface InboxesOptions {
  * acknowledged. The first connection to acknowledge moves that place for all of them; a connection that names its device
  * has a place of its own.
  */
-export class Inboxes {
+export class InboxCursors {
   readonly #engine: Engine
   readonly #state: State
-  readonly #options: InboxesOptions
-  readonly #writes: LatestWrites<string, Acknowledgement>
+  readonly #options: InboxCursorsOptions
+  readonly #writes: CoalescedWrites<string, Acknowledgement>
 
-  constructor (options: InboxesOptions) {
+  constructor (options: InboxCursorsOptions) {
     this.#options = options
     this.#engine = options.engine
     this.#state = options.engine.state
-    this.#writes = new LatestWrites({ write: (key, acknowledgement) => this.#store(key, acknowledgement), onFailure: options.onFailure })
+    this.#writes = new CoalescedWrites({ write: (key, acknowledgement) => this.#store(key, acknowledgement), onFailure: options.onFailure })
   }
 
   /** Up to where a device has acknowledged. One that is new begins where its user is, and has a place of its own from then on. */
@@ -77,7 +77,7 @@ export class Inboxes {
   async info (user: UserId): Promise<InboxInfo> {
     const kept = await this.#places(user)
     // A user who only reads a mailbox has a place there.
-    const { offset: after, ordinal } = kept.find(({ device }) => device === '') ?? kept.find(({ device }) => device === MAILBOX) ?? NOWHERE
+    const { offset: after, ordinal } = kept.find(({ device }) => device === '') ?? kept.find(({ device }) => device === EVERYTHING) ?? NOWHERE
     const { count, oldest, evicted } = await this.#engine.summary({ address: { user }, after })
     const cursors = kept.map(({ device, offset, at }) => ({ device, acknowledged: offset, at: new Date(at).toISOString() }))
     return { user, count, oldest: oldest === 0 ? null : oldest, dropped: Math.max(0, evicted.count - ordinal), cursors }
@@ -88,7 +88,7 @@ export class Inboxes {
     const purged = await this.#engine.purge({ user })
     // The engine counts what it evicts from here on.
     await this.#state.update(inboxKey(user, ''), (present) => {
-      const place = asPlace(present)
+      const place = asDurableCursor(present)
       return place === undefined ? undefined : { ...place, ordinal: 0 }
     }, this.#options.rememberMs)
     return purged
@@ -100,9 +100,9 @@ export class Inboxes {
     const { count } = await this.#engine.summary({ address: { user }, after, upTo: Math.max(after, offset) })
     const next = { offset, at: now(), ordinal: ordinal + count }
     await this.#state.update(key, (present) => {
-      const place = asPlace(present)
+      const place = asDurableCursor(present)
       // A mailbox that has been removed is not made anew by those who still read it.
-      if (place === undefined && key === inboxKey(user, MAILBOX)) return undefined
+      if (place === undefined && key === inboxKey(user, EVERYTHING)) return undefined
       return place !== undefined && place.offset >= offset ? place : next
     }, rememberMs)
   }
@@ -110,20 +110,20 @@ export class Inboxes {
   /** A user has only so many devices: the one that has acknowledged nothing for longest is forgotten. */
   async #makeRoom (user: UserId): Promise<void> {
     const kept = await this.#places(user)
-    const named = kept.filter(({ device }) => device !== '' && device !== MAILBOX)
+    const named = kept.filter(({ device }) => device !== '' && device !== EVERYTHING)
     if (named.length < MAX_DEVICES) return
     const oldest = named.reduce((first, one) => one.at < first.at ? one : first)
     await this.#state.update(inboxKey(user, oldest.device), () => undefined, 0)
   }
 
   /** The places of all devices of a user, that of those without a name first, and of the mailbox. */
-  async #places (user: UserId): Promise<Array<Place & { readonly device: string }>> {
-    const kept = (await this.#state.list(inboxPrefix(user), MAX_DEVICES + 1)).map(({ key, value }) => ({ device: deviceIn(key), place: asPlace(value) }))
-    const all = [...kept, { device: MAILBOX, place: await this.#place(inboxKey(user, MAILBOX)) }]
+  async #places (user: UserId): Promise<Array<DurableCursor & { readonly device: string }>> {
+    const kept = (await this.#state.list(inboxPrefix(user), MAX_DEVICES + 1)).map(({ key, value }) => ({ device: deviceOfKey(key), place: asDurableCursor(value) }))
+    const all = [...kept, { device: EVERYTHING, place: await this.#place(inboxKey(user, EVERYTHING)) }]
     return all.flatMap(({ device, place }) => place === undefined ? [] : [{ ...place, device }])
   }
 
-  async #place (key: string): Promise<Place | undefined> {
-    return asPlace(await this.#state.get(key))
+  async #place (key: string): Promise<DurableCursor | undefined> {
+    return asDurableCursor(await this.#state.get(key))
   }
 }

@@ -70,12 +70,12 @@ export class Memberships {
         ? { joined: isIn(joined, group) ? joined : [...joined, now].slice(0, MAX_GROUPS), left: without(left, group) }
         : { joined: without(joined, group), left: [...without(left, group), now].slice(-MAX_GROUPS) }
     }, this.#rememberMs)
-    if (isMember && !isIn(asUserGroups(updated).joined, group)) throw tooMany()
+    if (isMember && !isIn(asUserGroups(updated).joined, group)) throw tooManyGroups()
   }
 }
 
 /** Says that somebody has as many groups as there may be. */
-export function tooMany (): HubError {
+export function tooManyGroups (): HubError {
   return new HubError('HUB_REQUEST_INVALID', `Nobody may be in more than ${MAX_GROUPS} groups; leave one first.`)
 }
 
@@ -83,14 +83,14 @@ export function tooMany (): HubError {
 export type GroupRight = 'joinLeaveGroup' | 'sendToGroup'
 
 /** Whether the roles allow it. */
-export function may (right: GroupRight, group: Group, { roles }: Identity): boolean {
+export function hasGroupRight (right: GroupRight, group: Group, { roles }: Identity): boolean {
   const role = `webpubsub.${right}`
   return roles.some((one) => one === role || one === `${role}.${group}` || one === ADMIN_ROLE)
 }
 
 /** Throws HUB_FORBIDDEN unless the roles allow it: `webpubsub.joinLeaveGroup` for all groups, `webpubsub.joinLeaveGroup.news` for one; an admin may do everything. */
-export function assertMay (right: GroupRight, group: Group, identity: Identity): void {
-  if (may(right, group, identity)) return
+export function assertGroupRight (right: GroupRight, group: Group, identity: Identity): void {
+  if (hasGroupRight(right, group, identity)) return
   const role = `webpubsub.${right}`
   throw new HubError('HUB_FORBIDDEN', `The token has no role "${role}" or "${role}." with the name of this group.`)
 }

@@ -6,7 +6,7 @@ import type { State } from '../../engine/engine.ts'
 import type { ClientId, UserId } from '../../model/message.ts'
 import type { Client } from '../clients/client.ts'
 import { Membership } from '../clients/cursor.ts'
-import { LatestWrites } from './coalesced-writes.ts'
+import { CoalescedWrites } from './coalesced-writes.ts'
 import { sessionKey } from './keys.ts'
 
 const Session = Type.Object({
@@ -52,11 +52,11 @@ export interface SessionsOptions {
 export class Sessions {
   readonly #options: SessionsOptions
   readonly #tokens = new WeakMap<Client, string>()
-  readonly #writes: LatestWrites<ClientId, Client>
+  readonly #writes: CoalescedWrites<ClientId, Client>
 
   constructor (options: SessionsOptions) {
     this.#options = options
-    this.#writes = new LatestWrites({ write: (_id, client) => this.#store(client), onFailure: options.onFailure })
+    this.#writes = new CoalescedWrites({ write: (_id, client) => this.#store(client), onFailure: options.onFailure })
   }
 
   /**
@@ -85,7 +85,7 @@ export class Sessions {
   /** Stores where a client is; while that takes, only the latest place waits. Resolves when it is stored, or cannot be; never rejects. */
   save (client: Client): Promise<void> {
     // The one that takes its place stores what is to be kept of it. An application may use the same code for something else.
-    const isReplaced = client.ending === CLOSE.replaced
+    const isReplaced = client.closeReason === CLOSE.replaced
     return isReplaced || !this.#tokens.has(client) ? Promise.resolve() : this.#writes.put(client.id, client)
   }
 
@@ -101,7 +101,7 @@ export class Sessions {
 
   /** What is to be kept; undefined for a connection that must not come back by itself. */
   #toStore (client: Client): Session | undefined {
-    const { ending } = client
+    const { closeReason: ending } = client
     return ending !== null && !mayResume(ending.code) ? undefined : this.of(client)
   }
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createToken, createTokenCheck } from '../../../services/auth/token.ts'
-import { rememberVerified } from '../../../services/auth/token-cache.ts'
+import { cacheVerifiedTokens } from '../../../services/auth/token-cache.ts'
 import { SECRET } from '../../support/helper.ts'
 
 /** The check of tokens, how often it was asked, and a clock to move. */
@@ -8,7 +8,7 @@ function memory () {
   const checkJwt = createTokenCheck({ secret: SECRET })
   const clock = { now: Date.now(), wall: () => clock.now, steady: () => 0 }
   const asked: string[] = []
-  const check = rememberVerified((token) => { asked.push(token); return checkJwt(token) }, clock)
+  const check = cacheVerifiedTokens((token) => { asked.push(token); return checkJwt(token) }, clock)
   const tokenOf = (user: string) => createToken({ secret: SECRET }, { user, roles: ['admin'], ttlSeconds: 60 })
   return { check, clock, asked, tokenOf }
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import type { Test } from 'tap'
 import type { Address, Payload } from '../../../services/model/message.ts'
-import type { AnsweredCommand, Protocol } from '../../../services/protocol/protocol.ts'
+import type { CommandWithReply, Protocol } from '../../../services/protocol/protocol.ts'
 
 /** What the suite has to know of a protocol. */
 export interface ProtocolSuite {
@@ -74,7 +74,7 @@ export function protocolSuite (t: Test, { protocol, hear, heardOf = ({ kind, dat
 
   t.test('what follows each other in one piece of bytes is heard in order', async () => {
     fc.assert(fc.property(fc.array(messages, { maxLength: 5 }), (all) => {
-      const bytes = Buffer.concat(all.flatMap((message) => [protocol.encode(message), protocol.ping, protocol.askFor(message.offset).bytes]))
+      const bytes = Buffer.concat(all.flatMap((message) => [protocol.encode(message), protocol.ping, protocol.encodeProbe(message.offset).bytes]))
       return isSame(hear(bytes), all.map(({ payload }) => heardOf(payload)))
     }))
   })
@@ -94,7 +94,7 @@ export function protocolSuite (t: Test, { protocol, hear, heardOf = ({ kind, dat
   })
 
   t.test('an answer that was not asked for is not given', async (t) => {
-    const silent: AnsweredCommand[] = [
+    const silent: CommandWithReply[] = [
       { kind: 'event', name: 'e', data: 1, id: undefined },
       { kind: 'join', group: 'g', id: undefined },
       { kind: 'leave', group: 'g', id: undefined },

@@ -23,23 +23,23 @@ t.test('raw messages are text, JSON as text, or binary, whether they come from t
 })
 
 t.test('the greeting is the same bytes for all', async (t) => {
-  const greeting = raw.greet({ clientId: 'c1', user: 'alice', resumeToken: null })
-  t.equal(raw.greet({ clientId: 'c2', user: 'bob', resumeToken: 'secret' }), greeting)
+  const greeting = raw.encodeGreeting({ clientId: 'c1', user: 'alice', resumeToken: null })
+  t.equal(raw.encodeGreeting({ clientId: 'c2', user: 'bob', resumeToken: 'secret' }), greeting)
   t.same(receive(greeting), [{ data: GREETING, isBinary: false }])
 })
 
 t.test('a client acknowledges by the pong to a ping with an offset, and cannot resume', async (t) => {
   t.match(raw, { name: 'raw', acknowledgedBy: 'pong', isResumable: false, pong: null })
   t.same(receive(raw.ping), [{ data: 'ping Server->Ping->Client', isBinary: false }])
-  const { bytes, pong } = raw.askFor(1763000000000001)
+  const { bytes, pong } = raw.encodeProbe(1763000000000001)
   t.equal(pong, 'Server->Ping->Client 1763000000000001')
   t.same(receive(bytes), [{ data: `ping ${pong}`, isBinary: false }])
-  t.ok(Buffer.byteLength(raw.askFor(Number.MAX_SAFE_INTEGER).pong) <= 125, 'fits into a control frame (RFC 6455 section 5.5)')
+  t.ok(Buffer.byteLength(raw.encodeProbe(Number.MAX_SAFE_INTEGER).pong) <= 125, 'fits into a control frame (RFC 6455 section 5.5)')
 })
 
 t.test('there are no words for a gap and for goodbye', async (t) => {
   t.equal(raw.encodeGap({ after: 1, upTo: 2, position: 2 }), null)
-  t.equal(raw.encodeGoodbye('restart'), null)
+  t.equal(raw.encodeCloseNotice('restart'), null)
 })
 
 t.test('an answer to a call carries its name and id', async (t) => {

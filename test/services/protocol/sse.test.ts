@@ -75,7 +75,7 @@ t.test('the position is named by the client, which has nothing else to say', asy
 })
 
 t.test('events are byte for byte what they should be', async (t) => {
-  t.equal(sse.greet({ clientId: 'c', user: 'bob', resumeToken: null }).toString(), 'retry: 3000\n\n: connected\n\n')
+  t.equal(sse.encodeGreeting({ clientId: 'c', user: 'bob', resumeToken: null }).toString(), 'retry: 3000\n\n: connected\n\n')
   t.equal(sse.ping.toString(), ':\n\n')
   t.equal(encode({ kind: 'text', data: 'hello' }).toString(), 'id: 7\ndata: hello\n\n')
   t.equal(encode({ kind: 'text', data: '' }).toString(), 'id: 7\ndata: \n\n')
@@ -84,13 +84,13 @@ t.test('events are byte for byte what they should be', async (t) => {
   t.equal(encode({ kind: 'binary', data: new Uint8Array([9, 1, 2, 3]).subarray(1) }).toString(), 'id: 7\nevent: binary\ndata: AQID\n\n')
   t.equal(sse.encodeReply({ kind: 'text', data: 'hello' }).toString(), 'data: hello\n\n')
   t.equal(sse.encodeGap({ after: 5, upTo: 8, position: 7 })?.toString(), 'event: gap\nid: 7\ndata: {"after":5,"upTo":8}\n\n')
-  t.equal(sse.encodeGoodbye('service restart')?.toString(), 'event: goodbye\ndata: service restart\n\n')
-  t.equal(sse.askFor(9).bytes.toString(), 'id: 9\n\n')
+  t.equal(sse.encodeCloseNotice('service restart')?.toString(), 'event: goodbye\ndata: service restart\n\n')
+  t.equal(sse.encodeProbe(9).bytes.toString(), 'id: 9\n\n')
 })
 
 t.test('a greeting and a ping say how long to wait, and nothing to the application', async (t) => {
-  const greeting = sse.greet({ clientId: 'c', user: 'bob', resumeToken: 'secret' })
-  t.equal(sse.greet({ clientId: 'd', user: 'alice', resumeToken: null }), greeting, 'the same bytes for all')
+  const greeting = sse.encodeGreeting({ clientId: 'c', user: 'bob', resumeToken: 'secret' })
+  t.equal(sse.encodeGreeting({ clientId: 'd', user: 'alice', resumeToken: null }), greeting, 'the same bytes for all')
   const stream = read(Buffer.concat([greeting, sse.ping, sse.ping]))
   t.equal(stream.reconnectionTime, 3000)
   t.same(stream.events, [])
@@ -115,7 +115,7 @@ t.test('every event has its type and position, whatever is in it', async () => {
     return others.length === 0 && event?.type === (payload.kind === 'binary' ? 'binary' : 'message') && lastEventId === String(offset)
   }))
   fc.assert(fc.property(texts, (reason) => {
-    const { events: [event, ...others] } = read(sse.encodeGoodbye(reason))
+    const { events: [event, ...others] } = read(sse.encodeCloseNotice(reason))
     return others.length === 0 && event?.type === 'goodbye' && event.data === normalised(reason)
   }))
 })
@@ -125,7 +125,7 @@ t.test('the position moves with messages, and where it is told to', async (t) =>
   const message = encode({ kind: 'text', data: 'a' }, 5)
   t.equal(stream(message, sse.encodeReply({ kind: 'text', data: 'b' }), sse.ping).lastEventId, '5', 'what the log does not have leaves it alone')
   t.equal(stream(message, sse.encodeGap({ after: 7, upTo: 9, position: 9 })).lastEventId, '9')
-  const moved = stream(message, sse.askFor(12).bytes)
+  const moved = stream(message, sse.encodeProbe(12).bytes)
   t.equal(moved.lastEventId, '12')
   t.equal(moved.events.length, 1, 'without a word to the application')
 })

@@ -43,14 +43,14 @@ t.test('two subprotocols, each under a name that clients know and one of our own
   for (const [name, protocol] of webPubSub) {
     t.equal(protocol.name, name)
     t.match(protocol, name.includes('reliable') ? { acknowledgedBy: 'command', isResumable: true } : { acknowledgedBy: 'pong', isResumable: false })
-    t.equal(protocol.askFor(17).pong, 'Server->Ping->Client 17')
-    t.same(receive(protocol.askFor(17).bytes), [{ data: 'ping Server->Ping->Client 17', isBinary: false }])
+    t.equal(protocol.encodeProbe(17).pong, 'Server->Ping->Client 17')
+    t.same(receive(protocol.encodeProbe(17).bytes), [{ data: 'ping Server->Ping->Client 17', isBinary: false }])
   }
 })
 
 t.test('every message to a client is byte for byte that of the published subprotocol', async (t) => {
-  t.same(texts(plain.greet({ clientId: 'c-9f', user: 'bob', resumeToken: null })), ['{"type":"system","event":"connected","connectionId":"c-9f","userId":"bob"}'])
-  t.same(texts(reliable.greet({ clientId: 'c-9f', user: 'bob', resumeToken: 'opaque' })), ['{"type":"system","event":"connected","connectionId":"c-9f","userId":"bob","reconnectionToken":"opaque"}'])
+  t.same(texts(plain.encodeGreeting({ clientId: 'c-9f', user: 'bob', resumeToken: null })), ['{"type":"system","event":"connected","connectionId":"c-9f","userId":"bob"}'])
+  t.same(texts(reliable.encodeGreeting({ clientId: 'c-9f', user: 'bob', resumeToken: 'opaque' })), ['{"type":"system","event":"connected","connectionId":"c-9f","userId":"bob","reconnectionToken":"opaque"}'])
   t.same(texts(plain.encode({ payload: { kind: 'text', data: 'Hello World' }, address: { all: true }, offset: 1 })), ['{"type":"message","from":"server","dataType":"text","data":"Hello World"}'])
   t.same(texts(plain.encode({ payload: { kind: 'json', data: '{"k":1}' }, address: { group: 'g1' }, from: 'bob', offset: 1 })), ['{"type":"message","from":"group","group":"g1","dataType":"json","data":{"k":1},"fromUserId":"bob"}'])
   t.same(texts(reliable.encode({ payload: { kind: 'json', data: '{"k":1}' }, address: { user: 'bob' }, from: 'alice', offset: 1700000000124 })), ['{"sequenceId":1700000000124,"type":"message","from":"server","dataType":"json","data":{"k":1}}'])
@@ -59,7 +59,7 @@ t.test('every message to a client is byte for byte that of the published subprot
   t.same(texts(reliable.encode({ payload: { kind: 'text', data: 'x' }, address: { client: 'c1' }, offset: 3 })), ['{"sequenceId":3,"type":"message","from":"server","dataType":"text","data":"x"}'])
   t.same(texts(reliable.encodeReply({ kind: 'text', data: 'x' })), ['{"type":"message","from":"server","dataType":"text","data":"x"}'], 'what the log does not have cannot be acknowledged')
   t.same(texts(reliable.pong), ['{"type":"pong"}'])
-  t.same(texts(reliable.encodeGoodbye('Service reload')), ['{"type":"system","event":"disconnected","message":"Service reload"}'])
+  t.same(texts(reliable.encodeCloseNotice('Service reload')), ['{"type":"system","event":"disconnected","message":"Service reload"}'])
   t.equal(reliable.encodeGap({ after: 17, upTo: 18, position: 18 }), null)
 })
 
@@ -174,8 +174,8 @@ t.test('an invocation is answered with what the action gave', async (t) => {
 t.test('the codec of the published client understands what is sent', async (t) => {
   const codec = WebPubSubJsonReliableProtocol()
   const parse = (bytes: Buffer | null) => codec.parseMessages(texts(bytes).join())
-  t.match(parse(reliable.greet({ clientId: 'c', user: 'bob', resumeToken: 'opaque' })), { kind: 'connected', connectionId: 'c', userId: 'bob', reconnectionToken: 'opaque' })
-  t.match(parse(reliable.encodeGoodbye('restart')), { kind: 'disconnected', message: 'restart' })
+  t.match(parse(reliable.encodeGreeting({ clientId: 'c', user: 'bob', resumeToken: 'opaque' })), { kind: 'connected', connectionId: 'c', userId: 'bob', reconnectionToken: 'opaque' })
+  t.match(parse(reliable.encodeCloseNotice('restart')), { kind: 'disconnected', message: 'restart' })
   t.match(parse(reliable.pong), { kind: 'pong' })
   t.match(parse(reliable.encodeResult({ kind: 'join', group: 'g', id: 3 }, { ok: true })), { kind: 'ack', ackId: 3, success: true })
   t.match(parse(reliable.encodeResult({ kind: 'action', name: 'sum', data: 1, id: '1' }, { ok: true, data: [3] })), { kind: 'invokeResponse', invocationId: '1', success: true, dataType: 'json', data: [3] })
@@ -216,6 +216,6 @@ t.test('messages and answers are compressed for those who agreed on it, the gree
     t.match(JSON.parse(await receiveOne(frame)), { dataType: 'text', data: text })
     t.ok(isCompressed(protocol.encodeReply({ kind: 'text', data: text })))
     t.ok(isCompressed(protocol.encodeResult({ kind: 'action', name: 'a', data: 1, id: '1' }, { ok: true, data: text }) ?? Buffer.alloc(1)))
-    t.notOk(isCompressed(protocol.greet({ clientId: 'c', user: text, resumeToken: text })))
+    t.notOk(isCompressed(protocol.encodeGreeting({ clientId: 'c', user: text, resumeToken: text })))
   }
 })

@@ -121,7 +121,7 @@ function wheel (options: Omit<HeartbeatOptions, 'clock'> = PATIENT) {
     outbox.push = (frame) => { pinged.push(user); if (answers) peer.bytesRead++; return push(frame) }
     const client = new Client({
       id: user, identity: { user, roles: [], expiresAt }, protocol, connection: peer, clock, outbox, cursor: new Cursor({ since: 0 }), device: '',
-      turnsHooks: { onFailure () {}, onPressure () {} }, messageRate: new RateLimit(0), hooks: { onOverflow () {}, onBehind () {} }
+      taskQueueHooks: { onFailure () {}, onPressure () {} }, messageRate: new RateLimit(0), hooks: { onOverflow () {}, onBehind () {} }
     })
     heartbeat.add(client)
     return client
@@ -182,7 +182,7 @@ t.test('a client that has gone is not looked after any more', async (t) => {
   const { heartbeat, pinged, join, pass } = wheel()
   const client = join('gone')
   heartbeat.remove(client)
-  t.equal(client.pulse.slot, null)
+  t.equal(client.liveness.slot, null)
   pass(60_000)
   t.same(pinged, [])
 })

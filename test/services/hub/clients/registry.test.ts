@@ -17,7 +17,7 @@ function newClient (id: string, user: string, groups: string[] = []): Client {
   return new Client({
     id, identity: { user, roles: [] }, protocol: raw, connection, device: '', clock, outbox: connection.outbox(newFlusher()),
     cursor: new Cursor({ since: 0, groups: groups.map((group) => [group, { since: 0, by: 'client' }] as const) }),
-    turnsHooks: { onFailure () {}, onPressure () {} }, messageRate: new RateLimit(0), hooks: { onBehind () {}, onOverflow () {} }
+    taskQueueHooks: { onFailure () {}, onPressure () {} }, messageRate: new RateLimit(0), hooks: { onBehind () {}, onOverflow () {} }
   })
 }
 
@@ -68,7 +68,7 @@ class World {
     }
     same([...this.followed].sort(), [...followed].sort(), 'followed')
     same(registry.size, here.length, 'size')
-    for (const user of USERS) same(registry.devices(user), this.at({ user }).length, `devices of ${user}`)
+    for (const user of USERS) same(registry.connectionsOf(user), this.at({ user }).length, `devices of ${user}`)
     const groups = GROUPS.map((group) => ({ group, clients: this.at({ group }).length })).filter(({ clients }) => clients > 0)
     same(registry.groups({ limit: 100 }), groups.sort((a, b) => a.group < b.group ? -1 : 1), 'groups')
     same(registry.groups({ limit: 1, after: 'news' }).map(({ group }) => group), groups.map(({ group }) => group).filter((group) => group > 'news').slice(0, 1), 'a page of groups')

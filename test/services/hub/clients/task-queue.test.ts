@@ -1,10 +1,10 @@
 import t from 'tap'
-import { Turns } from '../../../../services/hub/clients/task-queue.ts'
+import { TaskQueue } from '../../../../services/hub/clients/task-queue.ts'
 
 function turns () {
   const failures: unknown[] = []
   const pressure: boolean[] = []
-  return { failures, pressure, turns: new Turns({ onFailure: (error) => failures.push(error), onPressure: (isHigh) => pressure.push(isHigh) }, null) }
+  return { failures, pressure, turns: new TaskQueue({ onFailure: (error) => failures.push(error), onPressure: (isHigh) => pressure.push(isHigh) }, null) }
 }
 
 t.test('tasks run one after another, those that take their time included', async (t) => {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Message } from '../../../../services/model/message.ts'
 import { pushMessage } from '../../../../services/compat/push-message.ts'
-import { toAcknowledge } from '../../../../services/hub/delivery/acknowledged.ts'
+import { ackOffsetOf } from '../../../../services/hub/delivery/acknowledged.ts'
 import { raw } from '../../../../services/protocol/raw.ts'
 
 const message = (part: Partial<Message>): Message => ({ payload: { kind: 'text', data: '' }, address: { all: true }, offset: 7, ...part })
@@ -15,7 +15,7 @@ t.test('what is said to a user is acknowledged, and where a mailbox is read, eve
     [{ keep: false }, null, null],
     [{ address: { user: 'bob' }, keep: false }, null, null]
   ] as const) {
-    t.equal(toAcknowledge(message(part), raw), inbox)
-    t.equal(toAcknowledge(message(part), pushMessage), mailbox)
+    t.equal(ackOffsetOf(message(part), raw), inbox)
+    t.equal(ackOffsetOf(message(part), pushMessage), mailbox)
   }
 })

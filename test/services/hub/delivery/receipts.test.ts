@@ -21,7 +21,7 @@ t.test('with keep: false a message is for those who are here now, and for nobody
     const { offset, ...receipt } = await hub.send(address, 'now', { keep: false })
     kept.push(offset)
     t.match(receipt, { stored: false, matched: 'user' in address && address.user === 'alice' ? 0 : 1 })
-    await t.rejects(hub.fate(offset), { code: 'HUB_MESSAGE_NOT_FOUND' })
+    await t.rejects(hub.messageStatus(offset), { code: 'HUB_MESSAGE_NOT_FOUND' })
   }
   t.same(await bob.quiet(), ['now', 'now'])
   const { offset } = await hub.send({ user: 'bob' }, 'kept')
@@ -104,6 +104,6 @@ t.test('when the hub is closed, every verb says so', async (t) => {
   const { app, app: { hub } } = await listen(t)
   const { offset } = await hub.send({ user: 'bob' }, 'x')
   await app.close()
-  const verbs = { send: () => hub.send({ user: 'bob' }, 'x'), join: () => hub.join({ user: 'bob' }, 'g'), leave: () => hub.leave({ user: 'bob' }, 'g'), joinOne: () => hub.join('c', 'g'), groups: () => hub.groups(), clients: () => hub.clients(), inbox: () => hub.inbox('bob'), purge: () => hub.purgeInbox('bob'), fate: () => hub.fate(offset), disconnect: () => hub.disconnect({ all: true }) }
+  const verbs = { send: () => hub.send({ user: 'bob' }, 'x'), join: () => hub.join({ user: 'bob' }, 'g'), leave: () => hub.leave({ user: 'bob' }, 'g'), joinOne: () => hub.join('c', 'g'), groups: () => hub.groups(), clients: () => hub.clients(), inbox: () => hub.inbox('bob'), purge: () => hub.purgeInbox('bob'), fate: () => hub.messageStatus(offset), disconnect: () => hub.disconnect({ all: true }) }
   for (const [name, verb] of Object.entries<() => Promise<unknown>>(verbs)) await t.rejects(verb().then(() => {}), { code: 'HUB_DRAINING' }, name)
 })

@@ -38,11 +38,11 @@ t.test('a full socket is left alone until it drains, then gets all that waited i
   flusher.clock.now += 500
   await say('2', '3')
   t.equal(peer.stream.writableLength, 5, 'nothing was added to the socket')
-  t.equal(outbox.waitedFor(flusher.clock.now), 500)
+  t.equal(outbox.blockedMs(flusher.clock.now), 500)
   t.ok(outbox.isBehind)
   t.equal(await thawed(), 'first23')
   t.equal(peer.writes, 2)
-  t.equal(outbox.waitedFor(flusher.clock.now), 0)
+  t.equal(outbox.blockedMs(flusher.clock.now), 0)
 })
 
 t.test('the age of what waits counts from its first frame, also when it has left for the socket only now', async (t) => {
@@ -53,7 +53,7 @@ t.test('the age of what waits counts from its first frame, also when it has left
   peer.stream.prependOnceListener('drain', () => peer.freeze())
   peer.thaw()
   await until(() => { peer.read(); return peer.stream.writableLength === 6 })
-  t.equal(outbox.waitedFor(flusher.clock.now), 200)
+  t.equal(outbox.blockedMs(flusher.clock.now), 200)
 })
 
 t.test('the bound counts bytes and writes, and drops what is beyond', async (t) => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { deviceIn, groupsKey, inboxKey, inboxPrefix } from '../../../../services/hub/store/keys.ts'
+import { deviceOfKey, groupsKey, inboxKey, inboxPrefix } from '../../../../services/hub/store/keys.ts'
 import { MAX_ID_LENGTH } from '../../../../services/model/message.ts'
 import { welcome } from '../../../support/json-client.ts'
 import { listen, until } from '../../../support/helper.ts'
@@ -16,7 +16,7 @@ t.test('every user has keys of its own, whatever its name, and none is longer th
     const key = inboxKey(user, device)
     return key.startsWith(inboxPrefix(user)) && key.startsWith(inboxPrefix(other)) === (user === other) &&
       (groupsKey(user) === groupsKey(other)) === (user === other) && (key === inboxKey(user, another)) === (device === another) &&
-      deviceIn(key) === device && Math.max(Buffer.byteLength(key), Buffer.byteLength(groupsKey(user))) <= MAX_KEY_BYTES
+      deviceOfKey(key) === device && Math.max(Buffer.byteLength(key), Buffer.byteLength(groupsKey(user))) <= MAX_KEY_BYTES
   }))
   for (const letter of ['/', '%', '一', '\u{10ffff}']) {
     const user = letter.repeat(MAX_ID_LENGTH / letter.length)
