@@ -1,7 +1,7 @@
 // Without this line, consumers would not know `{ websocket: true }` in routes of their own.
 import '@fastify/websocket'
 
-export { fastifyHub, fastifyHub as default, type FastifyHubOptions } from './fastify-hub.ts'
+export { fastifyHub, fastifyHub as default, type FastifyHubOptions } from './app.ts'
 export { CLOSE, type CloseCode } from './services/model/close-codes.ts'
 export type { ClientInfo, ClientPage, ClientQuery, GroupInfo, GroupPage, InboxInfo, MessageStatus } from './services/model/info.ts'
 export { ConfigError } from './services/config/load.ts'

@@ -7,38 +7,26 @@ import type { Authenticate } from '../services/auth/token.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Hook that lets a request pass only with a valid token, and puts who it stands for into `request.identity`. */
+    /** Hook that refuses a request without a valid token, and sets `request.identity`. */
     authenticate: preValidationHookHandler
-    /** Makes a hook that lets a request pass only when its identity has the role. */
+    /** Makes a hook like `authenticate` with another token check. */
+    authenticateWith (check: Authenticate<FastifyRequest>): preValidationHookHandler
+    /** Makes a hook that refuses a request whose identity does not have the role. */
     authorize (role: string): preValidationHookHandler
   }
   interface FastifyRequest {
-    /** Who the request's token stands for; null before `authenticate`. */
+    /** The identity that the request's token stands for; null before `authenticate`. */
     identity: Identity | null
   }
 }
 
-/** `fastify.authenticate`, `fastify.authorize` and `request.identity`. */
-export const auth = fp<{ authenticate: Authenticate<FastifyRequest> }>(async (fastify, options) => {
+/** Adds `fastify.authenticate`, `fastify.authenticateWith`, `fastify.authorize` and `request.identity`. */
+export const auth = fp<{ authenticate: Authenticate<FastifyRequest> }>(async function auth (fastify, { authenticate }) {
   // An application may have a `request.identity` of its own; on the hub's routes it is the hub's.
   if (!fastify.hasRequestDecorator('identity')) fastify.decorateRequest('identity', null)
 
-  // Not async: most checks answer at once, and are then done before the next request is read.
-  fastify.decorate('authenticate', (request, _reply, done) => {
-    const token = findToken(request.headers, request.query)
-    let answer: ReturnType<typeof options.authenticate>
-    try {
-      answer = options.authenticate(token, request)
-    } catch (error) {
-      return done(toError(error))
-    }
-    if (isPending(answer)) {
-      Promise.resolve(answer).then((identity) => accept(request, token, identity)).then(() => done(), (error: unknown) => done(toError(error)))
-      return
-    }
-    accept(request, token, answer)
-    done()
-  })
+  fastify.decorate('authenticate', createAuthenticateHook(authenticate))
+  fastify.decorate('authenticateWith', createAuthenticateHook)
 
   fastify.decorate('authorize', (role) => (request, _reply, done) => {
     if (request.identity?.roles.includes(role) === true) return done()
@@ -46,7 +34,26 @@ export const auth = fp<{ authenticate: Authenticate<FastifyRequest> }>(async (fa
   })
 }, { name: 'fastify-hub-auth', fastify: '5.x' })
 
-/** Puts an identity into its request. Throws for what is none. */
+/** A hook that runs a token check. Not async: most checks return at once, and the hook is then done before the next request is read. */
+function createAuthenticateHook (check: Authenticate<FastifyRequest>): preValidationHookHandler {
+  return (request, _reply, done) => {
+    const token = findToken(request.headers, request.query)
+    let result: ReturnType<typeof check>
+    try {
+      result = check(token, request)
+    } catch (error) {
+      return done(toError(error))
+    }
+    if (isPending(result)) {
+      Promise.resolve(result).then((identity) => accept(request, token, identity)).then(() => done(), (error: unknown) => done(toError(error)))
+      return
+    }
+    accept(request, token, result)
+    done()
+  }
+}
+
+/** Sets the identity of a request. Throws when the token check gave no identity. */
 function accept (request: FastifyRequest, token: string | null, identity: Identity | null): void {
   // Code in JavaScript says no in more ways than the type allows.
   if (identity) {
@@ -58,8 +65,8 @@ function accept (request: FastifyRequest, token: string | null, identity: Identi
   throw new HubError('HUB_TOKEN_INVALID', 'The token is not valid here.')
 }
 
-function isPending (answer: Identity | null | Promise<Identity | null>): answer is Promise<Identity | null> {
-  return typeof answer === 'object' && answer !== null && 'then' in answer
+function isPending (result: Identity | null | Promise<Identity | null>): result is Promise<Identity | null> {
+  return typeof result === 'object' && result !== null && 'then' in result
 }
 
 /** What was thrown, as an error: Fastify would take a falsy one for none, and let the request pass. */

@@ -1,5 +1,4 @@
 import fp from 'fastify-plugin'
-import { LEARN_GIN_PING_MS } from '../services/compat/learn-gin.ts'
 import type { Config } from '../services/config/schema.ts'
 import { Hub } from '../services/hub/hub.ts'
 
@@ -11,7 +10,7 @@ declare module 'fastify' {
 }
 
 /** `fastify.hub`: welcomes clients once the application is ready, sends them away before it closes. */
-export const hub = fp<{ config: Pick<Config, 'compat' | 'websocket' | 'inbox' | 'idempotency'> }>(async (fastify, { config: { compat, inbox, idempotency, websocket: config } }) => {
+export const hub = fp<{ config: Pick<Config, 'websocket' | 'inbox' | 'idempotency'>, shortestPingMs: number | undefined }>(async function hub (fastify, { config: { inbox, idempotency, websocket: config }, shortestPingMs }) {
   // Fastify gives up close() when a hook takes longer than its pluginTimeout.
   const { pluginTimeout = 10_000 } = fastify.initialConfig
   const longestDrainMs = pluginTimeout === 0 ? Infinity : pluginTimeout * 0.8
@@ -23,7 +22,7 @@ export const hub = fp<{ config: Pick<Config, 'compat' | 'websocket' | 'inbox' | 
       maxUnanswered: config.heartbeatFailMaxTimes,
       readDeadlineMs: config.readDeadline,
       writeDeadlineMs: config.writeDeadline,
-      shortestPingMs: compat.learnGin === 'off' ? undefined : LEARN_GIN_PING_MS
+      shortestPingMs
     },
     drain: { graceMs: Math.min(config.drain.grace, longestDrainMs), batch: config.drain.batch },
     queue: { maxBytes: config.maxQueueSize, maxWrites: config.maxQueueWrites, policy: config.slowClient },
@@ -37,8 +36,6 @@ export const hub = fp<{ config: Pick<Config, 'compat' | 'websocket' | 'inbox' | 
     maxMailboxes: inbox.maxMailboxes,
     idempotencyWindowMs: idempotency.window
   })
-  // What clients of the older services call to show that they are alive.
-  instance.actions.addDefault('heart_beat', () => null)
   fastify.decorate('hub', instance)
   fastify.addHook('onReady', async () => instance.start())
   fastify.addHook('preClose', () => instance.drain())

@@ -1,10 +1,11 @@
-import type { Server } from 'node:http'
+import type { IncomingMessage, Server } from 'node:http'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import fastifyWebsocket, { type WebsocketPluginOptions } from '@fastify/websocket'
 import type { Config } from '../services/config/schema.ts'
 import { CLOSE } from '../services/model/close-codes.ts'
 import { HubError } from '../services/model/errors.ts'
+import { SUBPROTOCOLS } from '../services/protocol/subprotocols.ts'
 import { chooseSubprotocol } from '../services/transport/handshake.ts'
 import { OrderedCloseWebSocket } from '../services/transport/ordered-close-websocket.ts'
 import { UpgradeGate } from '../services/transport/upgrade-gate.ts'
@@ -59,7 +60,7 @@ function wsOptions (config: Config['websocket'], gate: UpgradeGate) {
     server: gate as unknown as Server,
     // The types want the static members of the original too.
     WebSocket: OrderedCloseWebSocket as unknown as WsOptions['WebSocket'],
-    handleProtocols: chooseSubprotocol,
+    handleProtocols: (offered: Set<string>, request: IncomingMessage) => chooseSubprotocol(offered, SUBPROTOCOLS, request),
     maxPayload: config.maxMessageSize,
     maxFragments: 16_384,
     maxBufferedChunks: 262_144,

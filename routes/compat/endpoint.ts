@@ -34,7 +34,7 @@ export function refuseLikeGorilla (fastify: FastifyInstance, tail?: string): voi
 }
 
 /** Who may use the HTTP routes of a door: no page of a foreign origin, and where the door is not open, those who may use the REST API. */
-export function requireOperator (fastify: FastifyInstance, { isOpen, config: { allowedOrigins } }: CompatEndpointOptions): onRequestHookHandler[] {
+export function requireOperator (fastify: FastifyInstance, { isOpen, authenticate, config: { allowedOrigins } }: CompatEndpointOptions): onRequestHookHandler[] {
   const isLocal: onRequestHookHandler = ({ headers }, _reply, done) => {
     checkOrigin(headers, allowedOrigins)
     // What a page loads as an image or a script comes without an origin.
@@ -42,7 +42,7 @@ export function requireOperator (fastify: FastifyInstance, { isOpen, config: { a
     if (headers.origin === undefined && isForeign && !allowedOrigins.includes('*')) throw new HubError('HUB_ORIGIN_REFUSED', 'Other pages may not use this address.')
     done()
   }
-  return isOpen ? [isLocal] : [isLocal, fastify.authenticate, fastify.authorize(ADMIN_ROLE)]
+  return isOpen ? [isLocal] : [isLocal, authenticate, fastify.authorize(ADMIN_ROLE)]
 }
 
 /** Sends what asks for an address with a slash at its end to the one without, as Gin did. */

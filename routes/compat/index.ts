@@ -1,62 +1,57 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { auth } from '../../plugins/auth.ts'
-import { errors } from '../../plugins/errors.ts'
-import { ginServerEndpoint } from './gin-server.ts'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import type { Authenticate } from '../../services/auth/token.ts'
+import { withLongTokens } from '../../services/compat/gin-skeleton.ts'
+import { LEARN_GIN_PING_MS } from '../../services/compat/learn-gin.ts'
+import type { Config } from '../../services/config/schema.ts'
+import type { EndpointOptions } from '../live/ws-endpoint.ts'
 import { anonymousIdentity } from './endpoint.ts'
+import { ginServerEndpoint } from './gin-server.ts'
 import { ginSkeletonEndpoint } from './gin-skeleton.ts'
 import { learnGinEndpoint } from './learn-gin.ts'
 import { identityFromRequest, pushMessageEndpoint } from './push-message.ts'
-import { sseRoute } from '../live/sse.ts'
-import { wsRoute } from '../live/ws.ts'
-import { withLongTokens } from '../../services/compat/gin-skeleton.ts'
-import type { Config } from '../../services/config/schema.ts'
-import { RateLimit } from '../../services/lib/rate-limit.ts'
-import type { Authenticate } from '../../services/auth/token.ts'
 
-/** Who may come in, and where. */
-export interface DoorsParts {
-  readonly config: Config
-  readonly prefix?: string | undefined
-  readonly authenticate: Authenticate<FastifyRequest>
+/** Options of the endpoints for clients of older services. */
+export interface CompatRoutesOptions extends EndpointOptions {
+  readonly compat: Config['compat']
+  /** The token check of the hub; an endpoint in mode `open` replaces or widens it. */
+  readonly check: Authenticate<FastifyRequest>
 }
 
-/** What everybody may do where a door is open. */
+/** What an endpoint in mode `open` allows without a token of the hub, for the warning at the start. */
 const OPEN = {
-  ginSkeleton: 'anybody with any token of 10 characters may connect and read what is said to everyone',
-  ginServer: 'anybody may connect, call actions and reach everybody',
-  learnGin: 'anybody may connect, and say something to everybody',
-  pushMessage: 'anybody may connect as any user, read that user\'s inbox and groups, take up the connections that user may have, and say something to everybody'
+  ginSkeleton: 'anybody with any token of 10 characters may connect and read messages to everyone',
+  ginServer: 'anybody may connect, call actions and send messages to everybody',
+  learnGin: 'anybody may connect and broadcast',
+  pushMessage: 'anybody may connect as any user, read that user\'s inbox and groups, use up that user\'s connections, and broadcast'
 }
 
-/** Every way in for clients, each with a token check of its own. */
-export async function registerDoors (fastify: FastifyInstance, { config, prefix, authenticate }: DoorsParts): Promise<void> {
-  const { compat, sse, websocket } = config
-  // Those of all doors together.
-  const limits = { config: websocket, connectRate: new RateLimit(websocket.upgradesPerSecond) }
-  const register = (check: Authenticate<FastifyRequest>, addRoute: (door: FastifyInstance) => unknown) => fastify.register(async (door) => {
-    await door.register(errors)
-    await door.register(auth, { authenticate: check })
-    await addRoute(door)
-  }, { prefix })
+/** The endpoints for clients of five older Go services: which are on, and with which token check. */
+export const compatRoutes: FastifyPluginAsync<CompatRoutesOptions> = async function compatRoutes (fastify, { compat, check, ...endpoint }) {
+  // Clients of the older services call this action to show that they are alive.
+  fastify.hub.actions.addDefault('heart_beat', () => null)
 
-  if (compat.ginSkeleton === 'off') await register(authenticate, (door) => door.register(wsRoute, limits))
-  else {
-    const check = compat.ginSkeleton === 'open' ? withLongTokens(authenticate) : authenticate
-    await register(check, (door) => door.register(ginSkeletonEndpoint, { ...limits, code: compat.ginSkeletonCode, refusal: compat.ginSkeletonRefusal }))
+  if (compat.ginSkeleton !== 'off') {
+    const authenticate = compat.ginSkeleton === 'open' ? fastify.authenticateWith(withLongTokens(check)) : endpoint.authenticate
+    await fastify.register(ginSkeletonEndpoint, { ...endpoint, authenticate, code: compat.ginSkeletonCode, refusal: compat.ginSkeletonRefusal })
   }
-  if (sse.start) await register(authenticate, (door) => door.register(sseRoute, { ...limits, config }))
 
-  // Clients of older services; where a door is open, nobody has to show anything.
-  const older = [
-    { mode: compat.ginServer, route: ginServerEndpoint, guest: anonymousIdentity },
-    { mode: compat.learnGin, route: learnGinEndpoint, guest: anonymousIdentity },
-    { mode: compat.pushMessage, route: pushMessageEndpoint, guest: identityFromRequest }
+  const endpoints = [
+    { mode: compat.ginServer, plugin: ginServerEndpoint, openIdentity: anonymousIdentity },
+    { mode: compat.learnGin, plugin: learnGinEndpoint, openIdentity: anonymousIdentity },
+    { mode: compat.pushMessage, plugin: pushMessageEndpoint, openIdentity: identityFromRequest }
   ]
-  for (const { mode, route, guest } of older) {
+  for (const { mode, plugin, openIdentity } of endpoints) {
+    if (mode === 'off') continue
     const isOpen = mode === 'open'
-    if (mode !== 'off') await register(isOpen ? guest : authenticate, (door) => door.register(route, { ...limits, isOpen }))
+    await fastify.register(plugin, { ...endpoint, isOpen, authenticate: isOpen ? fastify.authenticateWith(openIdentity) : endpoint.authenticate })
   }
-  for (const [name, harm] of Object.entries(OPEN)) {
-    if (compat[name as keyof typeof OPEN] === 'open') fastify.log.warn(`compat.${name} is open: ${harm}; set it to token as soon as your clients have tokens`)
+
+  for (const [name, risk] of Object.entries(OPEN)) {
+    if (compat[name as keyof typeof OPEN] === 'open') fastify.log.warn(`compat.${name} is open: ${risk}; set it to token as soon as your clients have tokens`)
   }
+}
+
+/** The shortest ping period of the endpoints that are on, in ms; undefined when all of them use the hub's period. */
+export function compatPingMs ({ learnGin }: Config['compat']): number | undefined {
+  return learnGin === 'off' ? undefined : LEARN_GIN_PING_MS
 }

@@ -5,13 +5,12 @@ import { deviceFromQuery, lastEventId } from '../../services/transport/connect-q
 import { HubError } from '../../services/model/errors.ts'
 import { checkOrigin } from '../../services/transport/handshake.ts'
 import { createSse } from '../../services/protocol/sse.ts'
-import type { RateLimit } from '../../services/lib/rate-limit.ts'
 import { SseConnection } from '../../services/transport/sse-connection.ts'
 import { WsService } from '../../services/transport/ws-service.ts'
-import { assertRate } from './ws-endpoint.ts'
+import { assertRate, type EndpointOptions } from './ws-endpoint.ts'
 
 /** GET /admin/events: the same hub over Server-Sent Events (WHATWG HTML section 9.2). */
-export const sseRoute: FastifyPluginAsync<{ config: Config, connectRate: RateLimit }> = async (fastify, { config: { sse, websocket }, connectRate }) => {
+export const sseRoute: FastifyPluginAsync<EndpointOptions & { readonly sse: Config['sse'] }> = async (fastify, { config: websocket, connectRate, authenticate, sse }) => {
   const { hub } = fastify
   const service = new WsService({ hub, log: fastify.log, maxMessageBytes: websocket.maxMessageSize })
   const protocol = createSse({ retryMs: sse.retry })
@@ -22,7 +21,7 @@ export const sseRoute: FastifyPluginAsync<{ config: Config, connectRate: RateLim
     checkOrigin(request.headers, websocket.allowedOrigins)
   }
 
-  fastify.get(sse.path, { onRequest: admit, preValidation: fastify.authenticate, exposeHeadRoute: false }, (request, reply) => {
+  fastify.get(sse.path, { onRequest: admit, preValidation: authenticate, exposeHeadRoute: false }, (request, reply) => {
     const { identity, headers, query } = request
     if (identity === null) throw new HubError('HUB_TOKEN_MISSING', 'Send a token.')
     hub.admit(identity.user)

@@ -5,7 +5,7 @@ import { CLOSE } from '../../services/model/close-codes.ts'
 import type { Config } from '../../services/config/schema.ts'
 import { HubError } from '../../services/model/errors.ts'
 import { checkHandshake, checkOrigin, takeFirstSubprotocol, takesDeflated } from '../../services/transport/handshake.ts'
-import type { ProtocolChoice } from '../../services/protocol/subprotocols.ts'
+import { SUBPROTOCOLS, type ProtocolChoice } from '../../services/protocol/subprotocols.ts'
 import type { RateLimit } from '../../services/lib/rate-limit.ts'
 import { WsConnection } from '../../services/transport/ws-connection.ts'
 import { WsService, type ClientMessageHandler, type OpenOptions } from '../../services/transport/ws-service.ts'
@@ -16,8 +16,10 @@ export type ConnectionStart = OpenOptions | 'refused'
 /** What all doors have in common. */
 export interface EndpointOptions {
   readonly config: Config['websocket']
-  /** Connections of all doors together. */
+  /** The rate limit of connections, shared by all endpoints. */
   readonly connectRate: RateLimit
+  /** The hook that checks the token of a client. */
+  readonly authenticate: preValidationHookHandler
 }
 
 /** What is particular to one way in for WebSocket clients. */
@@ -43,9 +45,9 @@ const REFUSED_MS = 1000
 const NEVER = (): boolean => false
 
 /** A way in for WebSocket clients: what may come in, and socket events to WsService. */
-export function addWebSocketEndpoint (fastify: FastifyInstance, { config, connectRate }: EndpointOptions, door: WebSocketEndpoint): void {
+export function addWebSocketEndpoint (fastify: FastifyInstance, { config, connectRate, authenticate }: EndpointOptions, endpoint: WebSocketEndpoint): void {
   const { hub, upgradeGate } = fastify
-  const { path, protocolFor, onMessage, identify = fastify.authenticate, resolveStart: findBeginning, wantsToResume = NEVER } = door
+  const { path, protocolFor, onMessage, identify = authenticate, resolveStart: findBeginning, wantsToResume = NEVER } = endpoint
   const service = new WsService({ hub, log: fastify.log, maxMessageBytes: config.maxMessageSize, onMessage })
   const beginnings = new WeakMap<FastifyRequest, ConnectionStart>()
   const { perMessageDeflate } = fastify.websocketServer.options
@@ -59,9 +61,9 @@ export function addWebSocketEndpoint (fastify: FastifyInstance, { config, connec
     // Who takes the place of a connection of its own needs no further one; whether that is so is found out with the token.
     hub.admit(undefined, wantsToResume(request))
     assertRate(connectRate)
-    if (door.takesFirstSubprotocol === true) takeFirstSubprotocol(request.raw)
+    if (endpoint.takesFirstSubprotocol === true) takeFirstSubprotocol(request.raw)
     // What `injectWS` makes for tests is no IncomingMessage, and no complete handshake either.
-    if (request.raw instanceof IncomingMessage) checkHandshake(request.raw)
+    if (request.raw instanceof IncomingMessage) checkHandshake(request.raw, SUBPROTOCOLS)
     checkOrigin(request.headers, config.allowedOrigins)
   }
   // A hook of its own: where it does not wait, the next request has not been read when this one is upgraded.

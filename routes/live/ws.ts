@@ -4,7 +4,7 @@ import { offeredSubprotocols } from '../../services/auth/credentials.ts'
 import { HubError } from '../../services/model/errors.ts'
 import { chooseSubprotocol } from '../../services/transport/handshake.ts'
 import type { GreetingCode } from '../../services/protocol/raw.ts'
-import { createProtocols } from '../../services/protocol/subprotocols.ts'
+import { createProtocols, SUBPROTOCOLS } from '../../services/protocol/subprotocols.ts'
 import type { ClientMessageHandler } from '../../services/transport/ws-service.ts'
 import { addWebSocketEndpoint, type ConnectionStart, type EndpointOptions } from './ws-endpoint.ts'
 
@@ -25,7 +25,7 @@ export const wsRoute: FastifyPluginAsync<WsRouteOptions> = async (fastify, { gre
       const isTold = error instanceof HubError && error.code === 'HUB_TOKEN_EXPIRED' && wantsToResume(request.query)
       done(isTold ? undefined : error)
     }
-    fastify.authenticate.call(this, request, reply, pass)
+    options.authenticate.call(this, request, reply, pass)
   }
   const findBeginning = async ({ headers, identity, query }: FastifyRequest): Promise<ConnectionStart | undefined> => {
     if (identity === null) return 'refused'
@@ -33,7 +33,7 @@ export const wsRoute: FastifyPluginAsync<WsRouteOptions> = async (fastify, { gre
       const device = deviceFromQuery(query)
       return device === '' ? undefined : { device }
     }
-    const claim = resumeClaimFromQuery(query, identity.user, chooseSubprotocol(offeredSubprotocols(headers)) || '')
+    const claim = resumeClaimFromQuery(query, identity.user, chooseSubprotocol(offeredSubprotocols(headers), SUBPROTOCOLS) || '')
     const session = await hub.sessions.find(claim)
     return session === null ? 'refused' : { resumed: { claim, session } }
   }

@@ -1,4 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { HubError } from './errors.ts'
 
 /** Characters that an id may have. */
@@ -21,6 +22,14 @@ export const ToClient = Type.Object({ client: Id }, CLOSED)
 /** Whom a message is for: `{ all: true }`, `{ user }`, `{ group }` or `{ client }`. */
 export const Address = Type.Union([ToAll, ToUser, ToGroup, ToClient])
 export type Address = Static<typeof Address>
+
+const addresses = TypeCompiler.Compile(Address)
+
+/** Throws HUB_ADDRESS_INVALID for what is no address. */
+export function assertAddress (address: Address): void {
+  if (addresses.Check(address)) return
+  throw new HubError('HUB_ADDRESS_INVALID', `An address is { all: true }, { user }, { group } or { client }, with an id of 1 to ${MAX_ID_LENGTH} characters, none of them half a surrogate pair.`)
+}
 
 /** The id of one live connection. Later connections have greater ids. */
 export type ClientId = string

@@ -1,8 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { BEARER_SUBPROTOCOL, offeredSubprotocols } from '../auth/credentials.ts'
 import { HubError } from '../model/errors.ts'
-import { RAW_SUBPROTOCOL } from '../protocol/raw.ts'
-import { SUBPROTOCOLS } from '../protocol/subprotocols.ts'
 
 /** The one version of the protocol there is (RFC 6455 section 4.4). */
 export const WEBSOCKET_VERSION = '13'
@@ -26,14 +24,14 @@ export function takeFirstSubprotocol (handshake: Handshake): void {
 }
 
 /** The subprotocol for a client that offers these, or false for none: a raw client need not offer any. A token is never sent back. */
-export function chooseSubprotocol (offered: Iterable<string>, handshake?: Handshake): string | false {
+export function chooseSubprotocol (offered: Iterable<string>, supported: readonly string[], handshake?: Handshake): string | false {
   const names = [...offered].filter((name) => !name.startsWith(BEARER_SUBPROTOCOL))
-  const chosen = handshake?.[kTakesFirst] === true ? names[0] : SUBPROTOCOLS.find((name) => names.includes(name))
+  const chosen = handshake?.[kTakesFirst] === true ? names[0] : supported.find((name) => names.includes(name))
   return chosen ?? false
 }
 
 /** Throws a HubError that says what is wrong with a WebSocket handshake (RFC 6455 section 4.2.1). */
-export function checkHandshake (handshake: Handshake): void {
+export function checkHandshake (handshake: Handshake, supported: readonly string[]): void {
   const { httpVersion, headers } = handshake
   if (httpVersion !== '1.1' || headers.host === undefined) {
     throw new HubError('HUB_HANDSHAKE_INVALID', 'Send the handshake as HTTP/1.1 with a "Host".')
@@ -48,8 +46,8 @@ export function checkHandshake (handshake: Handshake): void {
   if (new Set(offered).size < offered.length || !offered.every((name) => TOKEN.test(name))) {
     throw new HubError('HUB_HANDSHAKE_INVALID', 'Offer each subprotocol once, in the letters of an HTTP token.')
   }
-  if (offered.some((name) => name.startsWith(BEARER_SUBPROTOCOL)) && chooseSubprotocol(offered, handshake) === false) {
-    throw new HubError('HUB_HANDSHAKE_INVALID', `Offer a subprotocol such as "${RAW_SUBPROTOCOL}" beside "bearer.…": the token itself is never sent back as the one that was chosen.`)
+  if (offered.some((name) => name.startsWith(BEARER_SUBPROTOCOL)) && chooseSubprotocol(offered, supported, handshake) === false) {
+    throw new HubError('HUB_HANDSHAKE_INVALID', `Offer a subprotocol such as "${supported.at(-1) ?? ''}" beside "bearer.…": the token itself is never sent back as the one that was chosen.`)
   }
 }
 

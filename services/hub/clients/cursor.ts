@@ -1,7 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import type { Source } from '../../engine/engine.ts'
 import type { Address, ClientId, Group, Offset, UserId } from '../../model/message.ts'
-import type { Session } from '../store/sessions.ts'
 
 /** Why a client is in a group, and since when. */
 export const Membership = Type.Object({
@@ -11,6 +10,15 @@ export const Membership = Type.Object({
   by: Type.Union([Type.Literal('client'), Type.Literal('token'), Type.Literal('hub')])
 })
 export type Membership = Static<typeof Membership>
+
+/** The position of a lost connection, from which its session resumes. */
+export interface ResumePoint {
+  readonly since: Offset
+  /** Null when the connection was lost before its position in the inbox was known. */
+  readonly inboxSince: Offset | null
+  readonly acknowledged: Offset
+  readonly groups: ReadonlyArray<readonly [Group, Membership]>
+}
 
 /** Where in the log a connection begins. */
 export interface StartPosition {
@@ -67,7 +75,7 @@ export class Cursor {
   }
 
   /** Of a connection that goes on where it was. */
-  static resumed ({ since, inboxSince, acknowledged, groups }: Pick<Session, 'since' | 'inboxSince' | 'acknowledged' | 'groups'>): Cursor {
+  static resumed ({ since, inboxSince, acknowledged, groups }: ResumePoint): Cursor {
     const cursor = new Cursor({ since, position: acknowledged, acknowledged, groups, ...(inboxSince === null ? {} : { inboxSince }) }, true)
     cursor.isLocated = inboxSince !== null
     return cursor

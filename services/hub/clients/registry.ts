@@ -3,7 +3,7 @@ import type { NodeAnswers, Questions } from '../../engine/engine.ts'
 import type { Address, ClientId, Group, UserId } from '../../model/message.ts'
 import type { Client } from './client.ts'
 import type { Membership } from './cursor.ts'
-import { MAX_GROUPS, tooManyGroups } from '../store/memberships.ts'
+import { MAX_GROUPS, tooManyGroups } from './permissions.ts'
 
 const NOBODY: readonly Client[] = []
 

@@ -7,7 +7,8 @@ import { refusal, type Actions } from './actions.ts'
 import { Frame } from '../outbox/batch.ts'
 import type { Client } from '../clients/client.ts'
 import { toDraft } from '../publish/draft.ts'
-import { assertGroupRight, type Memberships } from '../store/memberships.ts'
+import { assertGroupRight } from '../clients/permissions.ts'
+import type { Memberships } from '../store/memberships.ts'
 import type { Publisher } from '../publish/publisher.ts'
 
 /** What clients may ask of the hub itself; everything else they say is for the application. */

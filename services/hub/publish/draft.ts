@@ -1,15 +1,8 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { HubError } from '../../model/errors.ts'
-import { Address, addressKey, MAX_ID_LENGTH, payloadBytes, SendOptions, type Draft, type Payload, type UserId } from '../../model/message.ts'
+import { addressKey, assertAddress, payloadBytes, SendOptions, type Address, type Draft, type Payload, type UserId } from '../../model/message.ts'
 
-const addresses = TypeCompiler.Compile(Address)
 const sendOptions = TypeCompiler.Compile(SendOptions)
-
-/** Throws HUB_ADDRESS_INVALID for what is no address. */
-export function assertAddress (address: Address): void {
-  if (addresses.Check(address)) return
-  throw new HubError('HUB_ADDRESS_INVALID', `An address is { all: true }, { user }, { group } or { client }, with an id of 1 to ${MAX_ID_LENGTH} characters, none of them half a surrogate pair.`)
-}
 
 /**
  * Checks what an application wants to say and makes it ready for the engine. Throws a HubError: HUB_ADDRESS_INVALID,

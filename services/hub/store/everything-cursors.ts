@@ -1,7 +1,6 @@
 import type { Engine } from '../../engine/engine.ts'
 import { HubError } from '../../model/errors.ts'
-import type { UserId } from '../../model/message.ts'
-import type { OpenOptions } from '../options.ts'
+import type { Offset, UserId } from '../../model/message.ts'
 import { asDurableCursor, type DurableCursor } from './place.ts'
 import { inboxKey, EVERYTHING, EVERYTHING_PREFIX } from './keys.ts'
 
@@ -34,7 +33,7 @@ export class EverythingCursors {
    * Where a reader begins who comes now. A mailbox that is new has what is said from now on. Resolves when it exists
    * for good; rejects with HUB_FULL when there are too many, with HUB_STORE_FAILED when a new one cannot be stored.
    */
-  async open (user: UserId): Promise<OpenOptions> {
+  async open (user: UserId): Promise<{ readonly device: string, readonly since: Offset }> {
     const { state } = this.#options.engine
     const present = asDurableCursor(await state.get(inboxKey(user, EVERYTHING)))
     if (present === undefined) return { device: EVERYTHING, since: (await this.#create(user)).offset }

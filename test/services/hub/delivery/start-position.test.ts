@@ -5,7 +5,7 @@ import { connect as connectTcp } from 'node:net'
 import { WebPubSubClient, WebPubSubJsonReliableProtocol } from '@azure/web-pubsub-client'
 import Fastify from 'fastify'
 import t from 'tap'
-import { fastifyHub } from '../../../../fastify-hub.ts'
+import { fastifyHub } from '../../../../app.ts'
 import { connect, IN_MEMORY, listen, token, until } from '../../../support/helper.ts'
 import { welcome } from '../../../support/json-client.ts'
 

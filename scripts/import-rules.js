@@ -1,0 +1,68 @@
+// An ESLint rule for the product's own imports: a folder imports only from the folders that the configuration allows, and no
+// file imports itself through others. Type imports count.
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
+import { dirname, relative, resolve, sep } from 'node:path'
+import ts from 'typescript'
+
+/** The files that each file imports by a relative path; read once per file and run. */
+const imports = new Map()
+
+/** Whether a path lies in a folder, or is the named file itself. */
+const isIn = (path, folder) => path === folder || path.startsWith(`${folder}/`)
+
+function importsOf (file) {
+  const known = imports.get(file)
+  if (known !== undefined) return known
+  const found = existsSync(file)
+    ? ts.preProcessFile(readFileSync(file, 'utf8'), true, true).importedFiles.map(({ fileName }) => fileName).filter((name) => name.startsWith('.')).map((name) => resolve(dirname(file), name))
+    : []
+  imports.set(file, found)
+  return found
+}
+
+/** The shortest chain of imports from one file to another, both included; undefined when there is none. */
+function chain (from, to) {
+  const cameFrom = new Map([[from, null]])
+  for (const file of cameFrom.keys()) {
+    if (file === to) {
+      const path = []
+      for (let at = file; at !== null; at = cameFrom.get(at)) path.unshift(at)
+      return path
+    }
+    for (const next of importsOf(file)) if (!cameFrom.has(next)) cameFrom.set(next, file)
+  }
+  return undefined
+}
+
+export const importRules = {
+  meta: {
+    type: 'problem',
+    schema: [{ type: 'object' }],
+    messages: {
+      forbidden: '{{folder}} may import from {{allowed}} only, not from {{target}}.',
+      circle: 'This import closes a circle: {{path}}.'
+    }
+  },
+  create (context) {
+    const root = realpathSync(context.cwd)
+    const pathOf = (file) => relative(root, file).split(sep).join('/')
+    const file = resolve(root, context.filename)
+    const [folders] = context.options
+    // The innermost folder that has a line of its own.
+    const folder = Object.keys(folders).filter((one) => isIn(pathOf(file), one)).sort((a, b) => b.length - a.length)[0]
+    if (folder === undefined) return {}
+    const allowed = [folder, ...folders[folder]].filter((one) => !one.startsWith('!'))
+    const forbidden = folders[folder].filter((one) => one.startsWith('!')).map((one) => one.slice(1))
+
+    const check = (node) => {
+      if (node.source?.value === undefined || !String(node.source.value).startsWith('.')) return
+      const target = resolve(dirname(file), node.source.value)
+      const path = pathOf(target)
+      const mayImport = allowed.some((one) => isIn(path, one) || isIn(path, `${one}.ts`)) && !forbidden.some((one) => isIn(path, one))
+      if (!mayImport) context.report({ node, messageId: 'forbidden', data: { folder, target: path, allowed: folders[folder].join(', ') || 'nothing of ours' } })
+      const circle = chain(target, file)
+      if (circle !== undefined) context.report({ node, messageId: 'circle', data: { path: [file, ...circle].map(pathOf).join(' → ') } })
+    }
+    return { ImportDeclaration: check, ExportNamedDeclaration: check, ExportAllDeclaration: check, ImportExpression: check }
+  }
+}
