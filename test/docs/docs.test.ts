@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
-import { ESLint } from 'eslint'
 import Fastify from 'fastify'
 import t from 'tap'
 import ts from 'typescript'
@@ -73,11 +72,11 @@ t.test('the endpoints of README.md and docs/http-api.md are those of the service
   t.strictSame(rows(page('docs/http-api.md'), /^## ([A-Z]+ \/\S*)$/gm).flat().sort(), [...routes].sort())
 })
 
-t.test('the error codes of docs/http-api.md are those of services/errors.ts', async (t) => {
+t.test('the error codes of docs/http-api.md are those of services/model/errors.ts', async (t) => {
   t.strictSame(rows(page('docs/http-api.md'), /^\| `(HUB_\w+)` \| (\d+) \|/gm), Object.entries(ERRORS).map(([code, status]) => [code, String(status)]))
 })
 
-t.test('the close codes of README.md and docs/connections.md are those of services/close-codes.ts', async (t) => {
+t.test('the close codes of README.md and docs/connections.md are those of services/model/close-codes.ts', async (t) => {
   const known = new Map(Object.values(CLOSE).map(({ code, mayRetry }) => [String(code), mayRetry ? 'yes' : 'no']))
   for (const path of ['README.md', 'docs/connections.md']) {
     const listed = new Map(rows(page(path), /^\| (\d{4}) \|.*\| (yes|no)\b[^|]*\|$/gm).map(([code = '', retry = '']) => [code, retry]))
@@ -103,40 +102,6 @@ t.test('no dependency is older than its safe version', async (t) => {
     const versions = installed.filter(([path]) => path.endsWith(`node_modules/${name}`)).map(([, { version }]) => version)
     t.ok(versions.length > 0, `${name} is in the lock file`)
     for (const version of versions) t.ok(version.localeCompare(least, 'en', { numeric: true }) >= 0, `${name} ${version} is at least ${least}`)
-  }
-})
-
-t.test('the import rules hold', async (t) => {
-  const eslint = new ESLint({
-    cwd: packagePath(),
-    // This rule alone needs no types, so nothing waits for the compiler.
-    ruleFilter: ({ ruleId }) => ruleId === 'no-restricted-imports',
-    overrideConfig: { files: ['**/*.ts'], languageOptions: { parserOptions: { projectService: false } } }
-  })
-  const refusals = async (filePath: string, source: string) => {
-    const results = await eslint.lintText(`import ${JSON.stringify(source)}\n`, { filePath: packagePath(filePath) })
-    return results.flatMap(({ messages }) => messages.map(({ message }) => message))
-  }
-  const cases: Array<[file: string, forbidden: string[], allowed: string[]]> = [
-    ['server.ts', ['./routes/ws.ts', './plugins/hub.ts', './fastify-hub.ts'], ['./app.ts', './services/cli/main.ts']],
-    ['app.ts', ['./server.ts', './index.ts'], ['./fastify-hub.ts', './plugins/errors.ts', './routes/health.ts', './services/credentials.ts']],
-    ['index.ts', ['./routes/ws.ts', './app.ts'], ['./fastify-hub.ts', './plugins/auth.ts', './services/errors.ts']],
-    ['plugins/hub.ts', ['./engine.ts', '../routes/ws.ts', '../app.ts'], ['../services/hub/hub.ts', 'fastify']],
-    ['routes/clients.ts', ['../services/hub/hub.ts', '../plugins/hub.ts', './ws.ts'], ['../services/errors.ts', './schemas.ts']],
-    ['routes/compat/gin-server.ts', ['../../services/hub/hub.ts', '../../plugins/auth.ts', './push-message.ts', '../sse.ts'], ['../../services/compat/gin-server.ts', '../ws-door.ts', './go-door.ts']],
-    ['services/compat/gin-server.ts', ['../hub/hub.ts', '../engine/engine.ts', '../ws-service.ts'], ['./plain.ts', '../protocol/frame.ts', '../message.ts']],
-    ['services/banner.ts', ['../plugins/hub.ts', '../routes/ws.ts', './hub/hub.ts', './engine/memory.ts'], ['./message.ts', './protocol/raw.ts']],
-    ['services/ws-service.ts', ['./engine/engine.ts', './protocol/raw.ts', './token.ts'], ['./hub/hub.ts', './protocol/protocol.ts', './message.ts']],
-    ['services/hub/hub.ts', ['../ws-service.ts', '../engine/memory.ts', '../protocol/raw.ts', '../protocol/frame.ts', '../token.ts'], ['../engine/engine.ts', '../protocol/protocol.ts', './client.ts']],
-    ['services/engine/memory.ts', ['../hub/hub.ts', '../protocol/raw.ts', '../ws-service.ts'], ['./engine.ts', '../message.ts']],
-    ['services/protocol/raw.ts', ['../engine/engine.ts', '../hub/client.ts', '../token.ts'], ['./protocol.ts', './frame.ts', '../message.ts']],
-    ['services/config/load.ts', ['../errors.ts', '../../app.ts'], ['./env.ts']],
-    ['services/cli/main.ts', ['../../app.ts', '../hub/hub.ts', '../errors.ts'], ['../config/load.ts', '../token.ts']],
-    ['services/message.ts', ['./hub/hub.ts', './engine/engine.ts', './ws-service.ts'], ['./errors.ts']]
-  ]
-  for (const [file, forbidden, allowed] of cases) {
-    for (const source of forbidden) t.match(await refusals(file, source), [/Import rule: /], `${file} may not import ${source}`)
-    for (const source of allowed) t.strictSame(await refusals(file, source), [], `${file} may import ${source}`)
   }
 })
 
