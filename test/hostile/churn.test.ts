@@ -205,3 +205,14 @@ t.test('the greeting is first for everybody, though broadcasts never pause', asy
   await talking
   t.same([...new Set(firsts)], [GREETING])
 })
+
+t.test('a client that never answers a Close frame loses its connection all the same', async (t) => {
+  const { app, port } = await listen(t)
+  const client = await rawConnect({ port, token: token() })
+  t.teardown(() => client.destroy())
+  t.equal((await client.next()).payload.toString(), GREETING)
+  await app.hub.disconnect({ user: 'alice' })
+  // The server waits 5 s for the answer.
+  t.strictSame(await client.closed(10_000), { code: 4000, reason: 'disconnected' })
+  await until(() => app.hub.size === 0, 'the hub has removed the client')
+})
