@@ -1,9 +1,10 @@
-# Pushes from Python, with nothing but its standard library: tells everyone that something was sold, and one user that it is
-# on its way. Prints the two receipts.
+# Publishes from Python, with its standard library alone: a sale to everyone, and the shipment to one user. Prints the
+# two receipts.
 #
 #   python3 examples/backend-push/push.py
 #
-# It wants TOKEN, and HUB unless that is http://127.0.0.1:3000; app.js prints both. The number of the order may follow.
+# TOKEN is required; HUB is http://127.0.0.1:3000 by default. app.js prints both. The argument is the order number
+# (4712).
 
 import json
 import os
@@ -18,7 +19,8 @@ order = sys.argv[1] if len(sys.argv) > 1 else '4712'
 
 
 def push(path, message):
-    # The key is made of what has happened, not of chance: whoever sends it again, because the answer got lost, says it only once.
+    # The key comes from the event, not from a random number: a repetition after a lost response publishes no second
+    # message.
     headers = {'Authorization': f'Bearer {TOKEN}', 'Content-Type': 'application/json', 'Idempotency-Key': f'order-{order}'}
     body = json.dumps({'message': message}).encode()
     with urlopen(Request(HUB + path, body, headers), timeout=10) as answer:

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Pushes from a shell: tells everyone that something was sold, and one user that it is on its way. Prints the two receipts.
+# Publishes from a shell: a sale to everyone, and the shipment to one user. Prints the two receipts.
 #
 #   sh examples/backend-push/push.sh
 #
-# It wants TOKEN, and HUB unless that is http://127.0.0.1:3000; app.js prints both. The number of the order may follow.
-# It needs curl 7.76 or later.
+# TOKEN is required; HUB is http://127.0.0.1:3000 by default. app.js prints both. The argument is the order number
+# (4711). Requires curl 7.76 or later.
 set -eu
 
 if [ -z "${TOKEN:-}" ]; then
@@ -14,9 +14,8 @@ fi
 HUB=${HUB:-http://127.0.0.1:3000}
 ORDER=${1:-4711}
 
-# push PATH BODY: prints the receipt, or why there is none.
-# The key is made of what has happened, not of chance: whoever sends it again, because the answer got lost, says it only once.
-# That is why curl may --retry.
+# push PATH BODY: prints the receipt, or the reason of the failure. The key comes from the event, not from a random
+# number: a repetition after a lost response publishes no second message. So curl may --retry.
 push () {
   answer=$(curl --silent --show-error --fail-with-body --max-time 10 --retry 3 "$HUB$1" \
     -H "authorization: Bearer $TOKEN" \
@@ -26,6 +25,6 @@ push () {
   printf '%s\n' "$answer"
 }
 
-# A shell does not quote for JSON. For words that others have chosen, make the body with jq.
+# A shell does not quote for JSON. For text from outside, make the body with jq.
 push /broadcast "{\"message\":{\"sold\":\"$ORDER\"}}"
 push /users/bob/messages "{\"message\":\"Your order $ORDER is on its way.\"}"

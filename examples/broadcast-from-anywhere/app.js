@@ -1,9 +1,10 @@
-// The hub in an application of your own, where any plugin and any route can push: a plugin tells every client the time, once
-// a second, and a route tells them when somebody has pressed a button.
+// The hub in an application of your own, where any plugin and any route can publish: a plugin publishes the time to all
+// clients once a second, and a route publishes when a button on the page is clicked.
 //
 //   node examples/broadcast-from-anywhere/app.js
 //
-// PORT and CLOCK_INTERVAL_MS may be set in the environment. In a project of your own: examples/README.md.
+// The environment variables PORT and CLOCK_INTERVAL_MS are optional. To use it in a project of your own:
+// examples/README.md.
 
 import { randomBytes } from 'node:crypto'
 import Fastify from 'fastify'
@@ -12,30 +13,30 @@ import clock from './clock.js'
 
 const { PORT = '3000', CLOCK_INTERVAL_MS = '1000' } = process.env
 
-// Whoever knows the secret can make tokens. This one is new with every start; yours comes from wherever you keep secrets.
+// The secret signs tokens. Here it is new with every start; load yours from your store of secrets.
 const auth = { secret: randomBytes(32).toString('base64url') }
 
 const app = Fastify({ logger: { level: 'warn' } })
 
-// Clients connect at /live. From here on there is `app.hub`. An example leaves nothing on your disk; without `engine` there
-// is a log in ./data.
+// Clients connect at /live. From here on `app.hub` exists. The log is in memory, so that the example leaves no files;
+// the default is a log in ./data.
 await app.register(fastifyHub, { path: '/live', auth, engine: { kind: 'memory' } })
 
-// Any plugin that comes after the hub can push through it; clock.js is one.
+// Any plugin that is registered after the hub can publish through it, such as clock.js.
 await app.register(clock, { intervalMs: Number(CLOCK_INTERVAL_MS) })
 
-// So can any route. The receipt says how many clients it was for.
+// Any route can publish too. The receipt has the number of clients at the address.
 app.post('/lap', async () => {
   const { matched } = await app.hub.broadcast({ lap: new Date().toISOString() })
   return { told: matched }
 })
 
-// The rest of the application is none of the hub's business. Here: a page for the clock, and a route that counts its readers.
+// The rest of the application is independent of the hub: a page for the clock, and a route that counts its readers.
 app.get('/', async (_request, reply) => reply.type('text/html').send(PAGE))
 app.get('/readers', async () => ({ readers: app.hub.size }))
 
-// A browser cannot set headers on a WebSocket, so the token goes in as a subprotocol; it came in the part of the link behind
-// the #, which is never sent to a server.
+// A browser cannot set headers on a WebSocket, so the page sends the token as a subprotocol. The page reads the token
+// from the fragment of its link, which browsers do not send to a server.
 const PAGE = `<!doctype html>
 <meta charset="utf-8">
 <title>Clock</title>
@@ -53,7 +54,7 @@ const PAGE = `<!doctype html>
 </script>
 `
 
-// close() sends the clients away with 1012 (service restart); then nothing is left, and the process ends.
+// close() closes the clients with 1012 (service restart); then the process has no more work and ends.
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => app.close())
 
 const origin = await app.listen({ port: Number(PORT), host: '127.0.0.1' })

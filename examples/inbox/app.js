@@ -1,9 +1,11 @@
-// An inbox: Bob is away while things are said to him, and gets each once and in order when he comes back; the time after that,
-// none of them. In between the hub is restarted, because its log is on disk. Tells the story and ends.
+// An inbox: Bob is offline while messages are sent to him. On his next connection he receives each message once and in
+// order; on the connection after that, no message again. Meanwhile the hub restarts: its log is on disk. Prints
+// each step and ends.
 //
 //   node examples/inbox/app.js
 //
-// PORT may be set in the environment; any free port will do. In a project of your own: examples/README.md.
+// The environment variable PORT sets the port; the default is any free port. To use it in a project of your own:
+// examples/README.md.
 
 import { randomBytes } from 'node:crypto'
 import { on, once } from 'node:events'
@@ -17,7 +19,7 @@ import { WebSocket } from 'ws'
 const { PORT = '0' } = process.env
 const auth = { secret: randomBytes(32).toString('base64url') }
 
-// Ctrl+C ends the story early, but in order.
+// Ctrl+C ends the program early, and closes the hub.
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => stop.abort())
 
@@ -43,7 +45,7 @@ try {
   await leave(first)
   console.log(`Bob has gone. In his inbox: ${await waiting()}`)
 
-  // The hub hands things out in the order in which they were said. What he gets before this was waiting for him.
+  // The hub delivers messages in the order of their offsets. A message before this one would come from the inbox.
   console.log('Bob comes again, is told that he is welcome, and gets:')
   const second = await arrive()
   const { offset } = await app.hub.send({ user: 'bob' }, 'welcome')
@@ -69,20 +71,21 @@ async function waiting () {
   return (await app.hub.inbox('bob')).count
 }
 
-// A plain WebSocket client, which prints what it gets. Resolves when the hub has greeted it.
+// A plain WebSocket client, which prints its messages. Resolves after the greeting of the hub.
 async function arrive () {
   const socket = new WebSocket(`ws://127.0.0.1:${app.server.address().port}/live`, {
     headers: { authorization: `Bearer ${createToken(auth, { user: 'bob', ttlSeconds: 60 })}` }
   })
-  socket.on('error', () => {}) // Whoever waits below is told. After Ctrl+C nobody waits any more.
+  socket.on('error', () => {}) // The promises below reject at an error. After Ctrl+C no promise is pending.
   const pings = on(socket, 'ping', { close: ['close'], signal: stop.signal })
   socket.once('message', () => socket.on('message', (data) => console.log(`  ${data}`)))
   await once(socket, 'message', { signal: stop.signal })
   return { socket, pings }
 }
 
-// After a message from the inbox the hub sends a ping that ends with its offset. Every WebSocket library answers by itself, and
-// that is the acknowledgement. Whoever leaves before it gets the message again: at least once is what an inbox promises.
+// After a message from the inbox, the hub sends a ping that ends with the offset of the message. Every WebSocket
+// library answers with a pong by itself, which is the acknowledgement. A client that leaves earlier receives the
+// message again: an inbox delivers at least once.
 async function acknowledged ({ pings }, offset) {
   for await (const [payload] of pings) {
     if (Number(String(payload).split(' ')[1]) >= offset) return
