@@ -4,20 +4,20 @@ import { full, quick, type Effort } from './rig/effort.ts'
 import { scenarios } from './scenarios.ts'
 import type { Scenario } from './scenarios/scenario.ts'
 
-/** What one run of the program measures. */
+/** The plan of one run of the program. */
 export interface Plan {
   /** The command that repeats this run. */
   command: string
   effort: Effort
   peers: Peer[]
   scenarios: Array<{ scenario: Scenario, rounds: number }>
-  /** Peers that cannot be measured on this machine, and why: a sentence each. */
+  /** Peers that cannot be measured on this machine, with the reason: one sentence for each. */
   leftOut: string[]
-  /** Which result files the run is good for; a run that leaves something out is for the eyes only. */
+  /** The result files that the run may write; a run that leaves out servers or scenarios only prints. */
   fitFor: 'documentation' | 'comparison' | 'eyes'
 }
 
-/** Reads the command line; throws a full sentence for what it does not understand. */
+/** Reads the command line; throws an error with a full sentence for an invalid option. */
 export function readFlags (args: string[]): Plan {
   const { values } = parseArgs({
     args,
@@ -25,7 +25,7 @@ export function readFlags (args: string[]): Plan {
   })
   const effort = { ...(values.quick ? quick : full) }
   if (values.rounds !== undefined) effort.rounds = Number(values.rounds)
-  if (!Number.isInteger(effort.rounds) || effort.rounds < 1) throw new Error('--rounds wants a whole number above 0.')
+  if (!Number.isInteger(effort.rounds) || effort.rounds < 1) throw new Error('--rounds must be an integer above 0.')
 
   const known = [...peers, ...scenarios].map(({ id }) => id)
   const unknown = values.only.find((id) => !known.includes(id))

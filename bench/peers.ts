@@ -2,7 +2,7 @@ import { compilerMissing } from './rig/setup/compiled.ts'
 import { uwsMissing } from './rig/setup/uws-binary.ts'
 import { token } from './rig/token.ts'
 
-/** What a server speaks to its clients; `http` takes requests and no clients. */
+/** The protocol between a server and its clients; an `http` server takes requests and has no clients. */
 export type Protocol = 'websocket' | 'socket.io' | 'raw' | 'reliable' | 'sse' | 'http'
 
 /** One server that is measured. To add one: a file in servers/ and a row here. */
@@ -12,14 +12,14 @@ export interface Peer {
   name: string
   /** Its server process, below bench/. */
   file: string
-  /** What its server is created with in this row, beyond what all rows of that server have. */
+  /** Options of its server in this row, in addition to the options of all rows of that server. */
   options?: object
   protocol: Protocol
-  /** What the client with this number asks for when it connects. */
+  /** Returns the request path of the client with this number. */
   path (client: number): string
   /** Packages whose versions belong to the result. */
   packages: string[]
-  /** Why it cannot be measured on this machine; undefined when it can. */
+  /** Returns the reason why the peer cannot be measured on this machine; undefined when it can. */
   missing? (): string | undefined
 }
 
@@ -62,22 +62,22 @@ export const peers: Peer[] = [
   { id: 'kernel', name: 'kernel floor', file: 'servers/kernel.c', protocol: 'websocket', path: () => '/', packages: [], missing: compilerMissing }
 ]
 
-/** The same servers, some of them created with these options, by the peer's id. */
+/** Returns the same servers with these additional options, by the peer's id. */
 export function withOptions (rows: Peer[], options: Record<Peer['id'], object>): Peer[] {
   return rows.map((peer) => ({ ...peer, options: { ...peer.options, ...options[peer.id] } }))
 }
 
-/** Without the loop of @fastify/websocket, which is the loop of ws, unless it alone was chosen. */
+/** Leaves out the loop of @fastify/websocket, which is the loop of ws, unless it is the only chosen peer. */
 export function withoutSameLoop (chosen: Peer[]): Peer[] {
   return chosen.filter(({ id }) => id !== 'fastify-websocket' || chosen.length === 1)
 }
 
-/** Another row of a table for the same server, created with these options. */
+/** Returns another row of a table for the same server, created with these options. */
 export function variant (peer: Peer, id: string, name: string, options: object): Peer {
   return { ...peer, id: `${peer.id}-${id}`, name, options }
 }
 
-/** The rows of a scenario that concerns fastify-hub alone. */
+/** Returns the rows of a scenario that measures fastify-hub alone. */
 export function variantsOfOurs (variants: (ours: Peer) => Peer[]): (chosen: Peer[]) => Peer[] {
   return (chosen) => chosen.filter(({ id }) => id === 'ours').flatMap(variants)
 }

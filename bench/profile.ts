@@ -1,4 +1,4 @@
-// npm run bench:profile: where the time of fastify-hub goes. For the eyes; nothing is written.
+// npm run bench:profile: prints the CPU time of fastify-hub by owner; writes no files.
 import { peers, variant } from './peers.ts'
 import { markdown } from './report/markdown.ts'
 import { install } from './rig/setup/install.ts'
@@ -9,7 +9,7 @@ import type { Shares } from './servers/profiler.ts'
 
 const FOR_MS = 4000
 
-/** What is looked at: prepared first, then repeated for a while. */
+/** The profiled workloads: each is prepared first, then repeated for a while. */
 const works = [
   { name: '1 in flight', prepare: crowd, again: (stage: Stage) => burst(stage, 1) },
   { name: '64 in flight', prepare: crowd, again: (stage: Stage) => burst(stage, 64) },

@@ -47,14 +47,14 @@ async function measure ({ command, effort, peers, scenarios, leftOut }: Plan): P
   return { ...results, seconds: seconds() }
 }
 
-// Another one goes first in every round, so that nobody gains from its place.
+// Each round starts with another item, so that no server profits from its position.
 function rotated<T> (items: T[], by: number): T[] {
   const start = by % Math.max(1, items.length)
   return [...items.slice(start), ...items.slice(0, start)]
 }
 
 function assertSameBuild (): void {
-  if (buildStamp() !== build) throw new Error('fastify-hub was compiled anew during the run: start the benchmark again, and leave dist/ alone meanwhile.')
+  if (buildStamp() !== build) throw new Error('fastify-hub was compiled during the run: start the benchmark again, and do not change dist/ while it runs.')
 }
 
 function keep (): void {

@@ -11,7 +11,7 @@ const END_OF_HEAD = '\r\n\r\n'
 /** Characters that Socket.IO puts before a text: `42["m","…"]`. */
 const SOCKET_IO_PREFIX = 8
 
-// All clients read into the same memory: nothing is allocated when bytes come in.
+// All clients read into the same memory, so that receiving bytes does not allocate.
 const shared = Buffer.allocUnsafeSlow(65_536)
 
 export interface ClientOptions {
@@ -19,18 +19,18 @@ export interface ClientOptions {
   path: string
   protocol: Protocol
   minBytes: number
-  /** Whether messages begin with the time of sending. */
+  /** Whether messages start with the time of sending. */
   isStamped: boolean
   /** Whether to offer compression, as browsers do. */
   offersDeflate: boolean
   opened: (client: Client) => void
-  /** Bytes that came in, whatever they are. */
+  /** Number of all received bytes. */
   read: (size: number) => void
   counted: (client: Client, sentUs: number) => void
   failed: (reason: string) => void
 }
 
-/** One connection: a handshake by hand, then a counter of frames that also answers pings. */
+/** One connection: a handshake on a TCP socket, then a counter of frames that also answers pings. */
 export class Client {
   received = 0
   readonly #options: ClientOptions
@@ -60,12 +60,12 @@ export class Client {
     this.#socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n${extensions}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`)
   }
 
-  /** From now on this client reads nothing, but stays connected. */
+  /** Stops reading; the client stays connected. */
   freeze (): void {
     this.#socket.pause()
   }
 
-  /** Ends the connection without a word. */
+  /** Ends the connection without a Close frame. */
   leave (): void {
     this.#hasLeft = true
     this.#socket.destroy()
@@ -101,6 +101,6 @@ export class Client {
     if (packet.startsWith('0')) this.#socket.write(clientFrame(TEXT, Buffer.from('40')))
     else if (packet === '2') this.#socket.write(clientFrame(TEXT, Buffer.from('3')))
     else if (packet.startsWith('40')) this.#options.opened(this)
-    else this.#options.failed(`The server said something that the load does not know: ${packet}`)
+    else this.#options.failed(`The server sent a packet that the load does not know: ${packet}`)
   }
 }

@@ -5,18 +5,18 @@ const CONTROL = 0x08
 const COMPRESSED = 0x40
 const LENGTH = 0x7f
 
-/** What a frame counter does with the frames that it does not count. */
+/** Handling of the frames that a frame counter does not count. */
 interface FrameHandlers {
-  /** Uncompressed data frames shorter than this are handed over; all others are counted and thrown away. */
+  /** Uncompressed data frames shorter than this are passed on; all others are counted and discarded. */
   minBytes: number
-  /** Where in a counted frame the time of sending stands, if anywhere. */
+  /** Position of the time of sending in a counted frame, if it has one. */
   stampAt: number | undefined
-  /** Called when all of a frame is here; the time is 0 in frames without. */
+  /** Called when a frame is complete; the time is 0 in frames without a time of sending. */
   counted (sentUs: number): void
   other (opcode: number, payload: Buffer): void
 }
 
-/** Reads server frames (RFC 6455, 5.2) as cheaply as possible: of a counted frame only the time is looked at. */
+/** Parses server frames (RFC 6455, 5.2) at the lowest cost: only the time of a counted frame is read. */
 export class FrameCounter {
   readonly #handlers: FrameHandlers
   #rest: Buffer | undefined
@@ -34,7 +34,7 @@ export class FrameCounter {
     while (at < input.length) {
       const next = this.#frame(input, at)
       if (next === undefined) {
-        this.#rest = Buffer.from(input.subarray(at)) // a copy: the caller reuses its memory
+        this.#rest = Buffer.from(input.subarray(at)) // a copy, because the caller reuses its memory
         return
       }
       at = next
@@ -49,7 +49,7 @@ export class FrameCounter {
     return skipped
   }
 
-  /** The place after the frame that starts here, or undefined while too little of it has come. */
+  /** Returns the position after the frame that starts here, or undefined while the frame is incomplete. */
   #frame (input: Buffer, at: number): number | undefined {
     if (input.length < at + 2) return undefined
     const first = input[at] ?? 0
@@ -78,7 +78,7 @@ export class FrameCounter {
   }
 }
 
-/** A client's frame of up to 125 bytes, masked with zeros, which leaves the payload as it is (RFC 6455, 5.3). */
+/** Returns a client frame of up to 125 bytes, masked with zeros, which leaves the payload unchanged (RFC 6455, 5.3). */
 export function clientFrame (opcode: number, payload: Buffer): Buffer {
   return Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | payload.length, 0, 0, 0, 0]), payload])
 }

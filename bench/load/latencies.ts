@@ -8,12 +8,12 @@ const MOST = 1_000_000
 const measured = new Float64Array(MOST)
 let count = 0
 
-/** Notes that a message sent at this time has just arrived. */
+/** Records the arrival of a message that was sent at this time. */
 export function noteArrival (sentUs: number): void {
   if (count < MOST) measured[count++] = nowUs() - sentUs
 }
 
-/** The percentiles of all that was noted since the last time. */
+/** Returns the percentiles of the latencies recorded since the last call. */
 export function takeLatencies (): Latencies {
   const sorted = measured.subarray(0, count).sort()
   count = 0

@@ -1,4 +1,4 @@
-// The process that holds all clients. It says when connections are open and when every client has every message.
+// The process that holds all clients. It reports when connections are open and when every client has every message.
 import { nowUs } from '../rig/clocks/stamp.ts'
 import type { CommonProgress, CommonTask } from '../rig/rig.ts'
 import { Client, type ClientOptions } from './client.ts'
@@ -9,14 +9,14 @@ import { post, type Posting } from './requests.ts'
 export interface Opening extends Pick<ClientOptions, 'port' | 'protocol' | 'minBytes' | 'isStamped' | 'offersDeflate'> {
   paths: string[]
   concurrency: number
-  /** These clients never read, are not counted, and may be sent away. */
+  /** These clients never read, are not counted, and may be disconnected by the server. */
   isFrozen: boolean
 }
 
-/** What the benchmark asks of the load, which goes on saying after every so many expected messages that all clients have them. */
+/** Orders to the load. After `expect`, it reports each time when all clients have that many further messages. */
 export type Task = CommonTask | { open: Opening } | { latencies: true } | { post: Posting }
 
-/** What the load answers; `all`: every client has the expected messages. */
+/** Messages from the load; `all`: every client has the expected messages. */
 export type Progress = CommonProgress | { all: number, bytes: number, atUs: number } | { latencies: Latencies } | { posted: number }
 
 const clients: Client[] = []
@@ -47,7 +47,7 @@ function open ({ paths, concurrency, isFrozen, ...options }: Opening): void {
     if (path === undefined) return
     started++
     const client = new Client({ ...options, ...handlers, path, opened: done })
-    client.received = reached // as if it had been there from the beginning
+    client.received = reached // as if it had been connected from the beginning
     if (!isFrozen) clients.push(client)
   }
 

@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 const shared = Buffer.allocUnsafeSlow(65_536)
 
-/** The same POST again and again, on several connections that have one request in flight each. */
+/** Options of a repeated POST on several connections, with one request in flight on each. */
 export interface Posting {
   port: number
   path: string
@@ -13,7 +13,7 @@ export interface Posting {
   forMs: number
 }
 
-/** Posts for that long; resolves with the number of answers. Anything but 202 ends it with an error. */
+/** Posts for the given time; resolves with the number of responses. Rejects on a status other than 202. */
 export async function post (posting: Posting): Promise<number> {
   const until = performance.now() + posting.forMs
   const answers = await Promise.all(Array.from({ length: posting.connections }, () => postOnOne(posting, until)))

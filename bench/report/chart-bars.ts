@@ -7,7 +7,9 @@ const TOP = 50
 const GROUP_GAP = 14
 const BAR = 17
 
-/** Bars to the right on a logarithmic scale: a group for each number of messages in flight, a bar for each server. */
+/**
+ * Draws horizontal bars on a logarithmic scale: a group for each number of messages in flight, a bar for each server.
+ */
 export function barPanel (series: Series[], width: number): { svg: string, height: number } {
   const steps = series[0]?.points.map(({ at }) => at) ?? []
   const values = series.flatMap(({ points }) => points.map(({ value }) => value))

@@ -8,7 +8,7 @@ const HEIGHT = 300
 const LABEL_GAP = 16
 const NICE = [1, 2, 3, 5, 7]
 
-/** Lines over the number of clients, both axes logarithmic, named at their right ends. */
+/** Draws lines over the number of clients, with logarithmic axes and a name at the right end of each line. */
 export function linePanel (series: Series[], width: number): { svg: string, height: number } {
   const points = series.flatMap((one) => one.points)
   if (points.length === 0) return { svg: '', height: 0 }
@@ -44,7 +44,7 @@ function niceTicks (low: number, high: number): number[] {
   return all.slice(Math.max(0, first), last + 1)
 }
 
-// Lines that end close together would have their names on top of each other.
+// Moves names apart that would overlap because their lines end close together.
 function spread<T extends { y: number }> (labels: T[]): T[] {
   const sorted = labels.map((one) => ({ ...one })).sort((a, b) => a.y - b.y)
   sorted.forEach((one, i) => {

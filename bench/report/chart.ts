@@ -12,10 +12,10 @@ const WIDTH = 960
 const COLORS = ['#0b6e99', '#e07a1f', '#9a6b4f', '#b5338a', '#3a8f4d', '#8a8a8a', '#222222']
 const STYLE = 'text{font:13px system-ui,sans-serif;fill:#222}.title{font-weight:600;font-size:15px}.small{font-size:11px;fill:#555}'
 
-/** What one peer looks like in both panels, and its figures. */
+/** Name, color and figures of one peer in both panels. */
 export interface Series { name: string, color: string, points: Array<{ at: number, value: number }> }
 
-/** The broadcast figures of a run as an SVG document: by messages in flight, and by number of clients. */
+/** Renders the broadcast figures of a run as an SVG document: by messages in flight, and by number of clients. */
 export function chart (results: Results, peers: Peer[]): string {
   const bars = seriesOf(results, peers, 'broadcast', IN_FLIGHT, (inFlight) => `cpuUs-${inFlight}`)
   const lines = seriesOf(results, peers, 'clients', full.crowds, (clients) => `cpuUs-${clients}-1`)

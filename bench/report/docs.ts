@@ -7,7 +7,7 @@ const picture = new URL('docs/benchmarks.svg', baseUrl)
 const START = '<!-- bench:start: written by `npm run bench`, do not edit by hand -->'
 const END = '<!-- bench:end -->'
 
-/** What a run has to show. */
+/** The rendered parts of a run. */
 interface Shown {
   targets: string
   tables: string
@@ -15,12 +15,12 @@ interface Shown {
   chart: string
 }
 
-/** Puts a run into docs/benchmarks.md, between the two markers, and its chart beside it. */
+/** Writes a run into docs/benchmarks.md, between the two markers, and its chart to docs/benchmarks.svg. */
 export function writeDocs (results: Results, shown: Shown): void {
   const text = readFileSync(page, 'utf8')
   const start = text.indexOf(START)
   const end = text.indexOf(END)
-  if (start < 0 || end < start) throw new Error(`docs/benchmarks.md has lost its markers: put these two lines back in: ${START} ${END}`)
+  if (start < 0 || end < start) throw new Error(`docs/benchmarks.md has no markers for the figures: add these two lines again: ${START} ${END}`)
   writeFileSync(picture, shown.chart)
   writeFileSync(page, `${text.slice(0, start)}${START}\n${section(results, shown)}\n${text.slice(end)}`)
 }

@@ -3,14 +3,14 @@ import { cpus, loadavg, totalmem } from 'node:os'
 import type { Peer } from '../peers.ts'
 import { baseUrl } from '../rig/setup/paths.ts'
 
-/** What must be known about a machine to judge numbers that were measured on it. */
+/** The properties of the machine that readers need to judge the figures. */
 export interface Machine {
   node: string
   platform: string
   cpu: string
   cores: number
   memoryGb: number
-  /** How many processes wanted to run, on average of the last minute, before the benchmark began. */
+  /** Load average of the last minute before the benchmark began. */
   loadBefore: number
 }
 
@@ -25,7 +25,7 @@ export function machine (): Machine {
   }
 }
 
-/** Versions of the packages that were measured, fastify-hub included. */
+/** Returns the versions of the measured packages, including fastify-hub. */
 export function versions (peers: Peer[]): Record<string, string> {
   const found: Record<string, string> = { 'fastify-hub': version('package.json') }
   for (const name of peers.flatMap((peer) => peer.packages)) {

@@ -1,4 +1,6 @@
-/** A Markdown table that is readable in a terminal too: the first column to the left, figures to the right. */
+/**
+ * Renders a Markdown table that is also readable in a terminal: the first column left-aligned, figures right-aligned.
+ */
 export function markdown ([header = [], ...rows]: string[][]): string {
   const widths = header.map((_, column) => Math.max(3, ...[header, ...rows].map((row) => (row[column] ?? '').length)))
   const line = (row: string[]): string => `| ${row.map((cell, i) => i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0)).join(' | ')} |`
@@ -6,12 +8,12 @@ export function markdown ([header = [], ...rows]: string[][]): string {
   return [line(header), line(rule), ...rows.map(line)].join('\n')
 }
 
-/** A number with so many digits after the point; nothing where nothing was measured. */
+/** Formats a number with a fixed number of decimals; an empty cell for a value that was not measured. */
 export function cell (value: number, digits: number): string {
   return Number.isFinite(value) ? value.toFixed(digits) : ''
 }
 
-/** A ratio; small ones with one digit more, or they would all look alike. */
+/** Formats a ratio; small ratios get one more decimal to stay distinguishable. */
 export function ratioCell (ratio: number): string {
   return cell(ratio, ratio < 0.2 ? 3 : 2)
 }

@@ -5,7 +5,7 @@ import { cell, markdown, ratioCell } from './markdown.ts'
 import type { Results } from './results.ts'
 import { median, spreadPercent } from './statistics.ts'
 
-/** All tables of a run as Markdown. */
+/** Renders all tables of a run as Markdown. */
 export function report (results: Results, scenarios: Scenario[], peers: Peer[]): string {
   return scenarios
     .flatMap((scenario) => {

@@ -4,21 +4,21 @@ import { baseUrl } from '../rig/setup/paths.ts'
 import type { Rounds } from './comparison.ts'
 import type { Machine } from './machine.ts'
 
-/** Everything that one run found, as it is written to bench/results. */
+/** All results of one run, as written to bench/results. */
 export interface Results {
   date: string
   command: string
   seconds: number
   machine: Machine
   versions: Record<string, string>
-  /** What could not be measured on this machine: a sentence each. */
+  /** Peers that could not be measured on this machine: one sentence for each. */
   leftOut: string[]
   effort: Effort
   /** By the id of the scenario. */
   samples: Record<string, Rounds>
 }
 
-/** Writes the results to `<name>.json`, in place of those of an earlier run. */
+/** Writes the results to `<name>.json`; replaces the results of an earlier run. */
 export function writeResults (results: Results, name: 'latest' | 'quick'): void {
   const folder = new URL('bench/results/', baseUrl)
   mkdirSync(folder, { recursive: true })

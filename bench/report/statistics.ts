@@ -1,4 +1,4 @@
-/** The middle of the values; of an even number of them, the mean of the two in the middle. */
+/** Returns the median; for an even number of values, the mean of the two in the middle. */
 export function median (values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = Math.floor(sorted.length / 2)
@@ -6,12 +6,12 @@ export function median (values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
 }
 
-/** The value that so many percent of the values do not exceed; they must be sorted. */
+/** Returns the percentile by the nearest-rank method; the values must be sorted. */
 export function percentile (sorted: ArrayLike<number>, percent: number): number {
   return sorted[Math.ceil(sorted.length * percent / 100) - 1] ?? Number.NaN
 }
 
-/** How far the values lie apart: highest minus lowest, in percent of the median. */
+/** Returns the spread of the values: highest minus lowest, in percent of the median. */
 export function spreadPercent (values: readonly number[]): number {
   return (Math.max(...values) - Math.min(...values)) / median(values) * 100
 }

@@ -5,18 +5,18 @@ import { median } from './statistics.ts'
 
 type Found = Results['samples']
 
-/** What fastify-hub wants to reach in a run. */
+/** A target of fastify-hub for one run. */
 interface Target {
   text: string
-  /** At most this, or at least this. */
+  /** The upper limit, or the lower limit with `atLeast`. */
   limit: number
   atLeast?: true
-  /** Of a figure; a ratio has its own. */
+  /** Digits of a figure; a ratio has a fixed format. */
   digits?: number
   measured: (found: Found) => number
 }
 
-// Rows of the scenario `cuts`, and its two ways of losing a connection.
+// Rows of the scenario `cuts`, and the ids of its two ways to lose a connection.
 const EXACTLY_ONCE = ['ours-reliable', 'ours-sse']
 const RETURNING = [...EXACTLY_ONCE, 'ours-raw']
 const WAYS = ['closed', 'dead']
@@ -34,9 +34,9 @@ const targets: Target[] = [
   { text: '10 % frozen clients, dropNewest: p99 of the others × without frozen', limit: 1.3, measured: figure('frozen', 'ours-drop', 'p99Ratio') },
   { text: '10 % frozen clients, disconnect: p99 of the others × without frozen', limit: 1.3, measured: figure('frozen', 'ours-disconnect', 'p99Ratio') },
   { text: '10 % frozen clients, dropNewest: memory grown by × bound', limit: 1, measured: ({ frozen = {} }) => median(figures(frozen, 'ours-drop', 'grownMb')) / median(figures(frozen, 'ours-drop', 'boundMb')) },
-  { text: 'memory per client that is behind, grown by during 20 000 messages (KB)', limit: 1, digits: 2, measured: figure('behind', 'ours-behind', 'growthKb') },
+  { text: 'client that is behind: memory growth during 20 000 messages (KB)', limit: 1, digits: 2, measured: figure('behind', 'ours-behind', 'growthKb') },
   { text: 'connections that are lost again and again: delivered (%), the worst of three protocols', limit: 100, atLeast: true, digits: 3, measured: ofAll(RETURNING, 'deliveredPercent', Math.min) },
-  { text: 'connections that are lost again and again: seen twice by reliable and SSE clients', limit: 0, digits: 0, measured: ofAll(EXACTLY_ONCE, 'duplicates', Math.max) },
+  { text: 'connections that are lost again and again: duplicates of reliable and SSE clients', limit: 0, digits: 0, measured: ofAll(EXACTLY_ONCE, 'duplicates', Math.max) },
   { text: 'accepting a connection with a token: CPU × ws loop, without a token', limit: 1.5, measured: ratio('accept', 'ours', 'cpuUs', 'ws') },
   { text: 'idle connection: memory (KB)', limit: 9, digits: 1, measured: figure('memory', 'ours', 'kb') },
   { text: 'idle connections, all together: CPU (% of one core)', limit: 2, digits: 2, measured: figure('memory', 'ours', 'idlePercent') },
@@ -45,7 +45,10 @@ const targets: Target[] = [
   { text: 'POST /broadcast: requests per second × empty Fastify route', limit: 0.7, atLeast: true, measured: ratio('publish', 'ours-api', 'perSecond', 'empty-route') }
 ]
 
-/** What fastify-hub wants to reach, what this run measured, and whether that is enough; targets that were not measured are left out. */
+/**
+ * Renders the targets, the measured values, and whether each target is met; targets that were not measured are left
+ * out.
+ */
 export function targetTable ({ samples }: Results): string {
   const lines = targets.flatMap(({ text, limit, atLeast, digits, measured }) => {
     const value = measured(samples)

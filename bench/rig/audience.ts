@@ -5,7 +5,7 @@ import { nowUs } from './clocks/stamp.ts'
 import { numbered } from './payloads.ts'
 import { Rig } from './rig.ts'
 
-/** A server, and clients that are cut off and go on where they were. What is said to them is numbered. */
+/** A server, and clients that lose their connections and resume. Messages to them are numbered. */
 export class Audience extends Rig<Task, Progress> {
   #said = 0
 
@@ -13,7 +13,10 @@ export class Audience extends Rig<Task, Progress> {
     super(peer, 'The audience', 'load/readers/main.ts')
   }
 
-  /** Gathers so many clients, who all get one message: from then on they can say where they are. `withLines`: they can be cut silently. */
+  /**
+   * Connects the clients and sends one message to all, which gives each client a position. `withLines`: connections can
+   * be cut silently.
+   */
   async gather (count: number, withLines = false): Promise<void> {
     const paths = Array.from({ length: count }, (_, i) => this.peer.path(i))
     this.load.send({ open: { port: this.server.port, protocol: this.peer.protocol, paths, withLines } })
@@ -24,7 +27,7 @@ export class Audience extends Rig<Task, Progress> {
     await this.tally()
   }
 
-  /** Says the next so many numbers. */
+  /** Publishes the next numbers. */
   say (count: number): void {
     for (let i = 0; i < count; i++) {
       this.server.say(numbered(this.#said++))
@@ -32,7 +35,7 @@ export class Audience extends Rig<Task, Progress> {
     }
   }
 
-  /** Has all come back at once; answers how long it took until the last one had the messages that were said meanwhile, in ms. */
+  /** Reconnects all clients at once; resolves with the time until the last client has all missed messages, in ms. */
   async comeBack (missed: number): Promise<number> {
     await this.expect(missed)
     const startUs = nowUs()
@@ -42,17 +45,17 @@ export class Audience extends Rig<Task, Progress> {
     return (atUs - startUs) / 1000
   }
 
-  /** From now on everyone is cut off once in this time, one after another, and comes back. */
+  /** Starts to cut each connection once per period, one after another; the clients reconnect. */
   cutEvery (everyMs: number, cut: Cut): void {
     this.load.send({ cutEveryMs: everyMs, cut })
   }
 
-  /** Nobody is cut off any more. */
+  /** Stops cutting connections. */
   leaveAlone (): void {
     this.cutEvery(0, { pauseMs: 0, silently: false })
   }
 
-  /** What has happened to all of them since the last time. */
+  /** Resolves with the counts of all clients since the last call. */
   async tally (): Promise<Tally> {
     this.load.send({ tally: true })
     return (await this.load.next('tally')).tally

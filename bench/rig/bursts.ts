@@ -8,14 +8,14 @@ import type { Stage } from './stage.ts'
 
 const CHECK_EVERY_MS = 50
 
-/** So many messages in one go to so many clients. */
+/** The number of messages in one burst, and the number of clients. */
 interface Burst { inFlight: number, clients: number }
 
 interface Window { rounds: number, bytes: number, used: Reading }
 
 /**
- * Says the same text to everyone, `inFlight` times in one tick; the next ones follow when every client has all of them.
- * The peers' windows follow each other closely: a machine whose speed drifts is the same for all of them.
+ * Broadcasts the same text `inFlight` times in one tick; the next burst follows when every client has the whole burst.
+ * The peers' windows follow each other closely, so that a drift in the speed of the machine affects all peers equally.
  */
 export async function measureBursts (stages: Stage[], burst: Burst, windows: Windows): Promise<Samples> {
   for (const stage of stages) {
@@ -25,10 +25,10 @@ export async function measureBursts (stages: Stage[], burst: Burst, windows: Win
   return oneByOne(stages, async (stage) => sampleOf(await quietest(windows.attempts, () => play(stage, burst.inFlight, windows)), burst))
 }
 
-/** So many messages of this size, a few at a time. */
+/** A number of messages of one size, sent in bursts. */
 interface Many { messages: number, inFlight: number, bytes: number }
 
-/** Says many messages to everyone, at least `inFlight` of them; resolves when every client that reads has all of them. */
+/** Broadcasts many messages, at least `inFlight`; resolves when every client that reads has all of them. */
 export async function sayMany (stage: Stage, { messages, inFlight, bytes }: Many): Promise<void> {
   stage.server.say(plainText(bytes))
   await stage.expect(inFlight)

@@ -8,9 +8,9 @@ const tsx = import.meta.resolve('tsx')
 type Key<M> = M extends unknown ? keyof M : never
 type With<M, K extends PropertyKey> = Extract<M, Record<K, unknown>>
 
-/** How a process is started. */
+/** Options of a child process. */
 interface Start {
-  /** Reach the process as its first argument. */
+  /** Passed to the process as its first argument. */
   options?: object
   /** Its working directory. */
   folder?: string
@@ -18,7 +18,7 @@ interface Start {
 
 interface Waiter { key: PropertyKey, resolve: (message: object) => void, reject: (err: Error) => void }
 
-/** A process of its own, in TypeScript or C, spoken to in messages: `Sent` go there, `Told` come back. */
+/** A child process, in TypeScript or C, that exchanges messages: `Sent` to the process, `Told` from it. */
 export class Child<Sent extends object, Told extends object> {
   readonly pid: number
   readonly #process: ChildProcess
@@ -27,11 +27,11 @@ export class Child<Sent extends object, Told extends object> {
   #waiter: Waiter | undefined
   #stopped = false
 
-  /** The name is for errors. */
+  /** `name` is used in error messages. */
   constructor (name: string, file: string, { options = {}, folder: cwd }: Start = {}) {
     this.#name = name
     const path = fileURLToPath(new URL(`../${file}`, import.meta.url))
-    // Node's channel is JSON lines on the descriptor NODE_CHANNEL_FD, which a program in C can speak as well.
+    // Node's channel is JSON lines on the descriptor NODE_CHANNEL_FD, which a program in C can use as well.
     const runtime = file.endsWith('.c') ? { execPath: compiled(path), execArgv: [] } : { execArgv: ['--expose-gc', '--import', tsx] }
     this.#process = fork(path, [JSON.stringify(options)], { ...runtime, cwd, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     if (this.#process.pid === undefined) throw new Error(`${name} could not be started.`)
@@ -44,13 +44,13 @@ export class Child<Sent extends object, Told extends object> {
     this.#process.send(message)
   }
 
-  /** The next message that has this key; one that came before anybody asked counts. */
+  /** Resolves with the next message that has this key; a message received before the call counts. */
   next<K extends Key<Told>> (key: K): Promise<With<Told, K>> {
     const early = this.#inbox.findIndex((message) => key in message)
     const [message] = early < 0 ? [] : this.#inbox.splice(early, 1)
     if (message !== undefined) return Promise.resolve(message as With<Told, K>)
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.#fail(`${this.#name} has not said "${String(key)}" for ${PATIENCE_MS / 1000} s.`), PATIENCE_MS)
+      const timer = setTimeout(() => this.#fail(`${this.#name} has not sent "${String(key)}" for ${PATIENCE_MS / 1000} s.`), PATIENCE_MS)
       this.#waiter = {
         key,
         resolve: (answer) => { clearTimeout(timer); resolve(answer as With<Told, K>) },
@@ -59,7 +59,7 @@ export class Child<Sent extends object, Told extends object> {
     })
   }
 
-  /** Ends the process; resolves when it is gone. */
+  /** Ends the process; resolves when it has exited. */
   async stop (): Promise<void> {
     this.#stopped = true
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return

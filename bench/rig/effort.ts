@@ -1,35 +1,35 @@
-/** How long a way of broadcasting is measured. */
+/** Duration of the measurement of one kind of broadcast. */
 export interface Windows {
   warmUpMs: number
   /** A window ends when the server has used this much CPU time… */
   cpuMs: number
   /** …or when this much time has passed, whichever comes first. */
   wallMs: number
-  /** How often a window is measured at most while other programs disturb it. */
+  /** Maximum number of measurements of a window while other programs disturb it. */
   attempts: number
 }
 
-/** How long and how much is measured. */
+/** Durations and sizes of a run. */
 export interface Effort {
-  /** Rounds at most; each scenario says how many it needs. */
+  /** Maximum number of rounds; each scenario declares the number that it needs. */
   rounds: number
-  /** For the scenario that matters most. */
+  /** Windows of the scenario `broadcast`. */
   long: Windows
-  /** For all others. */
+  /** Windows of all other scenarios. */
   short: Windows
-  /** Clients in the steps of the scenario that adds more and more of them. */
+  /** Numbers of clients in the steps of the scenario `clients`. */
   crowds: readonly number[]
   /** Connections opened between two readings of the CPU time. */
   accepts: number
-  /** Connections opened in all while measuring what accepting costs. */
+  /** Connections opened in all while the cost of accepting is measured. */
   acceptsInAll: number
   /** Connections held open while memory is measured. */
   idle: number
-  /** How long they are watched doing nothing. */
+  /** Time for which the CPU of idle connections is measured. */
   idleMs: number
   /** Messages whose latency is measured. */
   paced: number
-  /** Time in which requests are sent. */
+  /** Time for which requests are sent. */
   postMs: number
 }
 
@@ -46,7 +46,7 @@ export const full: Effort = {
   postMs: 2000
 }
 
-/** Numbers good enough to see a change of a quarter, in under two minutes. */
+/** Sizes that show a change of 25 % in under two minutes. */
 export const quick: Effort = {
   rounds: 1,
   long: { warmUpMs: 200, cpuMs: 400, wallMs: 800, attempts: 1 },

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Does something so often at this pace, however long each time takes. */
+/** Runs a task repeatedly at a fixed pace, independent of the duration of the task. */
 export async function pace (times: number, everyMs: number, act: () => void): Promise<void> {
   const start = performance.now()
   for (let i = 0; i < times; i++) {

@@ -2,29 +2,29 @@ const SHORTEST_BYTES = 128
 const NUMBER_LENGTH = 16
 const WORDS = ['order', 'filled', 'market', 'limit', 'sell', 'buy', 'partial', 'cancelled', 'amsterdam', 'tokyo', 'new york', 'london']
 
-/** A text of so many bytes; 128 are the fewest that need the longer form of a frame's length. */
+/** Returns a text of this length; 128 bytes by default, just above the limit of the short form of a frame's length. */
 export function plainText (bytes = SHORTEST_BYTES): string {
   return 'x'.repeat(bytes)
 }
 
-/** The usual text with a number in place of its first characters. */
+/** Returns the default text with a number in place of its first characters. */
 export function numbered (number: number): string {
   return String(number).padStart(NUMBER_LENGTH, '0') + plainText().slice(NUMBER_LENGTH)
 }
 
-/** The number at the start of such a text. */
+/** Returns the number at the start of a numbered text. */
 export function readNumber (text: string): number {
   return Number(text.slice(0, NUMBER_LENGTH))
 }
 
-/** JSON of about so many bytes as applications send it: a list of records with numbers, words and times. */
+/** Returns JSON of about this size, as applications send it: a list of records with numbers, words and times. */
 export function jsonText (bytes: number): string {
   const records: object[] = []
   while (JSON.stringify(records).length < bytes) records.push(record(records.length))
   return JSON.stringify(records)
 }
 
-// Made up, but the same in every run.
+// Synthetic, and equal in every run.
 function record (number: number): object {
   const random = (below: number): number => (number * 7919 + below * 104_729 + number ** 3 * 31) % below
   const word = (salt: number): string => WORDS[random(WORDS.length + salt) % WORDS.length] ?? ''

@@ -3,10 +3,10 @@ import { Child } from './child.ts'
 import { difference, readClocks, type Reading } from './clocks/reading.ts'
 import { Server } from './server.ts'
 
-/** What every load is asked: to say when each client has so many further messages; to end all connections. */
+/** Orders to every load: report when each client has `expect` further messages; end all connections. */
 export type CommonTask = { expect: number } | { leave: true }
 
-/** What every load answers. */
+/** Messages from every load. */
 export type CommonProgress = { loaded: true } | { opened: number } | { expecting: number } | { left: number } | { failed: string }
 
 /** A server and the load, which is the process that holds its clients, both started for one measurement. */
@@ -14,7 +14,7 @@ export class Rig<Task extends object, Progress extends object> {
   readonly server: Server
   protected readonly load: Child<Task | CommonTask, Progress | CommonProgress>
 
-  /** The name is for errors; the file is below bench/. */
+  /** `loadName` is used in error messages; the file is below bench/. */
   constructor (peer: Peer, loadName: string, loadFile: string) {
     this.server = new Server(peer)
     this.load = new Child(`${loadName} of ${peer.name}`, loadFile)
@@ -28,14 +28,14 @@ export class Rig<Task extends object, Progress extends object> {
     await Promise.all([this.server.start(), this.load.next('loaded')])
   }
 
-  /** Makes the load say when every client has `count` further messages. */
+  /** Makes the load report when every client has `count` further messages. */
   async expect (count: number): Promise<void> {
     this.load.send({ expect: count })
-    // The server hears of a broadcast on another channel, and could be faster.
+    // The order to broadcast uses another channel, so the server could be faster than the load.
     await this.load.next('expecting')
   }
 
-  /** Ends all connections; resolves when they are gone. */
+  /** Ends all connections; resolves when they are closed. */
   async leave (): Promise<void> {
     this.load.send({ leave: true })
     await this.load.next('left')

@@ -1,10 +1,10 @@
-/** Processes that belong together, like a server and its load. */
+/** A group of processes, such as a server and its load. */
 interface Startable {
   start: () => Promise<unknown>
   stop: () => Promise<unknown>
 }
 
-/** Starts all of these, measures, and ends them whatever happens. */
+/** Starts all groups, measures, and ends them, also after an error. */
 export async function running<S extends Startable, T> (all: S[], measure: (all: S[]) => Promise<T>): Promise<T> {
   try {
     await Promise.all(all.map((one) => one.start()))

@@ -7,7 +7,7 @@ import { Child } from './child.ts'
 import { plainText } from './payloads.ts'
 import { removeFolder, temporaryFolder } from './setup/temporary.ts'
 
-/** A server under test: a process that works in an empty folder of its own. */
+/** A server under test: a process that runs in an empty folder of its own. */
 export class Server {
   readonly peer: Peer
   readonly #child: Child<Order, Answer>
@@ -32,29 +32,33 @@ export class Server {
     this.say(plainText())
   }
 
-  /** What is said from now on; without it, 128 bytes. */
+  /** Sets the text of the next broadcasts; the default has 128 bytes. */
   say (text: string): void {
     this.#child.send({ say: text })
   }
 
-  /** Has it broadcast so often in one tick; `stamped`: with the time in place of the first characters. */
+  /**
+   * Makes the server broadcast `count` times in one tick; `stamped`: with the time in place of the first characters.
+   */
   broadcast (count: number, stamped = false): void {
     this.#child.send({ broadcast: count, stamped })
   }
 
-  /** Has it say something to a user who is away, again and again; answers what became of the receipts. */
+  /**
+   * Makes the server publish to an offline user again and again; resolves with the number of receipts and their times.
+   */
   async append (appending: Appending): Promise<Appended> {
     this.#child.send({ append: appending })
     return (await this.#child.next('appended')).appended
   }
 
-  /** Its memory after a garbage collection. */
+  /** Resolves with the memory of the server after a garbage collection. */
   async memory (): Promise<Memory> {
     this.#child.send({ stats: true })
     return this.#child.next('rss')
   }
 
-  /** Where it spends its time while it works. */
+  /** Resolves with the CPU time by owner while the server works. */
   async profile (work: () => Promise<void>): Promise<Shares> {
     this.#child.send({ profile: 'start' })
     await this.#child.next('profiling')

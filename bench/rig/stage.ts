@@ -12,10 +12,10 @@ import { running } from './running.ts'
 const CONCURRENCY = 50
 const SETTLE_MS = 100
 
-/** How connections differ from those of most scenarios. */
+/** Options of connections that differ from the default. */
 type Connecting = Partial<Pick<Opening, 'concurrency' | 'isFrozen' | 'isStamped' | 'offersDeflate'>>
 
-/** A server, and clients that count what is broadcast to them. */
+/** A server, and clients that count the broadcasts that they receive. */
 export class Stage extends Rig<Task, Progress> {
   #clients = 0
 
@@ -23,7 +23,7 @@ export class Stage extends Rig<Task, Progress> {
     super(peer, 'The load', 'load/main.ts')
   }
 
-  /** Opens this many further connections; answers how long that took, in ms, when the server has nothing more to do for them. */
+  /** Opens further connections; resolves with the duration in ms after the server has settled. */
   async connect (count: number, connecting: Connecting = {}): Promise<number> {
     const before = performance.now()
     this.#open(count, connecting)
@@ -33,13 +33,16 @@ export class Stage extends Rig<Task, Progress> {
     return tookMs
   }
 
-  /** Has `count` messages broadcast in one tick; when every client has all of them, answers how many bytes came in. */
+  /**
+   * Broadcasts `count` messages in one tick; resolves with the number of received bytes when every client has all
+   * messages.
+   */
   async broadcast (count: number): Promise<number> {
     this.server.broadcast(count)
     return (await this.load.next('all')).bytes
   }
 
-  /** Has `count` messages broadcast at this pace, however long each takes; answers how late they arrived. */
+  /** Broadcasts `count` messages at a fixed pace; resolves with their latencies. */
   async pace (count: number, everyMs: number): Promise<Latencies> {
     await this.expect(count)
     await pace(count, everyMs, () => this.server.broadcast(1, true))
@@ -48,15 +51,15 @@ export class Stage extends Rig<Task, Progress> {
     return (await this.load.next('latencies')).latencies
   }
 
-  /** Sends requests for a while; answers how many were answered. */
+  /** Sends requests for a while; resolves with the number of responses. */
   async post (posting: Omit<Posting, 'port'>): Promise<number> {
     this.load.send({ post: { ...posting, port: this.server.port } })
     return (await this.load.next('posted')).posted
   }
 
   /**
-   * Has the next client connect and read so many messages that wait for its user, and go; answers how long it took until
-   * it had the last one, in ms.
+   * Connects the next client, which reads `count` unread messages of its user and disconnects; resolves with the time
+   * until it had the last message, in ms.
    */
   async drain (count: number): Promise<number> {
     await this.expect(count)
@@ -76,12 +79,12 @@ export class Stage extends Rig<Task, Progress> {
   }
 }
 
-/** Starts a fresh server and a fresh load for each peer, measures, and ends them all whatever happens. */
+/** Starts a fresh server and a fresh load for each peer, measures, and ends them, also after an error. */
 export function onStages<T> (peers: Peer[], measure: (stages: Stage[]) => Promise<T>): Promise<T> {
   return running(peers.map((peer) => new Stage(peer)), measure)
 }
 
-/** The same for one server alone. */
+/** Does the same for one server alone. */
 export function onStage<T> (peer: Peer, measure: (stage: Stage) => Promise<T>): Promise<T> {
   const stage = new Stage(peer)
   return running([stage], () => measure(stage))

@@ -3,7 +3,7 @@ import { othersPercent, total, type Reading } from '../rig/clocks/reading.ts'
 import { onStages, type Stage } from '../rig/stage.ts'
 import type { Sample, Scenario } from './scenario.ts'
 
-// A server is twice as slow until V8 has compiled what it runs, which takes it some 2000 connections.
+// A server is twice as slow until V8 has compiled its code, which takes about 2000 connections.
 const WARM_UP = 2000
 
 /** Opens connections, 50 at a time, and keeps them open. */
@@ -34,7 +34,7 @@ function sampleOf (batches: Reading[], connections: number): Sample {
   return { cpuUs: used.serverMs * 1000 / (batches.length * connections), othersPercent: othersPercent(used) }
 }
 
-// At least half of the batches: one alone is too short for the clock of 10 ms.
+// At least half of the batches: a single batch is too short for the CPU clock of 10 ms.
 function leastDisturbed (batches: Reading[]): Reading[] {
   const sorted = [...batches].sort((a, b) => othersPercent(a) - othersPercent(b))
   return sorted.filter((batch, i) => isQuiet(batch) || i < batches.length / 2)

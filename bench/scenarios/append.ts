@@ -12,14 +12,17 @@ import { IN_MEMORY } from './usual.ts'
 const IN_FLIGHT = [1, 256]
 const WARM_UP_MS = 500
 
-/** Messages to a user who is away, each receipt awaited: with the log on disk, that is when the disk has it. */
+/**
+ * Publishes to an offline user and awaits each receipt: with the log on disk, the receipt comes when the disk has the
+ * message.
+ */
 export const append: Scenario = {
   id: 'append',
   rounds: 3,
   isQuick: false,
   rows: variantsOfOurs((ours) => [ours, variant(ours, 'memory', 'fastify-hub, engine memory', IN_MEMORY)]),
   tables: [{
-    title: '128 bytes to a user who is away: receipts per second, how long one takes (ms), server CPU per message (µs)',
+    title: '128 bytes to an offline user: receipts per second, time to a receipt (ms), server CPU per message (µs)',
     columns: IN_FLIGHT.flatMap((inFlight) => [
       { metric: `perSecond-${inFlight}`, heading: `${inFlight} in flight, per second`, digits: 0 },
       { metric: `p50Ms-${inFlight}`, heading: 'p50', digits: 2 },

@@ -8,19 +8,22 @@ import { CLIENTS, FILL } from './usual.ts'
 
 const MEGABYTE = 1_000_000
 
-// What is looked at: readings at equal distances.
+// The load between two readings of the memory, which are taken at equal distances.
 const LOAD = { readings: 16, messages: 2560, inFlight: 64, bytes: 128 }
-// The writes of a frozen client are stuck on purpose.
+// Longer than the scenario: the writes of a frozen client are blocked on purpose.
 const PATIENT = { websocket: { writeDeadline: '10m' } }
 
-/** All clients but one stop reading, and messages go on: what does the server keep for those who are behind? */
+/**
+ * Measures the memory that the server uses for clients that are behind: all clients but one stop reading while messages
+ * are published.
+ */
 export const behind: Scenario = {
   id: 'behind',
   rounds: 1,
   isQuick: false,
   rows: variantsOfOurs((ours) => [variant(ours, 'behind', ours.name, PATIENT)]),
   tables: [{
-    title: `${CLIENTS} clients do not read (slowClient: catchUp): memory of the server while ${LOAD.readings * LOAD.messages} messages of ${LOAD.bytes} bytes are said (KB per frozen client)`,
+    title: `${CLIENTS} clients do not read (slowClient: catchUp): memory of the server while ${LOAD.readings * LOAD.messages} messages of ${LOAD.bytes} bytes are published (KB per frozen client)`,
     columns: [
       { metric: 'startKb', heading: 'when they are behind', digits: 1 },
       { metric: 'middleKb', heading: 'in the middle', digits: 1 },
@@ -28,7 +31,7 @@ export const behind: Scenario = {
       { metric: 'growthKb', heading: 'from the middle to the end', digits: 2 },
       { metric: 'fileMb', heading: 'pages of the log in memory, all (MB)', digits: 0 }
     ],
-    note: 'The first three are above what the server had before they came. Pages of the log belong to the operating system, which takes them back when it needs memory.'
+    note: 'The first three columns are the increase over the memory before the frozen clients connected. The operating system owns the pages of the log and reclaims them when it needs memory.'
   }],
   async measure (rows) {
     const samples: Samples = {}
@@ -38,7 +41,7 @@ export const behind: Scenario = {
 }
 
 async function watch (stage: Stage): Promise<Sample> {
-  // One client that reads says when a burst is done.
+  // The one client that reads reports when a burst is complete.
   await stage.connect(1)
   await sayMany(stage, { ...LOAD, messages: LOAD.inFlight })
   const before = await stage.server.memory()
@@ -57,7 +60,7 @@ async function watch (stage: Stage): Promise<Sample> {
 function sampleOf (before: Memory, readings: Memory[]): Sample {
   const kilobytes = readings.map((reading) => (ownBytes(reading) - ownBytes(before)) / 1024 / CLIENTS)
   const middle = LOAD.readings / 2
-  // Three readings each: V8 decides by itself when it takes memory from the operating system and gives it back.
+  // Three readings each, because V8 decides when it takes memory from the operating system and returns it.
   const [middleKb, endKb] = [median(kilobytes.slice(middle - 1, middle + 2)), median(kilobytes.slice(-3))]
   return { startKb: kilobytes[0] ?? Number.NaN, middleKb, endKb, growthKb: endKb - middleKb, fileMb: ((readings.at(-1)?.filePages ?? 0) - (before.filePages ?? 0)) / MEGABYTE }
 }

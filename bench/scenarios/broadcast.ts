@@ -2,7 +2,7 @@ import { columnsInFlight, measureInFlight } from './in-flight.ts'
 import { CLIENTS } from './usual.ts'
 import type { Scenario } from './scenario.ts'
 
-/** The usual text to the usual crowd: one message at a time, and bursts. */
+/** Broadcasts the default text to the default number of clients: one message at a time, and in bursts. */
 export const broadcast: Scenario = {
   id: 'broadcast',
   rounds: 5,

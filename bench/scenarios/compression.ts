@@ -8,10 +8,10 @@ import { CLIENTS } from './usual.ts'
 const BYTES = 2048
 const THRESHOLD = 1024
 
-// Without a context of its own for each client, which nobody with many clients can afford.
+// Without a compression context for each client, which uses too much memory with many clients.
 const perMessageDeflate = { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: THRESHOLD }
 
-/** JSON to clients that offer compression, one message at a time. */
+/** Broadcasts JSON to clients that offer compression, one message at a time. */
 export const compression: Scenario = {
   id: 'compression',
   rounds: 3,

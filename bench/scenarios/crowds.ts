@@ -10,7 +10,7 @@ import { IN_FLIGHT } from './usual.ts'
 const FEW = 1000
 const MANY = 10_000
 
-/** The same broadcast to more and more clients of one server. */
+/** Repeats the broadcast with a growing number of clients on one server. */
 export const crowds: Scenario = {
   id: 'clients',
   rounds: 2,
@@ -29,7 +29,7 @@ export const crowds: Scenario = {
     for (const clients of effort.crowds) {
       for (const stage of stages) await stage.connect(clients - connected)
       for (const inFlight of IN_FLIGHT) {
-        // Later on everything is compiled, and a burst to many clients takes seconds.
+        // In later steps all code is compiled, and a burst to many clients takes seconds.
         const isWarm = connected > 0 && inFlight > 1
         addAs(`${clients}-${inFlight}`, await measureBursts(stages, { inFlight, clients }, isWarm ? { ...effort.short, warmUpMs: 0 } : effort.short), samples)
       }

@@ -15,13 +15,13 @@ const SETTLE_MS = 3000
 
 interface Way extends Cut { id: string, everyMs: number, title: string }
 
-const said = `${MESSAGES} messages in ${MESSAGES * EVERY_MS / 1000} s to ${CLIENTS} clients`
+const load = `${MESSAGES} messages in ${MESSAGES * EVERY_MS / 1000} s to ${CLIENTS} clients`
 const ways: Way[] = [
-  { id: 'closed', everyMs: 2000, pauseMs: 100, silently: false, title: `${said}, each of which loses its connection every 2 s and is back 100 ms later` },
-  { id: 'dead', everyMs: 5000, pauseMs: 2000, silently: true, title: `${said}, each of which loses its network every 5 s, which the server cannot see, and is back 2 s later` }
+  { id: 'closed', everyMs: 2000, pauseMs: 100, silently: false, title: `${load}, each of which loses its connection every 2 s and is back 100 ms later` },
+  { id: 'dead', everyMs: 5000, pauseMs: 2000, silently: true, title: `${load}, each of which loses its network every 5 s, which the server cannot see, and is back 2 s later` }
 ]
 
-/** A steady stream of messages to clients whose connections never last: who gets everything, and nothing twice? */
+/** Counts lost and duplicate messages of a steady stream to clients that lose their connections again and again. */
 export const cuts: Scenario = {
   id: 'cuts',
   rounds: 1,
@@ -35,7 +35,7 @@ export const cuts: Scenario = {
   }
 }
 
-/** All servers at the same time: they have little to do. */
+/** Runs all servers at the same time, because they have little to do. */
 function cutAll (rows: Peer[], { everyMs, pauseMs, silently }: Way): Promise<Samples> {
   return running(rows.map((row) => new Audience(row)), async (audiences) => {
     for (const audience of audiences) await audience.gather(CLIENTS, silently)
@@ -62,7 +62,7 @@ function columnsOf (way: string): Column[] {
   return [
     { metric: 'deliveredPercent', heading: 'delivered (%)', digits: 2 },
     { metric: 'lost', heading: 'lost', digits: 0 },
-    { metric: 'duplicates', heading: 'seen twice', digits: 0 },
+    { metric: 'duplicates', heading: 'duplicates', digits: 0 },
     { metric: 'repeated', heading: 'sent again, dropped by the client', digits: 0 },
     { metric: 'cuts', heading: 'connections lost', digits: 0 },
     { metric: 'startedOver', heading: 'not resumed', digits: 0 },

@@ -13,10 +13,10 @@ const EVERY_MS = 50
 const MEGABYTE = 1_000_000
 const MAX_QUEUE_BYTES = 1024 ** 2
 
-// Many small ones: what they need in the server besides their bytes is what grows most.
+// Many small messages: the bookkeeping of the server for each message grows most.
 const FLOOD = { messages: 10_048, inFlight: 64, bytes: 128 }
 
-/** Some clients stop reading: what do the others notice, and what does the server keep for them? */
+/** Measures the latency of the other clients and the memory of the server when some clients stop reading. */
 export const frozen: Scenario = {
   id: 'frozen',
   rounds: 3,
@@ -33,7 +33,7 @@ export const frozen: Scenario = {
       { metric: 'grownMb', heading: 'memory grown by', digits: 0 },
       { metric: 'boundMb', heading: 'bound', digits: 0 }
     ],
-    note: `The bound is ${FROZEN} clients × \`maxQueueSize\`. Servers without one grow with every further message; here, ${FILL.messages} of ${FILL.bytes / 1024} KiB and ${FLOOD.messages} of ${FLOOD.bytes} bytes were sent.`
+    note: `The bound is ${FROZEN} clients × \`maxQueueSize\`. Servers without a bound grow with every further message; here, ${FILL.messages} of ${FILL.bytes / 1024} KiB and ${FLOOD.messages} of ${FLOOD.bytes} bytes were sent.`
   }],
   async measure (rows, effort) {
     const samples: Samples = {}
@@ -54,11 +54,14 @@ function rowsFor (peer: Peer): Peer[] {
   }
 }
 
-/** Servers of their own, with and without frozen clients: some are busy for a long time when clients with much waiting go. */
+/**
+ * Compares two servers, with and without frozen clients: some servers are busy for a long time when clients with long
+ * queues disconnect.
+ */
 async function compare (row: Peer, paced: number): Promise<Sample> {
   const frozen = await onStage(row, async (stage) => ({ grownMb: await fill(stage, FROZEN), ...await listen(stage, paced) }))
   const without = await onStage(row, async (stage) => {
-    await fill(stage, 0) // which warms it up as much as the other one
+    await fill(stage, 0) // to warm it up as much as the other server
     return listen(stage, paced)
   })
   return {
@@ -72,9 +75,12 @@ async function compare (row: Peer, paced: number): Promise<Sample> {
   }
 }
 
-/** Adds frozen clients and more messages than the kernel takes for them; answers by how many megabytes the server has grown. */
+/**
+ * Adds frozen clients and more messages than the kernel takes for them; resolves with the growth of the server in
+ * megabytes.
+ */
 async function fill (stage: Stage, frozen: number): Promise<number> {
-  // One client that reads says when a burst is done; the others would only make it last.
+  // One client that reads reports when a burst is complete; more readers would only prolong the burst.
   await stage.connect(1, { isStamped: true })
   await stage.pace(1, EVERY_MS)
   const bytesBefore = ownBytes(await stage.server.memory())
@@ -84,7 +90,7 @@ async function fill (stage: Stage, frozen: number): Promise<number> {
   return (ownBytes(await stage.server.memory()) - bytesBefore) / MEGABYTE
 }
 
-/** Adds the other clients and takes the latency of all that read. */
+/** Adds the other clients and measures the latency of all clients that read. */
 async function listen (stage: Stage, paced: number): Promise<Latencies> {
   stage.server.say(plainText(BYTES))
   await stage.connect(CLIENTS - FROZEN - 1, { isStamped: true })

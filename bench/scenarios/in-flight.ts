@@ -6,7 +6,10 @@ import { addAs } from './samples.ts'
 import type { Column, Samples } from './scenario.ts'
 import { CLIENTS, IN_FLIGHT } from './usual.ts'
 
-/** Says the usual text to the usual crowd, with each number of messages in flight; metrics end with that number. */
+/**
+ * Broadcasts the default text to the default number of clients, with each number of messages in flight; metrics end
+ * with that number.
+ */
 export function measureInFlight (rows: Peer[], windows: Windows): Promise<Samples> {
   return onStages(rows, async (stages) => {
     for (const stage of stages) await stage.connect(CLIENTS)

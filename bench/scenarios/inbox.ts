@@ -7,13 +7,13 @@ import { addAs } from './samples.ts'
 import type { Sample, Samples, Scenario } from './scenario.ts'
 import { IN_MEMORY } from './usual.ts'
 
-// A thousand messages are gone in a few milliseconds, which is less than the clock of the CPU time can tell.
+// A thousand messages are delivered in a few milliseconds, which is less than the resolution of the CPU time.
 const INBOXES = [{ messages: 1000, users: 20 }, { messages: 100_000, users: 1 }]
 const PATIENCE_MS = 50_000
 const APPENDED_AT_ONCE = 256
 const KEPT = { inbox: { maxCount: 200_000 } }
 
-/** A user who was away comes back, and reads everything that was said meanwhile. */
+/** An offline user reconnects and reads the unread messages of the inbox. */
 export const inbox: Scenario = {
   id: 'inbox',
   rounds: 2,
@@ -23,7 +23,7 @@ export const inbox: Scenario = {
     variant(ours, 'inbox-memory', 'fastify-hub, engine memory', { ...KEPT, ...IN_MEMORY })
   ]),
   tables: [{
-    title: 'A raw client comes to an inbox with messages of 128 bytes: until it has the last one (ms), messages per second (thousands), server CPU per message (µs)',
+    title: 'A raw client connects to an inbox with messages of 128 bytes: time to the last message (ms), messages per second (thousands), server CPU per message (µs)',
     columns: INBOXES.flatMap(({ messages }) => [
       { metric: `ms-${messages}`, heading: `${messages} messages`, digits: 1 },
       { metric: `kPerSecond-${messages}`, heading: 'per second', digits: 0 },

@@ -6,7 +6,7 @@ import { CLIENTS } from './usual.ts'
 const EVERY_MS = 50
 const WARM_UP = 10
 
-/** A message every 50 ms, whether the one before has arrived or not. */
+/** Sends a message every 50 ms, whether or not the previous message has arrived. */
 export const latency: Scenario = {
   id: 'latency',
   rounds: 2,

@@ -3,7 +3,9 @@ import { columnsInFlight, measureInFlight } from './in-flight.ts'
 import { CLIENTS, IN_MEMORY } from './usual.ts'
 import type { Scenario } from './scenario.ts'
 
-/** What keeping every message costs those who only broadcast: the same with and without the log. */
+/**
+ * Measures the cost of the log for an application that only broadcasts: the same broadcast with and without the log.
+ */
 export const log: Scenario = {
   id: 'log',
   rounds: 5,

@@ -8,7 +8,7 @@ import type { Scenario } from './scenario.ts'
 const WARM_UP = 500
 const SETTLE_MS = 500
 
-/** Opens many connections that then say and hear nothing, and watches them for longer than fastify-hub's ping period. */
+/** Opens many idle connections and measures the server for longer than fastify-hub's ping period. */
 export const memory: Scenario = {
   id: 'memory',
   rounds: 2,
@@ -31,7 +31,7 @@ export const memory: Scenario = {
       return { kb: (after - before) / 1024 / effort.idle }
     })
     if (effort.idleMs === 0) return samples
-    // All at the same time: they do next to nothing.
+    // All at the same time, because idle servers use almost no CPU.
     const before = stages.map((stage) => ({ stage, reading: stage.read() }))
     await sleep(effort.idleMs)
     for (const { stage, reading } of before) {

@@ -18,7 +18,7 @@ const EMPTY_ROUTE: Peer = {
   packages: ['fastify']
 }
 
-/** Messages that come in over HTTP, one request in flight on each of a few connections. */
+/** Publishes over HTTP, with one request in flight on each of a few connections. */
 export const publish: Scenario = {
   id: 'publish',
   rounds: 3,
@@ -42,7 +42,9 @@ export const publish: Scenario = {
   })
 }
 
-/** Posts the usual text for a while; answers how many were accepted, and what that took. */
+/**
+ * Posts the default text for a while; resolves with the number of accepted requests and the CPU time that they used.
+ */
 export async function postFor (stage: Stage, forMs: number): Promise<{ posted: number, used: Reading }> {
   const body = JSON.stringify({ message: plainText() })
   const before = stage.read()

@@ -1,17 +1,20 @@
 import type { Peer } from '../peers.ts'
 import { token, userName } from '../rig/token.ts'
 
-/** Clients of the reliable subprotocol. */
+/** Returns a row with clients of the reliable subprotocol. */
 export function reliable (ours: Peer): Peer {
   return { ...ours, id: 'ours-reliable', name: 'fastify-hub, reliable subprotocol', protocol: 'reliable' }
 }
 
-/** Clients of Server-Sent Events. */
+/** Returns a row with clients of Server-Sent Events. */
 export function sse (ours: Peer): Peer {
   return { ...ours, id: 'ours-sse', name: 'fastify-hub, Server-Sent Events', protocol: 'sse', path: (client) => `/admin/events?token=${token(client)}` }
 }
 
-/** Raw clients, which get again only what is said to their user: all are devices of one, to whom everything is said. */
+/**
+ * Returns a row with raw clients. They get only messages to their user again, so all are devices of one user, and every
+ * message is sent to that user.
+ */
 export function rawInbox (ours: Peer): Peer {
   return {
     ...ours,

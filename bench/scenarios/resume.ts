@@ -11,14 +11,14 @@ import { CLIENTS } from './usual.ts'
 const MISSED = 100
 const SETTLE_MS = 500
 
-/** Everyone is cut off, misses the same messages, and comes back at the same moment. */
+/** All clients lose their connections, miss the same messages, and reconnect at the same moment. */
 export const resume: Scenario = {
   id: 'resume',
   rounds: 3,
   isQuick: false,
   rows: variantsOfOurs((ours) => [reliable(ours), sse(ours)]),
   tables: [{
-    title: `${CLIENTS} clients resume at once, each of which has missed ${MISSED} broadcasts of 128 bytes: until the last one has everything (ms), server CPU per missed message (µs), use of one core (%)`,
+    title: `${CLIENTS} clients resume at once, each of which has missed ${MISSED} broadcasts of 128 bytes: time until the last client has everything (ms), server CPU per missed message (µs), use of one core (%)`,
     columns: [
       { metric: 'ms', heading: 'until the last', digits: 0 },
       { metric: 'cpuUs', heading: 'CPU', digits: 2 },

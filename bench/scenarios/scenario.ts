@@ -1,7 +1,7 @@
 import type { Peer } from '../peers.ts'
 import type { Effort } from '../rig/effort.ts'
 
-/** What one measurement of one peer found: numbers by metric. */
+/** The result of one measurement of one peer: numbers by metric. */
 export type Sample = Record<string, number>
 
 /** One sample for each peer, by the peer's id. */
@@ -11,7 +11,7 @@ export interface Column {
   metric: string
   heading: string
   digits: number
-  /** Followed by columns that compare it with these rows; `floor` is the kernel's, or Node's where there is no other. */
+  /** Followed by columns that compare it with these rows; `floor` is the kernel's, or Node's without gcc. */
   against?: string[]
 }
 
@@ -22,22 +22,24 @@ export interface Table {
   note?: string
 }
 
-/** One question put to every peer. To add one: a file in scenarios/ and a row in scenarios.ts. */
+/** One workload that is measured on every peer. To add one: a file in scenarios/ and a row in scenarios.ts. */
 export interface Scenario {
   /** For `--only` and the result files. */
   id: string
-  /** How often a full run measures it. */
+  /** The number of rounds in a full run. */
   rounds: number
-  /** Whether the quick run has it: what takes long is measured only in a full run, or when it is asked for by name. */
+  /**
+   * Whether the quick run includes the scenario: a long scenario runs only in a full run, or when `--only` names it.
+   */
   isQuick: boolean
-  /** Its rows where they are not just the chosen peers. */
+  /** The rows of the scenario, if they differ from the chosen peers. */
   rows?: (peers: Peer[]) => Peer[]
   tables: Table[]
-  /** Starts what it needs, measures every row once, and leaves nothing running. */
+  /** Starts all processes, measures every row once, and ends the processes. */
   measure: (rows: Peer[], effort: Effort) => Promise<Samples>
 }
 
-/** The rows of a scenario when these peers are measured. */
+/** Returns the rows of a scenario for the chosen peers. */
 export function rowsOf (scenario: Scenario, peers: Peer[]): Peer[] {
   return scenario.rows?.(peers) ?? peers
 }

@@ -7,15 +7,15 @@ import { addAs } from './samples.ts'
 import type { Samples, Scenario } from './scenario.ts'
 import { CLIENTS, IN_FLIGHT } from './usual.ts'
 
-// 128 bytes are what the usual broadcast says.
+// The default broadcast has 128 bytes.
 const SIZES = [2048, 16_384]
 
-/** The same broadcast with larger texts. */
+/** Repeats the broadcast with larger texts. */
 export const sizes: Scenario = {
   id: 'sizes',
   rounds: 2,
   isQuick: false,
-  // 64 texts of 16 KiB are more than may wait for a client by default.
+  // 64 texts of 16 KiB exceed the default queue limit of a client.
   rows: (peers) => withOptions(withoutSameLoop(peers), { ours: { websocket: { maxQueueSize: '4MiB' } } }),
   tables: SIZES.map((bytes) => ({
     title: `Broadcast of ${bytes} bytes to ${CLIENTS} clients: server CPU per delivery (µs)`,

@@ -5,13 +5,13 @@ import type { Scenario } from './scenario.ts'
 const WARM_UP = 2000
 const STORM = 2000
 
-/** Opens many connections all at once, as clients do that have lost another server. */
+/** Opens many connections at once, like clients that have lost another server. */
 export const storm: Scenario = {
   id: 'storm',
   rounds: 3,
   isQuick: false,
   tables: [{
-    title: `${STORM} connections at once: server CPU per connection (µs), and until the last one is open (ms)`,
+    title: `${STORM} connections at once: server CPU per connection (µs), and time until the last one is open (ms)`,
     columns: [
       { metric: 'cpuUs', heading: 'per connection', digits: 0, against: ['ws', 'floor'] },
       { metric: 'lastMs', heading: 'last open after', digits: 0, against: ['ws', 'floor'] }

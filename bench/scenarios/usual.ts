@@ -1,11 +1,14 @@
-/** Clients of every scenario that is not about their number. */
+/** The default number of clients in a scenario. */
 export const CLIENTS = 1000
 
-/** How many messages are sent in one go. */
+/** The numbers of messages that are sent in one burst. */
 export const IN_FLIGHT = [1, 16, 64] as const
 
-/** Large messages that fill what the kernel takes for a connection, about 4 MB, before anything has to wait in the server. */
+/**
+ * Large messages that fill the kernel's buffers of a connection, about 4 MB, so that the server has to queue further
+ * messages.
+ */
 export const FILL = { messages: 128, inFlight: 8, bytes: 61_440 }
 
-/** Has fastify-hub keep its log in the process. */
+/** Makes fastify-hub keep its log in memory. */
 export const IN_MEMORY = { engine: { kind: 'memory' } }

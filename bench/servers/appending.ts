@@ -1,20 +1,20 @@
 import { percentile } from '../report/statistics.ts'
 
-/** The same message again and again to one user. */
+/** Options of repeated publishes of one message to one user. */
 export interface Appending {
   user: string
   /** Messages whose receipts are awaited at the same time. */
   inFlight: number
-  /** It ends after so many messages, if there is such a number… */
+  /** Ends after this number of messages, if given… */
   most?: number
   /** …or after this time, whichever comes first. */
   forMs: number
 }
 
-/** How many receipts came, and how long one took. */
+/** The number of receipts, and percentiles of their times. */
 export interface Appended { count: number, p50Ms: number, p99Ms: number }
 
-/** Appends until it is enough; resolves when the last receipt has come. */
+/** Appends until one of the limits is reached; resolves after the last receipt. */
 export async function appendAll ({ user, inFlight, most = Infinity, forMs }: Appending, append: (user: string) => Promise<unknown>): Promise<Appended> {
   const until = performance.now() + forMs
   const tookMs: number[] = []

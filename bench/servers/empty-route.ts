@@ -1,4 +1,5 @@
-// The least that a Fastify app does for a POST: the same checks as POST /broadcast, the same answer, and nothing said to anyone.
+// The minimum work of a Fastify app for a POST: the same validation as POST /broadcast, the same response, and no
+// publish.
 import { Value } from '@sinclair/typebox/value'
 import fastify from 'fastify'
 import { extname } from 'node:path'

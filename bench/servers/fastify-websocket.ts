@@ -1,4 +1,4 @@
-// The same loop in a Fastify app with @fastify/websocket; nobody is asked for a token.
+// The same loop in a Fastify app with @fastify/websocket, without a token check.
 import websocket from '@fastify/websocket'
 import fastify from 'fastify'
 import { listenApp } from './listen.ts'

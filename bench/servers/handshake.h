@@ -43,7 +43,7 @@ static void base64 (const uint8_t digest[20], char encoded[29]) {
   encoded[28] = 0;
 }
 
-// Writes the answer to an upgrade request; answers its length, or -1 for a request without a key.
+// Writes the response to an upgrade request; returns its length, or -1 for a request without a key.
 static int handshake (const char *request, char *answer, size_t size) {
   char key[25], joined[64], accept[29];
   uint8_t digest[20];

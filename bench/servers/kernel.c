@@ -1,5 +1,6 @@
-// The floor of the kernel: what it costs to hand the same bytes to every socket, whatever the language. The frames of one
-// order are joined and leave in one send per client. Speaks to the benchmark like a Node child: JSON lines on a channel.
+// The floor of the kernel: the cost of writing the same bytes to every socket, in any language. The frames of one
+// order are joined and leave in one send per client. Communicates with the benchmark like a Node child: JSON lines on a
+// channel.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,7 +15,7 @@
 
 enum { MAX_FDS = 65536, MAX_EVENTS = 512, MAX_TEXT = 65535, MAX_COUNT = 64, HEADER = 4, STAMP = 16 };
 
-// Bytes of the present order that a client still has to get; -1 before its handshake.
+// Bytes of the current order that a client has not received yet; -1 before its handshake.
 static ssize_t left[MAX_FDS];
 static int clients[MAX_FDS], client_count, poller, listener, channel;
 static char text[MAX_TEXT + 1], *bytes;
@@ -100,7 +101,8 @@ static void tell_memory (void) {
   dprintf(channel, "{\"rss\":%ld}\n", pages * sysconf(_SC_PAGESIZE));
 }
 
-// The benchmark writes the orders, so their form is known: {"say":"…"}, {"broadcast":n,"stamped":true} or {"stats":true}.
+// The benchmark writes the orders, so their form is known: {"say":"…"}, {"broadcast":n,"stamped":true} or
+// {"stats":true}.
 static void obey (char *order) {
   int count;
   char is_stamped = 'f';

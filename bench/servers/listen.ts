@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-// A storm of connections must not be lost in the kernel.
+// Large enough that the kernel drops no connection of a storm.
 const where = { port: 0, host: '127.0.0.1', backlog: 4096 }
 
 /** Listens on a free port of the loopback interface and resolves with the port. */
@@ -13,7 +13,7 @@ export function listen (server: Server): Promise<number> {
   })
 }
 
-/** The same for a Fastify app. */
+/** Does the same for a Fastify app. */
 export async function listenApp (app: FastifyInstance): Promise<number> {
   return Number(new URL(await app.listen(where)).port)
 }

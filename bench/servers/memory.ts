@@ -1,17 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { platform } from 'node:process'
 
-/** What a server holds. */
+/** Memory and connections of a server. */
 export interface Memory {
   /** Resident memory in bytes. */
   rss: number
-  /** How much of it are pages of files, which the operating system can take back at any time; only where it tells. */
+  /** Part of `rss` that consists of file pages, which the operating system can reclaim at any time; only on Linux. */
   filePages?: number
   /** Connections, where the server counts them. */
   clients?: number
 }
 
-/** Memory of this process after a garbage collection. */
+/** Returns the memory of this process after a garbage collection. */
 export function ownMemory (): Memory {
   globalThis.gc?.()
   globalThis.gc?.()
@@ -25,7 +25,7 @@ function filePages (): number {
   return Number(kilobytes ?? 0) * 1024
 }
 
-/** What of it is the server's own, in bytes. */
+/** Returns the memory without file pages, in bytes. */
 export function ownBytes ({ rss, filePages = 0 }: Memory): number {
   return rss - filePages
 }

@@ -1,4 +1,4 @@
-// The floor in Node: no library, the frame is built once, and all frames of one tick reach a socket in one write.
+// The floor in Node: no library; the frame is built once, and all frames of one tick reach a socket in one write.
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { Duplex } from 'node:stream'

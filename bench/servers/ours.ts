@@ -1,5 +1,5 @@
-// fastify-hub as a plugin of a Fastify app, as its README shows it. Every connection shows a token, which is checked. The
-// log is where it is by default, on disk in the working directory.
+// fastify-hub as a plugin of a Fastify app, as in its README. Every connection has a token, which is checked. The log
+// is in the default location, on disk in the working directory.
 import fastify from 'fastify'
 import type { FastifyHubOptions } from '../../index.ts'
 import { entry } from '../rig/setup/build.ts'
@@ -9,7 +9,7 @@ import { options } from './options.ts'
 import { serve } from './serve.ts'
 
 const { fastifyHub } = await import(entry().href) as typeof import('../../index.ts')
-/** With `keep: false`, what is broadcast is kept out of the log; with `to`, it is said to this user instead. */
+/** With `keep: false`, broadcasts are not written to the log; with `to`, messages are sent to this user instead. */
 const { keep = true, to, websocket, ...rest }: FastifyHubOptions & { keep?: boolean, to?: string } = options
 const sendOptions = keep ? undefined : { keep }
 
@@ -33,7 +33,7 @@ serve({
   clients: () => app.hub.size
 })
 
-// What is cheap because it was not done must not be measured.
+// Work that was not done must not be measured as cheap.
 function assertKept (stored: boolean): void {
   if (stored !== keep) throw new Error(keep ? 'The log did not take a message.' : 'The log took a message that it should not keep.')
 }

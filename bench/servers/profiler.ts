@@ -1,9 +1,9 @@
 import { Session, type Profiler as Inspected } from 'node:inspector/promises'
 
-/** Whose code a server's main thread was in, in percent of the time in which it was not idle. */
+/** Shares of the main thread's busy time by owner of the code, in percent. */
 export type Shares = Record<string, number>
 
-/** Takes samples of where this process spends its time. */
+/** Samples the CPU time of this process. */
 export class Profiler {
   readonly #session = new Session()
 
@@ -35,7 +35,7 @@ function sharesOf ({ nodes, samples = [], timeDeltas = [] }: Inspected.Profile):
   return Object.fromEntries(Object.entries(times).map(([owner, time]) => [owner, time / all * 100]))
 }
 
-/** Null for the time in which there was nothing to do. */
+/** Returns the owner of a call frame; null for idle time. */
 function ownerOf ({ functionName, url }: Inspected.Profile['nodes'][number]['callFrame']): string | null {
   if (functionName === '(idle)') return null
   if (/^write(v|Buffer|Utf8String|Latin1String)$/.test(functionName)) return 'the operating system writes'

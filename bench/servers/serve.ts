@@ -3,24 +3,27 @@ import { appendAll, type Appended, type Appending } from './appending.ts'
 import { ownMemory, type Memory } from './memory.ts'
 import { Profiler, type Shares } from './profiler.ts'
 
-/** What a server under test offers; everything else is the same for all of them. */
+/** The operations of a server under test; everything else is the same for all servers. */
 interface Served {
   port: number
-  /** Says one text message to every connected client. */
+  /** Sends one text message to every connected client. */
   broadcast: (text: string) => unknown
-  /** Says it to a user; resolves with the receipt. */
+  /** Publishes to a user; resolves with the receipt. */
   append?: (user: string, text: string) => Promise<unknown>
-  /** How many clients are connected. */
+  /** Returns the number of connected clients. */
   clients?: () => number
 }
 
-/** What the benchmark asks of a server: remember a text, broadcast it that often in one tick, say it to a user, tell your memory, begin or end a profile. */
+/**
+ * Orders to a server: set the text, broadcast it `broadcast` times in one tick, publish it to a user, report the
+ * memory, start or stop a profile.
+ */
 export type Order = { say: string } | { broadcast: number, stamped: boolean } | { append: Appending } | { stats: true } | { profile: 'start' | 'stop' }
 
-/** What a server process answers. */
+/** Messages from a server process. */
 export type Answer = { ready: true, port: number } | { appended: Appended } | Memory | { profiling: true } | { shares: Shares } | { failed: string }
 
-/** Tells the benchmark that the server listens, and serves its orders from then on. */
+/** Reports to the benchmark that the server listens, and then executes its orders. */
 export function serve ({ port, broadcast, append = cannotAppend, clients }: Served): void {
   let text = ''
   const profiler = new Profiler()
@@ -56,5 +59,5 @@ function fail (error: unknown): void {
 }
 
 async function cannotAppend (): Promise<never> {
-  throw new Error('This server knows no users.')
+  throw new Error('This server has no users.')
 }

@@ -8,7 +8,8 @@ interface SocketIo {
   Server: new (server: HttpServer, options: object) => { emit: (event: string, text: string) => boolean }
 }
 
-// Not named in the import statement: the package is in bench/node_modules only, and the type check must pass without it.
+// Not named in the import statement: the package is in bench/node_modules only, and the type check must pass without
+// it.
 const name: string = 'socket.io'
 const { Server } = await import(name) as SocketIo
 

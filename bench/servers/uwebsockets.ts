@@ -1,4 +1,4 @@
-// uWebSockets: every client subscribes to one topic, and `publish` says it to the topic.
+// uWebSockets: every client subscribes to one topic, and `publish` sends to the topic.
 import { createRequire } from 'node:module'
 import { uwsBinary } from '../rig/setup/uws-binary.ts'
 import { serve } from './serve.ts'
@@ -18,7 +18,7 @@ const topic = 'all'
 const { App, us_socket_local_port: localPort } = createRequire(import.meta.url)(uwsBinary) as UWebSockets
 
 const app = App().ws('/*', {
-  // Unlimited, like the other loops: with a limit it would drop what a client has not read yet.
+  // Unlimited, like the other loops: with a limit it would drop messages that a client has not read yet.
   maxBackpressure: 0,
   open: (socket) => { socket.subscribe(topic) }
 })

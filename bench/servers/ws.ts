@@ -1,4 +1,4 @@
-// What most people write first: ws alone, and a loop over its clients.
+// The usual first implementation: ws alone, and a loop over its clients.
 import { createServer } from 'node:http'
 import { WebSocketServer } from 'ws'
 import { listen } from './listen.ts'

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 
-/** The way of one reader to the server: a relay whose connection can be lost without the server noticing. */
+/** A relay between one reader and the server; its connection can be cut without the server noticing. */
 export class Line {
   readonly #serverPort: number
   readonly #relay = createServer((near) => this.#connect(near))
@@ -18,7 +18,7 @@ export class Line {
     return (this.#relay.address() as AddressInfo).port
   }
 
-  /** The reader's connection is gone; the server's is still there, and nobody ever reads from it again. */
+  /** Cuts the reader's connection; the server's connection stays open and is not read any more. */
   goDead (): void {
     this.#goDead()
   }
@@ -27,7 +27,7 @@ export class Line {
     const far = connect({ port: this.#serverPort, host: '127.0.0.1', noDelay: true })
     let isDead = false
     near.setNoDelay()
-    near.on('error', () => {}) // Followed by a close.
+    near.on('error', () => {}) // The close event follows.
     far.on('error', () => {})
     near.on('close', () => { if (!isDead) far.destroy() })
     far.on('close', () => near.destroy())

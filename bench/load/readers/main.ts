@@ -1,4 +1,4 @@
-// The process that holds an audience: clients that are cut off, come again, and count what they have got.
+// The process that holds an audience: clients that lose their connections, reconnect, and count their messages.
 import type { Protocol } from '../../peers.ts'
 import { nowUs } from '../../rig/clocks/stamp.ts'
 import type { CommonProgress, CommonTask } from '../../rig/rig.ts'
@@ -7,19 +7,19 @@ import { Member, noTally, readersOf, type Cut, type Tally } from './member.ts'
 
 const TURN_MS = 10
 
-/** What the benchmark asks of the audience. */
+/** Orders to the audience. */
 export type Task =
   | CommonTask
-  /** Make a reader for each path, and connect them all; `withLines`: so that they can be cut silently. */
+  /** Creates a reader for each path and connects all readers; `withLines`: connections can be cut silently. */
   | { open: { port: number, protocol: Protocol, paths: string[], withLines: boolean } }
-  /** Connect again, all at once. */
+  /** Reconnects all readers at once. */
   | { comeBack: true }
-  /** Cut every connection once in this time, one after another; 0: no more. */
+  /** Cuts every connection once per period, one after another; 0 stops. */
   | { cutEveryMs: number, cut: Cut }
-  /** Tell what happened since the last time. */
+  /** Requests the counts since the last request. */
   | { tally: true }
 
-/** What the audience answers. */
+/** Messages from the audience. */
 export type Progress = CommonProgress | { complete: number, atUs: number } | { tally: Tally }
 
 const members: Member[] = []

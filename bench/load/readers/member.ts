@@ -6,36 +6,36 @@ import type { Reader, ReaderEvents, ReaderOptions } from './reader.ts'
 import { ReliableReader } from './reliable-reader.ts'
 import { SseReader } from './sse-reader.ts'
 
-/** What became of numbered messages, and of connections. */
+/** Counts of numbered messages and of connections. */
 export interface Tally {
   /** Different messages. */
   received: number
-  /** Messages that the application got again. */
+  /** Messages that the application received again. */
   duplicates: number
-  /** Messages that came again and were dropped by the client library. */
+  /** Messages that were received again and dropped by the client library. */
   repeated: number
   cuts: number
-  /** Connections that were lost and made again, and how long all that took together. */
+  /** Connections that were lost and opened again, and the sum of the times in between. */
   returns: number
   awayMs: number
   startedOver: number
 }
 
-/** What members tell. */
+/** Events of a member. */
 interface MemberEvents {
   opened (): void
   lost (): void
-  /** It has as many further messages as it was expected to get. */
+  /** Called when the member has received the expected number of further messages. */
   complete (): void
 }
 
-/** How a connection is cut, and after which time its reader comes again. */
+/** The kind of cut, and the time after which the reader reconnects. */
 export interface Cut { pauseMs: number, silently: boolean }
 
-/** What a member connects with; only with a line of its own can it be cut silently. */
+/** Options of a member; only a member with a relay of its own can be cut silently. */
 interface Equipment { create: (events: ReaderEvents) => Reader, line: Line | undefined }
 
-/** One of the audience: a reader, what it has got, and whether it is to be connected. */
+/** One client of the audience: a reader, its received messages, and whether it should be connected. */
 export class Member {
   readonly #reader: Reader
   readonly #line: Line | undefined
@@ -44,10 +44,10 @@ export class Member {
   #tally = noTally()
   #expected = 0
   #isOpen = false
-  /** Since when it has no connection; 0 before the first. */
+  /** Time of the loss of the connection; 0 before the first connection. */
   #lostAt = 0
   #isAway = false
-  /** A reader that has lost its connection comes again after this time. */
+  /** Delay before a reader reconnects after the loss of its connection. */
   #pauseMs = 0
 
   constructor ({ create, line }: Equipment, events: MemberEvents) {
@@ -62,19 +62,19 @@ export class Member {
     })
   }
 
-  /** Connects, and from then on again whenever the connection is lost. */
+  /** Connects, and reconnects whenever the connection is lost. */
   come (): void {
     this.#isAway = false
     this.#reader.connect()
   }
 
-  /** Cuts the connection, and stays away. */
+  /** Cuts the connection and does not reconnect. */
   leave (): void {
     this.#isAway = true
     this.#reader.cut()
   }
 
-  /** Cuts the connection, if there is one just now; `silently`: without the server noticing. */
+  /** Cuts the current connection, if there is one; `silently`: without the server noticing. */
   cut ({ pauseMs, silently }: Cut): void {
     if (!this.#isOpen) return
     this.#tally.cuts++
@@ -87,7 +87,7 @@ export class Member {
     this.#expected = count
   }
 
-  /** What happened since the last time. */
+  /** Returns the counts since the last call. */
   takeTally (): Tally {
     const tally = this.#tally
     this.#tally = noTally()
@@ -123,7 +123,7 @@ export class Member {
   }
 }
 
-/** Loads what readers of a protocol need. */
+/** Loads the reader class of a protocol. */
 export async function readersOf (protocol: Protocol): Promise<(options: ReaderOptions, events: ReaderEvents) => Reader> {
   switch (protocol) {
     case 'raw': return (options, events) => new RawReader(options, events)

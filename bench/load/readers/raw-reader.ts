@@ -1,7 +1,7 @@
 import { WebSocket } from 'ws'
 import type { Reader, ReaderEvents, ReaderOptions } from './reader.ts'
 
-/** A raw client: it has no code for coming back but a new connection, and its library answers pings. */
+/** A raw client: it reconnects with a plain new connection, and its library answers pings. */
 export class RawReader implements Reader {
   readonly #options: ReaderOptions
   readonly #events: ReaderEvents
@@ -19,9 +19,9 @@ export class RawReader implements Reader {
     socket.on('open', () => this.#events.opened())
     socket.on('message', (data) => {
       if (isGreeted) this.#events.message((data as Buffer).toString())
-      isGreeted = true // The greeting comes first.
+      isGreeted = true // The greeting is the first frame.
     })
-    socket.on('error', () => {}) // Followed by a close.
+    socket.on('error', () => {}) // The close event follows.
     socket.on('close', () => this.#events.lost())
     this.#socket = socket
   }

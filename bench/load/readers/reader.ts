@@ -1,22 +1,22 @@
-/** A client that can lose its connection, come again, and go on where it was. */
+/** A client that can lose its connection, reconnect, and continue at its position. */
 export interface Reader {
-  /** Connects, for the first time or again. Not while it is connected. */
+  /** Connects, for the first time or again. Must not be called while it is connected. */
   connect (): void
-  /** Destroys its TCP socket, without a word to the server. */
+  /** Destroys its TCP socket, without a close handshake. */
   cut (): void
 }
 
-/** Where a reader connects. */
+/** The server and path of a reader. */
 export interface ReaderOptions { port: number, path: string }
 
-/** What a reader tells. */
+/** Events of a reader. */
 export interface ReaderEvents {
   opened (): void
   message (text: string): void
-  /** A message that it had already came again, and was dropped. */
+  /** A message was received again and dropped. */
   repeated (): void
-  /** The connection is gone, or was never made. */
+  /** The connection was lost, or could not be opened. */
   lost (): void
-  /** What it had missed is not going to come: it begins anew. */
+  /** The missed messages will not be delivered: the reader starts over. */
   startedOver (): void
 }

@@ -3,10 +3,10 @@ import type { Reader, ReaderEvents, ReaderOptions } from './reader.ts'
 
 const SUBPROTOCOL = 'json.reliable.webpubsub.azure.v1'
 const START_OVER = 1008
-/** Published clients acknowledge that often. */
+/** The acknowledgement interval of published clients. */
 const ACKNOWLEDGE_MS = 1000
 
-/** What the hub sends, as far as this reader looks at it. */
+/** The fields of messages from the hub that this reader uses. */
 interface Frame {
   event?: string
   connectionId?: string
@@ -15,12 +15,15 @@ interface Frame {
   data?: string
 }
 
-/** A client of the reliable subprotocol that does what published ones do: comes back with its id and token, drops what it has, tells what it has. */
+/**
+ * A client of the reliable subprotocol that works like published clients: it resumes with its id and token, drops
+ * duplicates, and acknowledges.
+ */
 export class ReliableReader implements Reader {
   readonly #options: ReaderOptions
   readonly #events: ReaderEvents
   #socket: WebSocket | undefined
-  /** What it shows to resume; empty while there is nothing. */
+  /** The query that resumes the connection; empty before the first greeting. */
   #session = ''
   #last = 0
   #acknowledged = 0
@@ -36,7 +39,7 @@ export class ReliableReader implements Reader {
     const acknowledging = setInterval(() => this.#acknowledge(), ACKNOWLEDGE_MS)
     socket.on('open', () => this.#events.opened())
     socket.on('message', (data) => this.#take(JSON.parse((data as Buffer).toString()) as Frame))
-    socket.on('error', () => {}) // Followed by a close.
+    socket.on('error', () => {}) // The close event follows.
     socket.on('close', (code) => {
       clearInterval(acknowledging)
       if (code === START_OVER) this.#startOver()

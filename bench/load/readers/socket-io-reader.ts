@@ -1,7 +1,7 @@
 import type { Reader, ReaderEvents, ReaderOptions } from './reader.ts'
 
 interface Socket {
-  /** Whether the server has given it what it had missed. */
+  /** Whether the server has sent the missed messages. */
   recovered: boolean
   io: { engine: { transport: { ws: { terminate: () => void } } } }
   connect: () => void
@@ -10,16 +10,17 @@ interface Socket {
 }
 interface SocketIoClient { io: (url: string, options: object) => Socket }
 
-// Not named in the import statement: the package is in bench/node_modules only, and the type check must pass without it.
+// Not named in the import statement: the package is in bench/node_modules only, and the type check must pass without
+// it.
 const name: string = 'socket.io-client'
 const { io } = await import(name) as SocketIoClient
 
-/** Socket.IO's own client, which tells the server the last offset that it had, where the server gives messages offsets. */
+/** Socket.IO's own client, which sends its last offset to the server if the server gives messages offsets. */
 export class SocketIoReader implements Reader {
   readonly #socket: Socket
 
   constructor ({ port }: ReaderOptions, events: ReaderEvents) {
-    // When it comes again is decided for all readers alike.
+    // The delay before reconnecting is the same for all kinds of readers.
     this.#socket = io(`http://127.0.0.1:${port}`, { transports: ['websocket'], autoConnect: false, reconnection: false, forceNew: true })
     let isFirst = true
     this.#socket.on('connect', () => {

@@ -1,7 +1,7 @@
 import { get, type ClientRequest, type IncomingMessage } from 'node:http'
 import type { Reader, ReaderEvents, ReaderOptions } from './reader.ts'
 
-/** A client of Server-Sent Events (WHATWG HTML, 9.2) that names the last event it had when it comes again. */
+/** A client of Server-Sent Events (WHATWG HTML, 9.2) that sends the id of its last event when it reconnects. */
 export class SseReader implements Reader {
   readonly #options: ReaderOptions
   readonly #events: ReaderEvents
@@ -17,7 +17,7 @@ export class SseReader implements Reader {
     const { port, path } = this.#options
     const headers = this.#lastId === '' ? {} : { 'last-event-id': this.#lastId }
     this.#request = get({ port, host: '127.0.0.1', path, headers, agent: false }, (response) => this.#read(response))
-    this.#request.on('error', () => {}) // Followed by a close.
+    this.#request.on('error', () => {}) // The close event follows.
     this.#request.on('close', () => this.#events.lost())
   }
 

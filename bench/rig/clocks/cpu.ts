@@ -5,18 +5,20 @@ import { platform } from 'node:process'
 
 const TICKS_PER_SECOND = platform === 'linux' ? Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' })) : 1
 
-/** CPU time in milliseconds that a process has used in all its threads, as the operating system counts it. */
+/** Returns the CPU time in milliseconds of all threads of a process, as counted by the operating system. */
 export function cpuMs (pid: number): number {
   return platform === 'linux' ? fromProc(pid) : fromPs(pid)
 }
 
-/** Time in milliseconds for which all cores together had anything to do, counted from some moment in the past. */
+/** Returns the busy time in milliseconds of all cores together, counted from a fixed moment in the past. */
 export function busyMs (): number {
-  // What is not idle: libuv leaves out the kernel's time for the network (softirq), which is half of it here.
+  // Elapsed minus idle time: libuv leaves out the kernel's time for the network (softirq), which is half of the busy
+  // time here.
   return cpus().reduce((total, { times }) => total + performance.now() - times.idle, 0)
 }
 
-// proc_pid_stat(5): the name in field 2 may hold spaces, so count from its closing parenthesis; utime is field 14, stime 15.
+// proc_pid_stat(5): the name in field 2 may contain spaces, so count from its closing parenthesis; utime is field 14,
+// stime 15.
 function fromProc (pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')

@@ -4,7 +4,7 @@ import { temporaryFolder } from './temporary.ts'
 
 const programs = new Map<string, string>()
 
-/** Compiles a C program once per run and answers where the result lies; it is deleted when the run ends. */
+/** Compiles a C program once per run and returns the path of the result; the result is deleted when the run ends. */
 export function compiled (source: string): string {
   const known = programs.get(source)
   if (known !== undefined) return known
@@ -14,7 +14,7 @@ export function compiled (source: string): string {
   return program
 }
 
-/** Why programs in C cannot be measured here; undefined when they can. */
+/** Returns the reason why programs in C cannot be measured here; undefined when they can. */
 export function compilerMissing (): string | undefined {
   if (process.platform !== 'linux') return 'it uses epoll, which only Linux has'
   return spawnSync('gcc', ['--version']).status === 0 ? undefined : 'gcc is not installed'

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { baseUrl } from './paths.ts'
 
-/** Installs what only the benchmark needs, where any of it is missing. */
+/** Installs the packages that only the benchmark needs, if one of them is missing. */
 export function install (): void {
   const { dependencies } = JSON.parse(readFileSync(new URL('bench/package.json', baseUrl), 'utf8')) as { dependencies: Record<string, string> }
   const isComplete = Object.keys(dependencies).every((name) => existsSync(new URL(`bench/node_modules/${name}`, baseUrl)))

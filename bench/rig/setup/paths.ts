@@ -1,2 +1,2 @@
-/** The repository, whichever directory the benchmark is started from. */
+/** The root of the repository, independent of the working directory. */
 export const baseUrl = new URL('../../../', import.meta.url)

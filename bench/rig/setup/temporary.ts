@@ -4,17 +4,17 @@ import { join } from 'node:path'
 
 const folders = new Set<string>()
 process.on('exit', () => { for (const folder of folders) removeFolder(folder) })
-// Which would otherwise end the run without an exit event.
+// Without a listener, these signals end the run without an exit event.
 process.on('SIGINT', () => process.exit(130))
 
-/** Makes an empty folder among the temporary files; it is removed when the run ends, if not before. */
+/** Creates an empty temporary folder; it is removed when the run ends, if not before. */
 export function temporaryFolder (): string {
   const folder = mkdtempSync(join(tmpdir(), 'fastify-hub-bench-'))
   folders.add(folder)
   return folder
 }
 
-/** Removes such a folder with all that is in it. */
+/** Removes a temporary folder with its content. */
 export function removeFolder (folder: string): void {
   rmSync(folder, { recursive: true, force: true })
   folders.delete(folder)
