@@ -7,7 +7,7 @@ import { Rig } from './rig.ts'
 
 /** A server, and clients that lose their connections and resume. Messages to them are numbered. */
 export class Audience extends Rig<Task, Progress> {
-  #said = 0
+  #published = 0
 
   constructor (peer: Peer) {
     super(peer, 'The audience', 'load/readers/main.ts')
@@ -22,15 +22,15 @@ export class Audience extends Rig<Task, Progress> {
     this.load.send({ open: { port: this.server.port, protocol: this.peer.protocol, paths, withLines } })
     await this.load.next('opened')
     await this.expect(1)
-    this.say(1)
+    this.publish(1)
     await this.load.next('complete')
     await this.tally()
   }
 
   /** Publishes the next numbers. */
-  say (count: number): void {
+  publish (count: number): void {
     for (let i = 0; i < count; i++) {
-      this.server.say(numbered(this.#said++))
+      this.server.setText(numbered(this.#published++))
       this.server.broadcast(1)
     }
   }

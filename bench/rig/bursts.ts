@@ -29,10 +29,10 @@ export async function measureBursts (stages: Stage[], burst: Burst, windows: Win
 interface Many { messages: number, inFlight: number, bytes: number }
 
 /** Broadcasts many messages, at least `inFlight`; resolves when every client that reads has all of them. */
-export async function sayMany (stage: Stage, { messages, inFlight, bytes }: Many): Promise<void> {
-  stage.server.say(plainText(bytes))
+export async function publishMany (stage: Stage, { messages, inFlight, bytes }: Many): Promise<void> {
+  stage.server.setText(plainText(bytes))
   await stage.expect(inFlight)
-  for (let said = 0; said < messages; said += inFlight) await stage.broadcast(inFlight)
+  for (let sent = 0; sent < messages; sent += inFlight) await stage.broadcast(inFlight)
 }
 
 function sampleOf ({ rounds, bytes, used }: Window, { inFlight, clients }: Burst): Sample {

@@ -18,8 +18,8 @@ interface Start {
 
 interface Waiter { key: PropertyKey, resolve: (message: object) => void, reject: (err: Error) => void }
 
-/** A child process, in TypeScript or C, that exchanges messages: `Sent` to the process, `Told` from it. */
-export class Child<Sent extends object, Told extends object> {
+/** A child process, in TypeScript or C, that exchanges messages: `Sent` to the process, `Received` from it. */
+export class Child<Sent extends object, Received extends object> {
   readonly pid: number
   readonly #process: ChildProcess
   readonly #name: string
@@ -45,15 +45,15 @@ export class Child<Sent extends object, Told extends object> {
   }
 
   /** Resolves with the next message that has this key; a message received before the call counts. */
-  next<K extends Key<Told>> (key: K): Promise<With<Told, K>> {
+  next<K extends Key<Received>> (key: K): Promise<With<Received, K>> {
     const early = this.#inbox.findIndex((message) => key in message)
     const [message] = early < 0 ? [] : this.#inbox.splice(early, 1)
-    if (message !== undefined) return Promise.resolve(message as With<Told, K>)
+    if (message !== undefined) return Promise.resolve(message as With<Received, K>)
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.#fail(`${this.#name} has not sent "${String(key)}" for ${PATIENCE_MS / 1000} s.`), PATIENCE_MS)
       this.#waiter = {
         key,
-        resolve: (answer) => { clearTimeout(timer); resolve(answer as With<Told, K>) },
+        resolve: (answer) => { clearTimeout(timer); resolve(answer as With<Received, K>) },
         reject: (err) => { clearTimeout(timer); reject(err) }
       }
     })

@@ -29,12 +29,12 @@ export class Server {
 
   async start (): Promise<void> {
     this.#port = (await this.#child.next('ready')).port
-    this.say(plainText())
+    this.setText(plainText())
   }
 
   /** Sets the text of the next broadcasts; the default has 128 bytes. */
-  say (text: string): void {
-    this.#child.send({ say: text })
+  setText (text: string): void {
+    this.#child.send({ text })
   }
 
   /**

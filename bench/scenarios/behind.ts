@@ -1,6 +1,6 @@
 import { variant, variantsOfOurs } from '../peers.ts'
 import { median } from '../report/statistics.ts'
-import { sayMany } from '../rig/bursts.ts'
+import { publishMany } from '../rig/bursts.ts'
 import { onStage, type Stage } from '../rig/stage.ts'
 import { ownBytes, type Memory } from '../servers/memory.ts'
 import type { Sample, Samples, Scenario } from './scenario.ts'
@@ -43,14 +43,14 @@ export const behind: Scenario = {
 async function watch (stage: Stage): Promise<Sample> {
   // The one client that reads reports when a burst is complete.
   await stage.connect(1)
-  await sayMany(stage, { ...LOAD, messages: LOAD.inFlight })
+  await publishMany(stage, { ...LOAD, messages: LOAD.inFlight })
   const before = await stage.server.memory()
   await stage.connect(CLIENTS, { isFrozen: true })
-  await sayMany(stage, FILL)
+  await publishMany(stage, FILL)
 
   const readings = [await stage.server.memory()]
   for (let i = 0; i < LOAD.readings; i++) {
-    await sayMany(stage, LOAD)
+    await publishMany(stage, LOAD)
     readings.push(await stage.server.memory())
   }
   if (readings.some(({ clients }) => clients !== CLIENTS + 1)) throw new Error('The server has lost clients that were only frozen.')

@@ -26,7 +26,7 @@ export const compression: Scenario = {
   }],
   measure: (rows, effort) => onStages(rows, async (stages) => {
     for (const stage of stages) {
-      stage.server.say(jsonText(BYTES))
+      stage.server.setText(jsonText(BYTES))
       await stage.connect(CLIENTS, { offersDeflate: true })
     }
     return measureBursts(stages, { inFlight: 1, clients: CLIENTS }, effort.short)

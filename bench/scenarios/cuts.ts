@@ -40,7 +40,7 @@ function cutAll (rows: Peer[], { everyMs, pauseMs, silently }: Way): Promise<Sam
   return running(rows.map((row) => new Audience(row)), async (audiences) => {
     for (const audience of audiences) await audience.gather(CLIENTS, silently)
     for (const audience of audiences) audience.cutEvery(everyMs, { pauseMs, silently })
-    await pace(MESSAGES, EVERY_MS, () => { for (const audience of audiences) audience.say(1) })
+    await pace(MESSAGES, EVERY_MS, () => { for (const audience of audiences) audience.publish(1) })
     for (const audience of audiences) audience.leaveAlone()
     await sleep(pauseMs + SETTLE_MS)
     return oneByOne(audiences, async (audience) => sampleOf(await audience.tally()))

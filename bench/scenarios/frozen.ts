@@ -1,6 +1,6 @@
 import type { Latencies } from '../load/latencies.ts'
 import { variant, type Peer } from '../peers.ts'
-import { sayMany } from '../rig/bursts.ts'
+import { publishMany } from '../rig/bursts.ts'
 import { plainText } from '../rig/payloads.ts'
 import { onStage, type Stage } from '../rig/stage.ts'
 import { ownBytes } from '../servers/memory.ts'
@@ -85,14 +85,14 @@ async function fill (stage: Stage, frozen: number): Promise<number> {
   await stage.pace(1, EVERY_MS)
   const bytesBefore = ownBytes(await stage.server.memory())
   if (frozen > 0) await stage.connect(frozen, { isStamped: true, isFrozen: true })
-  await sayMany(stage, FILL)
-  await sayMany(stage, FLOOD)
+  await publishMany(stage, FILL)
+  await publishMany(stage, FLOOD)
   return (ownBytes(await stage.server.memory()) - bytesBefore) / MEGABYTE
 }
 
 /** Adds the other clients and measures the latency of all clients that read. */
 async function listen (stage: Stage, paced: number): Promise<Latencies> {
-  stage.server.say(plainText(BYTES))
+  stage.server.setText(plainText(BYTES))
   await stage.connect(CLIENTS - FROZEN - 1, { isStamped: true })
   await stage.pace(paced, EVERY_MS) // to warm up
   return stage.pace(paced, EVERY_MS)

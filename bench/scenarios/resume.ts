@@ -37,7 +37,7 @@ export const resume: Scenario = {
 
 async function missAndReturn (audience: Audience): Promise<Sample> {
   await audience.leave()
-  audience.say(MISSED)
+  audience.publish(MISSED)
   await sleep(SETTLE_MS)
   const before = audience.read()
   const ms = await audience.comeBack(MISSED)

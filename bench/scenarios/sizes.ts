@@ -25,7 +25,7 @@ export const sizes: Scenario = {
     for (const stage of stages) await stage.connect(CLIENTS)
     const samples: Samples = {}
     for (const bytes of SIZES) {
-      for (const stage of stages) stage.server.say(plainText(bytes))
+      for (const stage of stages) stage.server.setText(plainText(bytes))
       for (const inFlight of IN_FLIGHT) {
         addAs(`${bytes}-${inFlight}`, await measureBursts(stages, { inFlight, clients: CLIENTS }, effort.short), samples)
       }

@@ -93,7 +93,7 @@ static void serve_client (int fd, unsigned events) {
   } else if (recv(fd, ignored, sizeof ignored, 0) <= 0) forget(fd);
 }
 
-static void tell_memory (void) {
+static void send_memory (void) {
   long pages = 0;
   FILE *file = fopen("/proc/self/statm", "r");
   if (fscanf(file, "%*d %ld", &pages) != 1) exit(1);
@@ -101,14 +101,14 @@ static void tell_memory (void) {
   dprintf(channel, "{\"rss\":%ld}\n", pages * sysconf(_SC_PAGESIZE));
 }
 
-// The benchmark writes the orders, so their form is known: {"say":"…"}, {"broadcast":n,"stamped":true} or
+// The benchmark writes the orders, so their form is known: {"text":"…"}, {"broadcast":n,"stamped":true} or
 // {"stats":true}.
-static void obey (char *order) {
+static void execute (char *order) {
   int count;
   char is_stamped = 'f';
-  if (sscanf(order, "{\"say\":\"%65535[^\"]", text) == 1) text_length = strlen(text);
+  if (sscanf(order, "{\"text\":\"%65535[^\"]", text) == 1) text_length = strlen(text);
   else if (sscanf(order, "{\"broadcast\":%d,\"stamped\":%c", &count, &is_stamped) >= 1 && count <= MAX_COUNT) broadcast(count, is_stamped == 't');
-  else if (strstr(order, "\"stats\"") != NULL) tell_memory();
+  else if (strstr(order, "\"stats\"") != NULL) send_memory();
 }
 
 static void read_orders (void) {
@@ -120,7 +120,7 @@ static void read_orders (void) {
   char *start = orders;
   for (char *end; (end = strchr(start, '\n')) != NULL; start = end + 1) {
     *end = 0;
-    obey(start);
+    execute(start);
   }
   filled -= (size_t) (start - orders);
   memmove(orders, start, filled);

@@ -18,7 +18,7 @@ interface Served {
  * Orders to a server: set the text, broadcast it `broadcast` times in one tick, publish it to a user, report the
  * memory, start or stop a profile.
  */
-export type Order = { say: string } | { broadcast: number, stamped: boolean } | { append: Appending } | { stats: true } | { profile: 'start' | 'stop' }
+export type Order = { text: string } | { broadcast: number, stamped: boolean } | { append: Appending } | { stats: true } | { profile: 'start' | 'stop' }
 
 /** Messages from a server process. */
 export type Answer = { ready: true, port: number } | { appended: Appended } | Memory | { profiling: true } | { shares: Shares } | { failed: string }
@@ -28,7 +28,7 @@ export function serve ({ port, broadcast, append = cannotAppend, clients }: Serv
   let text = ''
   const profiler = new Profiler()
   process.on('message', (order: Order) => {
-    if ('say' in order) text = order.say
+    if ('text' in order) text = order.text
     else if ('append' in order) appendAll(order.append, (user) => append(user, text)).then((appended) => answer({ appended }), fail)
     else if ('stats' in order) answer({ ...ownMemory(), ...(clients === undefined ? {} : { clients: clients() }) })
     else if ('profile' in order) void profile(order.profile)
