@@ -1,3 +1,6 @@
+import type { Offset } from '../model/message.ts'
+import type { Protocol } from './protocol.ts'
+
 const FIN = 0x80
 const RSV1 = 0x40
 
@@ -32,4 +35,19 @@ export function encodeFrame (opcode: Opcode, payload: string | Uint8Array, isCom
   if (typeof payload === 'string') frame.write(payload, headerBytes)
   else frame.set(payload, headerBytes)
   return frame
+}
+
+/** What clients of the older Go services know to be in a ping. */
+const PAYLOAD = 'Server->Ping->Client'
+
+/** The Ping frame of the heartbeat (RFC 6455 section 5.5.2). */
+export const ping: Buffer = encodeFrame(OPCODE.ping, PAYLOAD)
+
+/**
+ * A Ping frame that carries an offset. The Pong must repeat its payload (RFC 6455 section 5.5.3) and the peer reads in
+ * order, so the Pong proves that it has read everything that was written before.
+ */
+export function encodeProbe (offset: Offset): ReturnType<Protocol['encodeProbe']> {
+  const pong = `${PAYLOAD} ${offset}`
+  return { bytes: encodeFrame(OPCODE.ping, pong), pong }
 }

@@ -3,8 +3,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { safeParse } from 'secure-json-parse'
 import type { Payload } from '../model/message.ts'
 import { createDeflatingEncoder, type DeflateOptions } from './deflate.ts'
-import { OPCODE, encodeFrame, type FrameEncoder } from './frame.ts'
-import { encodeProbe, ping } from './ping.ts'
+import { OPCODE, encodeFrame, encodeProbe, ping, type FrameEncoder } from './frame.ts'
 import type { Protocol } from './protocol.ts'
 
 /** The subprotocol that a client may offer beside `bearer.<token>`; a client that offers none speaks raw too. */

@@ -1,7 +1,6 @@
 import type { Payload } from '../model/message.ts'
 import { createDeflatingEncoder, type DeflateOptions } from './deflate.ts'
-import { OPCODE, encodeFrame, type FrameEncoder } from './frame.ts'
-import { encodeProbe, ping } from './ping.ts'
+import { OPCODE, encodeFrame, encodeProbe, ping, type FrameEncoder } from './frame.ts'
 import type { CommandWithReply, CommandResult, Protocol } from './protocol.ts'
 import { decodeRequest } from './web-pubsub-requests.ts'
 

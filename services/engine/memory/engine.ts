@@ -1,5 +1,5 @@
 import type { Address, Draft, Message, Offset } from '../../model/message.ts'
-import { RisingClock } from '../../lib/rising-clock.ts'
+import { RisingClock } from '../../lib/clock.ts'
 import type { Appended, Engine, Page, PageLimit, Range, Source, Summary } from '../engine.ts'
 import { Evictions } from '../local/evictions.ts'
 import { assertSameDraft, digestOf, IdempotencyRecords } from '../local/idempotency.ts'

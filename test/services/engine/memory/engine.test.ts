@@ -1,6 +1,6 @@
 import t from 'tap'
 import { MemoryEngine } from '../../../../services/engine/memory/engine.ts'
-import { RisingClock } from '../../../../services/lib/rising-clock.ts'
+import { RisingClock } from '../../../../services/lib/clock.ts'
 import { ALL, engineSuite, LIMITS, numbers, readAll, say } from '../../../engine-suite/engine-suite.ts'
 
 engineSuite('memory', () => {
