@@ -1,38 +1,37 @@
+import { BoundedMap } from '../lib/bounded-map.ts'
 import { systemClock, type Clock } from '../lib/clock.ts'
 import { HubError } from '../model/errors.ts'
 import type { Identity } from '../model/identity.ts'
 import type { TokenCheck } from './token.ts'
-import { trimOldest } from '../lib/bounded-map.ts'
 
-/** Tokens that are remembered at most. */
+/** Tokens in the cache at most; beyond them the oldest is evicted. */
 const MAX_TOKENS = 1000
-/** Longer ones are checked each time: the memory for what strangers send is bounded. */
+/** Longer tokens are verified on every request, so that unverified clients cannot fill the memory. */
 const MAX_TOKEN_LENGTH = 4096
 
 /**
- * Remembers which tokens a check has accepted, so that a backend which sends the same token with every request pays for
- * its signature once. A token is found by all of its characters, never by a digest or a part, so none can be taken for
- * another; its end is looked at each time; a refusal is never remembered.
+ * Wraps a token check with a cache of accepted tokens, so that a backend which sends the same token with every request
+ * costs one signature check. The whole token is the cache key, never a digest or a part of the token, so that two
+ * tokens cannot be mixed up. The expiry is checked on every call. Refusals are not cached.
+ *
+ * @param clock Decides whether a cached token has expired.
  */
 export function cacheVerifiedTokens (check: TokenCheck, clock: Clock = systemClock): TokenCheck {
-  const verified = new Map<string, Identity>()
+  const verified = new BoundedMap<string, Identity>(MAX_TOKENS)
   return (token) => {
-    const known = verified.get(token)
-    if (known !== undefined) {
-      if (known.expiresAt === undefined || known.expiresAt > clock.wall()) return copyOf(known)
+    const cached = verified.get(token)
+    if (cached !== undefined) {
+      if (cached.expiresAt === undefined || cached.expiresAt > clock.wall()) return copyOf(cached)
       verified.delete(token)
       throw new HubError('HUB_TOKEN_EXPIRED', 'The token has expired; get a new one.')
     }
     const identity = check(token)
-    if (token.length <= MAX_TOKEN_LENGTH) {
-      verified.set(token, copyOf(identity))
-      trimOldest(verified, MAX_TOKENS)
-    }
+    if (token.length <= MAX_TOKEN_LENGTH) verified.set(token, copyOf(identity))
     return identity
   }
 }
 
-/** Each request has an identity of its own, whatever an application does to it. */
+/** A copy for one request: an application that changes the identity of a request must not change the cached one. */
 function copyOf (identity: Identity): Identity {
   return { ...identity, roles: [...identity.roles] }
 }

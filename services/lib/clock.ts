@@ -1,8 +1,11 @@
-/** The two times of day that a program needs, both in ms. */
+/** The time, as a dependency: tests hand in a clock that they move. Both readings are in ms. */
 export interface Clock {
-  /** Since the epoch: for what is shown, stored, or stands in a token. It may jump. */
+  /**
+   * Time since the epoch, for stored values, shown times and token expiry. The reading may jump when the system time is
+   * set.
+   */
   wall (): number
-  /** Since some moment: for how long something has lasted. It never goes back. */
+  /** Time since an arbitrary moment, for measuring durations. The reading never goes back. */
   steady (): number
 }
 
@@ -10,19 +13,24 @@ export interface Clock {
 export const systemClock: Clock = { wall: () => Date.now(), steady: () => performance.now() }
 
 /**
- * Numbers that only rise: microseconds since the epoch, or the last number + 1 when the clock has not moved on or went
- * back. Unique within a process and, as long as fewer than a million are drawn per second, across its restarts.
- * They stay below 2^53 until the year 2255.
+ * Numbers that only rise: microseconds since the epoch, or the last number + 1 while the clock stands still or after
+ * the clock went back. Unique within a process and, as long as fewer than a million are drawn per second, across
+ * restarts. The numbers stay below 2^53 until the year 2255.
  */
 export class RisingClock {
-  #last: number
   readonly #now: () => number
+  #last: number
 
+  /**
+   * @param now The time in ms since the epoch.
+   * @param last Every number is greater than this one, for example the last number of an earlier run.
+   */
   constructor (now: () => number = Date.now, last = 0) {
     this.#now = now
     this.#last = last
   }
 
+  /** Draws the next number. */
   next (): number {
     this.#last = Math.max(this.#now() * 1000, this.#last + 1)
     return this.#last

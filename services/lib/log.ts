@@ -1,25 +1,28 @@
 import type { BaseLogger } from 'pino'
 
-/** What services need of a logger: one sentence with its circumstances, at a level. */
+/**
+ * The logger that services take: each method logs one sentence with its context at one level. Pino and `fastify.log`
+ * fit.
+ */
 export type Log = Pick<BaseLogger, 'debug' | 'info' | 'warn' | 'error'>
 
-/** Warns from where nothing may go wrong, such as in the middle of a loop over clients. */
-export function warnSafely (log: Log, circumstances: object, sentence: string): void {
+/** Logs a warning and never throws, for callers that must not be interrupted, such as a loop over clients. */
+export function warnSafely (log: Log, context: object, sentence: string): void {
   try {
-    log.warn(circumstances, sentence)
+    log.warn(context, sentence)
   } catch {
-    // A logger of the application's that fails has told its owner; the clients have nothing to do with it.
+    // The application supplied the logger. A failing logger must not stop delivery to the clients.
   }
 }
 
 /**
- * Logs what an application's code threw. That may be anything, even something that throws again when it is looked at,
- * and nothing of it may come back to the caller.
+ * Logs a value that application code threw. The value may be of any type and may throw again while the logger
+ * serializes it; then the sentence is logged without the value, so that no error reaches the caller from there.
  */
-export function reportFailure (log: Log, err: unknown, circumstances: object, sentence: string): void {
+export function reportFailure (log: Log, err: unknown, context: object, sentence: string): void {
   try {
-    log.error({ err, ...circumstances }, sentence)
+    log.error({ err, ...context }, sentence)
   } catch {
-    log.error(circumstances, `${sentence}, with something that cannot be logged`)
+    log.error(context, `${sentence}, with something that cannot be logged`)
   }
 }

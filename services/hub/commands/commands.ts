@@ -2,7 +2,7 @@ import { CLOSE, fitReason } from '../../model/close-codes.ts'
 import { HubError } from '../../model/errors.ts'
 import type { Offset } from '../../model/message.ts'
 import type { CommandWithReply, Command, CommandResult } from '../../protocol/protocol.ts'
-import { trimOldest } from '../../lib/bounded-map.ts'
+import { BoundedMap } from '../../lib/bounded-map.ts'
 import { refusal, type Actions } from './actions.ts'
 import { Frame } from '../outbox/batch.ts'
 import type { Client } from '../clients/client.ts'
@@ -32,7 +32,7 @@ export interface CommandsOptions {
 /** Does what clients ask for, and answers them in their protocol. */
 export class Commands {
   readonly #options: CommandsOptions
-  readonly #called = new Map<string, true>()
+  readonly #called = new BoundedMap<string, true>(REMEMBERED)
 
   constructor (options: CommandsOptions) {
     this.#options = options
@@ -115,7 +115,6 @@ export class Commands {
     const key = `${id} ${call}`
     if (this.#called.has(key)) throw duplicated()
     this.#called.set(key, true)
-    trimOldest(this.#called, REMEMBERED)
   }
 
   /** What an action gave may have no JSON; then that is the answer. */

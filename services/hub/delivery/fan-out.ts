@@ -1,6 +1,6 @@
 import { payloadBytes, type Message, type Offset } from '../../model/message.ts'
 import type { Protocol } from '../../protocol/protocol.ts'
-import { trimOldest } from '../../lib/bounded-map.ts'
+import { BoundedMap } from '../../lib/bounded-map.ts'
 import { Delivery } from '../outbox/batch.ts'
 import type { Client } from '../clients/client.ts'
 import { Flusher, type FlusherOptions } from '../outbox/flusher.ts'
@@ -16,7 +16,7 @@ export class FanOut {
   readonly flusher: Flusher
   readonly #registry: Registry
   readonly #limits: OutboxLimits
-  readonly #deliveries = new Map<Offset, Delivery>()
+  readonly #deliveries = new BoundedMap<Offset, Delivery>(REMEMBERED)
   /** What was said to everyone and has been given to nobody yet. */
   #pending: PendingMessage[] = []
   #pendingBytes = 0
@@ -30,7 +30,6 @@ export class FanOut {
   deliver (message: Message): void {
     const delivery = new Delivery(message.key !== undefined)
     this.#deliveries.set(message.offset, delivery)
-    trimOldest(this.#deliveries, REMEMBERED)
     if ('all' in message.address) return this.#defer({ message, delivery })
     // What was said to everyone before comes before it.
     this.flusher.runDeferred()
