@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
-/** What a subprotocol that carries a token begins with. */
+/** Prefix of a subprotocol that carries a token: `bearer.<token>`. */
 export const BEARER_SUBPROTOCOL = 'bearer.'
 
-/** The subprotocols that a client offers, in its order (RFC 6455 section 4.1). */
+/** The subprotocols that a client offers, in the client's order (RFC 6455 section 4.1). */
 export function offeredSubprotocols (headers: IncomingHttpHeaders): string[] {
   const header = headers['sec-websocket-protocol']
   if (header === undefined) return []
@@ -11,8 +11,11 @@ export function offeredSubprotocols (headers: IncomingHttpHeaders): string[] {
 }
 
 /**
- * The token that a request carries: in `Authorization: Bearer` (RFC 6750 section 2.1), as a subprotocol
- * `bearer.<token>` for browsers, which cannot set headers, or as `?token=` or `?access_token=`. Null when there is none.
+ * The token of a request, from the first of these sources that has one: `Authorization: Bearer` (RFC 6750 section 2.1),
+ * a subprotocol `bearer.<token>` for browsers, which cannot set headers, `?token=`, `?access_token=`.
+ *
+ * @param query The parsed query; the first value of a repeated parameter counts.
+ * @returns The token, not verified; null when the request carries no token.
  */
 export function findToken (headers: IncomingHttpHeaders, query: unknown): string | null {
   const [, bearer] = /^bearer +(\S+) *$/i.exec(headers.authorization ?? '') ?? []
@@ -22,6 +25,7 @@ export function findToken (headers: IncomingHttpHeaders, query: unknown): string
   return firstValue(query, 'token') ?? firstValue(query, 'access_token')
 }
 
+/** The first value of a query parameter; null when the parameter is absent, empty or no string. */
 function firstValue (query: unknown, name: string): string | null {
   if (typeof query !== 'object' || query === null || !Object.hasOwn(query, name)) return null
   const value: unknown = (query as Record<string, unknown>)[name]

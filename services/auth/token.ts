@@ -4,43 +4,62 @@ import { HubError } from '../model/errors.ts'
 import type { Identity } from '../model/identity.ts'
 import { MAX_ID_LENGTH, WELL_FORMED } from '../model/message.ts'
 
-/** How tokens are made and checked. */
+/** How tokens are signed and checked. */
 export interface TokenOptions {
   /** HS256 key, at least 32 characters (RFC 7518 section 3.2). */
   readonly secret: string
-  /** Expected `iss`; '' accepts any. */
+  /**
+   * The `iss` claim that a token must have and that new tokens get; '' accepts any issuer.
+   * @default ''
+   */
   readonly issuer?: string
-  /** Expected `aud`; '' accepts any. */
+  /**
+   * The `aud` claim that a token must have and that new tokens get; '' accepts any audience.
+   * @default ''
+   */
   readonly audience?: string
 }
 
 /**
- * Says who a request comes from. `token` is what the request carries in one of the usual places, null if nothing.
- * Null, or a thrown HubError, refuses the request.
+ * Determines the identity of a request; an application passes its own function to replace the hub's JWT check.
+ *
+ * @param token The token of the request, from `Authorization: Bearer`, a subprotocol `bearer.<token>`, `?token=` or
+ *   `?access_token=`; null when the request carries no token.
+ * @param request The request that asks to connect or calls a route.
+ * @returns The identity, or null to refuse the request. A thrown HubError refuses the request with its code.
  */
-export type Authenticate<Request> = (token: string | null, request: Request) => Identity | null | Promise<Identity | null>
-
-/** Turns a token into an identity, or throws a HubError: HUB_TOKEN_INVALID, HUB_TOKEN_EXPIRED. */
-export type TokenCheck = (token: string) => Identity
-
-const DEMO_MIN_CHARACTERS = 20
-/** The claim of the published subprotocol for groups to begin in. */
-const GROUP_CLAIM = 'webpubsub.group'
-const isId = new RegExp(WELL_FORMED)
+export type Authenticate<Request> = (
+  token: string | null, request: Request
+) => Identity | null | Promise<Identity | null>
 
 /**
- * Checks JWTs (RFC 7519) signed with HS256, and with nothing else: `sub` is the user, `role` a role or a list of them,
- * `exp` the end. Nothing in a token is believed before its signature is.
+ * Verifies a token and returns its identity.
+ *
+ * @throws {HubError} HUB_TOKEN_INVALID, HUB_TOKEN_EXPIRED
+ */
+export type TokenCheck = (token: string) => Identity
+
+/** Characters that an unsigned token needs in demo mode. */
+const DEMO_MIN_CHARACTERS = 20
+/** Claim of the published subprotocol: groups that a connection joins on connecting. */
+const GROUP_CLAIM = 'webpubsub.group'
+const wellFormed = new RegExp(WELL_FORMED)
+
+const isId = (text: string): boolean => wellFormed.test(text) && text.length <= MAX_ID_LENGTH
+
+/**
+ * Makes a check for JWTs (RFC 7519) that are signed with HS256; tokens with another algorithm are refused. `sub` is the
+ * user, `role` one role or a list of roles, `exp` the expiry. Claims are read only after the signature is verified.
  */
 export function createTokenCheck ({ secret, issuer = '', audience = '' }: TokenOptions): TokenCheck {
   const verify = createVerifier({
     key: secret,
     algorithms: ['HS256'],
-    // Its cache finds tokens by a digest, and has mixed some up before; see verified-tokens.ts.
+    // The cache of fast-jwt finds tokens by a digest, and has mixed some up before; see token-cache.ts.
     cache: false,
     ...(issuer === '' ? {} : { allowedIss: issuer }),
     ...(audience === '' ? {} : { allowedAud: audience }),
-    // What is allowed is only looked at when it is there.
+    // fast-jwt compares a claim with the allowed values only when the token has that claim.
     requiredClaims: [...(issuer === '' ? [] : ['iss']), ...(audience === '' ? [] : ['aud'])]
   })
   return (token) => {
@@ -54,7 +73,10 @@ export function createTokenCheck ({ secret, issuer = '', audience = '' }: TokenO
   }
 }
 
-/** Takes what the JWT check takes, and any other token of at least 20 characters as a user without roles, as the Go original did. */
+/**
+ * Makes a check for demo mode: valid JWTs count as usual, and any other token of at least 20 characters stands for a
+ * user without roles, as in the Go original. Expired JWTs are refused.
+ */
 export function createDemoTokenCheck (checkJwt: TokenCheck): TokenCheck {
   return (token) => {
     try {
@@ -66,23 +88,44 @@ export function createDemoTokenCheck (checkJwt: TokenCheck): TokenCheck {
   }
 }
 
-/** A user without roles for a token that nobody has signed: the name tells tokens apart without giving them away. */
+/**
+ * A user without roles for an unsigned token. The user id is a digest: different for each token, and the token stays
+ * secret.
+ */
 export function demoIdentity (token: string): Identity {
   return { user: `demo-${createHash('sha256').update(token).digest('hex').slice(0, 12)}`, roles: [] }
 }
 
-/** What a new token says. */
+/** The claims of a new token. */
 export interface TokenClaims {
+  /** The `sub` claim: 1 to 256 characters. */
   readonly user: string
+  /**
+   * The `role` claim; "admin" may use the REST API and the console.
+   * @default []
+   */
   readonly roles?: readonly string[]
-  /** Groups that its connections join. */
+  /**
+   * Groups that connections with this token join on connecting: the claim `webpubsub.group`.
+   * @default []
+   */
   readonly groups?: readonly string[]
-  /** Seconds until it ends. */
+  /** Seconds from now until the token expires. */
   readonly ttlSeconds: number
 }
 
-/** Makes a token that `createTokenCheck` with the same options accepts. */
-export function createToken ({ secret, issuer = '', audience = '' }: TokenOptions, { user, roles = [], groups = [], ttlSeconds }: TokenClaims): string {
+/**
+ * Signs a token that the hub accepts when the hub's own `auth` settings have the same secret, issuer and audience.
+ *
+ * @returns A JWT (RFC 7519), signed with HS256.
+ * @example
+ * ```ts
+ * const token = createToken({ secret }, { user: 'bob', roles: ['admin'], ttlSeconds: 3600 })
+ * const socket = new WebSocket(`wss://hub.example.org/admin/ws?token=${token}`)
+ * ```
+ */
+export function createToken ({ secret, issuer = '', audience = '' }: TokenOptions, claims: TokenClaims): string {
+  const { user, roles = [], groups = [], ttlSeconds } = claims
   const sign = createSigner({
     key: secret,
     algorithm: 'HS256',
@@ -90,34 +133,48 @@ export function createToken ({ secret, issuer = '', audience = '' }: TokenOption
     ...(issuer === '' ? {} : { iss: issuer }),
     ...(audience === '' ? {} : { aud: audience })
   })
-  return sign({ sub: user, ...(roles.length > 0 ? { role: roles } : {}), ...(groups.length > 0 ? { [GROUP_CLAIM]: groups } : {}) })
+  return sign({
+    sub: user,
+    ...(roles.length > 0 ? { role: roles } : {}),
+    ...(groups.length > 0 ? { [GROUP_CLAIM]: groups } : {})
+  })
 }
 
+/** The identity in verified claims. Throws HUB_TOKEN_INVALID for claims of another shape. */
 function toIdentity (claims: unknown): Identity {
-  const { sub, role, exp, [GROUP_CLAIM]: group } = (typeof claims === 'object' && claims !== null ? claims : {}) as Record<string, unknown>
-  if (typeof sub !== 'string' || !isId.test(sub) || sub.length > MAX_ID_LENGTH) {
-    throw new HubError('HUB_TOKEN_INVALID', `The token names no user: its "sub" must be a string of 1 to ${MAX_ID_LENGTH} characters.`)
+  const record = (typeof claims === 'object' && claims !== null ? claims : {}) as Record<string, unknown>
+  const { sub, role, exp, [GROUP_CLAIM]: group } = record
+  if (typeof sub !== 'string' || !isId(sub)) {
+    throw invalid(`The token names no user: its "sub" must be a string of 1 to ${MAX_ID_LENGTH} characters.`)
   }
-  const [roles, groups] = [toList(role, 'role'), toList(group, GROUP_CLAIM)]
-  if (!groups.every((one) => isId.test(one) && one.length <= MAX_ID_LENGTH)) throw new HubError('HUB_TOKEN_INVALID', `The groups of the token must have names of 1 to ${MAX_ID_LENGTH} characters.`)
-  return { user: sub, roles, ...(groups.length > 0 ? { groups } : {}), expiresAt: typeof exp === 'number' ? exp * 1000 : undefined }
+  const roles = toList(role, 'role')
+  const groups = toList(group, GROUP_CLAIM)
+  if (!groups.every(isId)) throw invalid(`The groups of the token must have names of 1 to ${MAX_ID_LENGTH} characters.`)
+  const expiresAt = typeof exp === 'number' ? exp * 1000 : undefined
+  return { user: sub, roles, ...(groups.length > 0 ? { groups } : {}), expiresAt }
 }
 
-/** A claim that may be one string or a list of them. */
+/** A claim that is one string or a list of strings, as a list; an absent claim is an empty list. */
 function toList (claim: unknown, name: string): string[] {
   const list = typeof claim === 'string' ? [claim] : claim ?? []
   if (Array.isArray(list) && list.every((one) => typeof one === 'string')) return list
-  throw new HubError('HUB_TOKEN_INVALID', `The "${name}" of the token must be a string or a list of strings.`)
+  throw invalid(`The "${name}" of the token must be a string or a list of strings.`)
 }
 
-function refusal (error: unknown): HubError {
-  if (error instanceof TokenError && error.code === TokenError.codes.expired) {
-    return new HubError('HUB_TOKEN_EXPIRED', 'The token has expired; get a new one.', { cause: error })
+/** The HubError for an error of the JWT library. */
+function refusal (cause: unknown): HubError {
+  if (cause instanceof TokenError && cause.code === TokenError.codes.expired) {
+    return new HubError('HUB_TOKEN_EXPIRED', 'The token has expired; get a new one.', { cause })
   }
-  return new HubError('HUB_TOKEN_INVALID', 'The token is not valid here; get one that is signed with the secret of this service.', { cause: error })
+  const sentence = 'The token is not valid here; get one that is signed with the secret of this service.'
+  return new HubError('HUB_TOKEN_INVALID', sentence, { cause })
 }
 
-/** Whether a token was refused because its time is over. */
+function invalid (sentence: string): HubError {
+  return new HubError('HUB_TOKEN_INVALID', sentence)
+}
+
+/** Whether a token was refused because it has expired. */
 export function isTokenExpired (error: unknown): boolean {
   return error instanceof HubError && error.code === 'HUB_TOKEN_EXPIRED'
 }
