@@ -1,52 +1,78 @@
-/** One way in which a connection ends: its WebSocket close code, the reason sent with it, and whether the client may come back by itself. */
+/** A WebSocket close code with the reason that the hub sends. */
 export interface CloseCode {
+  /** Status code of the Close frame (RFC 6455 section 7.4). */
   readonly code: number
+  /** UTF-8 text of the Close frame, at most 123 bytes. */
   readonly reason: string
+  /** Whether a client may reconnect without a decision of its user. */
   readonly mayRetry: boolean
 }
 
 /**
  * Every close code that the hub sends or reports. Codes below 3000 are those of RFC 6455 section 7.4.1 and the IANA
- * registry; codes from 4000 are the hub's own, their last digits borrowed from the HTTP status that means the same.
+ * registry; codes from 4000 are the hub's own, with the last digits of the HTTP status that has the same meaning.
  */
 export const CLOSE = {
+  /** The peer is going away: a page was left, an SSE stream ended. */
   goingAway: { code: 1001, reason: 'going away', mayRetry: true },
+  /** Reported only, never sent: the connection ended without a Close frame. */
   abnormal: { code: 1006, reason: 'connection lost', mayRetry: true },
+  /** A frame violated RFC 6455. */
   protocolError: { code: 1002, reason: 'protocol error', mayRetry: true },
+  /** A text message was not valid UTF-8. */
   invalidText: { code: 1007, reason: 'invalid text', mayRetry: true },
+  /** A message had too many fragments. */
   tooManyParts: { code: 1008, reason: 'too many fragments', mayRetry: false },
+  /** A frame was no request of the client's subprotocol. */
   badMessage: { code: 1008, reason: 'not a message of this protocol', mayRetry: false },
+  /** The session to resume is unknown, expired or incomplete; connect without the resume token. */
   startOver: { code: 1008, reason: 'this connection cannot be resumed, start over', mayRetry: true },
+  /** A message was larger than the configured maximum. */
   tooLarge: { code: 1009, reason: 'message too large', mayRetry: false },
+  /** The log could not be read for this client. */
   internal: { code: 1011, reason: 'something failed inside the hub', mayRetry: true },
+  /** The service is shutting down. */
   restart: { code: 1012, reason: 'service restart', mayRetry: true },
+  /** The application or an operator disconnected the client; the default of `hub.disconnect`. */
   disconnected: { code: 4000, reason: 'disconnected', mayRetry: false },
+  /** Another connection resumed this session. */
   replaced: { code: 4001, reason: 'resumed on another connection', mayRetry: false },
+  /** The token expired while the client was connected. */
   tokenExpired: { code: 4401, reason: 'token expired', mayRetry: true },
+  /** The client answered no ping in time and sent no data. */
   heartbeatLost: { code: 4408, reason: 'no sign of life', mayRetry: true },
+  /** Messages for the client are gone from the log, and its protocol has no gap notice. */
   gap: { code: 4410, reason: 'messages are gone from the log', mayRetry: true },
+  /** The client reads too slowly: the queue policy is `disconnect`, or a write made no progress in time. */
   slowClient: { code: 4413, reason: 'too slow', mayRetry: true },
+  /** The client sent more messages per second than the configured rate. */
   tooManyMessages: { code: 4429, reason: 'too many messages', mayRetry: true }
 } as const satisfies Record<string, CloseCode>
 
-/** Whether a connection that the hub ended with this code may go on where it was. */
+/** Whether the session of a connection that the hub closed with this code may be resumed. */
 export function mayResume (code: number): boolean {
   return code !== CLOSE.startOver.code && Object.values(CLOSE).some((one) => one.code === code && one.mayRetry)
 }
 
-/** Bytes that the reason in a Close frame may have (RFC 6455 section 5.5). */
+/** Bytes that the reason of a Close frame may have (RFC 6455 section 5.5). */
 export const MAX_REASON_BYTES = 123
 
-/** Cuts a reason to the 123 bytes of UTF-8 that fit into a Close frame (RFC 6455 section 5.5), never through a character. */
+/**
+ * Cuts a reason to the 123 bytes of UTF-8 that fit into a Close frame (RFC 6455 section 5.5), never inside a character.
+ */
 export function fitReason (reason: string): string {
   const bytes = Buffer.from(reason)
   if (bytes.length <= MAX_REASON_BYTES) return reason
   let end = MAX_REASON_BYTES
+  // Bytes 10xxxxxx continue a character.
   while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--
   return bytes.toString('utf8', 0, end)
 }
 
-/** Whether an application may put this code into a Close frame (RFC 6455 section 7.4, and what the `ws` library accepts). */
+/**
+ * Whether an application may send this code in a Close frame (RFC 6455 section 7.4, within the codes that `ws`
+ * accepts).
+ */
 export function isSendableCode (code: number): boolean {
   if (!Number.isInteger(code)) return false
   if (code >= 1000 && code <= 1014) return code !== 1004 && code !== 1005 && code !== 1006

@@ -1,45 +1,60 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { Address, Id } from './message.ts'
 
-/** Clients per page when nobody says how many. */
+/** Entries per page of a list when the query has no `limit`. */
 export const DEFAULT_PAGE = 100
 
-/** One live connection as operators see it. */
+const next = Type.Union([Type.String(), Type.Null()], {
+  description: 'Pass it as `after` for the next page; null on the last'
+})
+
+/** The `limit` of a paged list of clients or groups. */
+function limitOf (entries: string) {
+  const description = `${entries} per page`
+  return Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: DEFAULT_PAGE, description }))
+}
+
+/** One live connection, as `hub.clients()` and `GET /clients` report it to operators. */
 export const ClientInfo = Type.Object({
-  id: Type.String({ description: 'Later connections have greater ids' }),
+  id: Type.String({ description: 'Client id; later connections have greater ids' }),
   user: Type.String(),
   roles: Type.Array(Type.String()),
   groups: Type.Array(Type.String()),
   protocol: Type.String(),
   address: Type.String({ description: 'Network address of the peer' }),
-  openedAt: Type.String({ description: 'ISO 8601' }),
-  received: Type.Integer({ description: 'Messages that came from it' }),
-  delivered: Type.Integer({ description: 'Frames handed to its connection' }),
-  dropped: Type.Integer({ description: 'Frames it lost because it was over its limit' }),
-  behind: Type.Boolean({ description: 'Whether something waits for it right now, here or in the log' })
+  openedAt: Type.String({ description: 'When the connection was opened; ISO 8601' }),
+  received: Type.Integer({ description: 'Messages received from the client' }),
+  delivered: Type.Integer({ description: 'Frames handed to the connection' }),
+  dropped: Type.Integer({ description: 'Frames dropped because the client was over its limit' }),
+  behind: Type.Boolean({ description: 'Whether data for the client is queued right now, in memory or in the log' })
 })
 export type ClientInfo = Static<typeof ClientInfo>
 
-/** One page of clients, in the order in which they came. */
+/** One page of clients in the order of their ids, oldest connection first. */
 export const ClientPage = Type.Object({
-  total: Type.Integer({ description: 'Connections that match, whatever the page' }),
-  dropped: Type.Integer({ description: 'Frames that slow clients have lost since the service started, those of clients that are gone included' }),
+  total: Type.Integer({ description: 'Connections that match the query, on all pages' }),
+  dropped: Type.Integer({
+    description: 'Frames dropped for slow clients since the service started, closed connections included'
+  }),
   clients: Type.Array(ClientInfo),
-  next: Type.Union([Type.String(), Type.Null()], { description: 'Pass it as `after` for the next page; null on the last' })
+  next
 })
 export type ClientPage = Static<typeof ClientPage>
 
-/** Which clients to list: one, those of a user or a group, or all; only those with ids above `after`, the `next` of the page before. */
+/**
+ * Selects the clients to list: one by `id`, the connections of a `user` or a `group`, or all; with `after`, the `next`
+ * of the page before, only clients with greater ids. `limit`: clients per page, 1 to 1000, by default 100.
+ */
 export const ClientQuery = Type.Object({
   id: Type.Optional(Id),
   user: Type.Optional(Id),
   group: Type.Optional(Id),
   after: Type.Optional(Id),
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: DEFAULT_PAGE, description: 'Clients per page' }))
+  limit: limitOf('Clients')
 }, { additionalProperties: false })
 export type ClientQuery = Static<typeof ClientQuery>
 
-/** A group that has members right now. */
+/** A group that has at least one connected member. */
 export const GroupInfo = Type.Object({
   group: Type.String(),
   clients: Type.Integer({ description: 'Connections that are members' })
@@ -49,41 +64,56 @@ export type GroupInfo = Static<typeof GroupInfo>
 /** One page of groups, in the order of their names. */
 export const GroupPage = Type.Object({
   groups: Type.Array(GroupInfo),
-  next: Type.Union([Type.String(), Type.Null()], { description: 'Pass it as `after` for the next page; null on the last' })
+  next
 })
 export type GroupPage = Static<typeof GroupPage>
 
-/** What waits for a user. */
+/**
+ * Selects the groups to list: with `after`, the `next` of the page before, only groups with greater names.
+ * `limit`: groups per page, 1 to 1000, by default 100.
+ */
+export const GroupQuery = Type.Object({
+  after: Type.Optional(Id),
+  limit: limitOf('Groups')
+}, { additionalProperties: false })
+export type GroupQuery = Static<typeof GroupQuery>
+
+/** The unacknowledged messages of a user, and how far each device of the user has acknowledged. */
 export const InboxInfo = Type.Object({
   user: Type.String(),
   count: Type.Integer({ description: 'Messages that the user has not acknowledged' }),
-  oldest: Type.Union([Type.Integer(), Type.Null()], { description: 'Offset of the first of them' }),
-  dropped: Type.Integer({ description: 'Messages that left the log before the user acknowledged them, because they were too old or too many, or their time was over' }),
+  oldest: Type.Union([Type.Integer(), Type.Null()], {
+    description: 'Offset of the oldest unacknowledged message; null without one'
+  }),
+  dropped: Type.Integer({
+    description: 'Messages that left the log before the user acknowledged them: too old, too many, or past their ttl'
+  }),
   cursors: Type.Array(Type.Object({
-    device: Type.String({ description: 'What the device calls itself; empty for all that have no name' }),
-    acknowledged: Type.Integer({ description: 'It has everything up to this offset' }),
-    at: Type.String({ description: 'When it said so; ISO 8601' })
+    device: Type.String({ description: 'Name of the device; empty for all devices without a name' }),
+    acknowledged: Type.Integer({ description: 'The device has acknowledged every message up to this offset' }),
+    at: Type.String({ description: 'When the device acknowledged; ISO 8601' })
   }))
 })
 export type InboxInfo = Static<typeof InboxInfo>
 
-/** What became of a message for one user: it waits in the log, a connection of the user was given it, the user has acknowledged it, or its time is over. */
-export const UserMessageStatus = Type.Union([Type.Literal('stored'), Type.Literal('sent'), Type.Literal('acknowledged'), Type.Literal('expired')])
+/**
+ * The status of a message for one user: `stored` in the log, `sent` to a connection of the user, `acknowledged` by the
+ * user, or `expired`: its ttl is over and it was not sent.
+ */
+export const UserMessageStatus = Type.Union([
+  Type.Literal('stored'), Type.Literal('sent'), Type.Literal('acknowledged'), Type.Literal('expired')
+])
 export type UserMessageStatus = Static<typeof UserMessageStatus>
 
-/** What became of a message. */
+/** The status of a message, user by user: the result of `hub.messageStatus(offset)`. */
 export const MessageStatus = Type.Object({
   offset: Type.Integer(),
   address: Address,
-  at: Type.String({ description: 'When it was said; ISO 8601' }),
-  total: Type.Integer({ description: 'Users it is for, as far as that is known' }),
-  users: Type.Array(Type.Object({ user: Type.String(), status: UserMessageStatus }), { description: 'The user it is for; of a message to everyone or to a group, those who are connected and were there; the first 1000' })
+  at: Type.String({ description: 'When the message was published; ISO 8601' }),
+  total: Type.Integer({ description: 'Users that the message is for, as far as known' }),
+  users: Type.Array(Type.Object({ user: Type.String(), status: UserMessageStatus }), {
+    description: 'The addressed user; for a message to everyone or to a group, the users who are connected now and were ' +
+      'when it was published; the first 1000'
+  })
 })
 export type MessageStatus = Static<typeof MessageStatus>
-
-/** Which groups to list: only those with names above `after`, the `next` of the page before. */
-export const GroupQuery = Type.Object({
-  after: Type.Optional(Id),
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: DEFAULT_PAGE, description: 'Groups per page' }))
-}, { additionalProperties: false })
-export type GroupQuery = Static<typeof GroupQuery>
