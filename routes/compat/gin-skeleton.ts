@@ -2,7 +2,6 @@ import type { FastifyPluginAsync } from 'fastify'
 import { CORS_HEADERS, GOPHRAME_ECHO, refusalOf, type RefusalStyle } from '../../services/compat/gin-skeleton.ts'
 import { findToken } from '../../services/auth/credentials.ts'
 import { HubError } from '../../services/model/errors.ts'
-import type { GreetingCode } from '../../services/protocol/raw.ts'
 import { createEcho } from '../../services/transport/ws-service.ts'
 import { wsRoute } from '../live/ws.ts'
 import type { EndpointOptions } from '../live/ws-endpoint.ts'
@@ -10,7 +9,8 @@ import { redirectWithoutSlash, sendHttpResponse } from './endpoint.ts'
 
 /** How the clients of GinSkeleton and gophrame are met. */
 export interface GinSkeletonOptions extends EndpointOptions {
-  readonly code: GreetingCode
+  /** The code in the greeting: clients of gophrame compare 2000, those of GinSkeleton 200. */
+  readonly code: '200' | '2000'
   readonly refusal: RefusalStyle
 }
 
@@ -26,7 +26,7 @@ export const ginSkeletonEndpoint: FastifyPluginAsync<GinSkeletonOptions> = async
     sendHttpResponse(reply, answer)
   })
 
-  await fastify.register(wsRoute, { ...options, greetingCode: code, onMessage: createEcho(fastify.hub, code === '2000' ? GOPHRAME_ECHO : undefined) })
+  await fastify.register(wsRoute, { ...options, greeting: `{"code":${code},"msg":"ws连接成功","data":""}`, onMessage: createEcho(fastify.hub, code === '2000' ? GOPHRAME_ECHO : undefined) })
 
   redirectWithoutSlash(fastify, 'GET', path, 301)
 }

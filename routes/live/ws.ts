@@ -3,19 +3,19 @@ import { deviceFromQuery, resumeClaimFromQuery, wantsToResume } from '../../serv
 import { offeredSubprotocols } from '../../services/auth/credentials.ts'
 import { HubError } from '../../services/model/errors.ts'
 import { chooseSubprotocol } from '../../services/transport/handshake.ts'
-import type { GreetingCode } from '../../services/protocol/raw.ts'
 import { createProtocols, SUBPROTOCOLS } from '../../services/protocol/subprotocols.ts'
 import type { ClientMessageHandler } from '../../services/transport/ws-service.ts'
 import { addWebSocketEndpoint, type ConnectionStart, type EndpointOptions } from './ws-endpoint.ts'
 
 /** What a door for older clients does differently at this address. */
 export interface WsRouteOptions extends EndpointOptions {
-  readonly greetingCode?: GreetingCode
+  /** Text of the first frame on a raw connection; by default that of the protocol. */
+  readonly greeting?: string
   readonly onMessage?: ClientMessageHandler
 }
 
 /** GET /admin/ws: clients of every subprotocol. */
-export const wsRoute: FastifyPluginAsync<WsRouteOptions> = async (fastify, { greetingCode, onMessage, ...options }) => {
+export const wsRoute: FastifyPluginAsync<WsRouteOptions> = async (fastify, { greeting, onMessage, ...options }) => {
   const { hub } = fastify
   const { path, compression } = options.config
 
@@ -40,7 +40,7 @@ export const wsRoute: FastifyPluginAsync<WsRouteOptions> = async (fastify, { gre
 
   addWebSocketEndpoint(fastify, options, {
     path,
-    protocolFor: createProtocols({ thresholdBytes: compression.threshold, level: compression.level }, greetingCode),
+    protocolFor: createProtocols({ thresholdBytes: compression.threshold, level: compression.level }, greeting),
     identify,
     resolveStart: findBeginning,
     wantsToResume: ({ query }) => wantsToResume(query),

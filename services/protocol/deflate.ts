@@ -1,21 +1,24 @@
 import { constants, deflateRawSync } from 'node:zlib'
 import { encodeFrame, type FrameEncoder } from './frame.ts'
 
-/** When and how to compress. */
+/** Settings of permessage-deflate (RFC 7692). */
 export interface DeflateOptions {
-  /** Payloads of fewer bytes go out as they are. */
+  /** Payloads with fewer bytes are not compressed. */
   readonly thresholdBytes: number
   /** zlib level, 1 (fastest) to 9 (smallest). */
   readonly level: number
 }
 
-/** What a sync flush ends with; the receiver puts it back (RFC 7692 section 7.2.1). */
+/**
+ * The bytes 00 00 ff ff at the end of a sync flush, which the sender removes and the receiver appends (RFC 7692 section
+ * 7.2.1).
+ */
 const TAIL_BYTES = 4
 
 /**
- * Frames with a deflated payload (permessage-deflate, RFC 7692 section 7). Each is compressed from an empty window, as
- * if `server_no_context_takeover` had been agreed, so that the same bytes suit every client whatever it got before.
- * What does not become smaller goes out as it is.
+ * Makes an encoder of frames with a deflated payload (permessage-deflate, RFC 7692 section 7). Each frame is compressed
+ * with an empty window, as under `server_no_context_takeover`, so that all clients can share the bytes, independent of
+ * earlier frames. A payload that does not become smaller is framed uncompressed.
  */
 export function createDeflatingEncoder ({ thresholdBytes, level }: DeflateOptions): FrameEncoder {
   return (opcode, payload) => {

@@ -4,22 +4,25 @@ import type { Protocol } from './protocol.ts'
 const FIN = 0x80
 const RSV1 = 0x40
 
-/** Frame types of RFC 6455 section 5.2 that a server writes. */
+/** Opcodes of RFC 6455 section 5.2 that the hub writes. */
 export const OPCODE = { text: 0x1, binary: 0x2, close: 0x8, ping: 0x9 } as const
+/** One of the opcodes in `OPCODE`. */
 export type Opcode = typeof OPCODE[keyof typeof OPCODE]
 
-/** Makes a frame of a payload: as it is, or compressed. */
+/** Makes a frame of a payload, compressed or not. */
 export type FrameEncoder = (opcode: Opcode, payload: string | Uint8Array) => Buffer
 
 /**
  * One unfragmented, unmasked server frame (RFC 6455 section 5.2) as a single Buffer: header and payload.
- * The length takes 7, 16 or 64 bits, always the shortest form. `isCompressed` sets RSV1 (RFC 7692 section 6): the
- * payload has been deflated.
+ * The length takes 7, 16 or 64 bits, always the shortest form.
+ *
+ * @param isCompressed The payload is deflated: sets RSV1 (RFC 7692 section 6).
  */
 export function encodeFrame (opcode: Opcode, payload: string | Uint8Array, isCompressed = false): Buffer {
   const length = typeof payload === 'string' ? Buffer.byteLength(payload) : payload.byteLength
   const headerBytes = length < 126 ? 2 : length < 65536 ? 4 : 10
-  // Not from Buffer's shared pool: a frame outlives its tick when it waits for a slow client, and would keep the pool alive.
+  // Not from Buffer's shared pool: a frame queued for a slow client outlives the tick and would keep the whole pool
+  // alive.
   const frame = Buffer.allocUnsafeSlow(headerBytes + length)
   frame[0] = FIN | (isCompressed ? RSV1 : 0) | opcode
   if (headerBytes === 2) {
@@ -37,17 +40,17 @@ export function encodeFrame (opcode: Opcode, payload: string | Uint8Array, isCom
   return frame
 }
 
-/** What clients of the older Go services know to be in a ping. */
-const PAYLOAD = 'Server->Ping->Client'
+/** Payload of every Ping frame. The text is part of the documented wire format: existing clients compare it. */
+const PING_PAYLOAD = 'Server->Ping->Client'
 
 /** The Ping frame of the heartbeat (RFC 6455 section 5.5.2). */
-export const ping: Buffer = encodeFrame(OPCODE.ping, PAYLOAD)
+export const ping: Buffer = encodeFrame(OPCODE.ping, PING_PAYLOAD)
 
 /**
- * A Ping frame that carries an offset. The Pong must repeat its payload (RFC 6455 section 5.5.3) and the peer reads in
- * order, so the Pong proves that it has read everything that was written before.
+ * An ack probe: a Ping frame that carries an offset. A Pong repeats the payload (RFC 6455 section 5.5.3) and the peer
+ * reads in order, so the Pong proves that the peer has read every earlier frame.
  */
 export function encodeProbe (offset: Offset): ReturnType<Protocol['encodeProbe']> {
-  const pong = `${PAYLOAD} ${offset}`
+  const pong = `${PING_PAYLOAD} ${offset}`
   return { bytes: encodeFrame(OPCODE.ping, pong), pong }
 }

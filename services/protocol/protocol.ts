@@ -1,103 +1,128 @@
 import type { ClientId, Group, Message, Offset, Payload, UserId } from '../model/message.ts'
 
-/** What a client called, and how it wants to be answered. */
+/** A call of an action or event handler by name. */
 export interface Call {
   readonly name: string
   readonly data: unknown
-  /** Comes back with the answer; undefined when the client wants none. */
+  /** Correlates the reply with the call; undefined when the client wants no reply. */
   readonly id: string | number | undefined
 }
 
-/** What a client asked for, decoded once at the edge. */
+/** A frame of a client, decoded. */
 export type Command =
-  /** Something for the application. Text arrives as a string, binary as bytes. */
+  /** A message for the application. A text frame gives a string, a binary frame bytes. */
   | { readonly kind: 'message', readonly data: string | Buffer }
-  /** Call of a named action whose answer only says whether it worked (`event`), or carries what it gave (`action`). */
+  /** A call. The reply to an `event` reports success only; the reply to an `action` carries the result as well. */
   | Call & { readonly kind: 'action' | 'event' }
+  /** Join or leave a group. */
   | { readonly kind: 'join' | 'leave', readonly group: Group, readonly id: number | undefined }
-  | { readonly kind: 'send', readonly group: Group, readonly payload: Payload, readonly isEchoed: boolean, readonly id: number | undefined }
-  /** The client has everything up to this offset. */
+  /** Publish to a group. `isEchoed`: the sender receives the message too, when it is a member. */
+  | {
+    readonly kind: 'send'
+    readonly group: Group
+    readonly payload: Payload
+    readonly isEchoed: boolean
+    readonly id: number | undefined
+  }
+  /** The client acknowledges every message up to this offset. */
   | { readonly kind: 'acknowledge', readonly offset: Offset }
+  /** The client expects `Protocol.pong`. */
   | { readonly kind: 'ping' }
-  /** Nothing that the hub need answer. */
+  /** A valid frame that needs no action. */
   | { readonly kind: 'ignored' }
-  /** Nothing that a client of this protocol may say. */
+  /** A frame that violates the protocol: the hub closes the connection with this reason, at most 123 bytes. */
   | { readonly kind: 'invalid', readonly reason: string }
 
-/** A command that is answered. */
+/** A command that may have an id and then gets a reply. */
 export type CommandWithReply = Extract<Command, { readonly id: unknown }>
 
-/** What a command is answered with. `data` is what an action gave. */
+/** The result of a command: success, with the `data` that an action returned, or an error. */
 export type CommandResult =
   | { readonly ok: true, readonly data?: unknown }
   | { readonly ok: false, readonly error: { readonly code: string, readonly message: string } }
 
-/** The names that a client may call: a Map or a Set of them will do. */
+/** The registered action names. A Map or a Set of names fits. */
 export interface ActionNames {
   readonly size: number
   has (name: string): boolean
 }
 
-/** What a greeting may tell a client about its connection. */
+/** Facts about a connection that a greeting may contain. */
 export interface GreetingInfo {
   readonly clientId: ClientId
   readonly user: UserId
-  /** What the client shows to resume this connection after a loss; null when it cannot be resumed. */
+  /** Secret that resumes this connection after a loss; null when the connection cannot be resumed. */
   readonly resumeToken: string | null
 }
 
-/** How a client says that it has what it was sent. */
+/** How the clients of a protocol acknowledge messages. */
 export type AcknowledgedBy =
-  /** By the pong that its WebSocket answers a ping with, which carries an offset: clients need no code for it. */
+  /** By the pong to a ping that carries an offset. WebSocket stacks send the pong, so clients need no code. */
   | 'pong'
-  /** By a command of its own. */
+  /** By an `acknowledge` command. */
   | 'command'
-  /** By the position that it names when it connects again. */
+  /** By the position that the client names on reconnecting. */
   | 'position'
 
-/** Messages that are gone from the log. */
+/** Messages that a client has not received and that are gone from the log. */
 export interface Gap {
-  /** What the client has. */
+  /** The client has every message up to this offset. */
   readonly after: Offset
-  /** The last one that is gone; between the two, others may be left. */
+  /** Offset of the last evicted message. Messages between `after` and `upTo` may still be in the log. */
   readonly upTo: Offset
-  /** Where the client is once it knows: before all that is left. */
+  /** The client's position after the notice: below the offset of every message that the log still delivers. */
   readonly position: Offset
 }
 
 /**
- * PORT: how a message looks on a connection. A protocol is stateless and shared by all connections that speak it.
+ * PORT: the form of messages on a connection. A protocol is stateless, and all connections that negotiated the protocol
+ * share one instance.
  *
- * Promises of an implementation:
- * - `decode` never throws, whatever a client sends.
- * - `encode` never throws and depends on nothing but the message, so that its bytes can be shared by all clients.
- * - Every returned Buffer is complete: writing it to the connection is all that is left to do.
+ * Promises of an implementation, checked by `test/services/protocol/protocol-suite.ts`:
+ * - `decode` accepts any bytes and never throws.
+ * - `encode` never throws and depends on the message alone, so that all clients can share the bytes.
+ * - Every returned Buffer is complete: the outbox writes the bytes to the socket without a further header.
+ * - A command without an id gets no reply: `encodeResult` returns null, except for actions of the raw protocol.
  */
 export interface Protocol {
+  /** Name in lists of clients and in the negotiation of the subprotocol. */
   readonly name: string
   readonly acknowledgedBy: AcknowledgedBy
-  /** Whether what is said to everyone and to groups is acknowledged like the inbox: for clients whose place in all of it is kept (see Mailboxes). */
+  /**
+   * Whether clients acknowledge messages to everyone and to groups too, for durable cursors of the scope `everything`.
+   * By default clients acknowledge messages to their user only.
+   * @default false
+   */
   readonly acknowledgesAll?: boolean
-  /** Whether a lost connection may be resumed under its id. */
+  /** Whether a lost connection can be resumed under the same client id. */
   readonly isResumable: boolean
-  /** Time between two pings, in ms, where its clients expect one of their own; that of the hub otherwise. */
+  /** Time in ms between two pings, for clients that expect a period of their own; by default the period of the hub. */
   readonly pingPeriodMs?: number
-  /** Bytes that make a healthy peer answer, so that a lost one is noticed. */
+  /** The heartbeat: bytes that a healthy peer answers, so that a lost connection is detected. */
   readonly ping: Buffer
-  /** Bytes written before anything else on a new connection; empty when the protocol greets by other means. */
-  encodeGreeting (welcome: GreetingInfo): Buffer
-  decode (data: Buffer, isBinary: boolean, actions: ActionNames): Command
-  encode (message: Pick<Message, 'payload' | 'address' | 'from' | 'offset'>): Buffer
-  /** Something said to this connection alone, outside the log. */
-  encodeReply (payload: Payload): Buffer
-  /** The answer to a command; null when there is nothing to say. */
-  encodeResult (command: CommandWithReply, result: CommandResult): Buffer | null
-  /** The answer to a `ping` command; null in a protocol without one. */
+  /** The reply to a `ping` command; null in a protocol without that command. */
   readonly pong: Buffer | null
-  /** Asks a client to acknowledge up to an offset, and what the payload of its pong will be; for `acknowledgedBy: 'pong'`. */
+  /** The first bytes on a new connection; empty in a protocol without a greeting frame. */
+  encodeGreeting (info: GreetingInfo): Buffer
+  /** Decodes one frame of a client. */
+  decode (data: Buffer, isBinary: boolean, actions: ActionNames): Command
+  /** Encodes a message of the log. */
+  encode (message: Pick<Message, 'payload' | 'address' | 'from' | 'offset'>): Buffer
+  /** Encodes a message to one connection that does not pass through the log and has no offset. */
+  encodeReply (payload: Payload): Buffer
+  /**
+   * Encodes the reply to a command; null when the protocol sends no reply.
+   *
+   * @throws {TypeError} For a `data` without JSON, such as a bigint or a cycle: the value comes from the application.
+   */
+  encodeResult (command: CommandWithReply, result: CommandResult): Buffer | null
+  /**
+   * An ack probe: bytes that prompt a client to acknowledge up to an offset, and the payload of the expected pong. The
+   * pong counts only in protocols with `acknowledgedBy: 'pong'`.
+   */
   encodeProbe (offset: Offset): { readonly bytes: Buffer, readonly pong: string }
-  /** Tells the client that messages are gone from the log. Null when the protocol has no word for it. */
+  /** A notice that messages are gone from the log; null in a protocol without such a notice. */
   encodeGap (gap: Gap): Buffer | null
-  /** A last word before the connection is closed; null in a protocol without one. */
+  /** A close notice: the last bytes before the hub closes the connection; null in a protocol without such a notice. */
   encodeCloseNotice (reason: string): Buffer | null
 }

@@ -2,50 +2,48 @@ import { Type } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { safeParse } from 'secure-json-parse'
 import type { Payload } from '../model/message.ts'
-import { createDeflatingEncoder, type DeflateOptions } from './deflate.ts'
 import { OPCODE, encodeFrame, encodeProbe, ping, type FrameEncoder } from './frame.ts'
 import type { Protocol } from './protocol.ts'
 
-/** The subprotocol that a client may offer beside `bearer.<token>`; a client that offers none speaks raw too. */
+/**
+ * Subprotocol for clients that offer `bearer.<token>`; a client that offers no subprotocol gets the raw protocol too.
+ */
 export const RAW_SUBPROTOCOL = 'hub.raw'
+
+/** Text of the first frame on a raw connection. */
+const GREETING = '{"code":2000,"msg":"ws连接成功","data":""}'
 
 const OPENING_BRACE = 0x7b
 
-/** The code in the greeting: clients of gophrame know 2000, those of GinSkeleton 200. */
-export type GreetingCode = '200' | '2000'
-
 /**
- * The protocol without envelope: what is said is what is framed. Greeting and ping payload are those that clients of
- * the older Go services know. A text frame `{"action": name, "data"?, "id"?}` that names an action of the application
- * calls it; every other frame is a message.
+ * The protocol without an envelope: the payload of a message is the payload of the frame. A text frame
+ * `{"action": name, "data"?, "id"?}` that names an action of the application is a call; every other frame is a message.
+ *
+ * @param greeting Text of the first frame on a connection.
+ * @param encodeMessage Makes the frames of messages and replies; compresses where permessage-deflate was negotiated.
  */
-export const raw: Protocol = createRaw()
-
-/** The same for clients that agreed on permessage-deflate. */
-export function createDeflatedRaw (options: DeflateOptions, code?: GreetingCode): Protocol {
-  return createRaw(code, createDeflatingEncoder(options))
-}
-
-/** The same with another greeting. */
-export function createRaw (code: GreetingCode = '2000', encodeMessage: FrameEncoder = encodeFrame): Protocol {
-  const greeting = encodeFrame(OPCODE.text, `{"code":${code},"msg":"ws连接成功","data":""}`)
-  const encodePayload = ({ kind, data }: Payload) => encodeMessage(kind === 'binary' ? OPCODE.binary : OPCODE.text, data)
+export function createRaw (greeting: string = GREETING, encodeMessage: FrameEncoder = encodeFrame): Protocol {
+  const greetingFrame = encodeFrame(OPCODE.text, greeting)
+  const encodePayload = ({ kind, data }: Payload): Buffer => {
+    return encodeMessage(kind === 'binary' ? OPCODE.binary : OPCODE.text, data)
+  }
   return {
     name: 'raw',
     acknowledgedBy: 'pong',
     isResumable: false,
     ping,
     pong: null,
-    encodeProbe: encodeProbe,
 
-    encodeGreeting: () => greeting,
+    encodeGreeting: () => greetingFrame,
 
     decode (data, isBinary, actions) {
       if (isBinary) return { kind: 'message', data }
       const text = data.toString()
       if (actions.size > 0 && data[0] === OPENING_BRACE) {
         const call = parseCall(text)
-        if (call !== null && actions.has(call.action)) return { kind: 'action', name: call.action, data: call.data, id: call.id }
+        if (call !== null && actions.has(call.action)) {
+          return { kind: 'action', name: call.action, data: call.data, id: call.id }
+        }
       }
       return { kind: 'message', data: text }
     },
@@ -59,19 +57,24 @@ export function createRaw (code: GreetingCode = '2000', encodeMessage: FrameEnco
       return encodeMessage(OPCODE.text, JSON.stringify({ action: command.name, id: command.id, ...result }))
     },
 
+    encodeProbe,
     encodeGap: () => null,
     encodeCloseNotice: () => null
   }
 }
 
-const calls = TypeCompiler.Compile(Type.Object({
+/** The raw protocol with the default greeting, uncompressed. */
+export const raw: Protocol = createRaw()
+
+const callCheck = TypeCompiler.Compile(Type.Object({
   action: Type.String(),
   data: Type.Optional(Type.Unknown()),
   id: Type.Optional(Type.Union([Type.Number(), Type.String({ maxLength: 256 })]))
 }))
 
+/** Parses a call; null for other texts. */
 function parseCall (text: string) {
-  // Answers null for what is not JSON and for objects that carry `__proto__` or `constructor.prototype`.
+  // safeParse returns null for invalid JSON and for objects with `__proto__` or `constructor.prototype`.
   const value: unknown = safeParse(text)
-  return calls.Check(value) ? value : null
+  return callCheck.Check(value) ? value : null
 }

@@ -1,22 +1,22 @@
-import type { Payload } from '../model/message.ts'
+import { toBase64, type Payload } from '../model/message.ts'
 import type { Protocol } from './protocol.ts'
 
-/** How Server-Sent Events are set up. */
+/** Settings of Server-Sent Events. */
 export interface SseOptions {
-  /** How long a client waits before it connects again, in whole ms. */
+  /** Time that a client waits before reconnecting, in whole ms. */
   readonly retryMs: number
 }
 
-/** Ends of lines in an event stream (WHATWG HTML section 9.2.5). */
+/** The line ends of an event stream (WHATWG HTML section 9.2.5). */
 const LINE_END = /\r\n|\r|\n/
 
 /**
- * The protocol of Server-Sent Events (WHATWG HTML section 9.2): what is said is the data of a `message` event, whose id
- * is the offset; binary is base64 in a `binary` event. A client names the last id when it connects again
- * (`Last-Event-ID`). Its data has line feeds where the text had other ends of lines: the format cannot say more.
+ * The protocol of Server-Sent Events (WHATWG HTML section 9.2). A message is a `message` event with the payload as data
+ * and the offset as id; a binary payload is base64 in a `binary` event. On reconnecting, a client sends the last id
+ * (`Last-Event-ID`). Every line end of a text arrives as a line feed: the format has no other.
  */
 export function createSse ({ retryMs }: SseOptions): Protocol {
-  // The comment makes proxies pass the head of the response on, before there is anything to say.
+  // The comment line makes proxies forward the response head before the first event.
   const greeting = Buffer.from(`retry: ${retryMs}\n\n: connected\n\n`)
   return {
     name: 'sse',
@@ -27,7 +27,7 @@ export function createSse ({ retryMs }: SseOptions): Protocol {
 
     encodeGreeting: () => greeting,
 
-    /** A client has nothing to say on this connection. */
+    /** The stream has one direction: a client cannot send frames. */
     decode: () => ({ kind: 'ignored' }),
 
     encode: ({ payload, offset }) => Buffer.from(`id: ${offset}\n${event(payload)}`),
@@ -37,25 +37,29 @@ export function createSse ({ retryMs }: SseOptions): Protocol {
     encodeResult: () => null,
 
     /**
-     * Moves the position that the client will name: an id without data raises no event but counts (section 9.2.6).
-     * It is not answered.
+     * Moves the position that the client sends on reconnecting: an id without data raises no event but sets the last
+     * event id (section 9.2.6). No reply comes back.
      */
     encodeProbe: (offset) => ({ bytes: Buffer.from(`id: ${offset}\n\n`), pong: '' }),
 
-    /** Comes back with the position, which may be below the end of the gap: other messages lie between. */
-    encodeGap: ({ after, upTo, position }) => Buffer.from(`event: gap\nid: ${position}\ndata: {"after":${after},"upTo":${upTo}}\n\n`),
+    /** The id is the position, which may be below the end of the gap: messages between the two are still in the log. */
+    encodeGap ({ after, upTo, position }) {
+      return Buffer.from(`event: gap\nid: ${position}\ndata: {"after":${after},"upTo":${upTo}}\n\n`)
+    },
 
-    encodeCloseNotice: (reason) => Buffer.from(`event: goodbye\n${lines(reason)}\n`)
+    encodeCloseNotice: (reason) => Buffer.from(`event: goodbye\n${dataLines(reason)}\n`)
   }
 }
 
-/** The fields of an event, and the empty line that ends it. */
+/** The fields of an event with this payload, and the empty line that ends the event. */
 function event ({ kind, data }: Payload): string {
-  if (kind !== 'binary') return `${lines(data)}\n`
-  return `event: binary\ndata: ${Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64')}\n\n`
+  return kind === 'binary' ? `event: binary\ndata: ${toBase64(data)}\n\n` : `${dataLines(data)}\n`
 }
 
-/** Nothing in a text can end its line early. The parser takes one space off each, so one is always put there. */
-function lines (text: string): string {
+/**
+ * A text as `data:` fields, one for each line, so that no text can end the event early. The parser removes one space
+ * after the colon, so each field has one.
+ */
+function dataLines (text: string): string {
   return text.split(LINE_END).map((line) => `data: ${line}\n`).join('')
 }

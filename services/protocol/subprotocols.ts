@@ -1,20 +1,28 @@
-import type { DeflateOptions } from './deflate.ts'
+import { createDeflatingEncoder, type DeflateOptions } from './deflate.ts'
 import type { Protocol } from './protocol.ts'
-import { createDeflatedRaw, createRaw, raw, RAW_SUBPROTOCOL, type GreetingCode } from './raw.ts'
-import { createDeflatedWebPubSub, webPubSub, WEB_PUBSUB_SUBPROTOCOLS } from './web-pubsub.ts'
+import { createRaw, raw, RAW_SUBPROTOCOL } from './raw.ts'
+import { createWebPubSub, webPubSub, WEB_PUBSUB_SUBPROTOCOLS } from './web-pubsub.ts'
 
-/** The subprotocols that a client may offer; of several, the first of this list is chosen. */
+/** The WebSocket subprotocols of the hub, best first: of several offers the hub chooses the first of this list. */
 export const SUBPROTOCOLS: readonly string[] = [...WEB_PUBSUB_SUBPROTOCOLS, RAW_SUBPROTOCOL]
 
-/** Finds the protocol for what was negotiated. */
+/**
+ * Finds the protocol for a negotiated subprotocol, '' without one, and for whether permessage-deflate was negotiated.
+ */
 export type ProtocolChoice = (subprotocol: string, isDeflated: boolean) => Protocol
 
-/** The protocols that a WebSocket may speak: without a subprotocol, raw, which greets with this code. */
-export function createProtocols (deflate: DeflateOptions, greetingCode?: GreetingCode): ProtocolChoice {
-  const plain = { raw: greetingCode === undefined ? raw : createRaw(greetingCode), named: webPubSub }
-  const deflated = { raw: createDeflatedRaw(deflate, greetingCode), named: createDeflatedWebPubSub(deflate) }
+/**
+ * Creates the protocols of a WebSocket endpoint, each plain and deflated. Endpoints share the plain ones, so that a
+ * message is encoded once for all of them.
+ *
+ * @param greeting Text of the first frame on a raw connection; by default `{"code":2000,"msg":"ws连接成功","data":""}`.
+ */
+export function createProtocols (deflate: DeflateOptions, greeting?: string): ProtocolChoice {
+  const encodeDeflated = createDeflatingEncoder(deflate)
+  const plain = { raw: greeting === undefined ? raw : createRaw(greeting), webPubSub }
+  const deflated = { raw: createRaw(greeting, encodeDeflated), webPubSub: createWebPubSub(encodeDeflated) }
   return (subprotocol, isDeflated) => {
-    const { raw, named } = isDeflated ? deflated : plain
-    return named.get(subprotocol) ?? raw
+    const protocols = isDeflated ? deflated : plain
+    return protocols.webPubSub.get(subprotocol) ?? protocols.raw
   }
 }

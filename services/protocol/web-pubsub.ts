@@ -1,10 +1,12 @@
-import type { Payload } from '../model/message.ts'
-import { createDeflatingEncoder, type DeflateOptions } from './deflate.ts'
+import { toBase64, type Payload } from '../model/message.ts'
 import { OPCODE, encodeFrame, encodeProbe, ping, type FrameEncoder } from './frame.ts'
 import type { CommandWithReply, CommandResult, Protocol } from './protocol.ts'
 import { decodeRequest } from './web-pubsub-requests.ts'
 
-/** Whether messages carry a sequenceId to acknowledge and to resume from, by subprotocol. Published clients know the first two names, `hub` is our own. */
+/**
+ * The subprotocols, and whether each is reliable: messages carry a sequenceId that the client acknowledges and resumes
+ * from. Published clients offer the first two names; `hub` names are the hub's own.
+ */
 const IS_RELIABLE = {
   'json.reliable.webpubsub.azure.v1': true,
   'json.webpubsub.azure.v1': false,
@@ -15,10 +17,12 @@ const IS_RELIABLE = {
 /** The name of one of these subprotocols. */
 export type WebPubSubSubprotocol = keyof typeof IS_RELIABLE
 
-/** The subprotocols that a client may offer, what suits it best first. */
+/** The names of these subprotocols, the hub's preference first. */
 export const WEB_PUBSUB_SUBPROTOCOLS = Object.keys(IS_RELIABLE) as WebPubSubSubprotocol[]
 
-/** What errors are called there. Clients take `Duplicate` for success and may repeat after everything else. */
+/**
+ * Error names of the subprotocol. Published clients treat `Duplicate` as success and may repeat after any other error.
+ */
 const ERROR_NAMES = new Map([
   ['HUB_FORBIDDEN', 'Forbidden'],
   ['HUB_DUPLICATE', 'Duplicate'],
@@ -32,17 +36,12 @@ const ERROR_NAMES = new Map([
 const PONG = encodeFrame(OPCODE.text, '{"type":"pong"}')
 
 /**
- * Protocols compatible with the published subprotocols `json.webpubsub.azure.v1` and
- * `json.reliable.webpubsub.azure.v1`, by the name that was negotiated: one JSON object in each text frame, both ways.
+ * Creates the protocols compatible with the published subprotocols `json.webpubsub.azure.v1` and
+ * `json.reliable.webpubsub.azure.v1`, by negotiated name. Each text frame holds one JSON object, in both directions.
+ *
+ * @param encodeMessage Makes the frames of messages and replies; compresses where permessage-deflate was negotiated.
  */
-export const webPubSub: ReadonlyMap<string, Protocol> = createWebPubSub(encodeFrame)
-
-/** The same for clients that agreed on permessage-deflate. */
-export function createDeflatedWebPubSub (options: DeflateOptions): ReadonlyMap<string, Protocol> {
-  return createWebPubSub(createDeflatingEncoder(options))
-}
-
-function createWebPubSub (encodeMessage: FrameEncoder): ReadonlyMap<string, Protocol> {
+export function createWebPubSub (encodeMessage: FrameEncoder = encodeFrame): ReadonlyMap<string, Protocol> {
   return new Map(WEB_PUBSUB_SUBPROTOCOLS.map((name) => [name, createProtocol(name, IS_RELIABLE[name], encodeMessage)]))
 }
 
@@ -53,12 +52,11 @@ function createProtocol (name: string, isReliable: boolean, encodeMessage: Frame
     isResumable: isReliable,
     ping,
     pong: PONG,
-    encodeProbe: encodeProbe,
 
-    // Never compressed: it carries a secret beside a name that a user may have chosen (CRIME).
+    /** Never compressed: the frame holds a secret beside a name that a user may have chosen (CRIME). */
     encodeGreeting ({ clientId, user, resumeToken }) {
       const connected = { type: 'system', event: 'connected', connectionId: clientId, userId: user }
-      return encodeFrame(OPCODE.text, JSON.stringify(resumeToken === null ? connected : { ...connected, reconnectionToken: resumeToken }))
+      return encodeJson(resumeToken === null ? connected : { ...connected, reconnectionToken: resumeToken })
     },
 
     decode (data, isBinary) {
@@ -69,44 +67,57 @@ function createProtocol (name: string, isReliable: boolean, encodeMessage: Frame
     encode ({ payload, address, from, offset }) {
       const start = isReliable ? `{"sequenceId":${offset},"type":"message"` : '{"type":"message"'
       if (!('group' in address)) return encodeMessage(OPCODE.text, `${start},"from":"server",${content(payload)}}`)
+      const group = JSON.stringify(address.group)
       const sender = from === undefined ? '' : `,"fromUserId":${JSON.stringify(from)}`
-      return encodeMessage(OPCODE.text, `${start},"from":"group","group":${JSON.stringify(address.group)},${content(payload)}${sender}}`)
+      return encodeMessage(OPCODE.text, `${start},"from":"group","group":${group},${content(payload)}${sender}}`)
     },
 
     encodeReply: (payload) => encodeMessage(OPCODE.text, `{"type":"message","from":"server",${content(payload)}}`),
 
     encodeResult (command, result) {
       if (command.id === undefined) return null
-      return encodeMessage(OPCODE.text, JSON.stringify(command.kind === 'action' ? invokeResponse(command, result) : ack(command, result)))
+      const response = command.kind === 'action' ? invokeResponse(command, result) : ack(command, result)
+      return encodeMessage(OPCODE.text, JSON.stringify(response))
     },
 
-    // There is no word for it; the hub closes the connection.
+    encodeProbe,
+
+    /** The subprotocol has no gap notice; the hub closes the connection. */
     encodeGap: () => null,
 
-    encodeCloseNotice: (reason) => encodeFrame(OPCODE.text, JSON.stringify({ type: 'system', event: 'disconnected', message: reason }))
+    encodeCloseNotice: (reason) => encodeJson({ type: 'system', event: 'disconnected', message: reason })
   }
 }
 
-/** `dataType` and `data` of a message, around the JSON that is there already. */
+/** The protocols without compression, by negotiated name. */
+export const webPubSub: ReadonlyMap<string, Protocol> = createWebPubSub()
+
+/** An uncompressed text frame with one JSON object. */
+function encodeJson (value: object): Buffer {
+  return encodeFrame(OPCODE.text, JSON.stringify(value))
+}
+
+/** The fields `dataType` and `data` of a message. A JSON payload is inserted as text, not parsed. */
 function content ({ kind, data }: Payload): string {
-  if (kind === 'binary') return `"dataType":"binary","data":"${Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64')}"`
+  if (kind === 'binary') return `"dataType":"binary","data":"${toBase64(data)}"`
   return kind === 'json' ? `"dataType":"json","data":${data}` : `"dataType":"text","data":${JSON.stringify(data)}`
 }
 
 function ack ({ id }: CommandWithReply, result: CommandResult): object {
-  const answer = { type: 'ack', ackId: id, success: result.ok }
-  return result.ok ? answer : { ...answer, error: failure(result.error, 'InternalServerError') }
+  const response = { type: 'ack', ackId: id, success: result.ok }
+  return result.ok ? response : { ...response, error: failure(result.error, 'InternalServerError') }
 }
 
 function invokeResponse ({ id }: CommandWithReply, result: CommandResult): object {
-  const answer = { type: 'invokeResponse', invocationId: id, success: result.ok }
-  if (!result.ok) return { ...answer, error: failure(result.error, 'InvocationFailed') }
-  // The published JavaScript client drops an answer whose data is null and would wait for ever, the .NET client throws;
-  // both take one without data.
-  return result.data === undefined || result.data === null ? answer : { ...answer, dataType: 'json', data: result.data }
+  const response = { type: 'invokeResponse', invocationId: id, success: result.ok }
+  if (!result.ok) return { ...response, error: failure(result.error, 'InvocationFailed') }
+  // The published JavaScript client drops a response whose data is null and would wait for ever, the .NET client
+  // throws. Both accept a response without data.
+  if (result.data === undefined || result.data === null) return response
+  return { ...response, dataType: 'json', data: result.data }
 }
 
+/** The `error` of a response. A code that does not begin with HUB_ is the application's own and is sent unchanged. */
 function failure ({ code, message }: { readonly code: string, readonly message: string }, otherwise: string): object {
-  // What is not the hub's is the application's own.
   return { name: ERROR_NAMES.get(code) ?? (code.startsWith('HUB_') ? otherwise : code), message }
 }

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { Payload } from '../../../services/model/message.ts'
-import { createDeflatedRaw, raw } from '../../../services/protocol/raw.ts'
+import { createDeflatingEncoder } from '../../../services/protocol/deflate.ts'
+import { createRaw, raw } from '../../../services/protocol/raw.ts'
 import { asUtf8, protocolSuite } from './protocol-suite.ts'
 import { isCompressed, receive, receiveOne } from '../../support/ws-receiver.ts'
 
@@ -68,7 +69,7 @@ t.test('a raw frame is a call only when it names an action, and harmless', async
 })
 
 t.test('messages and answers are compressed for those who agreed on it', async (t) => {
-  const deflated = createDeflatedRaw({ thresholdBytes: 100, level: 6 })
+  const deflated = createRaw(undefined, createDeflatingEncoder({ thresholdBytes: 100, level: 6 }))
   const text = 'x'.repeat(1000)
   const frame = deflated.encode({ payload: { kind: 'text', data: text }, address: { all: true }, offset: 1 })
   t.ok(isCompressed(frame))

@@ -1,8 +1,9 @@
 import { WebPubSubJsonProtocol, WebPubSubJsonReliableProtocol } from '@azure/web-pubsub-client'
 import fc from 'fast-check'
 import t from 'tap'
+import { createDeflatingEncoder } from '../../../services/protocol/deflate.ts'
 import type { CommandResult, Protocol } from '../../../services/protocol/protocol.ts'
-import { createDeflatedWebPubSub, webPubSub, WEB_PUBSUB_SUBPROTOCOLS } from '../../../services/protocol/web-pubsub.ts'
+import { createWebPubSub, webPubSub, WEB_PUBSUB_SUBPROTOCOLS } from '../../../services/protocol/web-pubsub.ts'
 import { payloads, protocolSuite } from './protocol-suite.ts'
 import { isCompressed, receive, receiveOne } from '../../support/ws-receiver.ts'
 
@@ -208,7 +209,7 @@ t.test('what the codec of the published client writes is understood', async (t) 
 
 t.test('messages and answers are compressed for those who agreed on it, the greeting with its secret never', async (t) => {
   const text = 'x'.repeat(1000)
-  const deflated = createDeflatedWebPubSub({ thresholdBytes: 10, level: 6 })
+  const deflated = createWebPubSub(createDeflatingEncoder({ thresholdBytes: 10, level: 6 }))
   t.same([...deflated.keys()], WEB_PUBSUB_SUBPROTOCOLS)
   for (const protocol of deflated.values()) {
     const frame = protocol.encode({ payload: { kind: 'text', data: text }, address: { all: true }, offset: 1 })
