@@ -1,145 +1,199 @@
 import type { ClientInfo, GroupInfo } from '../model/info.ts'
 import type { Address, ClientId, Draft, Group, Message, Offset, UserId } from '../model/message.ts'
 
-/** What `append` answers. */
+/** The result of `append`. */
 export interface Appended {
+  /** Offset of the message; for a duplicate, the offset of the first message. */
   readonly offset: Offset
-  /** The key was used before for the same; `offset` is that of the first time and nothing was appended. */
+  /** Whether the key was used before for the same draft. Then no message was appended. */
   readonly duplicate: boolean
-  /** Whether the log has it, as durably as the engine can make it. False for `keep: false`, and while the log cannot be written. */
+  /**
+   * Whether the log holds the message, as durably as the engine can make it. False for `keep: false`, and while the log
+   * cannot be written.
+   */
   readonly stored: boolean
 }
 
-/** A place in the messages of one address. */
+/** The messages of one address above an offset. */
 export interface Source {
   readonly address: Address
-  /** Messages above this offset are wanted. */
+  /** Only messages above this offset are read; 0 reads from the beginning. */
   readonly after: Offset
 }
 
-/** How much one page may hold. A page that would be empty otherwise holds one message, however large. */
+/** The bounds of one page. A page holds at least one message, of any size, when there is one. */
 export interface PageLimit {
   readonly messages: number
   readonly bytes: number
 }
 
-/** A part of the log. */
+/** A part of the log: the messages of some sources, merged by offset. */
 export interface Page {
   /** In the order of their offsets. */
   readonly messages: readonly Message[]
-  /** Everything that the sources hold up to this offset has been read; the `head` of that moment when nothing is left. */
+  /**
+   * Every message of the sources up to this offset has been read; the `head` of that moment when the page reached the
+   * end.
+   */
   readonly upTo: Offset
-  /** Some of what was wanted is gone from the log, this offset being the greatest of it; 0 when nothing is. */
+  /** Greatest offset of the requested messages that are gone from the log; 0 without a gap. */
   readonly gapUpTo: Offset
 }
 
 /** A part of the messages of one address. */
 export interface Range extends Source {
-  /** Messages above this offset are not wanted; Infinity by default. */
+  /**
+   * Only messages up to this offset count.
+   * @default Infinity
+   */
   readonly upTo?: Offset
 }
 
-/** What the log has of a part of an address. */
+/** The number of messages in a range, and the evictions of its address. */
 export interface Summary {
+  /** Messages that the log holds in the range. */
   readonly count: number
-  /** The first of them; 0 when there is none. */
+  /** Offset of the first of these messages; 0 for an empty range. */
   readonly oldest: Offset
-  /** Messages of this address, whatever the part, that left the log since the address was last purged, and what the greatest offset of them was (0: none). */
+  /**
+   * Messages of the address, in the range or not, that left the log since the last purge of the address. `upTo`: the
+   * greatest offset of a message that a reader misses; 0 without one.
+   */
   readonly evicted: { readonly count: number, readonly upTo: Offset }
 }
 
-/** Called with every appended message that concerns a followed address. Must not throw. */
+/** Receives every appended message to a followed address. Must not throw. */
 export type MessageHandler = (message: Message) => void
 
-/** What one node may ask all nodes. */
+/** The queries that one node sends to all nodes, by kind. */
 export interface Questions {
-  /** How did the message at this offset fare? Answered once the node's live clients have been offered its bytes. */
+  /**
+   * The delivery counts of the message at an offset. A node responds when its live clients have been offered the bytes.
+   */
   delivery: { readonly offset: Offset }
-  /** Who is connected? At most `limit` clients with ids above `after`, in rising order; of one user or group, or the one with this id. */
-  clients: { readonly id?: ClientId | undefined, readonly user?: UserId | undefined, readonly group?: Group | undefined, readonly after?: ClientId | undefined, readonly limit: number }
-  /** Which groups have members? At most `limit` with names above `after`, in rising order. */
+  /**
+   * The connected clients, at most `limit` with ids above `after`, in rising order: of a user or group, or the client
+   * with an id.
+   */
+  clients: {
+    readonly id?: ClientId | undefined
+    readonly user?: UserId | undefined
+    readonly group?: Group | undefined
+    readonly after?: ClientId | undefined
+    readonly limit: number
+  }
+  /** The groups with members, at most `limit` with names above `after`, in rising order. */
   groups: { readonly after?: Group | undefined, readonly limit: number }
-  /** End these connections. */
+  /** Disconnects the clients at an address. */
   disconnect: { readonly address: Address, readonly code: number, readonly reason: string }
-  /** Make these connections members of a group, or no members any more; `isOwnWish`: because they want it. */
-  membership: { readonly address: Address, readonly group: Group, readonly isMember: boolean, readonly isOwnWish: boolean }
-  /** How far has each user at this address got with the message at this offset? */
+  /**
+   * Makes the clients at an address members of a group or removes them. `isOwnWish`: at the request of the client
+   * itself.
+   */
+  membership: {
+    readonly address: Address
+    readonly group: Group
+    readonly isMember: boolean
+    readonly isOwnWish: boolean
+  }
+  /** The progress of each user at an address with the message at an offset. */
   progress: { readonly address: Address, readonly offset: Offset, readonly except: readonly ClientId[] }
 }
 
-/** One node's answer to each kind of question. */
+/** The response of one node to each kind of query. */
 export interface NodeAnswers {
   delivery: { readonly matched: number, readonly written: number, readonly dropped: number }
   clients: { readonly total: number, readonly clients: ClientInfo[], readonly dropped: number }
   groups: { readonly groups: GroupInfo[] }
   disconnect: { readonly disconnected: number }
-  /** The users of the connections at the address, one for each connection, whether or not it changed anything for them. */
+  /** The user of each connection at the address, one entry for each connection, changed or not. */
   membership: { readonly users: UserId[] }
-  /** Users with a connection that the message is for; whether one of their connections has been given the message, and has acknowledged it. */
-  progress: { readonly users: Array<{ readonly user: UserId, readonly isSent: boolean, readonly isAcknowledged: boolean }> }
+  /**
+   * The users with a connection that the message is for. `isSent`: a connection of the user has received the message;
+   * `isAcknowledged`: a connection of the user has acknowledged the message.
+   */
+  progress: {
+    readonly users: Array<{ readonly user: UserId, readonly isSent: boolean, readonly isAcknowledged: boolean }>
+  }
 }
 
-/** Answers for one node. */
-export type NodeResponder = { readonly [K in keyof Questions]: (question: Questions[K]) => NodeAnswers[K] | Promise<NodeAnswers[K]> }
+/** Responds to queries for one node. */
+export type NodeResponder = {
+  readonly [K in keyof Questions]: (question: Questions[K]) => NodeAnswers[K] | Promise<NodeAnswers[K]>
+}
 
-/** What a question brought back. */
+/** The responses of all nodes to one query. */
 export interface QueryResult<K extends keyof Questions> {
   readonly answers: ReadonlyArray<NodeAnswers[K]>
-  /** Nodes that were asked, this one included. */
+  /** Nodes that received the query, this node included. */
   readonly asked: number
 }
 
 /**
- * The little state beside the log, each value with an end: how far users have acknowledged, connections that may be
- * resumed, memberships, receipts. Values are JSON. Keys are at most 1024 bytes of UTF-8.
+ * Small values with an expiry, beside the log: durable cursors, sessions that can be resumed, memberships, receipts.
+ * Values are JSON. Keys have at most 1024 bytes of UTF-8.
  */
 export interface State {
+  /** The value of a key; undefined without one. */
   get (key: string): Promise<unknown>
   /**
-   * Puts what `change` makes of the present value (undefined when there is none) in its place, for this long; undefined
-   * removes it. Nothing comes between: concurrent updates of a key are made one after another. `change` may be called
-   * more than once, must not wait and must not throw. Resolves with the new value when it is as durable as the engine
-   * can make it; rejects with HUB_STORE_FAILED when it cannot.
+   * Replaces the value of a key. Concurrent updates of a key run one after another, so no update is lost.
+   *
+   * @param change Returns the new value for the present one (undefined without one); undefined removes the key. Must be
+   *   synchronous and must not throw; the engine may call `change` more than once.
+   * @param ttlMs Time in ms until the new value expires.
+   * @returns The new value, when it is as durable as the engine can make it.
+   * @throws {HubError} HUB_STORE_FAILED when the value cannot be made durable.
    */
   update<T> (key: string, change: (present: unknown) => T | undefined, ttlMs: number): Promise<T | undefined>
-  /** What begins with this prefix, in the order of the keys, at most `limit`. */
+  /** The entries whose keys begin with a prefix, in the order of their keys, at most `limit`. */
   list (prefix: string, limit: number): Promise<Array<{ readonly key: string, readonly value: unknown }>>
 }
 
 /**
- * PORT: the log, the little state beside it, and how nodes reach each other. `test/engine-suite.ts` checks these
- * promises on every implementation.
+ * PORT: the log, the state beside the log, and the queries between nodes.
  *
+ * Promises of an implementation, checked by `test/engine-suite/`:
  * - Offsets rise strictly, stay below 2^53 and are never reused, also across restarts and crashes.
- * - `append` resolves when the message is as durable as the engine can make it; followers see it at once. The same key
- *   for the same draft within the idempotency window resolves to the first offset with `duplicate: true`
- *   and appends nothing; for anything else it rejects with HUB_KEY_REUSED. When the log cannot be written, followers
- *   get the message all the same and `stored` is false.
- * - Every follower of an address gets its messages exactly once, in rising offset order, on the appending node too,
- *   and before that node's `append` resolves. A handler registered by `listen` replaces none; there is one hub per engine.
- * - `read` gives what the sources hold, oldest first, none that have expired. It has every message that a follower was
- *   handed before, whether or not it is durable yet. When something that was wanted has been evicted it says so, for
- *   exactly the address that lost it. So it does for whoever comes with an offset, other than 0, from before this log
- *   began: the log that it is from has been lost.
- * - `find` gives the message at an offset while the log has it; undefined afterwards.
- * - `purge` removes the messages of an address; answers how many. They do not count as evicted.
- * - `ask` collects the answers of all nodes, and says how many nodes were asked.
- * - `problem` says in one sentence why nothing can be stored right now; null while all is well.
- * - `close` may be called twice and waits for what it owns. Afterwards everything else rejects.
+ * - `append` resolves when the message is as durable as the engine can make it; followers receive the message at once.
+ *   The same key for the same draft within the idempotency window resolves to the first offset with `duplicate: true`
+ *   and appends no message; the same key for another draft rejects with HUB_KEY_REUSED. While the log cannot be
+ *   written, followers receive the message all the same and `stored` is false.
+ * - Every follower of an address receives its messages exactly once, in rising offset order, on the appending node too,
+ *   and before that node's `append` resolves. There is one hub per engine, so `listen` is called once.
+ * - `read` returns the messages of the sources, oldest first, without expired ones. The page includes every message
+ *   that a follower has received, durable or not. An eviction of a requested message is a gap, reported for exactly the
+ *   address that lost the message. An offset other than 0 from before the beginning of this log is a gap as well: the
+ *   log that the offset belongs to has been lost.
+ * - `find` returns the message at an offset while the log holds the message, and undefined afterwards.
+ * - `purge` removes the messages of an address and returns their number. Purged messages do not count as evicted.
+ * - `ask` collects the responses of all nodes and reports how many nodes were asked.
+ * - `problem` is one sentence on why the engine cannot store right now; null while the engine works.
+ * - `close` may be called twice and waits for the engine's pending work. Afterwards every other method rejects with
+ *   HUB_DRAINING.
  */
 export interface Engine {
   readonly state: State
   readonly problem: string | null
-  /** Offset of the newest message that was ever appended; before the first, the offset at which the log began. */
+  /** Offset of the last appended message; before the first message, the offset at which the log began. */
   readonly head: Offset
+  /** Appends a message and hands it to the followers of its address. */
   append (draft: Draft): Promise<Appended>
+  /** Reads one page. */
   read (sources: readonly Source[], limit: PageLimit): Promise<Page>
+  /** Finds one message by its offset. */
   find (offset: Offset): Promise<Message | undefined>
+  /** Counts the messages of a range. */
   summary (range: Range): Promise<Summary>
+  /** Removes the messages of an address. */
   purge (address: Address): Promise<number>
-  listen (handler: MessageHandler, answerer: NodeResponder): void
+  /** Registers the hub: the handler of messages to followed addresses, and the responder to queries. */
+  listen (handler: MessageHandler, responder: NodeResponder): void
+  /** Hands messages to this address to the handler from now on. */
   follow (address: Address): void
+  /** Ends `follow`. */
   unfollow (address: Address): void
+  /** Sends a query to all nodes. */
   ask<K extends keyof Questions> (kind: K, question: Questions[K]): Promise<QueryResult<K>>
   close (): Promise<void>
 }

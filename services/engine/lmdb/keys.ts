@@ -18,7 +18,7 @@ export class LmdbKeys {
   }
 
   find (key: string, now: number): IdempotencyRecord | undefined {
-    this.#waiting.sweep(now)
+    this.#waiting.evictExpired(now)
     const waiting = this.#waiting.find(key, now)
     if (waiting !== undefined) return waiting
     const value = this.#store.get(keyOf('use', toBytes(key)))
@@ -27,7 +27,7 @@ export class LmdbKeys {
   }
 
   remember (key: string, use: IdempotencyRecord): void {
-    this.#waiting.remember(key, use)
+    this.#waiting.add(key, use)
   }
 
   write (batch: Batch, key: string, use: NewUse, isStored: boolean): void {
@@ -36,7 +36,7 @@ export class LmdbKeys {
 
   /** A key is in the store. */
   settle (key: string): void {
-    this.#waiting.forget(key)
+    this.#waiting.remove(key)
   }
 }
 

@@ -25,9 +25,9 @@ export class Lost {
   writeTo (batch: Batch): void {
     this.#owed.addAll(this.#noted)
     this.#noted = new Evictions(MAX_ADDRESSES)
-    const { known, forgotten } = this.#owed.entries()
-    for (const [key, evicted] of known) batch.lose(encodeText(key), evicted)
-    for (const [kind, upTo] of forgotten) batch.doubt(kind, upTo)
+    const { entries, dropped } = this.#owed.entries()
+    for (const [key, evicted] of entries) batch.lose(encodeText(key), evicted)
+    for (const [kind, upTo] of dropped) batch.doubt(kind, upTo)
   }
 
   /** It is on the disk. */

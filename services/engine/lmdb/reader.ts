@@ -10,7 +10,7 @@ import { kindOf, readRecord, type AddressRecord, type Totals } from './ledger.ts
 import type { LmdbStore } from './store.ts'
 import { haveEnded } from './sweep.ts'
 import { waitingAfter, type Waiting } from './waiting.ts'
-import { isFromBefore, takePage } from '../local/page.ts'
+import { isBeforeOrigin, takePage } from '../local/page.ts'
 import { ageFloor, RETENTION_CLASSES, retentionClassOf, type Retention, type RetentionClass } from '../local/retention.ts'
 
 /** What a reader reads from. */
@@ -116,7 +116,7 @@ export class LmdbReader {
   #gapUpTo (line: Line, now: number): Offset {
     const { source, record, evicted, floor } = line
     const old = record.count > 0 && source.after + 1 < floor ? this.#last(line, floor, now) : 0
-    const origin = isFromBefore(source, this.#options.origin) ? this.#options.origin : 0
+    const origin = isBeforeOrigin(source, this.#options.origin) ? this.#options.origin : 0
     const upTo = Math.max(evicted.upTo, old, origin)
     return upTo > source.after ? upTo : 0
   }

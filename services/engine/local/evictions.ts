@@ -1,76 +1,86 @@
 import type { AddressKey, Offset } from '../../model/message.ts'
 
-/** Messages of an address that left the log, and up to which offset a reader misses something; 0: nothing. */
+/** The evictions of an address. */
 export interface Evicted {
+  /** Messages that left the log. */
   readonly count: number
+  /** Greatest offset of a message that a reader misses; 0 without one. */
   readonly upTo: Offset
 }
 
-/** Addresses of one kind whose evictions are remembered at most. */
+/** Entries for each kind of address at most. */
 export const MAX_EVICTIONS = 100_000
-/** So many times that are remembered for a while: finding the oldest is worth it only for many at once. */
+/** Factor over the maximum at which the oldest entries are dropped: one pass over the Map then drops many. */
 const SLACK = 1.1
 
-/** Users, groups, connections or everyone: the first character tells them apart. */
+/** The kind of an address: all, user, group or client have different first characters. */
 function kindOf (key: AddressKey): number {
   return key.charCodeAt(0)
 }
 
 /**
- * What left the log, by address, so that a gap at one address is not reported for another. Of each kind of address only
- * so many are remembered. Of those that had to be forgotten one offset is kept, the greatest: whoever reads an unknown
- * address of that kind from below it is told of a gap that may be none, and never the other way round.
+ * The evictions of a log by address, so that a gap at one address is not reported for another. The number of entries is
+ * bounded for each kind of address. For the dropped entries of a kind one offset is kept, the greatest: an address
+ * without an entry reports a gap up to that offset. A false gap is acceptable, a missed gap is not.
  */
 export class Evictions {
   readonly #max: number
-  /** By kind; those whose last eviction is longest ago come first. */
-  readonly #known = new Map<number, Map<AddressKey, Evicted>>()
-  readonly #forgotten = new Map<number, Offset>()
+  /** Entries by kind, in the order of their last eviction. */
+  readonly #byKind = new Map<number, Map<AddressKey, Evicted>>()
+  /** Greatest offset of the dropped entries, by kind. */
+  readonly #droppedUpTo = new Map<number, Offset>()
 
+  /** `max`: entries for each kind of address. */
   constructor (max = MAX_EVICTIONS) {
     this.#max = max
   }
 
+  /** The evictions of an address. */
   of (key: AddressKey): Evicted {
     const kind = kindOf(key)
-    return this.#known.get(kind)?.get(key) ?? { count: 0, upTo: this.#forgotten.get(kind) ?? 0 }
+    return this.#byKind.get(kind)?.get(key) ?? { count: 0, upTo: this.#droppedUpTo.get(kind) ?? 0 }
   }
 
-  /** A message is gone. `upTo` is its offset; 0 when nobody misses it, because it had expired. */
+  /**
+   * Counts an evicted message. `upTo` is the offset of the message; 0 for an expired message, which no reader misses.
+   */
   add (key: AddressKey, upTo: Offset, count = 1): void {
     const present = this.of(key)
     const kind = kindOf(key)
-    const known = this.#known.get(kind) ?? new Map<AddressKey, Evicted>()
-    this.#known.set(kind, known)
-    known.delete(key)
-    known.set(key, { count: present.count + count, upTo: Math.max(present.upTo, upTo) })
-    if (known.size > this.#max * SLACK) this.#forgetOldest(kind, known)
+    const entries = this.#byKind.get(kind) ?? new Map<AddressKey, Evicted>()
+    this.#byKind.set(kind, entries)
+    entries.delete(key)
+    entries.set(key, { count: present.count + count, upTo: Math.max(present.upTo, upTo) })
+    if (entries.size > this.#max * SLACK) this.#dropOldest(kind, entries)
   }
 
-  /** Adds what others know. */
+  /** Adds the entries of another instance. */
   addAll (others: Evictions): void {
-    const { known, forgotten } = others.entries()
-    for (const [key, { count, upTo }] of known) this.add(key, upTo, count)
-    for (const [kind, upTo] of forgotten) this.#forgotten.set(kind, Math.max(this.#forgotten.get(kind) ?? 0, upTo))
+    const { entries, dropped } = others.entries()
+    for (const [key, { count, upTo }] of entries) this.add(key, upTo, count)
+    for (const [kind, upTo] of dropped) this.#droppedUpTo.set(kind, Math.max(this.#droppedUpTo.get(kind) ?? 0, upTo))
   }
 
-  /** The address is as if nothing had ever been said to it. */
+  /** Removes the entry of an address: after a purge, no reader misses a message. */
   clear (key: AddressKey): void {
-    this.#known.get(kindOf(key))?.delete(key)
+    this.#byKind.get(kindOf(key))?.delete(key)
   }
 
-  /** Everything that is known, and what had to be forgotten of each kind. */
-  entries (): { readonly known: Array<[AddressKey, Evicted]>, readonly forgotten: Array<[kind: number, upTo: Offset]> } {
-    return { known: [...this.#known.values()].flatMap((known) => [...known]), forgotten: [...this.#forgotten] }
+  /** All entries, and the greatest offset of the dropped entries of each kind. */
+  entries (): {
+    readonly entries: Array<[AddressKey, Evicted]>
+    readonly dropped: Array<[kind: number, upTo: Offset]>
+  } {
+    return { entries: [...this.#byKind.values()].flatMap((one) => [...one]), dropped: [...this.#droppedUpTo] }
   }
 
-  #forgetOldest (kind: number, known: Map<AddressKey, Evicted>): void {
-    let forgotten = this.#forgotten.get(kind) ?? 0
-    for (const [oldest, { upTo }] of known) {
-      if (known.size <= this.#max) break
-      known.delete(oldest)
-      forgotten = Math.max(forgotten, upTo)
+  #dropOldest (kind: number, entries: Map<AddressKey, Evicted>): void {
+    let droppedUpTo = this.#droppedUpTo.get(kind) ?? 0
+    for (const [oldest, { upTo }] of entries) {
+      if (entries.size <= this.#max) break
+      entries.delete(oldest)
+      droppedUpTo = Math.max(droppedUpTo, upTo)
     }
-    this.#forgotten.set(kind, forgotten)
+    this.#droppedUpTo.set(kind, droppedUpTo)
   }
 }

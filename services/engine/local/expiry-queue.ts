@@ -1,37 +1,44 @@
 import { Heap } from './heap.ts'
 
-/** Ends of what is gone already are thrown out when there are this many, and again when they are twice as many as are due. */
+/**
+ * Length at which stale entries are removed. The next removal happens at twice the remaining length, but not below this
+ * one.
+ */
 const COMPACT_AT = 1024
 
-/** What ends when. */
+/**
+ * Items in the order of their expiry. The queue is not told when an item is removed or gets another expiry: a stale
+ * entry is recognized by `isDue` and skipped.
+ */
 export class ExpiryQueue<T> {
   readonly #isDue: (item: T, at: number) => boolean
-  readonly #ends = new Heap<{ readonly item: T, readonly at: number }>(({ at }) => at)
+  readonly #expiries = new Heap<{ readonly item: T, readonly at: number }>(({ at }) => at)
   #compactAt = COMPACT_AT
 
-  /** `isDue` tells whether a thing is still there and still ends at that time. */
+  /** @param isDue Whether the item still exists and still expires at that time. */
   constructor (isDue: (item: T, at: number) => boolean) {
     this.#isDue = isDue
   }
 
+  /** Adds an item that expires at a time in ms since the epoch. An item with Infinity is not queued. */
   add (item: T, at: number): void {
     if (at === Infinity) return
-    if (this.#ends.length >= this.#compactAt) {
-      this.#ends.retain((end) => this.#isDue(end.item, end.at))
-      this.#compactAt = Math.max(COMPACT_AT, 2 * this.#ends.length)
+    if (this.#expiries.length >= this.#compactAt) {
+      this.#expiries.retain((entry) => this.#isDue(entry.item, entry.at))
+      this.#compactAt = Math.max(COMPACT_AT, 2 * this.#expiries.length)
     }
-    this.#ends.push({ item, at })
+    this.#expiries.push({ item, at })
   }
 
-  /** Takes off, one after another, what has ended by now. */
+  /** Removes the items that have expired by now, one after another, and yields each. */
   * take (now: number): Generator<T, void> {
-    for (let first = this.#ends.first; first !== undefined && first.at <= now; first = this.#ends.first) {
-      this.#ends.shift()
+    for (let first = this.#expiries.first; first !== undefined && first.at <= now; first = this.#expiries.first) {
+      this.#expiries.shift()
       if (this.#isDue(first.item, first.at)) yield first.item
     }
   }
 
   clear (): void {
-    this.#ends.clear()
+    this.#expiries.clear()
   }
 }

@@ -1,11 +1,12 @@
 import { firstIndex } from './first-index.ts'
 
-/** Freed places at the front are cut off when there are this many and they are more than half of all. */
+/** Free slots at the front that are worth a copy of the array, if they are also more than half of the slots. */
 const COMPACT_AT = 64
 
-/** A list that grows at its end and shrinks at its beginning, each at no cost to speak of. */
+/** A list with O(1) `push` at the end and amortized O(1) `shift` at the front. */
 export class Fifo<T> {
   #items: Array<T | undefined> = []
+  /** Index of the first item; the slots below are free. */
   #first = 0
 
   get length (): number {
@@ -24,6 +25,7 @@ export class Fifo<T> {
     this.#items.push(item)
   }
 
+  /** Removes and returns the first item. */
   shift (): T | undefined {
     if (this.length === 0) return undefined
     const item = this.#items[this.#first]
@@ -35,13 +37,16 @@ export class Fifo<T> {
     return item
   }
 
-  /** Takes one out of the middle; costs as much as there are behind it. */
+  /** Removes the item at an index. The cost is the number of items behind the index. */
   removeAt (index: number): void {
     if (index === 0) this.shift()
     else this.#items.splice(this.#first + index, 1)
   }
 
-  /** The index of the first for which `isBehind` holds, in a list where it holds for all that follow as well. */
+  /**
+   * The index of the first item for which `isBehind` holds; the items must be sorted so that it holds for all later
+   * ones.
+   */
   search (isBehind: (item: T) => boolean): number {
     return firstIndex(this.#items, isBehind, this.#first) - this.#first
   }

@@ -1,4 +1,7 @@
-/** The index of the first item for which `isBehind` holds, in a list where it holds for all that follow as well. */
+/**
+ * Binary search: the index of the first item for which `isBehind` holds; `items.length` without one. The items must be
+ * sorted so that `isBehind` holds for every later item too.
+ */
 export function firstIndex<T> (items: ReadonlyArray<T | undefined>, isBehind: (item: T) => boolean, from = 0): number {
   let low = from
   let high = items.length

@@ -1,8 +1,9 @@
-/** A binary heap: the item with the least rank comes first. */
+/** A binary heap: a priority queue whose first item is the item with the lowest rank. */
 export class Heap<T> {
   readonly #rank: (item: T) => number
   #items: T[] = []
 
+  /** @param rank The rank of an item. Only the first item may change its rank, followed by `settleFirst`. */
   constructor (rank: (item: T) => number) {
     this.#rank = rank
   }
@@ -20,7 +21,7 @@ export class Heap<T> {
     for (let at = this.#items.length - 1; at > 0 && this.#swapUnlessOrdered((at - 1) >>> 1, at);) at = (at - 1) >>> 1
   }
 
-  /** Takes the first item off. */
+  /** Removes and returns the first item. */
   shift (): T | undefined {
     const [first] = this.#items
     const last = this.#items.pop()
@@ -31,7 +32,7 @@ export class Heap<T> {
     return first
   }
 
-  /** Puts the first item where it belongs after its rank has grown. */
+  /** Restores the order after the rank of the first item has grown. */
   settleFirst (): void {
     for (let at = 0; ;) {
       const left = 2 * at + 1
@@ -41,9 +42,9 @@ export class Heap<T> {
     }
   }
 
-  /** Keeps only the items for which this holds. */
+  /** Removes the items for which `isKept` does not hold. */
   retain (isKept: (item: T) => boolean): void {
-    // A list in order is a heap.
+    // A sorted array is a valid heap.
     this.#items = this.#items.filter(isKept).sort((a, b) => this.#rank(a) - this.#rank(b))
   }
 
@@ -51,6 +52,7 @@ export class Heap<T> {
     this.#items = []
   }
 
+  /** Swaps a parent with a child of lower rank; returns whether the two were swapped. */
   #swapUnlessOrdered (above: number, below: number): boolean {
     const [upper, lower] = [this.#items[above], this.#items[below]]
     if (upper === undefined || lower === undefined || this.#rank(upper) <= this.#rank(lower)) return false

@@ -4,71 +4,96 @@ import { addressKey, type Draft, type Offset } from '../../model/message.ts'
 import { Fifo } from './fifo.ts'
 import { MAX_KEYS } from './retention.ts'
 
-/** What a key was used for. */
+/** The result of the first append with an idempotency key. */
 export interface IdempotencyRecord {
+  /** Offset of the message. */
   readonly offset: Offset
-  /** What tells apart for what it was used. */
+  /** Digest of the draft: tells a repetition from another message under the same key. */
   readonly digest: Buffer
-  /** Until when it is remembered, in ms since the epoch. */
+  /** End of the idempotency window, in ms since the epoch. */
   readonly until: number
-  /** Whether the message is in the log. */
+  /** Whether the log holds the message; a promise while the write is in flight. */
   readonly stored: boolean | Promise<boolean>
 }
 
 const DIGEST_BYTES = 16
 
-/** What tells apart to whom what was said, and how. */
+/** The digest of a draft: address, payload, and every option that changes the delivery. */
 export function digestOf ({ address, payload, ttl, keep = true, except = [], conflate }: Draft): Buffer {
-  const how = JSON.stringify([addressKey(address), payload.kind, ttl, keep, except, conflate])
-  return createHash('sha256').update(`${how} `).update(payload.data).digest().subarray(0, DIGEST_BYTES)
+  const options = JSON.stringify([addressKey(address), payload.kind, ttl, keep, except, conflate])
+  return createHash('sha256').update(`${options} `).update(payload.data).digest().subarray(0, DIGEST_BYTES)
 }
 
-/** Throws HUB_KEY_REUSED when a key is used for something else than before. */
+/**
+ * Checks that a key is used again for the same draft.
+ *
+ * @throws {HubError} HUB_KEY_REUSED for another draft.
+ */
 export function assertSameDraft (known: IdempotencyRecord, digest: Buffer): void {
-  if (!known.digest.equals(digest)) {
-    throw new HubError('HUB_KEY_REUSED', 'This idempotency key was used for another message a short time ago, or for the same with other options; take a new key for each message.')
-  }
+  if (known.digest.equals(digest)) return
+  const sentence = 'This idempotency key was used for another message a short time ago, ' +
+    'or for the same with other options; take a new key for each message.'
+  throw new HubError('HUB_KEY_REUSED', sentence)
 }
 
-/** Idempotency keys and what they were used for, each until its end. */
+interface Entry {
+  readonly key: string
+  readonly record: IdempotencyRecord
+}
+
+/** Idempotency records by key, each until the end of its window; over the maximum the oldest record is evicted. */
 export class IdempotencyRecords {
-  readonly #uses = new Map<string, IdempotencyRecord>()
-  /** In the order of their use, and so of their end. */
-  readonly #order = new Fifo<{ readonly key: string, readonly use: IdempotencyRecord }>()
+  readonly #records = new Map<string, IdempotencyRecord>()
+  /** All entries in insertion order, and so in the order of their ends; stale ones included. */
+  readonly #order = new Fifo<Entry>()
   readonly #max: number
 
+  /** `max`: records at most. */
   constructor (max = MAX_KEYS) {
     this.#max = max
   }
 
+  /** The record of a key within the window. */
   find (key: string, now: number): IdempotencyRecord | undefined {
-    const use = this.#uses.get(key)
-    return use !== undefined && use.until > now ? use : undefined
+    const record = this.#records.get(key)
+    return record !== undefined && record.until > now ? record : undefined
   }
 
-  remember (key: string, use: IdempotencyRecord): void {
-    this.#uses.set(key, use)
-    this.#order.push({ key, use })
+  /** Adds the record of a key. Records must be added in the order of their ends. */
+  add (key: string, record: IdempotencyRecord): void {
+    this.#records.set(key, record)
+    this.#order.push({ key, record })
     if (this.#order.length > this.#max) this.#shift()
   }
 
-  /** What a key was used for is no longer needed. */
-  forget (key: string): void {
-    this.#uses.delete(key)
-    for (let first = this.#order.first; first !== undefined && this.#uses.get(first.key) !== first.use; first = this.#order.first) this.#shift()
+  /** Removes the record of a key before its end. */
+  remove (key: string): void {
+    this.#records.delete(key)
+    // Stale entries at the front of the order would hold memory until their end.
+    for (let first = this.#order.first; first !== undefined && this.#isStale(first); first = this.#order.first) {
+      this.#shift()
+    }
   }
 
-  sweep (now: number): void {
-    for (let first = this.#order.first; first !== undefined && first.use.until <= now; first = this.#order.first) this.#shift()
+  /** Removes the records whose window has ended. */
+  evictExpired (now: number): void {
+    for (let first = this.#order.first; first !== undefined && first.record.until <= now; first = this.#order.first) {
+      this.#shift()
+    }
   }
 
   clear (): void {
-    this.#uses.clear()
+    this.#records.clear()
     this.#order.clear()
   }
 
   #shift (): void {
     const first = this.#order.shift()
-    if (first !== undefined && this.#uses.get(first.key) === first.use) this.#uses.delete(first.key)
+    if (first !== undefined && !this.#isStale(first)) this.#records.delete(first.key)
+  }
+
+  /** Whether the record was removed or replaced. */
+  #isStale ({ key, record }: Entry): boolean {
+    return this.#records.get(key) !== record
   }
 }

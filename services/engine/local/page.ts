@@ -2,7 +2,7 @@ import { payloadBytes, type Message, type Offset } from '../../model/message.ts'
 import type { Page, PageLimit, Source } from '../engine.ts'
 import { Heap } from './heap.ts'
 
-/** The messages of one address, in the order of their offsets; they are looked up as they are taken. */
+/** The messages of one address, in the order of their offsets; each message is loaded when the iterator reaches it. */
 export type MessageIterator = Iterator<Message, unknown>
 
 interface Head {
@@ -11,10 +11,12 @@ interface Head {
 }
 
 /**
- * One page from messages of several addresses, merged by offset. It costs as much as it returns, and one message more for
- * each address. `head` is how far everything has been read when nothing is left.
+ * Merges the messages of several addresses by offset into one page. Loads the messages of the page, and at most one
+ * more for each address.
+ *
+ * @param head The `upTo` of a page that reaches the end of every source.
  */
-export function takePage (sources: readonly MessageIterator[], { messages: maxMessages, bytes: maxBytes }: PageLimit, head: Offset): Omit<Page, 'gapUpTo'> {
+export function takePage (sources: readonly MessageIterator[], limit: PageLimit, head: Offset): Omit<Page, 'gapUpTo'> {
   const heap = new Heap<Head>(({ next }) => next.offset)
   const messages: Message[] = []
   let bytes = 0
@@ -25,13 +27,14 @@ export function takePage (sources: readonly MessageIterator[], { messages: maxMe
     }
     for (let first = heap.first; first !== undefined; first = heap.first) {
       const last = messages.at(-1)?.offset
-      // An address that was asked for twice is not read twice.
+      // Two sources with the same address yield each message twice.
       if (first.next.offset === last) {
         advance(heap, first)
         continue
       }
       bytes += payloadBytes(first.next.payload)
-      if (last !== undefined && (messages.length >= maxMessages || bytes > maxBytes)) return { messages, upTo: last }
+      const isFull = messages.length >= limit.messages || bytes > limit.bytes
+      if (last !== undefined && isFull) return { messages, upTo: last }
       messages.push(first.next)
       advance(heap, first)
     }
@@ -41,8 +44,10 @@ export function takePage (sources: readonly MessageIterator[], { messages: maxMe
   }
 }
 
-/** Whether a reader comes with an offset of a log that has been lost. */
-export function isFromBefore ({ after }: Source, origin: Offset): boolean {
+/**
+ * Whether a reader's offset belongs to an earlier log that has been lost. `origin`: the offset at which this log began.
+ */
+export function isBeforeOrigin ({ after }: Source, origin: Offset): boolean {
   return after > 0 && after < origin
 }
 

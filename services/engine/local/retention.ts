@@ -1,45 +1,52 @@
 import type { Address, Offset } from '../../model/message.ts'
 
-/** How long, and how many at each address. */
+/** The limits of one retention class. */
 export interface Limits {
   /** Age in ms after which a message leaves the log. */
   readonly maxAgeMs: number
-  /** Messages that the log keeps at most at one address. */
+  /** Messages that the log holds at one address at most. */
   readonly maxCount: number
 }
 
-/** How much a log keeps. What is over a limit leaves it, the oldest first. */
+/** The limits of a log. Over a limit, the oldest messages are evicted. */
 export interface Retention {
-  /** What is said to everyone, to groups and to connections. */
+  /** For messages to everyone, to groups and to clients. */
   readonly log: Limits
-  /** What is said to users. */
+  /** For messages to users. */
   readonly inbox: Limits
-  /** Bytes that all messages may take together, about. */
+  /** Approximate bytes of all messages together at most. */
   readonly maxBytes: number
-  /** Time in ms for which an idempotency key is remembered. */
+  /** Time in ms for which an idempotency key is known. */
   readonly idempotencyWindowMs: number
-  /** The time in ms since the epoch. */
+  /**
+   * The time in ms since the epoch.
+   * @default Date.now
+   */
   readonly now?: () => number
 }
 
-/** Idempotency keys that are remembered at most, whatever the window: beyond them the oldest are forgotten. */
+/** Idempotency records at most, within the window too; beyond them the oldest records are evicted. */
 export const MAX_KEYS = 1_000_000
 
-/** The two parts of a log, each with limits of its own. */
+/** The retention classes: the two parts of a log with limits of their own. */
 export const RETENTION_CLASSES = ['log', 'inbox'] as const
+/** One of the retention classes; also the name of its limits in `Retention`. */
 export type RetentionClass = typeof RETENTION_CLASSES[number]
 
-/** Which limits an address falls under. */
+/** The retention class of the messages to an address. */
 export function retentionClassOf (address: Address): RetentionClass {
   return 'user' in address ? 'inbox' : 'log'
 }
 
-/** Messages below this offset are too old: an offset is the time of its message in microseconds since the epoch, or a little more. */
+/**
+ * The offset below which messages are over age. An offset is the time of its message in µs since the epoch, or a little
+ * more.
+ */
 export function ageFloor ({ maxAgeMs }: Limits, now: number): Offset {
   return Math.max(0, Math.floor((now - maxAgeMs) * 1000))
 }
 
-/** Until when a message that is appended now may be handed out, in ms since the epoch; Infinity without a ttl, which is in seconds. */
+/** When a message that is appended now expires, in ms since the epoch; Infinity without a ttl. `ttl` is in seconds. */
 export function expiryOf (ttl: number | undefined, now: number): number {
   return ttl === undefined ? Infinity : now + ttl * 1000
 }

@@ -3,18 +3,18 @@ import { addressKey, type Address, type AddressKey, type Message } from '../../m
 import type { NodeResponder, QueryResult, Engine, MessageHandler, Questions } from '../engine.ts'
 
 /**
- * What an engine that has only one node is to its hub beside the log: whom it follows, what it answers, and whether it is
- * open. A base class, because these verbs are the same to the letter wherever the log lies.
+ * Base class of engines with one node: the followed addresses, queries to the only node, and the closed state. Where
+ * the log is stored makes no difference to these methods.
  */
 export abstract class SingleNode implements Pick<Engine, 'listen' | 'follow' | 'unfollow' | 'ask'> {
   readonly #followed = new Set<AddressKey>()
   #handler: MessageHandler | null = null
-  #answerer: NodeResponder | null = null
+  #responder: NodeResponder | null = null
   #isClosed = false
 
-  listen (handler: MessageHandler, answerer: NodeResponder): void {
+  listen (handler: MessageHandler, responder: NodeResponder): void {
     this.#handler = handler
-    this.#answerer = answerer
+    this.#responder = responder
   }
 
   follow (address: Address): void {
@@ -27,20 +27,21 @@ export abstract class SingleNode implements Pick<Engine, 'listen' | 'follow' | '
 
   async ask<K extends keyof Questions> (kind: K, question: Questions[K]): Promise<QueryResult<K>> {
     this.assertOpen()
-    if (this.#answerer === null) return { answers: [], asked: 0 }
-    return { answers: [await this.#answerer[kind](question)], asked: 1 }
+    if (this.#responder === null) return { answers: [], asked: 0 }
+    return { answers: [await this.#responder[kind](question)], asked: 1 }
   }
 
-  /** Hands a message to the hub, if it follows its address. */
+  /** Hands a message to the hub, if the hub follows the address. */
   protected deliver (message: Message): void {
     if (this.#followed.has(addressKey(message.address))) this.#handler?.(message)
   }
 
+  /** Throws HUB_DRAINING when the engine is closed. */
   protected assertOpen (): void {
     if (this.#isClosed) throw new HubError('HUB_DRAINING', 'The hub is closed; it takes no more messages.')
   }
 
-  /** From here on nothing is delivered, and `assertOpen` throws. */
+  /** Closes the engine to callers: no message is delivered any more, and `assertOpen` throws. */
   protected shut (): void {
     this.#isClosed = true
     this.#followed.clear()

@@ -1,27 +1,28 @@
-import type { Address, Draft, Message, Offset } from '../../model/message.ts'
 import { RisingClock } from '../../lib/clock.ts'
+import type { Address, Draft, Message, Offset } from '../../model/message.ts'
 import type { Appended, Engine, Page, PageLimit, Range, Source, Summary } from '../engine.ts'
 import { Evictions } from '../local/evictions.ts'
 import { assertSameDraft, digestOf, IdempotencyRecords } from '../local/idempotency.ts'
-import { MemoryLog } from './log.ts'
-import { MemoryState } from './state.ts'
-import { isFromBefore, takePage } from '../local/page.ts'
+import { isBeforeOrigin, takePage } from '../local/page.ts'
 import type { Retention } from '../local/retention.ts'
 import { SingleNode } from '../local/single-node.ts'
+import { MemoryLog } from './log.ts'
+import { MemoryState } from './state.ts'
 
-/** Bounds of what is remembered beside messages; where nothing is said, those of the classes named. */
+/** Bounds of the data beside the messages; each default is that of the named class. */
 export interface MemoryBounds {
-  /** Idempotency keys: KeyUses. */
+  /** Idempotency keys at most: IdempotencyRecords. */
   readonly keys?: number
-  /** Addresses of one kind that have lost messages: Evictions. */
+  /** Addresses of one kind with evictions at most: Evictions. */
   readonly evictions?: number
-  /** Values of the state: MemoryState. */
+  /** Values of the state at most: MemoryState. */
   readonly values?: number
 }
 
 /**
- * The log in this process's memory: nothing outlives the process. Offsets rise across restarts all the same, as long as
- * the clock does. Everything has a bound: messages by the retention, the rest by numbers.
+ * The engine with the log in the memory of this process: messages do not outlive the process. Offsets rise across
+ * restarts all the same, as long as the clock does. All data is bounded: messages by the retention, the rest by
+ * numbers.
  */
 export class MemoryEngine extends SingleNode implements Engine {
   readonly problem = null
@@ -31,7 +32,7 @@ export class MemoryEngine extends SingleNode implements Engine {
   readonly #clock: RisingClock
   readonly #log: MemoryLog
   readonly #keys: IdempotencyRecords
-  /** At which offset this log began. */
+  /** The offset at which this log began. */
   readonly #origin: Offset
   #head: Offset
 
@@ -53,11 +54,12 @@ export class MemoryEngine extends SingleNode implements Engine {
   async append (draft: Draft): Promise<Appended> {
     this.assertOpen()
     const now = this.#now()
-    this.#keys.sweep(now)
-    const use = draft.key === undefined ? null : { key: draft.key, digest: digestOf(draft) }
-    const known = use === null ? undefined : this.#keys.find(use.key, now)
-    if (use !== null && known !== undefined) {
-      assertSameDraft(known, use.digest)
+    this.#keys.evictExpired(now)
+    const { key } = draft
+    const digest = key === undefined ? null : digestOf(draft)
+    const known = key === undefined ? undefined : this.#keys.find(key, now)
+    if (digest !== null && known !== undefined) {
+      assertSameDraft(known, digest)
       return { offset: known.offset, duplicate: true, stored: await known.stored }
     }
 
@@ -65,30 +67,34 @@ export class MemoryEngine extends SingleNode implements Engine {
     const message: Message = { ...draft, offset }
     this.#head = offset
     const stored = draft.keep !== false && this.#log.append(message, now)
-    if (use !== null) this.#keys.remember(use.key, { offset, digest: use.digest, until: now + this.#windowMs, stored })
+    if (key !== undefined && digest !== null) {
+      this.#keys.add(key, { offset, digest, until: now + this.#windowMs, stored })
+    }
     this.deliver(message)
     return { offset, duplicate: false, stored }
   }
 
   async read (sources: readonly Source[], limit: PageLimit): Promise<Page> {
-    this.#sweep()
+    this.#evictExpired()
     const page = takePage(sources.map((source) => this.#log.read(source)), limit, this.#head)
-    const gaps = sources.map((source) => Math.max(isFromBefore(source, this.#origin) ? this.#origin : 0, this.#log.gapUpTo(source)))
+    const gaps = sources.map((source) => {
+      return Math.max(isBeforeOrigin(source, this.#origin) ? this.#origin : 0, this.#log.gapUpTo(source))
+    })
     return { ...page, gapUpTo: Math.max(0, ...gaps) }
   }
 
   async find (offset: Offset): Promise<Message | undefined> {
-    this.#sweep()
+    this.#evictExpired()
     return this.#log.find(offset)
   }
 
   async summary (range: Range): Promise<Summary> {
-    this.#sweep()
+    this.#evictExpired()
     return this.#log.summary(range)
   }
 
   async purge (address: Address): Promise<number> {
-    this.#sweep()
+    this.#evictExpired()
     return this.#log.purge(address)
   }
 
@@ -99,8 +105,8 @@ export class MemoryEngine extends SingleNode implements Engine {
     this.state.clear()
   }
 
-  #sweep (): void {
+  #evictExpired (): void {
     this.assertOpen()
-    this.#log.sweep(this.#now())
+    this.#log.evictExpired(this.#now())
   }
 }

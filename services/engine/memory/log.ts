@@ -1,30 +1,38 @@
-import { addressKey, payloadBytes, type Address, type AddressKey, type Message, type Offset } from '../../model/message.ts'
-import { ExpiryQueue } from '../local/expiry-queue.ts'
+import {
+  addressKey, payloadBytes, type Address, type AddressKey, type Message, type Offset
+} from '../../model/message.ts'
 import type { Range, Source, Summary } from '../engine.ts'
 import { Evictions } from '../local/evictions.ts'
+import { ExpiryQueue } from '../local/expiry-queue.ts'
 import { Fifo } from '../local/fifo.ts'
-import { ageFloor, expiryOf, RETENTION_CLASSES, retentionClassOf, type Retention, type RetentionClass } from '../local/retention.ts'
+import {
+  ageFloor, expiryOf, RETENTION_CLASSES, retentionClassOf, type Retention, type RetentionClass
+} from '../local/retention.ts'
 
 interface Entry {
   readonly message: Message
   readonly key: AddressKey
-  readonly shelf: RetentionClass
+  readonly retentionClass: RetentionClass
   readonly bytes: number
+  /** The neighbours in the retention class, by age. */
   older: Entry | null
   newer: Entry | null
 }
 
-/** What an entry costs beside its payload, about. */
+/** Approximate bytes of an entry without the payload. */
 const ENTRY_BYTES = 300
 
-/** Messages in this process's memory: by address, and on each shelf in the order of their ages. */
+/**
+ * The messages in memory: one stream for each address, in the order of offsets, and one linked list for each retention
+ * class, in the order of age.
+ */
 export class MemoryLog {
   readonly #retention: Retention
   readonly #evictions: Evictions
-  readonly #lines = new Map<AddressKey, Fifo<Entry>>()
+  readonly #streams = new Map<AddressKey, Fifo<Entry>>()
   readonly #byOffset = new Map<Offset, Entry>()
-  readonly #ends = new ExpiryQueue<Offset>((offset) => this.#byOffset.has(offset))
-  /** The oldest and the newest of each shelf; between them they lead to each other. */
+  readonly #expiries = new ExpiryQueue<Offset>((offset) => this.#byOffset.has(offset))
+  /** The two ends of the linked list of each retention class. */
   readonly #oldest: Record<RetentionClass, Entry | null> = { log: null, inbox: null }
   readonly #newest: Record<RetentionClass, Entry | null> = { log: null, inbox: null }
   #bytes = 0
@@ -34,79 +42,96 @@ export class MemoryLog {
     this.#evictions = evictions
   }
 
-  /** Answers false when the message alone is more than the log may hold. */
+  /** Appends a message. Returns false for a message that alone exceeds the size of the log; it counts as evicted. */
   append (message: Message, now: number): boolean {
     const key = addressKey(message.address)
-    const bytes = ENTRY_BYTES + payloadBytes(message.payload) + (message.except ?? []).reduce((sum, id) => sum + id.length, 0)
+    const exceptBytes = (message.except ?? []).reduce((sum, id) => sum + id.length, 0)
+    const bytes = ENTRY_BYTES + payloadBytes(message.payload) + exceptBytes
     if (bytes > this.#retention.maxBytes) {
       this.#evictions.add(key, message.offset)
       return false
     }
-    this.sweep(now)
-    const entry: Entry = { message, key, shelf: retentionClassOf(message.address), bytes, older: null, newer: null }
-    this.#put(entry)
-    this.#ends.add(message.offset, expiryOf(message.ttl, now))
-    const line = this.#lines.get(key)
-    for (let first = line?.first; first !== undefined && line !== undefined && line.length > this.#retention[entry.shelf].maxCount; first = line.first) this.#evict(first)
-    for (let oldest = this.#oldestOfAll(); oldest !== null && this.#bytes > this.#retention.maxBytes; oldest = this.#oldestOfAll()) this.#evict(oldest)
+    this.evictExpired(now)
+    const retentionClass = retentionClassOf(message.address)
+    this.#put({ message, key, retentionClass, bytes, older: null, newer: null })
+    this.#expiries.add(message.offset, expiryOf(message.ttl, now))
+    this.#evictOverCount(key, this.#retention[retentionClass].maxCount)
+    this.#evictOverBytes()
     return true
   }
 
-  /** Throws out what has expired or is too old. */
-  sweep (now: number): void {
-    for (const offset of this.#ends.take(now)) {
+  /** Evicts the messages that have expired or are over age. */
+  evictExpired (now: number): void {
+    for (const offset of this.#expiries.take(now)) {
       const entry = this.#byOffset.get(offset)
       if (entry === undefined) continue
       this.#remove(entry)
       this.#evictions.add(entry.key, 0)
     }
-    for (const shelf of RETENTION_CLASSES) {
-      const floor = ageFloor(this.#retention[shelf], now)
-      for (let oldest = this.#oldest[shelf]; oldest !== null && oldest.message.offset < floor; oldest = this.#oldest[shelf]) this.#evict(oldest)
+    for (const one of RETENTION_CLASSES) {
+      const floor = ageFloor(this.#retention[one], now)
+      let oldest = this.#oldest[one]
+      for (; oldest !== null && oldest.message.offset < floor; oldest = this.#oldest[one]) this.#evict(oldest)
     }
   }
 
+  /** Yields the messages of a source in the order of their offsets. */
   * read ({ address, after }: Source): Generator<Message, void> {
-    const line = this.#lines.get(addressKey(address))
-    if (line === undefined) return
-    let at = indexAfter(line, after)
-    for (let entry = line.at(at); entry !== undefined; entry = line.at(++at)) yield entry.message
+    const stream = this.#streams.get(addressKey(address))
+    if (stream === undefined) return
+    let at = indexAfter(stream, after)
+    for (let entry = stream.at(at); entry !== undefined; entry = stream.at(++at)) yield entry.message
   }
 
-  /** The greatest offset of what a reader misses; 0 when it misses nothing. */
+  /** The greatest offset of a message that a reader of this source misses; 0 without one. */
   gapUpTo ({ address, after }: Source): Offset {
     const { upTo } = this.#evictions.of(addressKey(address))
     return upTo > after ? upTo : 0
   }
 
+  /** Counts the messages of a range. */
   summary ({ address, after, upTo = Infinity }: Range): Summary {
     const key = addressKey(address)
-    const line = this.#lines.get(key)
+    const stream = this.#streams.get(key)
     const evicted = this.#evictions.of(key)
-    if (line === undefined) return { count: 0, oldest: 0, evicted }
-    const first = indexAfter(line, after)
-    const count = Math.max(0, indexAfter(line, upTo) - first)
-    return { count, oldest: count === 0 ? 0 : line.at(first)?.message.offset ?? 0, evicted }
+    if (stream === undefined) return { count: 0, oldest: 0, evicted }
+    const first = indexAfter(stream, after)
+    const count = Math.max(0, indexAfter(stream, upTo) - first)
+    return { count, oldest: count === 0 ? 0 : stream.at(first)?.message.offset ?? 0, evicted }
   }
 
   find (offset: Offset): Message | undefined {
     return this.#byOffset.get(offset)?.message
   }
 
+  /** Removes the messages and evictions of an address. Returns the number of messages. */
   purge (address: Address): number {
     const key = addressKey(address)
-    const line = this.#lines.get(key)
-    const count = line?.length ?? 0
-    for (let first = line?.first; first !== undefined; first = line?.first) this.#remove(first)
+    const stream = this.#streams.get(key)
+    const count = stream?.length ?? 0
+    for (let first = stream?.first; first !== undefined; first = stream?.first) this.#remove(first)
     this.#evictions.clear(key)
     return count
   }
 
   clear (): void {
-    this.#lines.clear()
+    this.#streams.clear()
     this.#byOffset.clear()
-    this.#ends.clear()
-    for (const shelf of RETENTION_CLASSES) this.#oldest[shelf] = this.#newest[shelf] = null
+    this.#expiries.clear()
+    for (const one of RETENTION_CLASSES) this.#oldest[one] = this.#newest[one] = null
+  }
+
+  #evictOverCount (key: AddressKey, maxCount: number): void {
+    const stream = this.#streams.get(key)
+    if (stream === undefined) return
+    let first = stream.first
+    for (; first !== undefined && stream.length > maxCount; first = stream.first) this.#evict(first)
+  }
+
+  #evictOverBytes (): void {
+    const { maxBytes } = this.#retention
+    let oldest = this.#oldestOfAll()
+    for (; oldest !== null && this.#bytes > maxBytes; oldest = this.#oldestOfAll()) this.#evict(oldest)
   }
 
   #oldestOfAll (): Entry | null {
@@ -116,41 +141,43 @@ export class MemoryLog {
   }
 
   #put (entry: Entry): void {
-    const { key, shelf, message: { offset } } = entry
-    const line = this.#lines.get(key) ?? new Fifo<Entry>()
-    this.#lines.set(key, line)
-    line.push(entry)
+    const { key, retentionClass, message: { offset } } = entry
+    const stream = this.#streams.get(key) ?? new Fifo<Entry>()
+    this.#streams.set(key, stream)
+    stream.push(entry)
     this.#byOffset.set(offset, entry)
     this.#bytes += entry.bytes
 
-    const newest = this.#newest[shelf]
+    const newest = this.#newest[retentionClass]
     entry.older = newest
-    if (newest === null) this.#oldest[shelf] = entry
+    if (newest === null) this.#oldest[retentionClass] = entry
     else newest.newer = entry
-    this.#newest[shelf] = entry
+    this.#newest[retentionClass] = entry
   }
 
+  /** Removes a message that readers may miss: a gap for its address. */
   #evict (entry: Entry): void {
     this.#remove(entry)
     this.#evictions.add(entry.key, entry.message.offset)
   }
 
   #remove (entry: Entry): void {
-    const { key, shelf, older, newer, message: { offset } } = entry
-    const line = this.#lines.get(key)
-    line?.removeAt(indexAfter(line, offset - 1))
-    if (line?.length === 0) this.#lines.delete(key)
+    const { key, retentionClass, older, newer, message: { offset } } = entry
+    const stream = this.#streams.get(key)
+    stream?.removeAt(indexAfter(stream, offset - 1))
+    if (stream?.length === 0) this.#streams.delete(key)
     this.#byOffset.delete(offset)
     this.#bytes -= entry.bytes
 
-    if (older === null) this.#oldest[shelf] = newer
+    if (older === null) this.#oldest[retentionClass] = newer
     else older.newer = newer
-    if (newer === null) this.#newest[shelf] = older
+    if (newer === null) this.#newest[retentionClass] = older
     else newer.older = older
     entry.older = entry.newer = null
   }
 }
 
-function indexAfter (line: Fifo<Entry>, after: Offset): number {
-  return line.search(({ message }) => message.offset > after)
+/** The index of the first entry above an offset. */
+function indexAfter (stream: Fifo<Entry>, after: Offset): number {
+  return stream.search(({ message }) => message.offset > after)
 }

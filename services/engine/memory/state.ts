@@ -1,28 +1,32 @@
-import { ExpiryQueue } from '../local/expiry-queue.ts'
 import type { State } from '../engine.ts'
+import { ExpiryQueue } from '../local/expiry-queue.ts'
 import { firstIndex } from '../local/first-index.ts'
 
 interface Value {
-  /** JSON: whoever is given a value may change it. */
-  readonly text: string
-  /** In ms since the epoch. */
+  /** The value as JSON, so that every caller gets a copy of its own. */
+  readonly json: string
+  /** Expiry in ms since the epoch. */
   readonly until: number
 }
 
-/** Values that are kept at most: beyond them, the one that ends first goes. */
+/** Values at most: beyond them, the value that expires first is evicted. */
 const MAX_VALUES = 1_000_000
 
-/** The little state beside the log, in this process's memory. */
+/** The state beside the log, in the memory of this process. */
 export class MemoryState implements State {
   readonly #now: () => number
   readonly #assertOpen: () => void
   readonly #max: number
   readonly #values = new Map<string, Value>()
-  /** All keys, in order. */
+  /** All keys, sorted, for `list`. */
   readonly #keys: string[] = []
-  readonly #ends = new ExpiryQueue<string>((key, at) => this.#values.get(key)?.until === at)
+  readonly #expiries = new ExpiryQueue<string>((key, at) => this.#values.get(key)?.until === at)
 
-  /** `assertOpen` throws when the engine is closed. */
+  /**
+   * @param now The time in ms since the epoch.
+   * @param assertOpen Throws when the engine is closed.
+   * @param max Values at most.
+   */
   constructor (now: () => number, assertOpen: () => void, max = MAX_VALUES) {
     this.#now = now
     this.#assertOpen = assertOpen
@@ -30,20 +34,20 @@ export class MemoryState implements State {
   }
 
   async get (key: string): Promise<unknown> {
-    this.#sweep()
+    this.#evictExpired()
     return this.#read(key)
   }
 
   async update<T> (key: string, change: (present: unknown) => T | undefined, ttlMs: number): Promise<T | undefined> {
-    this.#sweep()
+    this.#evictExpired()
     const value = change(this.#read(key))
     if (value === undefined) this.#delete(key)
-    else this.#set(key, { text: JSON.stringify(value), until: this.#now() + ttlMs })
+    else this.#set(key, { json: JSON.stringify(value), until: this.#now() + ttlMs })
     return value
   }
 
   async list (prefix: string, limit: number): Promise<Array<{ readonly key: string, readonly value: unknown }>> {
-    this.#sweep()
+    this.#evictExpired()
     const found = []
     for (let at = this.#indexOf(prefix); found.length < limit; at++) {
       const key = this.#keys[at]
@@ -56,25 +60,25 @@ export class MemoryState implements State {
   clear (): void {
     this.#values.clear()
     this.#keys.length = 0
-    this.#ends.clear()
+    this.#expiries.clear()
   }
 
-  #sweep (): void {
+  #evictExpired (): void {
     this.#assertOpen()
-    for (const key of this.#ends.take(this.#now())) this.#delete(key)
+    for (const key of this.#expiries.take(this.#now())) this.#delete(key)
   }
 
   #read (key: string): unknown {
     const value = this.#values.get(key)
-    return value === undefined ? undefined : JSON.parse(value.text)
+    return value === undefined ? undefined : JSON.parse(value.json)
   }
 
   #set (key: string, value: Value): void {
     if (!this.#values.has(key)) this.#keys.splice(this.#indexOf(key), 0, key)
     this.#values.set(key, value)
-    this.#ends.add(key, value.until)
+    this.#expiries.add(key, value.until)
     if (this.#values.size <= this.#max) return
-    for (const first of this.#ends.take(Infinity)) {
+    for (const first of this.#expiries.take(Infinity)) {
       this.#delete(first)
       return
     }
@@ -84,7 +88,7 @@ export class MemoryState implements State {
     if (this.#values.delete(key)) this.#keys.splice(this.#indexOf(key), 1)
   }
 
-  /** The index of the first key that is not before this one. */
+  /** The index of the first key at or after this one. */
   #indexOf (key: string): number {
     return firstIndex(this.#keys, (one) => one >= key)
   }
