@@ -1,12 +1,12 @@
 import type { Engine, PageLimit, Source } from '../../services/engine/engine.ts'
 import type { Address, Message } from '../../services/model/message.ts'
-import { ALL, BOB, NEWS, NOBODY, numbers, PLENTY, readAll, say, sayAll, texts, type TestOne } from './kit.ts'
+import { ALL, BOB, NEWS, IDLE_NODE, numbers, PLENTY, readAll, draft, appendAll, texts, type TestOne } from './kit.ts'
 
-/** Who gets what, and what is read. */
+/** Delivery to followers, and pages of the log. */
 export function deliveryPromises (test: TestOne): void {
   test('gives rising offsets below 2^53, also to concurrent appends', async (t, { engine }) => {
     const { head } = engine
-    const appended = await Promise.all(numbers(50).map((n) => engine.append(say(n))))
+    const appended = await Promise.all(numbers(50).map((n) => engine.append(draft(n))))
     const offsets = appended.map(({ offset }) => offset)
     t.same(offsets, [...new Set(offsets)].sort((a, b) => a - b), 'in the order of the calls, none twice')
     t.ok(offsets.every((offset) => Number.isSafeInteger(offset) && offset > head), 'above where the log began')
@@ -15,28 +15,28 @@ export function deliveryPromises (test: TestOne): void {
   })
 
   test('hands followers each message once, in order, before append resolves', async (t, { engine }) => {
-    const heard: Message[] = []
-    engine.listen((message) => heard.push(message), NOBODY)
+    const received: Message[] = []
+    engine.listen((message) => received.push(message), IDLE_NODE)
     engine.follow(ALL)
     engine.follow(BOB)
     for (const data of ['1', '2', '3']) {
-      const appending = engine.append(say(data, { address: data === '2' ? BOB : ALL }))
-      t.equal(heard.at(-1)?.payload.data, data, 'at once')
-      t.equal(heard.at(-1)?.offset, (await appending).offset)
+      const appending = engine.append(draft(data, { address: data === '2' ? BOB : ALL }))
+      t.equal(received.at(-1)?.payload.data, data, 'at once')
+      t.equal(received.at(-1)?.offset, (await appending).offset)
     }
-    await Promise.all(['4', '5', '6'].map((data) => engine.append(say(data, { address: BOB }))))
-    t.same(texts(heard), ['1', '2', '3', '4', '5', '6'])
+    await Promise.all(['4', '5', '6'].map((data) => engine.append(draft(data, { address: BOB }))))
+    t.same(texts(received), ['1', '2', '3', '4', '5', '6'])
   })
 
-  test('hands nobody what is said to addresses that nobody follows', async (t, { engine }) => {
-    const heard: Message[] = []
-    engine.listen((message) => heard.push(message), NOBODY)
+  test('hands over no message to an address that is not followed', async (t, { engine }) => {
+    const received: Message[] = []
+    engine.listen((message) => received.push(message), IDLE_NODE)
     engine.follow(BOB)
-    await engine.append(say('for alice', { address: { user: 'alice' } }))
-    await engine.append(say('for bob', { address: BOB }))
+    await engine.append(draft('for alice', { address: { user: 'alice' } }))
+    await engine.append(draft('for bob', { address: BOB }))
     engine.unfollow(BOB)
-    await engine.append(say('too late', { address: BOB }))
-    t.same(texts(heard), ['for bob'])
+    await engine.append(draft('too late', { address: BOB }))
+    t.same(texts(received), ['for bob'])
   })
 
   test('reads a message that a follower was handed a moment ago', async (t, { engine }) => {
@@ -45,22 +45,22 @@ export function deliveryPromises (test: TestOne): void {
     engine.listen(({ address, offset }) => {
       pages.push(engine.read([{ address, after: 0 }], PLENTY))
       finds.push(engine.find(offset))
-    }, NOBODY)
+    }, IDLE_NODE)
     engine.follow(ALL)
-    const appended = await Promise.all(['1', '2', '3'].map((data) => engine.append(say(data))))
+    const appended = await Promise.all(['1', '2', '3'].map((data) => engine.append(draft(data))))
     t.same((await Promise.all(pages)).map(({ messages }) => texts(messages)), [['1'], ['1', '2'], ['1', '2', '3']])
     t.same((await Promise.all(pages)).map(({ upTo }) => upTo), appended.map(({ offset }) => offset))
     t.same((await Promise.all(finds)).map((message) => message?.offset), appended.map(({ offset }) => offset))
   })
 
-  test('reads some addresses together, each from its own place, oldest first', async (t, { engine }) => {
-    await sayAll(engine, ALL, ['a1'])
-    const [b1 = 0] = await sayAll(engine, BOB, ['b1'])
-    const [a2 = 0] = await sayAll(engine, ALL, ['a2'])
-    await sayAll(engine, { user: 'alice' }, ['x1'])
-    await sayAll(engine, NEWS, ['n1'])
-    await sayAll(engine, BOB, ['b2'])
-    await engine.append(say('live', { keep: false }))
+  test('reads several addresses together, each from its own offset, oldest first', async (t, { engine }) => {
+    await appendAll(engine, ALL, ['a1'])
+    const [b1 = 0] = await appendAll(engine, BOB, ['b1'])
+    const [a2 = 0] = await appendAll(engine, ALL, ['a2'])
+    await appendAll(engine, { user: 'alice' }, ['x1'])
+    await appendAll(engine, NEWS, ['n1'])
+    await appendAll(engine, BOB, ['b2'])
+    await engine.append(draft('live', { keep: false }))
     const { head } = engine
     const read = async (...sources: Source[]) => {
       const { messages, upTo, gapUpTo } = await engine.read(sources, PLENTY)
@@ -75,17 +75,17 @@ export function deliveryPromises (test: TestOne): void {
     t.same(await read(), [])
   })
 
-  test('tells whoever comes from before the log began that something is gone', async (t, { engine }) => {
+  test('reports a gap to a reader with an offset from before the log began', async (t, { engine }) => {
     const { head: origin } = engine
     t.same(await readAll(engine, [ALL, BOB], origin - 1), { texts: [], hasGap: true })
     t.same(await readAll(engine, [ALL, BOB], 1), { texts: [], hasGap: true })
     t.same(await readAll(engine, [ALL, BOB], origin), { texts: [], hasGap: false })
-    t.same(await readAll(engine, [ALL, BOB], 0), { texts: [], hasGap: false }, 'whoever comes for the first time')
+    t.same(await readAll(engine, [ALL, BOB], 0), { texts: [], hasGap: false }, 'a first read')
   })
 
   test('keeps addresses apart that look alike', async (t, { engine }) => {
     const addresses: Address[] = [{ user: 'a' }, { user: 'a\0' }, { user: 'ab' }, { group: 'a' }, { client: 'a' }, { user: '\uD800' }, { user: '\uD801' }, { user: '\uFFFD' }, { user: '\uFFFF' }, { user: '\uFFFFd800' }, { user: '☃' }]
-    for (const [n, address] of addresses.entries()) await engine.append(say(`${n}`, { address }))
+    for (const [n, address] of addresses.entries()) await engine.append(draft(`${n}`, { address }))
     for (const [n, address] of addresses.entries()) {
       t.same(await readAll(engine, [address]), { texts: [`${n}`], hasGap: false })
       const { messages: [message] } = await engine.read([{ address, after: 0 }], PLENTY)
@@ -95,7 +95,7 @@ export function deliveryPromises (test: TestOne): void {
   })
 
   test('gives pages that are no larger than asked for, and together hold everything once', async (t, { engine }) => {
-    await Promise.all(numbers(12).map((n) => engine.append(say(n.padStart(10, '.'), { address: Number(n) % 3 === 0 ? NEWS : ALL }))))
+    await Promise.all(numbers(12).map((n) => engine.append(draft(n.padStart(10, '.'), { address: Number(n) % 3 === 0 ? NEWS : ALL }))))
     const walk = async (limit: PageLimit): Promise<{ sizes: number[], words: string[] }> => {
       const [sizes, words]: [number[], string[]] = [[], []]
       for (let after = 0; ;) {
@@ -115,13 +115,13 @@ export function deliveryPromises (test: TestOne): void {
     t.same(await walk({ messages: 12, bytes: 120 }), { sizes: [12], words })
   })
 
-  test('keeps payloads of every kind, and all that goes with them, as they were', async (t, { engine }) => {
+  test('stores payloads of every kind, and every option, unchanged', async (t, { engine }) => {
     const bytes = Uint8Array.from([0, 1, 254, 255])
     const more = { key: 'k', except: ['a', 'b'], ttl: 30, conflate: 'price', keep: true, from: 'alice' }
-    await engine.append(say('text ☃', more))
-    await engine.append(say('', { payload: { kind: 'json', data: '{"a":[1,null]}' } }))
-    await engine.append(say('', { payload: { kind: 'binary', data: bytes } }))
-    await engine.append(say(''))
+    await engine.append(draft('text ☃', more))
+    await engine.append(draft('', { payload: { kind: 'json', data: '{"a":[1,null]}' } }))
+    await engine.append(draft('', { payload: { kind: 'binary', data: bytes } }))
+    await engine.append(draft(''))
     const { messages: [text, json, binary, empty] } = await engine.read([{ address: ALL, after: 0 }], PLENTY)
     t.match(text, { ...more, address: ALL, payload: { kind: 'text', data: 'text ☃' } })
     t.same(json?.payload, { kind: 'json', data: '{"a":[1,null]}' })

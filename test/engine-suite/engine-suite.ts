@@ -8,7 +8,7 @@ import { statePromises } from './state.ts'
 
 export * from './kit.ts'
 
-/** What an engine promises, whichever it is. `create` makes one within LIMITS, for one test. */
+/** The promises of the engine port. `create` makes an engine with LIMITS for one test. */
 export function engineSuite (name: string, create: (t: Test) => EngineFixture | Promise<EngineFixture>): void {
   const test: TestOne = (title, body) => {
     t.test(`${name}: ${title}`, async (t) => {

@@ -3,13 +3,13 @@ import type { NodeResponder, Engine, PageLimit } from '../../services/engine/eng
 import type { Retention } from '../../services/engine/local/retention.ts'
 import type { Address, Draft, Message, Offset } from '../../services/model/message.ts'
 
-/** What an engine needs to run the suite. `advance` moves the engine's clock; limits are those of the suite. */
+/** An engine under test, created with `LIMITS`. `advance` moves the clock of the engine. */
 export interface EngineFixture {
   readonly engine: Engine
   readonly advance: (ms: number) => void
 }
 
-/** Limits that every engine under test is made with. */
+/** The retention of every engine under test. */
 export const LIMITS = {
   log: { maxAgeMs: 60_000, maxCount: 20 },
   inbox: { maxAgeMs: 600_000, maxCount: 5 },
@@ -17,7 +17,8 @@ export const LIMITS = {
   idempotencyWindowMs: 5000
 } satisfies Retention
 
-export const NOBODY: NodeResponder = {
+/** A node without clients. */
+export const IDLE_NODE: NodeResponder = {
   delivery: () => ({ matched: 0, written: 0, dropped: 0 }),
   clients: () => ({ total: 0, clients: [], dropped: 0 }),
   groups: () => ({ groups: [] }),
@@ -29,26 +30,29 @@ export const NOBODY: NodeResponder = {
 export const ALL: Address = { all: true }
 export const BOB: Address = { user: 'bob' }
 export const NEWS: Address = { group: 'news' }
+/** A page that holds everything. */
 export const PLENTY: PageLimit = { messages: 1000, bytes: 1_000_000 }
 
-export function say (data: string, more: Partial<Draft> = {}): Draft {
+/** A text draft to everyone, unless `more` has another address or payload. */
+export function draft (data: string, more: Partial<Draft> = {}): Draft {
   return { address: ALL, payload: { kind: 'text', data }, ...more }
 }
 
+/** The payloads of messages, as text. */
 export function texts (messages: readonly Message[]): string[] {
   return messages.map(({ payload }) => String(payload.data))
 }
 
-/** Everything at some addresses above an offset, as text, and whether something is gone. */
+/** The messages of some addresses above an offset, as text, and whether the page reports a gap. */
 export async function readAll (engine: Engine, addresses: readonly Address[], after: Offset = 0): Promise<{ texts: string[], hasGap: boolean }> {
   const { messages, gapUpTo } = await engine.read(addresses.map((address) => ({ address, after })), PLENTY)
   return { texts: texts(messages), hasGap: gapUpTo > 0 }
 }
 
-/** Says some words to an address, one after another; answers their offsets. */
-export async function sayAll (engine: Engine, address: Address, words: readonly string[]): Promise<Offset[]> {
+/** Appends texts to an address, one after another. Returns the offsets. */
+export async function appendAll (engine: Engine, address: Address, texts: readonly string[]): Promise<Offset[]> {
   const offsets: Offset[] = []
-  for (const word of words) offsets.push((await engine.append(say(word, { address }))).offset)
+  for (const text of texts) offsets.push((await engine.append(draft(text, { address }))).offset)
   return offsets
 }
 
@@ -57,5 +61,5 @@ export function numbers (count: number): string[] {
   return Array.from({ length: count }, (_, n) => `${n}`)
 }
 
-/** One promise of an engine, on an engine that is new. */
+/** Registers a test of one promise, which gets a new engine. */
 export type TestOne = (title: string, body: (t: Test, fixture: EngineFixture) => Promise<void>) => void

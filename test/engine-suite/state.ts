@@ -1,8 +1,8 @@
-import { ALL, BOB, NEWS, NOBODY, numbers, PLENTY, readAll, say, type TestOne } from './kit.ts'
+import { ALL, BOB, NEWS, IDLE_NODE, numbers, PLENTY, readAll, draft, type TestOne } from './kit.ts'
 
 const HOUR_MS = 3_600_000
 
-/** The little state beside the log, questions, and the end. */
+/** The state beside the log, queries, and `close`. */
 export function statePromises (test: TestOne): void {
   test('keeps, changes and removes values', async (t, { engine: { state } }) => {
     t.equal(await state.get('k'), undefined)
@@ -19,7 +19,7 @@ export function statePromises (test: TestOne): void {
     }
   })
 
-  test('gives copies: whoever changes what was given changes nothing', async (t, { engine: { state } }) => {
+  test('returns copies: a caller that changes one does not change the stored value', async (t, { engine: { state } }) => {
     const value = { list: [1] }
     const updating = state.update('k', () => value, HOUR_MS)
     value.list.push(2)
@@ -46,7 +46,7 @@ export function statePromises (test: TestOne): void {
     t.equal(await state.get('k'), undefined)
   })
 
-  test('forgets a value at its end, which an update moves', async (t, { engine: { state }, advance }) => {
+  test('evicts an expired value; an update moves the expiry', async (t, { engine: { state }, advance }) => {
     await state.update('short', () => 1, 1000)
     await state.update('moved', () => 1, 1000)
     advance(999)
@@ -80,23 +80,23 @@ export function statePromises (test: TestOne): void {
     t.same(await keys('b/', 0), [])
   })
 
-  test('brings a question to the hub and the answer back', async (t, { engine }) => {
+  test('passes a query to the hub and returns the response', async (t, { engine }) => {
     t.same(await engine.ask('disconnect', { address: ALL, code: 7, reason: '' }), { answers: [], asked: 0 })
-    engine.listen(() => {}, { ...NOBODY, disconnect: ({ code }) => ({ disconnected: code }) })
+    engine.listen(() => {}, { ...IDLE_NODE, disconnect: ({ code }) => ({ disconnected: code }) })
     t.same(await engine.ask('disconnect', { address: ALL, code: 7, reason: '' }), { answers: [{ disconnected: 7 }], asked: 1 })
   })
 
-  test('has no problem, and can be closed twice, and takes nothing afterwards', async (t, { engine }) => {
+  test('has no problem, can be closed twice, and rejects every call afterwards', async (t, { engine }) => {
     t.equal(engine.problem, null)
-    const appending = engine.append(say('before'))
+    const appending = engine.append(draft('before'))
     const updating = engine.state.update('k', () => 1, HOUR_MS)
     await Promise.all([engine.close(), engine.close()])
-    t.ok((await appending).stored, 'what was taken is done')
+    t.ok((await appending).stored, 'an accepted call is completed')
     t.equal(await updating, 1)
     await engine.close()
     const refused = { code: 'HUB_DRAINING', message: 'The hub is closed; it takes no more messages.' }
     for (const call of [
-      () => engine.append(say('after')),
+      () => engine.append(draft('after')),
       () => readAll(engine, [ALL]),
       () => engine.read([{ address: NEWS, after: 0 }], PLENTY),
       () => engine.find(1),

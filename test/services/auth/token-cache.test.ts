@@ -3,18 +3,18 @@ import { createToken, createTokenCheck } from '../../../services/auth/token.ts'
 import { cacheVerifiedTokens } from '../../../services/auth/token-cache.ts'
 import { SECRET } from '../../support/helper.ts'
 
-/** The check of tokens, how often it was asked, and a clock to move. */
-function memory () {
+/** A cached token check, the tokens that reached the check behind it, and a clock to move. */
+function build () {
   const checkJwt = createTokenCheck({ secret: SECRET })
   const clock = { now: Date.now(), wall: () => clock.now, steady: () => 0 }
-  const asked: string[] = []
-  const check = cacheVerifiedTokens((token) => { asked.push(token); return checkJwt(token) }, clock)
+  const checked: string[] = []
+  const check = cacheVerifiedTokens((token) => { checked.push(token); return checkJwt(token) }, clock)
   const tokenOf = (user: string) => createToken({ secret: SECRET }, { user, roles: ['admin'], ttlSeconds: 60 })
-  return { check, clock, asked, tokenOf }
+  return { check, clock, checked, tokenOf }
 }
 
 t.test('checks a token once, and gives every request an identity of its own', async (t) => {
-  const { check, asked, tokenOf } = memory()
+  const { check, checked, tokenOf } = build()
   const token = tokenOf('alice')
   const [first, second] = [check(token), check(token)]
   t.same(first, second)
@@ -22,11 +22,11 @@ t.test('checks a token once, and gives every request an identity of its own', as
   first.roles.push('changed')
   second.user = 'mallory'
   t.match(check(token), { user: 'alice', roles: ['admin'] })
-  t.equal(asked.length, 1)
+  t.equal(checked.length, 1)
 })
 
-t.test('a token that has expired is refused although it is remembered', async (t) => {
-  const { check, clock, tokenOf } = memory()
+t.test('an expired token is refused although it is in the cache', async (t) => {
+  const { check, clock, tokenOf } = build()
   const token = tokenOf('alice')
   check(token)
   clock.now += 59_000
@@ -36,30 +36,30 @@ t.test('a token that has expired is refused although it is remembered', async (t
 })
 
 t.test('no token is taken for another, however alike they are', async (t) => {
-  const { check, asked, tokenOf } = memory()
+  const { check, checked, tokenOf } = build()
   const token = tokenOf('alice')
   check(token)
   const [head = '', body = '', signature = ''] = token.split('.')
   const forged = Buffer.from(JSON.stringify({ sub: 'admin', role: 'admin' })).toString('base64url')
   for (const other of [`${token} `, ` ${token}`, `${token}A`, token.slice(0, -1), `${head}.${body}.`, `${head}.${forged}.${signature}`, `${head}.${body}.${tokenOf('bob').split('.')[2] ?? ''}`]) {
     t.throws(() => check(other), { code: 'HUB_TOKEN_INVALID' })
-    t.throws(() => check(other), { code: 'HUB_TOKEN_INVALID' }, 'a refusal is not remembered')
+    t.throws(() => check(other), { code: 'HUB_TOKEN_INVALID' }, 'a refusal is not cached')
   }
-  t.equal(asked.length, 15)
+  t.equal(checked.length, 15)
   t.match(check(tokenOf('bob')), { user: 'bob' })
 })
 
-t.test('remembers so many and no more, and none that is very long', async (t) => {
-  const { check, asked, tokenOf } = memory()
+t.test('the cache is bounded, and holds no very long token', async (t) => {
+  const { check, checked, tokenOf } = build()
   const tokens = Array.from({ length: 1001 }, (_, n) => tokenOf(`user ${n}`))
   for (const token of tokens) check(token)
-  t.equal(asked.length, 1001)
+  t.equal(checked.length, 1001)
   check(tokens[1000] ?? '')
-  t.equal(asked.length, 1001)
+  t.equal(checked.length, 1001)
   check(tokens[0] ?? '')
-  t.equal(asked.length, 1002, 'the oldest was forgotten')
+  t.equal(checked.length, 1002, 'the oldest was evicted')
   const long = createToken({ secret: SECRET }, { user: 'x', roles: ['r'.repeat(5000)], ttlSeconds: 60 })
   check(long)
   check(long)
-  t.equal(asked.length, 1004)
+  t.equal(checked.length, 1004)
 })

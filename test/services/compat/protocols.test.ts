@@ -20,24 +20,24 @@ function sorted (value: unknown): unknown {
 t.test('ginServer keeps the promises of a protocol', async (t) => {
   protocolSuite(t, {
     protocol: ginServer,
-    hear: (bytes) => hear(bytes).map((data) => typeof data === 'string' ? unescaped(data) : data),
-    heardOf: ({ kind, data }) => kind === 'binary' ? Buffer.from(data) : unescaped(asUtf8(data))
+    receivedFrom: (bytes) => hear(bytes).map((data) => typeof data === 'string' ? unescaped(data) : data),
+    expectedOf: ({ kind, data }) => kind === 'binary' ? Buffer.from(data) : unescaped(asUtf8(data))
   })
 })
 
 t.test('learn-gin keeps the promises of a protocol', async (t) => {
   protocolSuite(t, {
     protocol: learnGin,
-    hear: (bytes) => hear(bytes).map((data) => typeof data === 'string' ? unescaped(data) : data),
-    heardOf: ({ kind, data }) => kind === 'binary' ? Buffer.from(data) : unescaped(asUtf8(kind === 'json' ? `${data}\n` : data))
+    receivedFrom: (bytes) => hear(bytes).map((data) => typeof data === 'string' ? unescaped(data) : data),
+    expectedOf: ({ kind, data }) => kind === 'binary' ? Buffer.from(data) : unescaped(asUtf8(kind === 'json' ? `${data}\n` : data))
   })
 })
 
 t.test('pushMessage keeps the promises of a protocol', async (t) => {
   protocolSuite(t, {
     protocol: pushMessage,
-    hear: (bytes) => hear(bytes).map((data) => same(String(data))),
-    heardOf: ({ kind, data }: Payload) => same(kind === 'json' ? data : JSON.stringify(kind === 'text' ? data : Buffer.from(data).toString('base64')))
+    receivedFrom: (bytes) => hear(bytes).map((data) => same(String(data))),
+    expectedOf: ({ kind, data }: Payload) => same(kind === 'json' ? data : JSON.stringify(kind === 'text' ? data : Buffer.from(data).toString('base64')))
   })
 })
 

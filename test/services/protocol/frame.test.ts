@@ -31,7 +31,7 @@ t.test('control frames are read back', async (t) => {
   t.same(receive(encodeFrame(OPCODE.close, Buffer.concat([Buffer.from([0x10, 0xa0]), Buffer.from('bye')]))), [{ data: 'close 4256 bye', isBinary: false }])
 })
 
-t.test('frames that follow each other in one piece of bytes are told apart, whatever their kind and length', async () => {
+t.test('consecutive frames in one buffer are separated, of any kind and length', async () => {
   const kinds = fc.constantFrom(OPCODE.text, OPCODE.binary)
   const frames = fc.array(fc.record({ opcode: kinds, length: fc.constantFrom(0, 1, 125, 126, 127, 65_535, 65_536) }), { minLength: 1, maxLength: 8 })
   await fc.assert(fc.asyncProperty(frames, async (all) => {

@@ -3,13 +3,13 @@ import type { Test } from 'tap'
 import type { Address, Payload } from '../../../services/model/message.ts'
 import type { CommandWithReply, Protocol } from '../../../services/protocol/protocol.ts'
 
-/** What the suite has to know of a protocol. */
+/** A protocol under test, with the receiving side. */
 export interface ProtocolSuite {
   readonly protocol: Protocol
-  /** What a client that speaks the protocol makes of some bytes: everything that was said to its application. */
-  readonly hear: (bytes: Buffer) => Array<string | Buffer>
-  /** What it should have heard of a payload. */
-  readonly heardOf?: (payload: Payload) => string | Buffer
+  /** The messages that a client's application receives from these bytes. */
+  readonly receivedFrom: (bytes: Buffer) => Array<string | Buffer>
+  /** The message that a client should receive for a payload; by default the payload's data. */
+  readonly expectedOf?: (payload: Payload) => string | Buffer
 }
 
 /** Any text: plain, with every kind of line end, with quotes, with surrogates that stand alone. */
@@ -33,7 +33,7 @@ const addresses: fc.Arbitrary<Address> = fc.oneof(
 
 const messages = fc.record({ payload: payloads, address: addresses, from: fc.option(ids, { nil: undefined }), offset: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }) })
 
-/** Whatever a client may send: noise, JSON of any shape, and requests with one thing wrong. */
+/** Frames that a client may send: noise, JSON of any shape, and requests with one invalid field. */
 const frames: fc.Arbitrary<Buffer> = fc.oneof(
   fc.uint8Array().map((bytes) => Buffer.from(bytes)),
   fc.json({ stringUnit: 'binary' }).map((text) => Buffer.from(text)),
@@ -66,16 +66,16 @@ const KINDS = new Set(['message', 'action', 'event', 'join', 'leave', 'send', 'a
 const actions = new Set(['sum'])
 
 /** The promises of the port that every protocol keeps. */
-export function protocolSuite (t: Test, { protocol, hear, heardOf = ({ kind, data }) => kind === 'binary' ? Buffer.from(data) : data }: ProtocolSuite): void {
-  t.test('what is said is heard, to any address and whatever it is', async () => {
-    fc.assert(fc.property(messages, (message) => isSame(hear(protocol.encode(message)), [heardOf(message.payload)])))
-    fc.assert(fc.property(payloads, (payload) => isSame(hear(protocol.encodeReply(payload)), [heardOf(payload)])))
+export function protocolSuite (t: Test, { protocol, receivedFrom, expectedOf = ({ kind, data }) => kind === 'binary' ? Buffer.from(data) : data }: ProtocolSuite): void {
+  t.test('a client receives any payload to any address', async () => {
+    fc.assert(fc.property(messages, (message) => isSame(receivedFrom(protocol.encode(message)), [expectedOf(message.payload)])))
+    fc.assert(fc.property(payloads, (payload) => isSame(receivedFrom(protocol.encodeReply(payload)), [expectedOf(payload)])))
   })
 
-  t.test('what follows each other in one piece of bytes is heard in order', async () => {
+  t.test('a client receives the messages of one buffer in order', async () => {
     fc.assert(fc.property(fc.array(messages, { maxLength: 5 }), (all) => {
       const bytes = Buffer.concat(all.flatMap((message) => [protocol.encode(message), protocol.ping, protocol.encodeProbe(message.offset).bytes]))
-      return isSame(hear(bytes), all.map(({ payload }) => heardOf(payload)))
+      return isSame(receivedFrom(bytes), all.map(({ payload }) => expectedOf(payload)))
     }))
   })
 
@@ -83,7 +83,7 @@ export function protocolSuite (t: Test, { protocol, hear, heardOf = ({ kind, dat
     fc.assert(fc.property(messages, (message) => protocol.encode(message).equals(protocol.encode({ ...message }))))
   })
 
-  t.test('decode takes whatever comes, and never throws', async (t) => {
+  t.test('decode accepts any bytes, and never throws', async (t) => {
     const isCommand = (data: Buffer, isBinary: boolean) => {
       const command = protocol.decode(data, isBinary, actions)
       // A reason has to fit into a Close frame (RFC 6455 section 5.5).
@@ -93,7 +93,7 @@ export function protocolSuite (t: Test, { protocol, hear, heardOf = ({ kind, dat
     for (const data of hostile) t.ok(isCommand(data, false), data.toString('utf8', 0, 40))
   })
 
-  t.test('an answer that was not asked for is not given', async (t) => {
+  t.test('a command without an id gets no reply', async (t) => {
     const silent: CommandWithReply[] = [
       { kind: 'event', name: 'e', data: 1, id: undefined },
       { kind: 'join', group: 'g', id: undefined },
@@ -107,14 +107,14 @@ export function protocolSuite (t: Test, { protocol, hear, heardOf = ({ kind, dat
   })
 }
 
-function isSame (heard: Array<string | Buffer>, expected: Array<string | Buffer>): boolean {
-  return heard.length === expected.length && heard.every((one, index) => {
+function isSame (received: Array<string | Buffer>, expected: Array<string | Buffer>): boolean {
+  return received.length === expected.length && received.every((one, index) => {
     const other = expected[index]
     return typeof one === 'string' ? one === other : typeof other === 'object' && one.equals(other)
   })
 }
 
-/** What is left of a text that goes out as UTF-8: a surrogate that stands alone becomes U+FFFD. */
+/** A text after the conversion to UTF-8: a lone surrogate becomes U+FFFD. */
 export function asUtf8 (text: string): string {
   return Buffer.from(text).toString()
 }

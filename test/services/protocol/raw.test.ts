@@ -10,8 +10,8 @@ const GREETING = '{"code":2000,"msg":"ws连接成功","data":""}'
 t.test('raw keeps the promises of a protocol', async (t) => {
   protocolSuite(t, {
     protocol: raw,
-    hear: (bytes) => receive(bytes).map(({ data }) => data).filter((data) => typeof data !== 'string' || !data.startsWith('ping ')),
-    heardOf: ({ kind, data }) => kind === 'binary' ? Buffer.from(data) : asUtf8(data)
+    receivedFrom: (bytes) => receive(bytes).map(({ data }) => data).filter((data) => typeof data !== 'string' || !data.startsWith('ping ')),
+    expectedOf: ({ kind, data }) => kind === 'binary' ? Buffer.from(data) : asUtf8(data)
   })
 })
 
@@ -38,12 +38,12 @@ t.test('a client acknowledges by the pong to a ping with an offset, and cannot r
   t.ok(Buffer.byteLength(raw.encodeProbe(Number.MAX_SAFE_INTEGER).pong) <= 125, 'fits into a control frame (RFC 6455 section 5.5)')
 })
 
-t.test('there are no words for a gap and for goodbye', async (t) => {
+t.test('there is no gap notice and no close notice', async (t) => {
   t.equal(raw.encodeGap({ after: 1, upTo: 2, position: 2 }), null)
   t.equal(raw.encodeCloseNotice('restart'), null)
 })
 
-t.test('an answer to a call carries its name and id', async (t) => {
+t.test('the reply to a call carries its name and id', async (t) => {
   const answer = (id: string | number | undefined, result: Parameters<typeof raw.encodeResult>[1]) => {
     return receive(raw.encodeResult({ kind: 'action', name: 'sum', data: [], id }, result) ?? Buffer.alloc(0))
   }
@@ -51,7 +51,7 @@ t.test('an answer to a call carries its name and id', async (t) => {
   t.same(answer(undefined, { ok: true }), [{ data: '{"action":"sum","ok":true}', isBinary: false }])
   t.same(answer('x', { ok: false, error: { code: 'HUB_NOT_FOUND', message: 'There is none.' } }),
     [{ data: '{"action":"sum","id":"x","ok":false,"error":{"code":"HUB_NOT_FOUND","message":"There is none."}}', isBinary: false }])
-  t.equal(raw.encodeResult({ kind: 'join', group: 'g', id: 1 }, { ok: true }), null, 'what a raw client cannot ask has no answer')
+  t.equal(raw.encodeResult({ kind: 'join', group: 'g', id: 1 }, { ok: true }), null, 'a command of another protocol gets no reply')
 })
 
 t.test('a raw frame is a call only when it names an action, and harmless', async (t) => {
@@ -68,7 +68,7 @@ t.test('a raw frame is a call only when it names an action, and harmless', async
   t.equal(decode(`${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`).kind, 'message', 'depth does no harm')
 })
 
-t.test('messages and answers are compressed for those who agreed on it', async (t) => {
+t.test('messages and replies are compressed for clients that negotiated it', async (t) => {
   const deflated = createRaw(undefined, createDeflatingEncoder({ thresholdBytes: 100, level: 6 }))
   const text = 'x'.repeat(1000)
   const frame = deflated.encode({ payload: { kind: 'text', data: text }, address: { all: true }, offset: 1 })

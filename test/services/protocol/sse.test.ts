@@ -63,12 +63,12 @@ const normalised = (text: string) => asUtf8(text).replace(/\r\n?/g, '\n')
 t.test('sse keeps the promises of a protocol', async (t) => {
   protocolSuite(t, {
     protocol: sse,
-    hear: (bytes) => read(bytes).events.map(({ type, data }) => type === 'binary' ? Buffer.from(data, 'base64') : data),
-    heardOf: ({ kind, data }) => kind === 'binary' ? Buffer.from(data) : normalised(data)
+    receivedFrom: (bytes) => read(bytes).events.map(({ type, data }) => type === 'binary' ? Buffer.from(data, 'base64') : data),
+    expectedOf: ({ kind, data }) => kind === 'binary' ? Buffer.from(data) : normalised(data)
   })
 })
 
-t.test('the position is named by the client, which has nothing else to say', async (t) => {
+t.test('the client names the position, and sends nothing else', async (t) => {
   t.match(sse, { name: 'sse', acknowledgedBy: 'position', isResumable: false, pong: null })
   t.same(sse.decode(Buffer.from('{"type":"ping"}'), false, new Set()), { kind: 'ignored' })
   t.equal(sse.encodeResult({ kind: 'action', name: 'a', data: 1, id: 1 }, { ok: true }), null)
@@ -88,7 +88,7 @@ t.test('events are byte for byte what they should be', async (t) => {
   t.equal(sse.encodeProbe(9).bytes.toString(), 'id: 9\n\n')
 })
 
-t.test('a greeting and a ping say how long to wait, and nothing to the application', async (t) => {
+t.test('a greeting and a ping set the retry time, and raise no event', async (t) => {
   const greeting = sse.encodeGreeting({ clientId: 'c', user: 'bob', resumeToken: 'secret' })
   t.equal(sse.encodeGreeting({ clientId: 'd', user: 'alice', resumeToken: null }), greeting, 'the same bytes for all')
   const stream = read(Buffer.concat([greeting, sse.ping, sse.ping]))
@@ -97,14 +97,14 @@ t.test('a greeting and a ping say how long to wait, and nothing to the applicati
 })
 
 t.test('a text cannot get out of its data, and keeps its leading spaces', async (t) => {
-  const cases: Array<[text: string, heard: string]> = [
+  const cases: Array<[text: string, received: string]> = [
     [' a', ' a'], ['  a', '  a'], ['\n a', '\n a'], ['a\r\nb', 'a\nb'], ['a\rb', 'a\nb'], ['a\n\nb', 'a\n\nb'], ['\n', '\n'], ['\r\r\n\n', '\n\n\n'], ['a\n', 'a\n'],
     ['x\n\nevent: evil\nid: 99\ndata: y', 'x\n\nevent: evil\nid: 99\ndata: y'], ['x\rid: 99\rretry: 1', 'x\nid: 99\nretry: 1'], ['a\u2028b\u2029c\u0085d\u000be', 'a\u2028b\u2029c\u0085d\u000be'],
     [': x', ': x'], ['data: x', 'data: x'], ['\0', '\0'], ['\ufeffx', '\ufeffx'], ['\t', '\t']
   ]
-  for (const [text, heard] of cases) {
+  for (const [text, received] of cases) {
     const { events, reconnectionTime } = read(encode({ kind: 'text', data: text }))
-    t.same(events, [{ type: 'message', data: heard, lastEventId: '7' }], encodeURIComponent(text))
+    t.same(events, [{ type: 'message', data: received, lastEventId: '7' }], encodeURIComponent(text))
     t.equal(reconnectionTime, undefined)
   }
 })
@@ -120,12 +120,12 @@ t.test('every event has its type and position, whatever is in it', async () => {
   }))
 })
 
-t.test('the position moves with messages, and where it is told to', async (t) => {
+t.test('the position moves with messages, gap notices and probes', async (t) => {
   const stream = (...parts: Array<Buffer | null>) => read(Buffer.concat(parts.map((part) => part ?? Buffer.alloc(0))))
   const message = encode({ kind: 'text', data: 'a' }, 5)
-  t.equal(stream(message, sse.encodeReply({ kind: 'text', data: 'b' }), sse.ping).lastEventId, '5', 'what the log does not have leaves it alone')
+  t.equal(stream(message, sse.encodeReply({ kind: 'text', data: 'b' }), sse.ping).lastEventId, '5', 'a message outside the log leaves the position alone')
   t.equal(stream(message, sse.encodeGap({ after: 7, upTo: 9, position: 9 })).lastEventId, '9')
   const moved = stream(message, sse.encodeProbe(12).bytes)
   t.equal(moved.lastEventId, '12')
-  t.equal(moved.events.length, 1, 'without a word to the application')
+  t.equal(moved.events.length, 1, 'without an event for the application')
 })

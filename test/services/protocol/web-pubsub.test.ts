@@ -30,7 +30,7 @@ for (const protocol of webPubSub.values()) {
   t.test(`${protocol.name} keeps the promises of a protocol`, async (t) => {
     protocolSuite(t, {
       protocol,
-      hear: (bytes) => texts(bytes).map((text) => {
+      receivedFrom: (bytes) => texts(bytes).map((text) => {
         const { dataType, data } = JSON.parse(text) as { dataType: string, data: unknown }
         if (dataType === 'binary') return Buffer.from(String(data), 'base64')
         return dataType === 'text' ? String(data) : JSON.stringify(data)
@@ -58,7 +58,7 @@ t.test('every message to a client is byte for byte that of the published subprot
   t.same(texts(reliable.encode({ payload: { kind: 'binary', data: new Uint8Array([1, 2, 3]) }, address: { group: 'g1' }, from: 'bob', offset: 1700000000125 })), ['{"sequenceId":1700000000125,"type":"message","from":"group","group":"g1","dataType":"binary","data":"AQID","fromUserId":"bob"}'])
   t.same(texts(reliable.encode({ payload: { kind: 'text', data: '' }, address: { group: 'g1' }, offset: 3 })), ['{"sequenceId":3,"type":"message","from":"group","group":"g1","dataType":"text","data":""}'])
   t.same(texts(reliable.encode({ payload: { kind: 'text', data: 'x' }, address: { client: 'c1' }, offset: 3 })), ['{"sequenceId":3,"type":"message","from":"server","dataType":"text","data":"x"}'])
-  t.same(texts(reliable.encodeReply({ kind: 'text', data: 'x' })), ['{"type":"message","from":"server","dataType":"text","data":"x"}'], 'what the log does not have cannot be acknowledged')
+  t.same(texts(reliable.encodeReply({ kind: 'text', data: 'x' })), ['{"type":"message","from":"server","dataType":"text","data":"x"}'], 'a message outside the log cannot be acknowledged')
   t.same(texts(reliable.pong), ['{"type":"pong"}'])
   t.same(texts(reliable.encodeCloseNotice('Service reload')), ['{"type":"system","event":"disconnected","message":"Service reload"}'])
   t.equal(reliable.encodeGap({ after: 17, upTo: 18, position: 18 }), null)
@@ -73,7 +73,7 @@ t.test('every request of the published subprotocol is understood', async (t) => 
   t.same(decode('{"type":"joinGroup","group":"g1","ackId":1}'), { kind: 'join', group: 'g1', id: 1 })
   t.same(decode('{"type":"leaveGroup","group":"g1","ackId":2}'), { kind: 'leave', group: 'g1', id: 2 })
   t.same(decode('{"type":"sendToGroup","group":"g1","ackId":3,"noEcho":false,"dataType":"json","data":{"any":"json value"}}'), { kind: 'send', group: 'g1', payload: { kind: 'json', data: '{"any":"json value"}' }, isEchoed: true, id: 3 })
-  t.same(decode('{"type":"sendToGroup","group":"g1","noEcho":true,"data":"a"}'), { kind: 'send', group: 'g1', payload: { kind: 'json', data: '"a"' }, isEchoed: false, id: undefined }, 'JSON is what there is when nothing is said')
+  t.same(decode('{"type":"sendToGroup","group":"g1","noEcho":true,"data":"a"}'), { kind: 'send', group: 'g1', payload: { kind: 'json', data: '"a"' }, isEchoed: false, id: undefined }, 'JSON without a dataType')
   t.same(decode('{"type":"sendToGroup","group":"g1","dataType":"text","data":"a"}'), { kind: 'send', group: 'g1', payload: { kind: 'text', data: 'a' }, isEchoed: true, id: undefined })
   t.same(decode('{"type":"sendToGroup","group":"g1","dataType":"binary","data":"AQI="}'), { kind: 'send', group: 'g1', payload: { kind: 'binary', data: Buffer.from([1, 2]) }, isEchoed: true, id: undefined })
   t.same(decode('{"type":"event","event":"name","ackId":4,"dataType":"text","data":"string"}'), { kind: 'event', name: 'name', data: 'string', id: 4 })
@@ -84,7 +84,7 @@ t.test('every request of the published subprotocol is understood', async (t) => 
   t.same(decode('{"type":"ping"}'), { kind: 'ping' })
 })
 
-t.test('what published clients write in their own way is understood', async (t) => {
+t.test('variants of published clients are understood', async (t) => {
   t.same(decode('{"type":"sendToGroup","group":"g1","ackId":3,"noEcho":false,"dataType":"Text","data":"a"}'), { kind: 'send', group: 'g1', payload: { kind: 'text', data: 'a' }, isEchoed: true, id: 3 }, '.NET names data types with a capital')
   t.same(decode('{"type":"joinGroup","group":"g1","ackId":null}'), { kind: 'join', group: 'g1', id: undefined }, 'null for what is left out')
   t.same(decode('{"type":"sendToGroup","group":"g1","ackId":null,"noEcho":null,"dataType":null,"data":null}'), { kind: 'send', group: 'g1', payload: { kind: 'json', data: 'null' }, isEchoed: true, id: undefined })
@@ -99,7 +99,7 @@ t.test('messages are acknowledged in the reliable subprotocol alone', async (t) 
   }
 })
 
-t.test('what does not match is refused, and nothing of it repeated', async (t) => {
+t.test('a request of another shape is refused, and its data is not repeated', async (t) => {
   const SECRET = 'swordfish'
   const good: Record<string, Record<string, unknown>> = {
     joinGroup: { group: 'g', ackId: 1 },
@@ -159,10 +159,10 @@ t.test('a request is acknowledged when it has an ackId', async (t) => {
   for (const [code, name] of Object.entries(names)) {
     t.same(answer({ ok: false, error: { code, message: 'no "permission"' } }), [`{"type":"ack","ackId":3,"success":false,"error":{"name":"${name}","message":"no \\"permission\\""}}`])
   }
-  t.same(texts(reliable.encodeResult({ kind: 'event', name: 'e', data: 1, id: 4 }, { ok: true, data: 'what an event gave is not for the client' })), ['{"type":"ack","ackId":4,"success":true}'])
+  t.same(texts(reliable.encodeResult({ kind: 'event', name: 'e', data: 1, id: 4 }, { ok: true, data: 'the result of an event is not for the client' })), ['{"type":"ack","ackId":4,"success":true}'])
 })
 
-t.test('an invocation is answered with what the action gave', async (t) => {
+t.test('the reply to an invocation carries the result of the action', async (t) => {
   const answer = (result: CommandResult) => texts(reliable.encodeResult({ kind: 'action', name: 'sum', data: {}, id: '1' }, result))
   t.same(answer({ ok: true, data: {} }), ['{"type":"invokeResponse","invocationId":"1","success":true,"dataType":"json","data":{}}'])
   t.same(answer({ ok: true, data: 0 }), ['{"type":"invokeResponse","invocationId":"1","success":true,"dataType":"json","data":0}'])
@@ -172,7 +172,7 @@ t.test('an invocation is answered with what the action gave', async (t) => {
   t.same(answer({ ok: false, error: { code: 'HUB_INTERNAL', message: 'failed' } }), ['{"type":"invokeResponse","invocationId":"1","success":false,"error":{"name":"InvocationFailed","message":"failed"}}'])
 })
 
-t.test('the codec of the published client understands what is sent', async (t) => {
+t.test('the codec of the published client understands every frame of the hub', async (t) => {
   const codec = WebPubSubJsonReliableProtocol()
   const parse = (bytes: Buffer | null) => codec.parseMessages(texts(bytes).join())
   t.match(parse(reliable.encodeGreeting({ clientId: 'c', user: 'bob', resumeToken: 'opaque' })), { kind: 'connected', connectionId: 'c', userId: 'bob', reconnectionToken: 'opaque' })
@@ -193,21 +193,21 @@ t.test('the codec of the published client understands what is sent', async (t) =
   }))
 })
 
-t.test('what the codec of the published client writes is understood', async (t) => {
+t.test('the hub understands every frame of the codec of the published client', async (t) => {
   for (const [protocol, codec] of [[reliable, WebPubSubJsonReliableProtocol()], [plain, WebPubSubJsonProtocol()]] as const) {
-    const said = (message: Parameters<typeof codec.writeMessage>[0]) => decode(codec.writeMessage(message), protocol)
-    t.same(said({ kind: 'joinGroup', group: 'g', ackId: 1 }), { kind: 'join', group: 'g', id: 1 })
-    t.same(said({ kind: 'leaveGroup', group: 'g' }), { kind: 'leave', group: 'g', id: undefined })
-    t.same(said({ kind: 'sendToGroup', group: 'g', dataType: 'binary', data: new Uint8Array([1, 2]).buffer, noEcho: true, ackId: 2 }), { kind: 'send', group: 'g', payload: { kind: 'binary', data: Buffer.from([1, 2]) }, isEchoed: false, id: 2 })
-    t.same(said({ kind: 'sendEvent', event: 'e', dataType: 'json', data: { a: 1 } }), { kind: 'event', name: 'e', data: { a: 1 }, id: undefined })
-    t.same(said({ kind: 'invoke', invocationId: '1', target: 'event', event: 'e' }), { kind: 'action', name: 'e', data: undefined, id: '1' })
-    t.same(said({ kind: 'cancelInvocation', invocationId: '1' }), { kind: 'ignored' })
-    t.same(said({ kind: 'ping' }), { kind: 'ping' })
-    t.same(said({ kind: 'sequenceAck', sequenceId: 5 }), protocol === reliable ? { kind: 'acknowledge', offset: 5 } : { kind: 'ignored' })
+    const decoded = (message: Parameters<typeof codec.writeMessage>[0]) => decode(codec.writeMessage(message), protocol)
+    t.same(decoded({ kind: 'joinGroup', group: 'g', ackId: 1 }), { kind: 'join', group: 'g', id: 1 })
+    t.same(decoded({ kind: 'leaveGroup', group: 'g' }), { kind: 'leave', group: 'g', id: undefined })
+    t.same(decoded({ kind: 'sendToGroup', group: 'g', dataType: 'binary', data: new Uint8Array([1, 2]).buffer, noEcho: true, ackId: 2 }), { kind: 'send', group: 'g', payload: { kind: 'binary', data: Buffer.from([1, 2]) }, isEchoed: false, id: 2 })
+    t.same(decoded({ kind: 'sendEvent', event: 'e', dataType: 'json', data: { a: 1 } }), { kind: 'event', name: 'e', data: { a: 1 }, id: undefined })
+    t.same(decoded({ kind: 'invoke', invocationId: '1', target: 'event', event: 'e' }), { kind: 'action', name: 'e', data: undefined, id: '1' })
+    t.same(decoded({ kind: 'cancelInvocation', invocationId: '1' }), { kind: 'ignored' })
+    t.same(decoded({ kind: 'ping' }), { kind: 'ping' })
+    t.same(decoded({ kind: 'sequenceAck', sequenceId: 5 }), protocol === reliable ? { kind: 'acknowledge', offset: 5 } : { kind: 'ignored' })
   }
 })
 
-t.test('messages and answers are compressed for those who agreed on it, the greeting with its secret never', async (t) => {
+t.test('messages and replies are compressed for clients that negotiated it, the greeting with its secret never', async (t) => {
   const text = 'x'.repeat(1000)
   const deflated = createWebPubSub(createDeflatingEncoder({ thresholdBytes: 10, level: 6 }))
   t.same([...deflated.keys()], WEB_PUBSUB_SUBPROTOCOLS)

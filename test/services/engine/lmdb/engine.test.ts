@@ -4,7 +4,7 @@ import t from 'tap'
 import { LmdbEngine } from '../../../../services/engine/lmdb/engine.ts'
 import { LmdbStore, type Range } from '../../../../services/engine/lmdb/store.ts'
 import type { Message } from '../../../../services/model/message.ts'
-import { ALL, BOB, engineSuite, LIMITS, NEWS, NOBODY, numbers, readAll, say } from '../../../engine-suite/engine-suite.ts'
+import { ALL, BOB, engineSuite, LIMITS, NEWS, IDLE_NODE, numbers, readAll, draft } from '../../../engine-suite/engine-suite.ts'
 import { openEngine, ROOMY, Sentences } from './kit.ts'
 
 engineSuite('lmdb', async (t) => {
@@ -18,9 +18,9 @@ t.test('a restart keeps messages, what is known of those that are gone, keys and
   let now = Date.UTC(2026, 0, 1)
   const retention = { ...LIMITS, now: () => now }
   const first = await openEngine(t, path, retention)
-  const { offset } = await first.append(say('once', { key: 'k' }))
-  await first.append(say('short', { ttl: 2 }))
-  for (const n of numbers(LIMITS.inbox.maxCount + 2)) await first.append(say(n, { address: BOB }))
+  const { offset } = await first.append(draft('once', { key: 'k' }))
+  await first.append(draft('short', { ttl: 2 }))
+  for (const n of numbers(LIMITS.inbox.maxCount + 2)) await first.append(draft(n, { address: BOB }))
   await first.state.update('v', () => ({ a: 1 }), 10_000)
   await first.state.update('short', () => 1, 1000)
   const summary = await first.summary({ address: BOB, after: 0 })
@@ -33,11 +33,11 @@ t.test('a restart keeps messages, what is known of those that are gone, keys and
   t.same(await readAll(second, [ALL]), { texts: ['once', 'short'], hasGap: false })
   t.same(await readAll(second, [BOB]), { texts: ['2', '3', '4', '5', '6'], hasGap: true })
   t.same(await second.summary({ address: BOB, after: 0 }), summary)
-  t.same(await second.append(say('once', { key: 'k' })), { offset, duplicate: true, stored: true })
-  await t.rejects(second.append(say('twice', { key: 'k' })), { code: 'HUB_KEY_REUSED' })
+  t.same(await second.append(draft('once', { key: 'k' })), { offset, duplicate: true, stored: true })
+  await t.rejects(second.append(draft('twice', { key: 'k' })), { code: 'HUB_KEY_REUSED' })
   t.same(await second.state.get('v'), { a: 1 })
   t.equal(await second.state.get('short'), undefined)
-  t.ok((await second.append(say('next'))).offset > head)
+  t.ok((await second.append(draft('next'))).offset > head)
   now += 1000
   t.same((await readAll(second, [ALL])).texts, ['once', 'next'], 'its end has come')
   await second.close()
@@ -55,7 +55,7 @@ t.test('offsets rise on when the clock goes back, while it runs and while it doe
     now -= back
     const engine = await openEngine(t, path, { now: () => now })
     for (const n of numbers(3)) {
-      offsets.push((await engine.append(say(n))).offset)
+      offsets.push((await engine.append(draft(n))).offset)
       now -= 1000
     }
     await engine.close()
@@ -64,7 +64,7 @@ t.test('offsets rise on when the clock goes back, while it runs and while it doe
   const engine = await openEngine(t, path, { now: () => now })
   t.equal((await readAll(engine, [ALL])).texts.length, 12)
   now = Date.UTC(2027, 0, 1)
-  t.equal((await engine.append(say('later'))).offset, now * 1000, 'and follow the clock again when it is ahead')
+  t.equal((await engine.append(draft('later'))).offset, now * 1000, 'and follow the clock again when it is ahead')
 })
 
 /** What a file has to spare for a large transaction: services/engine/lmdb-room.ts. */
@@ -75,7 +75,7 @@ t.test('a file from which 200 000 messages were taken stays small', async (t) =>
   const engine = await openEngine(t, path, { log: { ...ROOMY.log, maxCount: 2000 }, inbox: { ...ROOMY.inbox, maxCount: 10 }, maxBytes: 2 * 1024 ** 2 })
   const COUNT = 200_000
   for (let n = 0; n < COUNT; n += 2000) {
-    await Promise.all(numbers(2000).map((k) => engine.append(say(`${n + Number(k)}`, { address: Number(k) % 2 === 0 ? NEWS : { user: `${Number(k) % 500}` } }))))
+    await Promise.all(numbers(2000).map((k) => engine.append(draft(`${n + Number(k)}`, { address: Number(k) % 2 === 0 ? NEWS : { user: `${Number(k) % 500}` } }))))
   }
   const { count: kept, evicted } = await engine.summary({ address: NEWS, after: 0 })
   t.equal(kept, 2000)
@@ -90,7 +90,7 @@ t.test('a file is not much larger than maxBytes, whatever the messages are like,
   for (const [length, count] of [[100, 30_000], [1000, 10_000], [20_000, 1000]] as const) {
     const path = t.testdir({})
     const engine = await openEngine(t, path, { maxBytes })
-    for (let n = 0; n < count; n += 500) await Promise.all(numbers(500).map((k) => engine.append(say(k.padEnd(length, '.'), { address: { group: `${Number(k) % 50}` } }))))
+    for (let n = 0; n < count; n += 500) await Promise.all(numbers(500).map((k) => engine.append(draft(k.padEnd(length, '.'), { address: { group: `${Number(k) % 50}` } }))))
     const { size } = statSync(join(path, 'data.mdb'))
     const summaries = await Promise.all(groups.map((group) => engine.summary({ address: { group }, after: 0 })))
     const kept = summaries.reduce((sum, summary) => sum + summary.count, 0)
@@ -107,12 +107,12 @@ t.test('only so many addresses that lost everything are told apart; of the other
   let engine = await open()
   const offsets: number[] = []
   for (const user of numbers(30)) {
-    offsets.push((await engine.append(say('1', { address: { user } }))).offset)
+    offsets.push((await engine.append(draft('1', { address: { user } }))).offset)
     now += 1
   }
   t.notOk((await readAll(engine, [{ user: '3' }, { user: 'unheard of' }])).hasGap)
   now += LIMITS.inbox.maxAgeMs
-  for (const n of numbers(4)) await engine.append(say(n, { address: NEWS }))
+  for (const n of numbers(4)) await engine.append(draft(n, { address: NEWS }))
   await engine.close()
   engine = await open()
   for (const user of numbers(30)) t.ok((await readAll(engine, [{ user }])).hasGap, `user ${user} misses one`)
@@ -120,14 +120,14 @@ t.test('only so many addresses that lost everything are told apart; of the other
   t.notOk((await readAll(engine, [{ user: 'unheard of' }], offsets[20])).hasGap)
   t.ok((await readAll(engine, [{ user: '29' }], offsets[28])).hasGap)
   t.notOk((await readAll(engine, [{ group: 'unheard of' }])).hasGap, 'other kinds of addresses are not concerned')
-  await engine.append(say('2', { address: { user: '3' } }))
+  await engine.append(draft('2', { address: { user: '3' } }))
   t.same(await readAll(engine, [{ user: '3' }]), { texts: ['2'], hasGap: true })
 })
 
 t.test('reading looks at what it returns, however much there is beside it', async (t) => {
   const engine = await openEngine(t, t.testdir({}))
   for (let n = 0; n < 5000; n += 500) {
-    await Promise.all(numbers(500).map((k) => engine.append(say(k, { address: Number(k) % 100 === 0 ? BOB : { user: k } }))))
+    await Promise.all(numbers(500).map((k) => engine.append(draft(k, { address: Number(k) % 100 === 0 ? BOB : { user: k } }))))
   }
   const original = Object.getOwnPropertyDescriptor(LmdbStore.prototype, 'entries')?.value as (this: LmdbStore, range: Range) => ReturnType<LmdbStore['entries']>
   t.teardown(() => { LmdbStore.prototype.entries = original })
@@ -149,16 +149,16 @@ t.test('reading looks at what it returns, however much there is beside it', asyn
 t.test('an address or a key that is longer than the store takes is refused, and disturbs nothing', async (t) => {
   const engine = await openEngine(t, t.testdir({}))
   const heard: Message[] = []
-  engine.listen((message) => heard.push(message), NOBODY)
+  engine.listen((message) => heard.push(message), IDLE_NODE)
   const outcomes = await Promise.allSettled([
-    engine.append(say('1')),
-    engine.append(say('2', { address: { user: 'x'.repeat(2000) } })),
+    engine.append(draft('1')),
+    engine.append(draft('2', { address: { user: 'x'.repeat(2000) } })),
     engine.state.update('k'.repeat(1025), () => 1, 1000),
     engine.state.update('k'.repeat(1024), () => 1, 1000),
-    engine.append(say('3', { key: 'k'.repeat(100_000) }))
+    engine.append(draft('3', { key: 'k'.repeat(100_000) }))
   ])
   t.same(outcomes.map((outcome) => outcome.status === 'rejected' ? (outcome.reason as { code: string }).code : 'done'), ['done', 'HUB_ADDRESS_INVALID', 'HUB_REQUEST_INVALID', 'done', 'done'])
   t.same((await readAll(engine, [ALL])).texts, ['1', '3'])
-  await engine.append(say('widest', { address: { user: '☃'.repeat(256) } }))
+  await engine.append(draft('widest', { address: { user: '☃'.repeat(256) } }))
   t.same((await readAll(engine, [{ user: '☃'.repeat(256) }])).texts, ['widest'])
 })

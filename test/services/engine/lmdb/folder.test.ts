@@ -5,7 +5,7 @@ import t, { type Test } from 'tap'
 import { keyOf } from '../../../../services/engine/lmdb/layout.ts'
 import { LmdbEngine } from '../../../../services/engine/lmdb/engine.ts'
 import { LMDB_OPTIONS } from '../../../../services/engine/lmdb/store.ts'
-import { ALL, numbers, readAll, say } from '../../../engine-suite/engine-suite.ts'
+import { ALL, numbers, readAll, draft } from '../../../engine-suite/engine-suite.ts'
 import { Child, openEngine, ROOMY, Sentences } from './kit.ts'
 
 t.setTimeout(120_000)
@@ -16,7 +16,7 @@ const PAGE = 4096
 async function used (t: Test): Promise<{ path: string, data: string, head: number }> {
   const path = t.testdir({})
   const engine = await openEngine(t, path)
-  await Promise.all(numbers(500).map((n) => engine.append(say(n.padEnd(300, '.')))))
+  await Promise.all(numbers(500).map((n) => engine.append(draft(n.padEnd(300, '.')))))
   const { head } = engine
   await engine.close()
   return { path, data: join(path, 'data.mdb'), head }
@@ -37,10 +37,10 @@ t.test('a folder belongs to one process, for as long as that lives', async (t) =
   await child.kill()
   t.equal(owners(path).length, 1, 'what it left behind')
   const engine = await openEngine(t, path)
-  t.ok((await engine.append(say('1'))).stored)
+  t.ok((await engine.append(draft('1'))).stored)
   t.equal(owners(path).length, 1, 'is gone')
   await t.rejects(openEngine(t, path), { code: 'HUB_STORE_FAILED', message: /is in use by this process already; / })
-  t.ok((await engine.append(say('2'))).stored, 'who has it is not disturbed')
+  t.ok((await engine.append(draft('2'))).stored, 'who has it is not disturbed')
   await engine.close()
   t.same(owners(path), [])
   t.same((await readAll(await openEngine(t, path), [ALL])).texts, ['1', '2'])
@@ -58,7 +58,7 @@ t.test('a process id that somebody else has by now locks nobody out, and a folde
   // Left over from a process whose number is that of one that lives.
   writeFileSync(join(path, `owner-${process.ppid}-0123abcd.sock`), '')
   const engine = await openEngine(t, path)
-  t.ok((await engine.append(say('1'))).stored)
+  t.ok((await engine.append(draft('1'))).stored)
   t.equal(owners(path).length, 1)
   await t.rejects(openEngine(t, path), { code: 'HUB_STORE_FAILED' })
 })
@@ -92,7 +92,7 @@ for (const [what, damage] of DAMAGES) {
     t.ok(damaged.equals(readFileSync(join(movedTo, 'data.mdb'))), 'as it was')
     t.same(await readAll(engine, [ALL]), { texts: [], hasGap: false })
     t.same(await readAll(engine, [ALL], head), { texts: [], hasGap: true }, 'whoever comes back is told')
-    const { offset, stored } = await engine.append(say('new'))
+    const { offset, stored } = await engine.append(draft('new'))
     t.ok(stored && offset > head, 'offsets rise on')
     t.same((await readAll(engine, [ALL])).texts, ['new'])
   })
@@ -110,7 +110,7 @@ t.test('a file that ends the process when it is opened is moved aside the next t
   const engine = await LmdbEngine.open(ROOMY, { path, log })
   t.teardown(() => engine.close())
   t.equal(log.at('error').length, 1)
-  t.ok((await engine.append(say('new'))).stored)
+  t.ok((await engine.append(draft('new'))).stored)
 })
 
 t.test('a process that was killed while it opened a good file, or has been killed again and again, loses nothing', async (t) => {

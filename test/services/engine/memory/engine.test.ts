@@ -1,7 +1,7 @@
 import t from 'tap'
 import { MemoryEngine } from '../../../../services/engine/memory/engine.ts'
 import { RisingClock } from '../../../../services/lib/clock.ts'
-import { ALL, engineSuite, LIMITS, numbers, readAll, say } from '../../../engine-suite/engine-suite.ts'
+import { ALL, engineSuite, LIMITS, numbers, readAll, draft } from '../../../engine-suite/engine-suite.ts'
 
 engineSuite('memory', () => {
   let now = Date.UTC(2026, 0, 1)
@@ -23,13 +23,13 @@ t.test('offsets rise on when the clock goes back, and above those of an earlier 
 
 t.test('a log that is pruned for long stays as small as its limits', async (t) => {
   const engine = new MemoryEngine({ ...LIMITS, log: { ...LIMITS.log, maxCount: 10 } })
-  for (let n = 0; n < 5000; n++) await engine.append(say(`${n}`, { ttl: 1 + n % 100 }))
+  for (let n = 0; n < 5000; n++) await engine.append(draft(`${n}`, { ttl: 1 + n % 100 }))
   t.same(await readAll(engine, [ALL]), { texts: numbers(5000).slice(-10), hasGap: true })
 })
 
-t.test('only so many keys are remembered, the latest', async (t) => {
+t.test('idempotency keys are bounded: the latest are kept', async (t) => {
   const engine = new MemoryEngine(LIMITS, { keys: 3 })
-  const repeat = async (key: string) => (await engine.append(say(key, { key }))).duplicate
+  const repeat = async (key: string) => (await engine.append(draft(key, { key }))).duplicate
   for (const key of ['a', 'b', 'c']) t.notOk(await repeat(key))
   t.ok(await repeat('a'))
   t.notOk(await repeat('d'))
@@ -37,12 +37,12 @@ t.test('only so many keys are remembered, the latest', async (t) => {
   t.ok(await repeat('d'))
 })
 
-t.test('only so many addresses that lost messages are told apart; of the others, a gap too many is reported and none too few', async (t) => {
+t.test('evictions are bounded by address: for the others a false gap is reported, never a missed one', async (t) => {
   const engine = new MemoryEngine({ ...LIMITS, inbox: { ...LIMITS.inbox, maxCount: 1 } }, { evictions: 10 })
   const offsets: number[] = []
   for (const n of numbers(30)) {
-    offsets.push((await engine.append(say('1', { address: { user: n } }))).offset)
-    await engine.append(say('2', { address: { user: n } }))
+    offsets.push((await engine.append(draft('1', { address: { user: n } }))).offset)
+    await engine.append(draft('2', { address: { user: n } }))
   }
   for (const n of numbers(30)) t.ok((await readAll(engine, [{ user: n }])).hasGap, `user ${n} misses one`)
   const last = offsets.at(-1) ?? 0
@@ -52,7 +52,7 @@ t.test('only so many addresses that lost messages are told apart; of the others,
   t.notOk((await readAll(engine, [{ group: 'unheard of' }])).hasGap, 'other kinds of addresses are not concerned')
 })
 
-t.test('only so many values are kept: the one that ends first goes', async (t) => {
+t.test('values are bounded: the value that expires first is evicted', async (t) => {
   const { state } = new MemoryEngine(LIMITS, { values: 2 })
   await state.update('a', () => 1, 3000)
   await state.update('b', () => 1, 1000)
