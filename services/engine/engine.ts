@@ -23,7 +23,9 @@ export interface Source {
 
 /** The bounds of one page. A page holds at least one message, of any size, when there is one. */
 export interface PageLimit {
+  /** Messages at most. */
   readonly messages: number
+  /** Bytes of all payloads at most. */
   readonly bytes: number
 }
 

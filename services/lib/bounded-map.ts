@@ -1,6 +1,6 @@
 /**
  * A Map that holds at most `max` entries. Setting a further key evicts the oldest entry, in insertion order; setting a
- * present key replaces the value and keeps the entry's place in that order.
+ * present key replaces the value and keeps the entry's position in that order.
  */
 export class BoundedMap<K, V> extends Map<K, V> {
   readonly #max: number

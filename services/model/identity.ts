@@ -6,8 +6,8 @@ import { Id } from './message.ts'
 export const ADMIN_ROLE = 'admin'
 
 /**
- * The identity of a client or caller: user, roles, groups and expiry, as the token says or as the application's
- * `authenticate` returns. An application may add fields of its own; the hub passes them through.
+ * The identity of a client or caller: user, roles, groups and expiry, from the token or from the application's
+ * `authenticate`. An application may add fields of its own; the hub passes them through.
  */
 export const Identity = Type.Object({
   user: Id,
@@ -20,6 +20,7 @@ export const Identity = Type.Object({
 export type Identity = Static<typeof Identity>
 
 const identityCheck = TypeCompiler.Compile(Identity)
+const isIdentity = (value: unknown): value is Identity => identityCheck.Check(value)
 
 /**
  * Asserts that the result of an application's `authenticate` is an identity.
@@ -27,7 +28,7 @@ const identityCheck = TypeCompiler.Compile(Identity)
  * @throws {TypeError} With the path of the first field that has the wrong shape: a mistake in the application.
  */
 export function assertIdentity (value: unknown): asserts value is Identity {
-  if (identityCheck.Check(value)) return
+  if (isIdentity(value)) return
   const { path = '', message = 'unknown' } = identityCheck.Errors(value).First() ?? {}
   const rule = 'authenticate() must return { user, roles } or null'
   throw new TypeError(`${rule}; its result is invalid at "${path}": ${message}.`)

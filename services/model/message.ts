@@ -29,6 +29,7 @@ export const Address = Type.Union([ToAll, ToUser, ToGroup, ToClient])
 export type Address = Static<typeof Address>
 
 const addressCheck = TypeCompiler.Compile(Address)
+const isAddress = (value: unknown): value is Address => addressCheck.Check(value)
 
 /**
  * Checks an address that an application passes.
@@ -36,7 +37,7 @@ const addressCheck = TypeCompiler.Compile(Address)
  * @throws {HubError} HUB_ADDRESS_INVALID for a value of another shape.
  */
 export function assertAddress (address: Address): void {
-  if (addressCheck.Check(address)) return
+  if (isAddress(address)) return
   const sentence = 'An address is { all: true }, { user }, { group } or { client }, ' +
     `with an id of 1 to ${MAX_ID_LENGTH} characters, none of them half a surrogate pair.`
   throw new HubError('HUB_ADDRESS_INVALID', sentence)

@@ -1,4 +1,4 @@
-import { Type } from '@sinclair/typebox'
+import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { safeParse } from 'secure-json-parse'
 import type { Payload } from '../model/message.ts'
@@ -66,15 +66,20 @@ export function createRaw (greeting: string = GREETING, encodeMessage: FrameEnco
 /** The raw protocol with the default greeting, uncompressed. */
 export const raw: Protocol = createRaw()
 
-const callCheck = TypeCompiler.Compile(Type.Object({
+/** The form of a call. */
+const CallFrame = Type.Object({
   action: Type.String(),
   data: Type.Optional(Type.Unknown()),
   id: Type.Optional(Type.Union([Type.Number(), Type.String({ maxLength: 256 })]))
-}))
+})
+type CallFrame = Static<typeof CallFrame>
+
+const callCheck = TypeCompiler.Compile(CallFrame)
+const isCall = (value: unknown): value is CallFrame => callCheck.Check(value)
 
 /** Parses a call; null for other texts. */
-function parseCall (text: string) {
+function parseCall (text: string): CallFrame | null {
   // safeParse returns null for invalid JSON and for objects with `__proto__` or `constructor.prototype`.
   const value: unknown = safeParse(text)
-  return callCheck.Check(value) ? value : null
+  return isCall(value) ? value : null
 }

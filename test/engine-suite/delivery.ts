@@ -69,7 +69,8 @@ export function deliveryPromises (test: TestOne): void {
       return texts(messages)
     }
     t.same(await read({ address: ALL, after: 0 }, { address: BOB, after: 0 }), ['a1', 'b1', 'a2', 'b2'])
-    t.same(await read({ address: ALL, after: a2 - 1 }, { address: BOB, after: b1 }, { address: NEWS, after: 0 }), ['a2', 'n1', 'b2'])
+    const sources = [{ address: ALL, after: a2 - 1 }, { address: BOB, after: b1 }, { address: NEWS, after: 0 }]
+    t.same(await read(...sources), ['a2', 'n1', 'b2'])
     t.same(await read({ address: ALL, after: a2 }, { address: { group: 'nobody' }, after: 0 }), [])
     t.same(await read({ address: BOB, after: b1 }, { address: BOB, after: 0 }), ['b1', 'b2'], 'none twice')
     t.same(await read(), [])
@@ -84,7 +85,8 @@ export function deliveryPromises (test: TestOne): void {
   })
 
   test('keeps addresses apart that look alike', async (t, { engine }) => {
-    const addresses: Address[] = [{ user: 'a' }, { user: 'a\0' }, { user: 'ab' }, { group: 'a' }, { client: 'a' }, { user: '\uD800' }, { user: '\uD801' }, { user: '\uFFFD' }, { user: '\uFFFF' }, { user: '\uFFFFd800' }, { user: '☃' }]
+    const users = ['a', 'a\0', 'ab', '\uD800', '\uD801', '\uFFFD', '\uFFFF', '\uFFFFd800', '☃'].map((user) => ({ user }))
+    const addresses: Address[] = [...users, { group: 'a' }, { client: 'a' }]
     for (const [n, address] of addresses.entries()) await engine.append(draft(`${n}`, { address }))
     for (const [n, address] of addresses.entries()) {
       t.same(await readAll(engine, [address]), { texts: [`${n}`], hasGap: false })
@@ -95,11 +97,13 @@ export function deliveryPromises (test: TestOne): void {
   })
 
   test('gives pages that are no larger than asked for, and together hold everything once', async (t, { engine }) => {
-    await Promise.all(numbers(12).map((n) => engine.append(draft(n.padStart(10, '.'), { address: Number(n) % 3 === 0 ? NEWS : ALL }))))
+    const drafts = numbers(12).map((n) => draft(n.padStart(10, '.'), { address: Number(n) % 3 === 0 ? NEWS : ALL }))
+    await Promise.all(drafts.map((one) => engine.append(one)))
     const walk = async (limit: PageLimit): Promise<{ sizes: number[], words: string[] }> => {
       const [sizes, words]: [number[], string[]] = [[], []]
       for (let after = 0; ;) {
-        const { messages, upTo, gapUpTo } = await engine.read([{ address: ALL, after }, { address: NEWS, after }], limit)
+        const sources = [ALL, NEWS].map((address) => ({ address, after }))
+        const { messages, upTo, gapUpTo } = await engine.read(sources, limit)
         t.equal(gapUpTo, 0)
         if (messages.length > 0) sizes.push(messages.length)
         words.push(...texts(messages))

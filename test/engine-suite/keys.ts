@@ -3,7 +3,8 @@ import { ALL, BOB, LIMITS, IDLE_NODE, numbers, readAll, draft, type TestOne } fr
 
 /** Idempotency keys. */
 export function keyPromises (test: TestOne): void {
-  test('returns the first offset for a known key, and evicts the key after the window', async (t, { engine, advance }) => {
+  test('returns the first offset for a known key, and evicts the key after the window', async (t, fixture) => {
+    const { engine, advance } = fixture
     const first = await engine.append(draft('once', { key: 'k' }))
     t.same(await engine.append(draft('once', { key: 'k' })), { offset: first.offset, duplicate: true, stored: true })
     t.equal((await engine.append(draft('once', { key: 'other' }))).duplicate, false)
@@ -21,9 +22,12 @@ export function keyPromises (test: TestOne): void {
     await engine.append(draft('1', { key: 'k' }))
     await t.rejects(engine.append(draft('2', { key: 'k' })), { code: 'HUB_KEY_REUSED', statusCode: 422 })
     await t.rejects(engine.append(draft('1', { key: 'k', address: BOB })), { code: 'HUB_KEY_REUSED' })
-    for (const options of [{ ttl: 1 }, { keep: false }, { except: ['c'] }, { conflate: 'c' }]) await t.rejects(engine.append(draft('1', { key: 'k', ...options })), { code: 'HUB_KEY_REUSED' })
-    await t.rejects(engine.append(draft('', { key: 'k', payload: { kind: 'json', data: '1' } })), { code: 'HUB_KEY_REUSED' })
-    const outcomes = await Promise.allSettled([draft('1', { key: 'new' }), draft('2', { key: 'new' }), draft('1', { key: 'new' })].map((draft) => engine.append(draft)))
+    for (const options of [{ ttl: 1 }, { keep: false }, { except: ['c'] }, { conflate: 'c' }]) {
+      await t.rejects(engine.append(draft('1', { key: 'k', ...options })), { code: 'HUB_KEY_REUSED' })
+    }
+    const json = draft('', { key: 'k', payload: { kind: 'json', data: '1' } })
+    await t.rejects(engine.append(json), { code: 'HUB_KEY_REUSED' })
+    const outcomes = await Promise.allSettled(['1', '2', '1'].map((data) => engine.append(draft(data, { key: 'new' }))))
     t.same(outcomes.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled'])
     t.same((await readAll(engine, [ALL, BOB])).texts, ['1', '1'])
   })

@@ -44,7 +44,9 @@ export function texts (messages: readonly Message[]): string[] {
 }
 
 /** The messages of some addresses above an offset, as text, and whether the page reports a gap. */
-export async function readAll (engine: Engine, addresses: readonly Address[], after: Offset = 0): Promise<{ texts: string[], hasGap: boolean }> {
+export async function readAll (
+  engine: Engine, addresses: readonly Address[], after: Offset = 0
+): Promise<{ texts: string[], hasGap: boolean }> {
   const { messages, gapUpTo } = await engine.read(addresses.map((address) => ({ address, after })), PLENTY)
   return { texts: texts(messages), hasGap: gapUpTo > 0 }
 }

@@ -16,10 +16,19 @@ interface Entry {
 
 const ADDRESSES: readonly Address[] = [NEWS, BOB, { user: 'alice' }]
 const address = fc.constantFrom(...ADDRESSES)
+const append = fc.record({
+  kind: fc.constant('append' as const),
+  to: address,
+  ttl: fc.option(fc.integer({ min: 1, max: 50 }), { nil: undefined }),
+  times: fc.integer({ min: 1, max: 8 })
+})
+const advance = fc.record({
+  kind: fc.constant('advance' as const),
+  ms: fc.oneof(fc.integer({ min: 1, max: 20_000 }), fc.constantFrom(LIMITS.log.maxAgeMs + 1, LIMITS.inbox.maxAgeMs))
+})
+const purge = fc.record({ kind: fc.constant('purge' as const), to: address })
 const steps = fc.array(fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('append' as const), to: address, ttl: fc.option(fc.integer({ min: 1, max: 50 }), { nil: undefined }), times: fc.integer({ min: 1, max: 8 }) }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('advance' as const), ms: fc.oneof(fc.integer({ min: 1, max: 20_000 }), fc.constantFrom(LIMITS.log.maxAgeMs + 1, LIMITS.inbox.maxAgeMs)) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('purge' as const), to: address }) }
+  { weight: 6, arbitrary: append }, { weight: 3, arbitrary: advance }, { weight: 1, arbitrary: purge }
 ), { minLength: 5, maxLength: 25 })
 
 /** The stream of an address, as a plain list. */
@@ -61,7 +70,9 @@ class StreamModel {
   }
 
   #evict (count: number): void {
-    for (const { offset } of this.#entries.splice(0, Math.max(0, count))) this.#evicted = { count: this.#evicted.count + 1, upTo: offset }
+    for (const { offset } of this.#entries.splice(0, Math.max(0, count))) {
+      this.#evicted = { count: this.#evicted.count + 1, upTo: offset }
+    }
   }
 }
 
@@ -86,11 +97,10 @@ async function run ({ engine, advance }: EngineFixture, steps: readonly Step[]):
       stream.evictExpired(now)
       if (step.kind === 'purge' && to === step.to) equal(await engine.purge(to), stream.purge())
       if (step.kind !== 'append' || to !== step.to) continue
-      const drafts = Array.from({ length: step.times }, (_, n) => draft(`${offsets.length}.${n}`, { address: to, ttl: step.ttl }))
-      const appended = await Promise.all(drafts.map((draft) => engine.append(draft)))
-      for (const [n, { offset }] of appended.entries()) {
-        stream.append({ offset, text: `${offsets.length}.${n}`, until: step.ttl === undefined ? Infinity : now + step.ttl * 1000, at: now })
-      }
+      const texts = Array.from({ length: step.times }, (_, n) => `${offsets.length}.${n}`)
+      const appended = await Promise.all(texts.map((text) => engine.append(draft(text, { address: to, ttl: step.ttl }))))
+      const until = step.ttl === undefined ? Infinity : now + step.ttl * 1000
+      for (const [n, { offset }] of appended.entries()) stream.append({ offset, text: texts[n] ?? '', until, at: now })
       offsets.push(...appended.map(({ offset }) => offset))
     }
     for (const { to, stream, offsets } of streams) {

@@ -42,7 +42,8 @@ export function retentionPromises (test: TestOne): void {
     t.same(await engine.summary({ address: ALL, after: 0 }), { count: 0, oldest: 0, evicted: { count: 1, upTo: old } })
     const [next = 0] = await appendAll(engine, ALL, ['new'])
     t.same(await readAll(engine, [ALL]), { texts: ['new'], hasGap: true })
-    t.same(await engine.summary({ address: ALL, after: 0 }), { count: 1, oldest: next, evicted: { count: 1, upTo: old } })
+    const summary = await engine.summary({ address: ALL, after: 0 })
+    t.same(summary, { count: 1, oldest: next, evicted: { count: 1, upTo: old } })
     advance(LIMITS.inbox.maxAgeMs - LIMITS.log.maxAgeMs)
     t.same(await readAll(engine, [BOB]), { texts: [], hasGap: true })
   })
@@ -56,9 +57,11 @@ export function retentionPromises (test: TestOne): void {
     t.same(await readAll(engine, [BOB], evicted), { texts: ['2', '3', '4', '5', '6'], hasGap: false })
     t.same(await readAll(engine, [{ user: 'alice' }, ALL]), { texts: ['for alice'], hasGap: false })
     t.ok((await readAll(engine, [{ user: 'alice' }, BOB])).hasGap)
-    t.same(await engine.summary({ address: BOB, after: kept }), { count: 4, oldest: offsets[3], evicted: { count: 2, upTo: evicted } })
+    const summary = await engine.summary({ address: BOB, after: kept })
+    t.same(summary, { count: 4, oldest: offsets[3], evicted: { count: 2, upTo: evicted } })
     await Promise.all(numbers(LIMITS.log.maxCount + 5).map((n) => engine.append(draft(n))))
-    t.match(await engine.summary({ address: ALL, after: 0 }), { count: LIMITS.log.maxCount, evicted: { count: 5 } }, 'appended all at once')
+    const all = await engine.summary({ address: ALL, after: 0 })
+    t.match(all, { count: LIMITS.log.maxCount, evicted: { count: 5 } }, 'appended all at once')
     t.same((await readAll(engine, [ALL])).texts[0], '5')
   })
 
@@ -87,13 +90,14 @@ export function retentionPromises (test: TestOne): void {
   })
 
   test('counts the messages of an address', async (t, { engine }) => {
-    t.same(await engine.summary({ address: BOB, after: 0 }), { count: 0, oldest: 0, evicted: { count: 0, upTo: 0 } })
+    const evicted = { count: 0, upTo: 0 }
+    t.same(await engine.summary({ address: BOB, after: 0 }), { count: 0, oldest: 0, evicted })
     const [first, second = 0, third] = await appendAll(engine, BOB, ['1', '2', '3'])
-    t.same(await engine.summary({ address: BOB, after: 0 }), { count: 3, oldest: first, evicted: { count: 0, upTo: 0 } })
-    t.same(await engine.summary({ address: BOB, after: second }), { count: 1, oldest: third, evicted: { count: 0, upTo: 0 } })
-    t.same(await engine.summary({ address: BOB, after: 0, upTo: second }), { count: 2, oldest: first, evicted: { count: 0, upTo: 0 } })
-    t.same(await engine.summary({ address: BOB, after: second, upTo: second }), { count: 0, oldest: 0, evicted: { count: 0, upTo: 0 } })
-    t.same(await engine.summary({ address: BOB, after: engine.head }), { count: 0, oldest: 0, evicted: { count: 0, upTo: 0 } })
+    t.same(await engine.summary({ address: BOB, after: 0 }), { count: 3, oldest: first, evicted })
+    t.same(await engine.summary({ address: BOB, after: second }), { count: 1, oldest: third, evicted })
+    t.same(await engine.summary({ address: BOB, after: 0, upTo: second }), { count: 2, oldest: first, evicted })
+    t.same(await engine.summary({ address: BOB, after: second, upTo: second }), { count: 0, oldest: 0, evicted })
+    t.same(await engine.summary({ address: BOB, after: engine.head }), { count: 0, oldest: 0, evicted })
   })
 
   test('finds a message by its offset while the log holds it', async (t, { engine }) => {
@@ -117,7 +121,11 @@ export function retentionPromises (test: TestOne): void {
     t.equal(await engine.purge(BOB), 0)
     await appendAll(engine, BOB, ['new'])
     t.same(await readAll(engine, [ALL, BOB]), { texts: ['all', 'new'], hasGap: false })
-    const [, purged] = await Promise.all([engine.append(draft('before', { address: BOB })), engine.purge(BOB), engine.append(draft('after', { address: BOB }))])
+    const [, purged] = await Promise.all([
+      engine.append(draft('before', { address: BOB })),
+      engine.purge(BOB),
+      engine.append(draft('after', { address: BOB }))
+    ])
     t.equal(purged, 2, 'the messages appended before, also a moment before')
     t.same((await readAll(engine, [BOB])).texts, ['after'])
   })

@@ -19,7 +19,8 @@ export function statePromises (test: TestOne): void {
     }
   })
 
-  test('returns copies: a caller that changes one does not change the stored value', async (t, { engine: { state } }) => {
+  test('returns copies: a caller that changes one does not change the stored value', async (t, { engine }) => {
+    const { state } = engine
     const value = { list: [1] }
     const updating = state.update('k', () => value, HOUR_MS)
     value.list.push(2)
@@ -30,7 +31,8 @@ export function statePromises (test: TestOne): void {
   })
 
   test('makes concurrent updates of a value one after another', async (t, { engine: { state } }) => {
-    const made = await Promise.all(numbers(100).map((n) => state.update(`k${Number(n) % 2}`, (present) => (present as number | undefined ?? 0) + 1, HOUR_MS)))
+    const increment = (present: unknown): number => (present as number | undefined ?? 0) + 1
+    const made = await Promise.all(numbers(100).map((n) => state.update(`k${Number(n) % 2}`, increment, HOUR_MS)))
     t.same(made, numbers(100).map((n) => Math.floor(Number(n) / 2) + 1))
     t.same([await state.get('k0'), await state.get('k1')], [50, 50])
   })
@@ -61,8 +63,11 @@ export function statePromises (test: TestOne): void {
     t.equal(await state.get('short'), 'none')
   })
 
-  test('lists values by the beginning of their keys, in order, no more than asked for', async (t, { engine: { state }, advance }) => {
-    for (const key of ['b/2', 'a/1', 'b/1', 'b/10', 'b', 'c/1', 'b/\uD800', 'b/☃']) await state.update(key, () => key, key === 'b/10' ? 1000 : HOUR_MS)
+  test('lists values by the beginning of their keys, in order, no more than asked for', async (t, fixture) => {
+    const { engine: { state }, advance } = fixture
+    for (const key of ['b/2', 'a/1', 'b/1', 'b/10', 'b', 'c/1', 'b/\uD800', 'b/☃']) {
+      await state.update(key, () => key, key === 'b/10' ? 1000 : HOUR_MS)
+    }
     const keys = async (prefix: string, limit = 100) => (await state.list(prefix, limit)).map(({ key, value }) => {
       t.equal(value, key)
       return key
@@ -81,9 +86,10 @@ export function statePromises (test: TestOne): void {
   })
 
   test('passes a query to the hub and returns the response', async (t, { engine }) => {
-    t.same(await engine.ask('disconnect', { address: ALL, code: 7, reason: '' }), { answers: [], asked: 0 })
+    const question = { address: ALL, code: 7, reason: '' }
+    t.same(await engine.ask('disconnect', question), { answers: [], asked: 0 })
     engine.listen(() => {}, { ...IDLE_NODE, disconnect: ({ code }) => ({ disconnected: code }) })
-    t.same(await engine.ask('disconnect', { address: ALL, code: 7, reason: '' }), { answers: [{ disconnected: 7 }], asked: 1 })
+    t.same(await engine.ask('disconnect', question), { answers: [{ disconnected: 7 }], asked: 1 })
   })
 
   test('has no problem, can be closed twice, and rejects every call afterwards', async (t, { engine }) => {

@@ -7,8 +7,8 @@ import { Heap } from './heap.ts'
 const COMPACT_AT = 1024
 
 /**
- * Items in the order of their expiry. The queue is not told when an item is removed or gets another expiry: a stale
- * entry is recognized by `isDue` and skipped.
+ * Items in the order of their expiry. An item that is removed or gets another expiry leaves a stale entry in the queue,
+ * which `isDue` recognizes and the queue skips.
  */
 export class ExpiryQueue<T> {
   readonly #isDue: (item: T, at: number) => boolean

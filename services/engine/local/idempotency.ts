@@ -8,7 +8,7 @@ import { MAX_KEYS } from './retention.ts'
 export interface IdempotencyRecord {
   /** Offset of the message. */
   readonly offset: Offset
-  /** Digest of the draft: tells a repetition from another message under the same key. */
+  /** Digest of the draft: distinguishes a repetition from another message under the same key. */
   readonly digest: Buffer
   /** End of the idempotency window, in ms since the epoch. */
   readonly until: number

@@ -5,6 +5,7 @@ import { Heap } from './heap.ts'
 /** The messages of one address, in the order of their offsets; each message is loaded when the iterator reaches it. */
 export type MessageIterator = Iterator<Message, unknown>
 
+/** A source with its next message. */
 interface Head {
   readonly source: MessageIterator
   next: Message

@@ -41,7 +41,12 @@ t.test('no token is taken for another, however alike they are', async (t) => {
   check(token)
   const [head = '', body = '', signature = ''] = token.split('.')
   const forged = Buffer.from(JSON.stringify({ sub: 'admin', role: 'admin' })).toString('base64url')
-  for (const other of [`${token} `, ` ${token}`, `${token}A`, token.slice(0, -1), `${head}.${body}.`, `${head}.${forged}.${signature}`, `${head}.${body}.${tokenOf('bob').split('.')[2] ?? ''}`]) {
+  const [, , otherSignature = ''] = tokenOf('bob').split('.')
+  const others = [
+    `${token} `, ` ${token}`, `${token}A`, token.slice(0, -1),
+    `${head}.${body}.`, `${head}.${forged}.${signature}`, `${head}.${body}.${otherSignature}`
+  ]
+  for (const other of others) {
     t.throws(() => check(other), { code: 'HUB_TOKEN_INVALID' })
     t.throws(() => check(other), { code: 'HUB_TOKEN_INVALID' }, 'a refusal is not cached')
   }

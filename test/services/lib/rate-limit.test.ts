@@ -1,7 +1,10 @@
 import t from 'tap'
 import { RateLimit } from '../../../services/lib/rate-limit.ts'
 
-const burst = (limit: RateLimit, now: number, tries: number) => Array.from({ length: tries }, () => limit.allow(now)).filter(Boolean).length
+/** Of some tries at one time, the number that the limit allows. */
+function burst (limit: RateLimit, nowMs: number, tries: number): number {
+  return Array.from({ length: tries }, () => limit.allow(nowMs)).filter(Boolean).length
+}
 
 t.test('a second\'s worth may come at once, then only what time brings', async (t) => {
   const limit = new RateLimit(10)

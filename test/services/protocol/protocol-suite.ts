@@ -16,7 +16,11 @@ export interface ProtocolSuite {
 export const texts = fc.oneof(
   fc.string({ unit: 'grapheme' }),
   fc.string({ unit: 'binary' }),
-  fc.string({ unit: fc.constantFrom('\r', '\n', ' ', ':', '"', '\\', 'a', 'data: ', 'id: 1', '\u0000', '\u2028', '\u2029', '\ufeff', '\ud800', '\udc00', '😀') })
+  fc.string({
+    unit: fc.constantFrom(
+      '\r', '\n', ' ', ':', '"', '\\', 'a', 'data: ', 'id: 1', '\u0000', '\u2028', '\u2029', '\ufeff', '\ud800', '\udc00', '😀'
+    )
+  })
 )
 
 export const payloads: fc.Arbitrary<Payload> = fc.oneof(
@@ -25,20 +29,30 @@ export const payloads: fc.Arbitrary<Payload> = fc.oneof(
   fc.uint8Array().map((data) => ({ kind: 'binary' as const, data }))
 )
 
-const ids = fc.oneof(texts, fc.constantFrom('bob', '"', '\n')).map((text) => text.slice(0, 256)).filter((text) => text !== '')
+const ids = fc.oneof(texts, fc.constantFrom('bob', '"', '\n'))
+  .map((text) => text.slice(0, 256))
+  .filter((text) => text !== '')
 
 const addresses: fc.Arbitrary<Address> = fc.oneof(
   fc.constant({ all: true } as const), fc.record({ user: ids }), fc.record({ group: ids }), fc.record({ client: ids })
 )
 
-const messages = fc.record({ payload: payloads, address: addresses, from: fc.option(ids, { nil: undefined }), offset: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }) })
+const messages = fc.record({
+  payload: payloads,
+  address: addresses,
+  from: fc.option(ids, { nil: undefined }),
+  offset: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER })
+})
 
 /** Frames that a client may send: noise, JSON of any shape, and requests with one invalid field. */
 const frames: fc.Arbitrary<Buffer> = fc.oneof(
   fc.uint8Array().map((bytes) => Buffer.from(bytes)),
   fc.json({ stringUnit: 'binary' }).map((text) => Buffer.from(text)),
   fc.record({
-    type: fc.constantFrom('joinGroup', 'leaveGroup', 'sendToGroup', 'event', 'invoke', 'cancelInvocation', 'sequenceAck', 'ping', 'toString', '__proto__', 'pong'),
+    type: fc.constantFrom(
+      'joinGroup', 'leaveGroup', 'sendToGroup', 'event', 'invoke', 'cancelInvocation', 'sequenceAck', 'ping',
+      'toString', '__proto__', 'pong'
+    ),
     group: fc.oneof(ids, fc.jsonValue()),
     event: fc.oneof(ids, fc.jsonValue()),
     invocationId: fc.oneof(ids, fc.jsonValue()),
@@ -58,23 +72,34 @@ const hostile: Buffer[] = [
   deep('[', ']'), deep('{"a":', '}'),
   Buffer.concat([Buffer.from('{"type":"sendToGroup","group":"g","data":'), deep('[', ']'), Buffer.from('}')]),
   Buffer.concat([Buffer.from('{"type":"event","event":"e","data":'), deep('{"a":', '}'), Buffer.from('}')]),
-  ...['', ' ', 'null', '1e999999', `1${'0'.repeat(5000)}`, '"', '\ufeff{}', '[]', '{"type":null}', '{"type":"ping","type":{}}', '{"__proto__":{"type":"ping"}}', '{"type":"ping","constructor":{"prototype":{}}}',
-    '{"type":"sequenceAck","sequenceId":1e308}', '{"type":"joinGroup","group":"g","ackId":1e400}'].map((text) => Buffer.from(text))
+  ...[
+    '', ' ', 'null', '1e999999', `1${'0'.repeat(5000)}`, '"', '\ufeff{}', '[]', '{"type":null}', '{"type":"ping","type":{}}',
+    '{"__proto__":{"type":"ping"}}', '{"type":"ping","constructor":{"prototype":{}}}',
+    '{"type":"sequenceAck","sequenceId":1e308}', '{"type":"joinGroup","group":"g","ackId":1e400}'
+  ].map((text) => Buffer.from(text))
 ]
 
-const KINDS = new Set(['message', 'action', 'event', 'join', 'leave', 'send', 'acknowledge', 'ping', 'ignored', 'invalid'])
+const KINDS = new Set([
+  'message', 'action', 'event', 'join', 'leave', 'send', 'acknowledge', 'ping', 'ignored', 'invalid'
+])
 const actions = new Set(['sum'])
 
 /** The promises of the port that every protocol keeps. */
-export function protocolSuite (t: Test, { protocol, receivedFrom, expectedOf = ({ kind, data }) => kind === 'binary' ? Buffer.from(data) : data }: ProtocolSuite): void {
+export function protocolSuite (t: Test, { protocol, receivedFrom, expectedOf = dataOf }: ProtocolSuite): void {
   t.test('a client receives any payload to any address', async () => {
-    fc.assert(fc.property(messages, (message) => isSame(receivedFrom(protocol.encode(message)), [expectedOf(message.payload)])))
-    fc.assert(fc.property(payloads, (payload) => isSame(receivedFrom(protocol.encodeReply(payload)), [expectedOf(payload)])))
+    fc.assert(fc.property(messages, (message) => {
+      return isSame(receivedFrom(protocol.encode(message)), [expectedOf(message.payload)])
+    }))
+    fc.assert(fc.property(payloads, (payload) => {
+      return isSame(receivedFrom(protocol.encodeReply(payload)), [expectedOf(payload)])
+    }))
   })
 
   t.test('a client receives the messages of one buffer in order', async () => {
     fc.assert(fc.property(fc.array(messages, { maxLength: 5 }), (all) => {
-      const bytes = Buffer.concat(all.flatMap((message) => [protocol.encode(message), protocol.ping, protocol.encodeProbe(message.offset).bytes]))
+      const bytes = Buffer.concat(all.flatMap((message) => {
+        return [protocol.encode(message), protocol.ping, protocol.encodeProbe(message.offset).bytes]
+      }))
       return isSame(receivedFrom(bytes), all.map(({ payload }) => expectedOf(payload)))
     }))
   })
@@ -105,6 +130,10 @@ export function protocolSuite (t: Test, { protocol, receivedFrom, expectedOf = (
       t.equal(protocol.encodeResult(command, { ok: false, error: { code: 'HUB_FORBIDDEN', message: 'no' } }), null)
     }
   })
+}
+
+function dataOf ({ kind, data }: Payload): string | Buffer {
+  return kind === 'binary' ? Buffer.from(data) : data
 }
 
 function isSame (received: Array<string | Buffer>, expected: Array<string | Buffer>): boolean {
