@@ -171,8 +171,8 @@ export interface State {
  * - `purge` removes the messages of an address and returns their number. Purged messages do not count as evicted.
  * - `ask` collects the responses of all nodes and reports how many nodes were asked.
  * - `problem` is one sentence on why the engine cannot store right now; null while the engine works.
- * - `close` may be called twice and waits for the engine's pending work. Afterwards every other method rejects with
- *   HUB_DRAINING.
+ * - `close` may be called twice and waits for the engine's pending work. Afterwards every other method that
+ *   returns a promise rejects with HUB_DRAINING.
  */
 export interface Engine {
   readonly state: State
