@@ -1,8 +1,7 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import type { Engine } from '../../engine/engine.ts'
+import type { Appended, Engine, NodeAnswers } from '../../engine/engine.ts'
 import { Receipt, type Draft } from '../../model/message.ts'
 import { recordExpiry } from './message-status.ts'
-import { toReceipt } from './receipt.ts'
 import { receiptKey } from '../store/keys.ts'
 
 const receipts = TypeCompiler.Compile(Receipt)
@@ -38,4 +37,15 @@ export class Publisher {
   #remember (receipt: Receipt): void {
     this.#engine.state.update(receiptKey(receipt.offset), () => receipt, this.#rememberMs).catch(() => {})
   }
+}
+
+/** What became of a message, from what every node says of it. */
+function toReceipt ({ offset, duplicate, stored }: Appended, answers: ReadonlyArray<NodeAnswers['delivery']>): Receipt {
+  let [matched, written, dropped] = [0, 0, 0]
+  for (const answer of answers) {
+    matched += answer.matched
+    written += answer.written
+    dropped += answer.dropped
+  }
+  return { offset, duplicate, stored, matched, written, behind: matched - written - dropped, dropped }
 }

@@ -1,7 +1,7 @@
 import type { Engine } from '../../engine/engine.ts'
 import { HubError } from '../../model/errors.ts'
 import type { Offset, UserId } from '../../model/message.ts'
-import { asDurableCursor, type DurableCursor } from './place.ts'
+import { asDurableCursor, type DurableCursor } from './durable-cursor.ts'
 import { inboxKey, EVERYTHING, EVERYTHING_PREFIX } from './keys.ts'
 
 /** What mailboxes work with. */

@@ -2,7 +2,7 @@ import type { InboxInfo } from '../../model/info.ts'
 import type { Engine, State } from '../../engine/engine.ts'
 import type { Offset, UserId } from '../../model/message.ts'
 import { CoalescedWrites } from './coalesced-writes.ts'
-import { asDurableCursor, type DurableCursor } from './place.ts'
+import { asDurableCursor, type DurableCursor } from './durable-cursor.ts'
 import { deviceOfKey, inboxKey, inboxPrefix, EVERYTHING } from './keys.ts'
 
 /** Where a device is that has acknowledged nothing. */
