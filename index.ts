@@ -1,9 +1,14 @@
-// Without this line, consumers would not know `{ websocket: true }` in routes of their own.
+// The public API of the package.
+
+// Loads the type augmentations of @fastify/websocket, so that applications can write `{ websocket: true }` in their own
+// routes.
 import '@fastify/websocket'
 
 export { fastifyHub, fastifyHub as default, type FastifyHubOptions } from './app.ts'
 export { CLOSE, type CloseCode } from './services/model/close-codes.ts'
-export type { ClientInfo, ClientPage, ClientQuery, GroupInfo, GroupPage, InboxInfo, MessageStatus } from './services/model/info.ts'
+export type {
+  ClientInfo, ClientPage, ClientQuery, GroupInfo, GroupPage, InboxInfo, MessageStatus
+} from './services/model/info.ts'
 export { ConfigError } from './services/config/load.ts'
 export type { Engine } from './services/engine/engine.ts'
 export { ActionError, ERRORS, HubError, type ErrorCode } from './services/model/errors.ts'

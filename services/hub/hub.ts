@@ -1,41 +1,44 @@
 import type { TSchema } from '@sinclair/typebox'
-import { CLOSE, fitReason, isSendableCode } from '../model/close-codes.ts'
-import { systemClock, type Clock } from '../lib/clock.ts'
-import type { ClientPage, ClientQuery, GroupPage, GroupQuery, InboxInfo, MessageStatus } from '../model/info.ts'
 import type { Engine } from '../engine/engine.ts'
+import { systemClock, type Clock } from '../lib/clock.ts'
+import { CLOSE, fitReason, isSendableCode } from '../model/close-codes.ts'
 import { HubError } from '../model/errors.ts'
 import type { Identity } from '../model/identity.ts'
-import { assertAddress, toPayload, type Address, type ClientId, type Group, type Offset, type Receipt, type SendOptions, type UserId } from '../model/message.ts'
+import type { ClientPage, ClientQuery, GroupPage, GroupQuery, InboxInfo, MessageStatus } from '../model/info.ts'
+import { assertAddress, toPayload } from '../model/message.ts'
+import type { Address, ClientId, Group, Offset, Receipt, SendOptions, UserId } from '../model/message.ts'
 import type { Protocol } from '../protocol/protocol.ts'
-import { RateLimit } from '../lib/rate-limit.ts'
 import { admit, type HubState } from './clients/admission.ts'
-import type { ActionHandler, ActionOptions, Actions } from './commands/actions.ts'
-import { Client, type CloseReason } from './clients/client.ts'
-import type { Commands } from './commands/commands.ts'
-import type { Connection } from './outbox/connection.ts'
-import { Cursor } from './clients/cursor.ts'
-import { toDraft } from './publish/draft.ts'
+import type { Client, CloseReason } from './clients/client.ts'
 import { drain } from './clients/drain.ts'
 import type { HubEvents, Listener } from './clients/events.ts'
-import { messageStatusOf } from './publish/message-status.ts'
-import type { ClientMessageHandler, HubOptions, OpenOptions } from './options.ts'
-import { listClients, listGroups } from './cluster.ts'
+import { disconnectClients, listClients, listGroups } from './cluster.ts'
+import type { ActionHandler, ActionOptions, Actions } from './commands/actions.ts'
+import type { Commands } from './commands/commands.ts'
 import { createNode, type Node } from './node.ts'
-import { Outbox } from './outbox/outbox.ts'
+import { openClient } from './open-client.ts'
+import type { ClientMessageHandler, HubOptions, OpenOptions } from './options.ts'
+import type { Connection } from './outbox/connection.ts'
+import { toDraft } from './publish/draft.ts'
+import { messageStatusOf } from './publish/message-status.ts'
 
-/** Who is here, and the verbs. The only class of the hub that the rest of a program calls. */
+/**
+ * The hub, as applications see it: `fastify.hub`. Publishes messages, manages groups and inboxes, and lists and closes
+ * connections, on all nodes. The methods from `admit` on are for transports: the WebSocket and SSE endpoints call
+ * these.
+ */
 export class Hub {
-  /** What clients may call by name. */
+  /** Actions of the application, by name. Applications add an action with `action`. */
   readonly actions: Actions
-  /** What clients may ask of the hub itself. */
+  /** Commands of clients: join, send, acknowledge and calls of actions. For transports. */
   readonly commands: Commands
-  /** Connections that may be resumed. */
+  /** Sessions of resumable connections. For transports. */
   readonly sessions: Node['sessions']
-  /** Places of users in all that is said. */
-  readonly mailboxes: Node['mailboxes']
+  /** Durable cursors with the scope `everything`: positions of users in all messages that concern the user. */
+  readonly mailboxes: Node['everythingCursors']
   readonly #options: HubOptions
   readonly #engine: Engine
-  readonly #parts: Node
+  readonly #node: Node
   readonly #clock: Clock
   #state: HubState = 'starting'
   #messageHandler: ClientMessageHandler | null = null
@@ -45,201 +48,325 @@ export class Hub {
     this.#options = options
     this.#engine = options.engine
     this.#clock = options.clock ?? systemClock
-    this.#parts = createNode(options, this.#clock)
-    this.actions = this.#parts.actions
-    this.commands = this.#parts.commands
-    this.sessions = this.#parts.sessions
-    this.mailboxes = this.#parts.mailboxes
+    this.#node = createNode(options, this.#clock)
+    this.actions = this.#node.actions
+    this.commands = this.#node.commands
+    this.sessions = this.#node.sessions
+    this.mailboxes = this.#node.everythingCursors
   }
 
-  /** Whether the hub takes clients. */
+  /** State of the hub: `starting`, `ready`, `draining` or `closed`. Clients can connect while the hub is `ready`. */
   get state (): HubState {
     return this.#state
   }
 
-  /** Connections of this node. */
+  /** Number of connections on this node. */
   get size (): number {
-    return this.#parts.registry.size
+    return this.#node.registry.size
   }
 
-  /** Frames of all clients of this node since it started, those that are gone included: handed to connections, and lost because a client was over its limit. */
+  /**
+   * Counts of frames since this node started, for present and past clients: frames handed to connections, and frames
+   * dropped because a client was over the bound of its outbox.
+   */
   get counters (): Readonly<{ delivered: number, dropped: number }> {
-    return this.#parts.fanOut.flusher.counters
+    return this.#node.fanOut.flusher.counters
   }
 
-  /** A live connection of this node. */
+  /** The connection with an id on this node; undefined when the client is not connected here. */
   client (id: ClientId): Client | undefined {
-    return this.#parts.registry.get(id)
+    return this.#node.registry.get(id)
   }
 
-  /** Says something to everyone. See `send`. */
+  /**
+   * Publishes a message to everyone. Parameters, result and errors are those of `send`.
+   *
+   * @example
+   * await fastify.hub.broadcast('hello')
+   * await fastify.hub.broadcast({ price: 9.5 }, { key: 'price-4711' })
+   */
   broadcast (message: unknown, options?: SendOptions): Promise<Receipt> {
     return this.send({ all: true }, message, options)
   }
 
   /**
-   * Says something to a user on all devices, to a group, to one client or to everyone. A string goes out as a text frame
-   * as it is, a Uint8Array as a binary frame, everything else as its JSON. Several addresses are several messages, each
-   * with its own receipt. Rejects with a HubError: HUB_ADDRESS_INVALID, HUB_REQUEST_INVALID, HUB_MESSAGE_TOO_LARGE,
-   * HUB_KEY_REUSED, HUB_STORE_FAILED when the log cannot be read, HUB_DRAINING.
+   * Publishes a message to an address: `{ user }`, `{ group }`, `{ client }` or `{ all: true }`. A message to a user
+   * goes to all connections of the user, and stays in the inbox until the acknowledgement or the eviction from the log.
+   *
+   * @param message A string becomes a text frame as it is, a Uint8Array a binary frame, any other value its JSON.
+   * @param options `key`: idempotency key; `ttl`: life in the log in seconds, by default limited by the log alone;
+   * `keep`: false keeps the message out of the log, default true; `except`: ids of clients that do not receive the
+   * message; `conflate`: key under which a newer message replaces an older queued message.
+   * @returns the receipt: the offset, whether the log has stored the message, and the numbers of clients that matched,
+   * were written and are behind. Resolves when the message is as durable as the engine can make the message, and has
+   * been offered to every live client; delivery does not wait for the disk.
+   * @throws {HubError} HUB_ADDRESS_INVALID when the address has a wrong form.
+   * @throws {HubError} HUB_REQUEST_INVALID when an option has a wrong value, or the message has no JSON form.
+   * @throws {HubError} HUB_MESSAGE_TOO_LARGE when the payload is larger than `websocket.maxMessageSize`.
+   * @throws {HubError} HUB_KEY_REUSED when the key was used for another message.
+   * @throws {HubError} HUB_STORE_FAILED when the log cannot be read.
+   * @throws {HubError} HUB_DRAINING when the hub is closed.
+   * @example
+   * const { offset, matched } = await fastify.hub.send({ user: 'bob' }, 'for all your devices')
+   * await fastify.hub.send({ group: 'news' }, { headline: 'rain' }, { ttl: 60 })
    */
   send (address: Address, message: unknown, options?: SendOptions): Promise<Receipt>
+  /**
+   * Publishes one message per address. Resolves with one receipt per address, in the order of the addresses.
+   *
+   * @example
+   * const [bob, carol] = await fastify.hub.send([{ user: 'bob' }, { user: 'carol' }], 'both of you')
+   */
   send (addresses: readonly Address[], message: unknown, options?: SendOptions): Promise<Receipt[]>
-  async send (to: Address | readonly Address[], message: unknown, options: SendOptions = {}): Promise<Receipt | Receipt[]> {
+  async send (to: Address | readonly Address[], message: unknown, options: SendOptions = {}) {
     if (isList(to)) return Promise.all(to.map((address) => this.send(address, message, options)))
-    return this.#parts.publisher.publish(toDraft(to, toPayload(message), options, this.#options.maxMessageBytes))
+    return this.#node.publisher.publish(toDraft(to, toPayload(message), options, this.#options.maxMessageBytes))
   }
 
   /**
-   * Makes a connection a member of a group, or with `{ user }` all connections of a user, those to come included.
-   * Rejects with HUB_CLIENT_NOT_FOUND, HUB_REQUEST_INVALID when there are too many groups.
+   * Joins a group. A client id or `{ client }` joins one connection, until the connection has ended and can no longer
+   * be resumed; `{ user }` joins all present and later connections of the user; `{ group }` and `{ all: true }` join
+   * the connections of this moment. A member receives the group's messages from now on. Joining twice has no further
+   * effect.
+   *
+   * @throws {HubError} HUB_ADDRESS_INVALID when the address or the group has a wrong form.
+   * @throws {HubError} HUB_CLIENT_NOT_FOUND when the client is not connected.
+   * @throws {HubError} HUB_REQUEST_INVALID when the client or the user is in 1000 groups already.
+   * @throws {HubError} HUB_STORE_FAILED when the groups of a user cannot be stored.
+   * @example
+   * await fastify.hub.join({ user: 'bob' }, 'news')
    */
   join (who: ClientId | Address, group: Group): Promise<void> {
-    return this.#parts.memberships.set(who, group, true)
+    return this.#node.memberships.set(who, group, true)
   }
 
-  /** Ends a membership. Whoever was no member stays none. */
+  /**
+   * Leaves a group; the counterpart of `join`, with the same addresses. Leaving a group without a membership is no
+   * error.
+   *
+   * @throws {HubError} HUB_ADDRESS_INVALID when the address or the group has a wrong form.
+   * @throws {HubError} HUB_CLIENT_NOT_FOUND when the client is not connected.
+   * @throws {HubError} HUB_STORE_FAILED when the groups of a user cannot be stored.
+   * @example
+   * await fastify.hub.leave({ user: 'bob' }, 'news')
+   */
   leave (who: ClientId | Address, group: Group): Promise<void> {
-    return this.#parts.memberships.set(who, group, false)
+    return this.#node.memberships.set(who, group, false)
   }
 
-  /** Ends connections in order, on every node. Answers how many. `code` defaults to 4000; codes that may not be sent throw. */
-  async disconnect (address: Address, { code, reason }: Partial<CloseReason> = {}): Promise<number> {
+  /**
+   * Closes the connections at an address on all nodes: queued frames are written, then the Close frame.
+   *
+   * @param closeReason `code`: 1000, or from 3000 to 4999 (RFC 6455 section 7.4.2), default 4000; `reason`: default the
+   * reason of code 4000, cut to the 123 bytes of a Close frame.
+   * @returns the number of closed connections.
+   * @throws {HubError} HUB_ADDRESS_INVALID when the address has a wrong form.
+   * @throws {HubError} HUB_REQUEST_INVALID when the code may not be sent.
+   * @example
+   * await fastify.hub.disconnect({ user: 'bob' }, { code: 4900, reason: 'signed out' })
+   */
+  async disconnect (address: Address, closeReason: Partial<CloseReason> = {}): Promise<number> {
     assertAddress(address)
-    const ending = { code: code ?? CLOSE.disconnected.code, reason: fitReason(reason ?? CLOSE.disconnected.reason) }
-    if (!isSendableCode(ending.code)) {
-      throw new HubError('HUB_REQUEST_INVALID', `${ending.code} is no close code that may be sent; use 1000, or one from 3000 to 4999 (RFC 6455 section 7.4.2).`)
+    const code = closeReason.code ?? CLOSE.disconnected.code
+    const reason = fitReason(closeReason.reason ?? CLOSE.disconnected.reason)
+    if (!isSendableCode(code)) {
+      throw new HubError('HUB_REQUEST_INVALID', `${code} is no close code that may be sent; use 1000, or one from 3000 to 4999 (RFC 6455 section 7.4.2).`)
     }
-    const { answers } = await this.#engine.ask('disconnect', { address, ...ending })
-    return answers.reduce((total, { disconnected }) => total + disconnected, 0)
+    return disconnectClients(this.#engine, { address, code, reason })
   }
 
-  /** Lists connections of all nodes, oldest first. */
+  /**
+   * Lists connections of all nodes, oldest first.
+   *
+   * @param query `id`, `user`, `group`: only these connections; `after`: the `next` of the previous page; `limit`:
+   * connections per page, default 100.
+   * @returns one page, with the total number of matching connections.
+   */
   clients (query: ClientQuery = {}): Promise<ClientPage> {
     return listClients(this.#engine, query)
   }
 
-  /** Lists the groups that have members, by name. */
+  /**
+   * Lists groups with members on any node, by name.
+   *
+   * @param query `after`: the `next` of the previous page; `limit`: groups per page, default 100.
+   */
   groups (query: GroupQuery = {}): Promise<GroupPage> {
     return listGroups(this.#engine, query)
   }
 
-  /** What waits for a user. */
+  /**
+   * Reads the summary of a user's inbox: the number of unacknowledged messages, the offset of the oldest, the number of
+   * messages that left the log unacknowledged, and the acknowledged offset of each device.
+   *
+   * @throws {HubError} HUB_STORE_FAILED when the log cannot be read.
+   * @example
+   * const { count, dropped } = await fastify.hub.inbox('bob')
+   */
   inbox (user: UserId): Promise<InboxInfo> {
-    return this.#parts.inboxes.info(user)
+    return this.#node.inboxCursors.info(user)
   }
 
-  /** Removes all messages to a user from the log. Answers how many. */
+  /**
+   * Removes all messages to a user from the log.
+   *
+   * @returns the number of removed messages.
+   * @throws {HubError} HUB_STORE_FAILED when the log cannot be written.
+   */
   purgeInbox (user: UserId): Promise<number> {
-    return this.#parts.inboxes.purge(user)
+    return this.#node.inboxCursors.purge(user)
   }
 
-  /** What became of a message. Rejects with HUB_MESSAGE_NOT_FOUND when the log does not have it. */
+  /**
+   * Reads the status of a message for each user: `stored`, `sent`, `acknowledged` or `expired`. The status of a message
+   * with a ttl stays readable for a day after the expiry.
+   *
+   * @param offset Offset from the receipt.
+   * @throws {HubError} HUB_MESSAGE_NOT_FOUND when the log has no message at the offset.
+   * @example
+   * const { offset } = await fastify.hub.send({ user: 'bob' }, 'please confirm')
+   * const { users: [bob] } = await fastify.hub.messageStatus(offset)
+   * if (bob?.status !== 'acknowledged') fastify.log.info('not yet')
+   */
   messageStatus (offset: Offset): Promise<MessageStatus> {
-    return messageStatusOf(offset, { engine: this.#engine, inboxes: this.#parts.inboxes, now: this.#clock.wall() })
+    return messageStatusOf(offset, this.#engine, this.#node.inboxCursors, this.#clock)
   }
 
+  /**
+   * Adds a listener for connections of this node: `open`, then `error` at most once (for any end but a clean close),
+   * then `close` exactly once and last. The next event of the same client waits for a returned promise. An error of a
+   * listener is logged.
+   *
+   * @example
+   * fastify.hub.on('open', async (client) => {
+   *   await fastify.hub.send({ client: client.id }, { welcome: client.identity.user })
+   * })
+   * fastify.hub.on('close', (client, code, reason) => fastify.log.info({ clientId: client.id, code, reason }, 'gone'))
+   */
   on<E extends keyof HubEvents> (event: E, listener: Listener<E>): this {
-    this.#parts.events.on(event, listener)
+    this.#node.events.on(event, listener)
     return this
   }
 
+  /** Removes a listener that `on` added. */
   off<E extends keyof HubEvents> (event: E, listener: Listener<E>): this {
-    this.#parts.events.off(event, listener)
+    this.#node.events.off(event, listener)
     return this
   }
 
-  /** Takes over what clients say; without it every message is answered with an echo. One message of a client after another. Throws when somebody has taken over before. */
+  /**
+   * Sets the handler for messages of raw clients, in place of the echo. The handler runs for one message of a client
+   * after another; messages of different clients run concurrently.
+   *
+   * @throws {Error} when a handler is set already.
+   * @example
+   * fastify.hub.onMessage(async (client, data) => {
+   *   if (typeof data === 'string') await fastify.hub.broadcast(`${client.identity.user}: ${data}`)
+   *   client.reply('published')
+   * })
+   */
   onMessage (handler: ClientMessageHandler): this {
     if (this.#messageHandler !== null) throw new Error('hub.onMessage has a handler already; let that one decide what to do with a message.')
     this.#messageHandler = handler
     return this
   }
 
-  /** Who has taken over what clients say; null while nobody has. */
+  /** The handler that `onMessage` set; null before. */
   get messageHandler (): ClientMessageHandler | null {
     return this.#messageHandler
   }
 
-  /** Lets clients call a function by name, with data that fits the schema. */
+  /**
+   * Adds an action: a function that clients call by name. Data that does not fit the schema is refused with
+   * HUB_REQUEST_INVALID before the handler runs; the handler's result is the reply.
+   *
+   * @param name Name of the action; each name can be added once.
+   * @param schema Schema of the data.
+   * @param handler Receives the data, with the schema's type, and the calling client.
+   * @param options `role`: role that the client's token must have, default none; `timeoutMs`: time limit in ms, default
+   * `websocket.actionTimeout`, 0 for no limit.
+   * @throws {Error} when the application has an action with this name already.
+   * @example
+   * fastify.hub.action('rename', Type.Object({ name: Type.String({ maxLength: 40 }) }), async ({ name }, client) => {
+   *   if (name === 'admin') throw new ActionError('NAME_TAKEN', 'Choose another name.')
+   *   return { user: client.identity.user, name }
+   * })
+   */
   action<S extends TSchema> (name: string, schema: S, handler: ActionHandler<S>, options?: ActionOptions): this {
     this.actions.add(name, schema, handler, options)
     return this
   }
 
-  /** Throws a HubError when no further client may come in: before the token check without a user, after it with one. One that takes the place of another is none further. */
+  /**
+   * Checks that a further client may connect. For transports: called without a user before the token check, and with
+   * the user afterwards.
+   *
+   * @param isReplacing Whether the client replaces a connection of its own, which the limits count already.
+   * @throws {HubError} HUB_DRAINING when the hub is not ready.
+   * @throws {HubError} HUB_FULL when the hub has `websocket.maxClients` connections.
+   * @throws {HubError} HUB_USER_FULL when the user has `websocket.maxClientsPerUser` connections.
+   */
   admit (user?: UserId, isReplacing = false): void {
-    admit(this.#state, this.#parts.registry, isReplacing ? null : this.#options, user)
+    admit(this.#state, this.#node.registry, isReplacing ? null : this.#options, user)
   }
 
-  /** Takes a connection in: greeted before anything else reaches it, then given what waits for it. */
-  open (connection: Connection, identity: Identity, protocol: Protocol, { device = '', after, since, resumed }: OpenOptions = {}): Client {
-    const { catchUp, fanOut, heartbeat, registry } = this.#parts
-    // What was said to everyone before it came is not for it, or comes from the log.
-    fanOut.flusher.runDeferred()
-    const { head } = this.#engine
-    const client = new Client({
-      id: resumed?.claim.clientId ?? this.#parts.nextId(),
-      identity,
-      protocol,
-      connection,
-      device: resumed?.session.device ?? device,
-      cursor: resumed !== undefined ? Cursor.resumed(resumed.session) : since === undefined ? Cursor.at(head, after) : Cursor.since(since),
-      outbox: new Outbox(connection, fanOut.flusher, this.#options.queue),
-      taskQueueHooks: this.#parts.taskQueueHooks,
-      messageRate: new RateLimit(this.#options.messagesPerSecond),
-      hooks: this.#parts.clientHooks,
-      clock: this.#clock
-    })
-    client.greet(protocol.isResumable ? this.sessions.open(client, resumed?.claim.token) : null)
-    registry.add(client)
-    heartbeat.add(client)
-    if (after !== undefined) this.acknowledge(client, after)
-    catchUp.begin(client)
-    return client
+  /**
+   * Opens a client on a connection. For transports. The greeting is the first frame; then the client catches up from
+   * its start position and becomes live.
+   */
+  open (connection: Connection, identity: Identity, protocol: Protocol, options: OpenOptions = {}): Client {
+    return openClient(this.#node, connection, identity, protocol, options)
   }
 
-  /** A client has everything that it was given up to an offset. More than it was given does not count. */
+  /**
+   * Acknowledges every message up to an offset for a client. For transports. Only messages given to the client count.
+   */
   acknowledge (client: Client, offset: Offset): void {
-    this.#parts.acknowledge(client, offset)
+    this.#node.acknowledgements.acknowledge(client, offset)
   }
 
-  /** Forgets a connection that has ended; answers false when it was forgotten before. */
+  /** Removes a client whose connection has ended. For transports. Returns false when the client was removed before. */
   forget (client: Client): boolean {
-    this.#parts.heartbeat.remove(client)
-    if (!this.#parts.registry.remove(client)) return false
+    this.#node.heartbeat.remove(client)
+    if (!this.#node.registry.remove(client)) return false
     void this.sessions.save(client)
     return true
   }
 
-  /** The application knows that the connection has ended; a drain need not wait for it any longer. */
+  /** Ends the wait of `drain` for a client, after the application's `close` listeners have run. For transports. */
   release (client: Client): void {
-    this.#parts.registry.release(client)
+    this.#node.registry.release(client)
   }
 
-  /** Tells the listeners. Resolves when they are done; never rejects. */
+  /** Calls the listeners of an event. For transports. Resolves when all listeners have run; never rejects. */
   emit<E extends keyof HubEvents> (event: E, ...args: HubEvents[E]): Promise<void> {
-    return this.#parts.events.emit(event, ...args)
+    return this.#node.events.emit(event, ...args)
   }
 
-  /** From now on clients are welcome. */
+  /** Starts admitting clients, and starts the heartbeat. Called when the application is ready. */
   start (): void {
     if (this.#state !== 'starting') return
     this.#state = 'ready'
-    this.#parts.heartbeat.start()
+    this.#node.heartbeat.start()
   }
 
-  /** Takes no more clients and sends those that are here away in paced batches, with 1012. May be called twice. */
+  /**
+   * Stops admitting clients and closes all connections of this node in paced batches, with close code 1012 (service
+   * restart). Resolves when the connections have ended or the grace period is over. A second call returns the same
+   * promise.
+   */
   drain (): Promise<void> {
     return this.#drained ??= this.#drain()
   }
 
   async #drain (): Promise<void> {
     this.#state = 'draining'
-    const left = await drain(this.#parts.registry, this.#options.drain)
-    if (left > 0) this.#options.log.error({ clients: left }, 'some connections did not end, or their close listeners did not')
-    this.#parts.heartbeat.stop()
-    await this.#parts.idle()
+    const left = await drain(this.#node.registry, this.#options.drain)
+    if (left > 0) {
+      this.#options.log.error({ clients: left }, 'some connections did not end, or their close listeners did not')
+    }
+    this.#node.heartbeat.stop()
+    await this.#node.idle()
     this.#state = 'closed'
   }
 }

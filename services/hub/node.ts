@@ -2,105 +2,103 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '../lib/clock.ts'
 import { CLOSE } from '../model/close-codes.ts'
 import { reportFailure, warnSafely } from '../lib/log.ts'
-import type { ClientId, Offset } from '../model/message.ts'
+import type { ClientId } from '../model/message.ts'
 import { RisingClock } from '../lib/clock.ts'
 import { settledWithin } from '../lib/timeout.ts'
-import { Actions } from './commands/actions.ts'
-import { createNodeResponder } from './node-responder.ts'
-import { CatchUp } from './delivery/catch-up.ts'
 import type { Client, ClientHooks } from './clients/client.ts'
-import { Commands } from './commands/commands.ts'
 import { Events } from './clients/events.ts'
-import { FanOut } from './delivery/fan-out.ts'
-import { Memberships } from './store/memberships.ts'
 import { Heartbeat } from './clients/heartbeat.ts'
-import type { HubOptions } from './options.ts'
-import { InboxCursors } from './store/inbox-cursors.ts'
-import { resolveStart } from './store/start-position.ts'
-import { EverythingCursors } from './store/everything-cursors.ts'
-import { Publisher } from './publish/publisher.ts'
 import { Registry } from './clients/registry.ts'
-import { Sessions } from './store/sessions.ts'
 import type { TaskQueueHooks } from './clients/task-queue.ts'
+import { Actions } from './commands/actions.ts'
+import { Commands } from './commands/commands.ts'
+import { CatchUp } from './delivery/catch-up.ts'
+import { FanOut } from './delivery/fan-out.ts'
+import { createNodeResponder } from './node-responder.ts'
+import type { HubOptions } from './options.ts'
+import { Publisher } from './publish/publisher.ts'
+import { Acknowledgements } from './store/acknowledgements.ts'
+import { EverythingCursors } from './store/everything-cursors.ts'
+import { InboxCursors } from './store/inbox-cursors.ts'
+import { Memberships } from './store/memberships.ts'
+import { Sessions } from './store/sessions.ts'
+import { StartPositions } from './store/start-position.ts'
 
-/** A place in an inbox and the groups of a user are remembered for so long after the last change: a year. */
+/** Life of durable cursors and of the groups of a user after the last change, in ms: a year. */
 const REMEMBER_MS = 365 * 24 * 3_600_000
 
-/** Time in which a disk should have taken what it was given. */
+/** Time limit in ms for queued writes to the engine's state when the node stops. */
 const IDLE_MS = 5000
 
-/** How much a client that catches up is given at once: at most half of what its outbox holds. */
+/** Page of a client that catches up, unless half of the outbox is smaller. */
 const PAGE = { messages: 256, bytes: 65_536 }
 
-/** What a hub is put together from. */
+/** One node of the hub: this process with its clients, its delivery and its store. */
 export interface Node {
-  acknowledge (client: Client, offset: Offset): void
-  /** Resolves when the engine has what it is to remember of clients, or when that takes too long. */
-  idle (): Promise<void>
-  /** The id of a connection that comes now: greater than all before. */
-  nextId (): ClientId
+  readonly options: HubOptions
+  readonly clock: Clock
+  readonly acknowledgements: Acknowledgements
   readonly actions: Actions
-  readonly commands: Commands
   readonly catchUp: CatchUp
   readonly clientHooks: ClientHooks
+  readonly commands: Commands
   readonly events: Events
+  readonly everythingCursors: EverythingCursors
   readonly fanOut: FanOut
   readonly heartbeat: Heartbeat
-  readonly inboxes: InboxCursors
-  readonly mailboxes: EverythingCursors
+  readonly inboxCursors: InboxCursors
   readonly memberships: Memberships
   readonly publisher: Publisher
   readonly registry: Registry
   readonly sessions: Sessions
   readonly taskQueueHooks: TaskQueueHooks<Client>
+  /** Resolves when sessions and acknowledgements are stored, or after a time limit of 5 s. */
+  idle (): Promise<void>
+  /** Draws the id of a new connection: greater than the id of every earlier connection. */
+  nextId (): ClientId
 }
 
-/** Puts the parts together and connects them with the engine. */
+/** Creates a node: constructs its parts, innermost first, and connects the parts with the engine. */
 export function createNode (options: HubOptions, clock: Clock): Node {
   const { engine, log, queue } = options
-  /** While nothing can be stored, that has been said once. */
-  const reportUnlessKnown = (sentence: string) => (error: unknown): void => {
-    if (engine.problem === null) reportFailure(log, error, {}, sentence)
-  }
-  const report = (sentence: string) => (error: unknown, client?: Client): void => reportFailure(log, error, client === undefined ? {} : { clientId: client.id }, sentence)
+  const report = (sentence: string) => (error: unknown, client?: Client): void =>
+    reportFailure(log, error, client === undefined ? {} : { clientId: client.id }, sentence)
 
+  // Clients and delivery.
   const registry = new Registry({ onFirst: (address) => engine.follow(address), onLast: (address) => engine.unfollow(address) })
   const fanOut = new FanOut(registry, { limits: queue, flushIntervalMs: options.flushIntervalMs, now: () => clock.steady(), onFailure: report('messages could not be handed out') })
-  const sessions = new Sessions({ state: engine.state, windowMs: options.resumeWindowMs, onFailure: reportUnlessKnown('a connection could not be made resumable') })
-  const inboxes = new InboxCursors({ engine, rememberMs: REMEMBER_MS, now: () => clock.wall(), onFailure: reportUnlessKnown('an acknowledgement could not be stored') })
-  const mailboxes = new EverythingCursors({ engine, max: options.maxMailboxes, rememberMs: REMEMBER_MS, now: () => clock.wall() })
+
+  // State that outlives connections.
+  const sessions = new Sessions(engine, options.resumeWindowMs, log)
+  const inboxCursors = new InboxCursors(engine, REMEMBER_MS, clock, log)
+  const everythingCursors = new EverythingCursors(engine, options.maxMailboxes, REMEMBER_MS, clock)
   const memberships = new Memberships(engine, REMEMBER_MS)
+  const acknowledgements = new Acknowledgements(engine, inboxCursors, sessions)
+  const startPositions = new StartPositions(inboxCursors, everythingCursors, memberships, registry, sessions)
 
   const catchUp = new CatchUp({
     engine,
     flusher: fanOut.flusher,
     page: { messages: Math.min(PAGE.messages, Math.ceil(queue.maxWrites / 2)), bytes: Math.min(PAGE.bytes, Math.ceil(queue.maxBytes / 2)) },
-    resolveStart: (client) => resolveStart(client, { inboxes, mailboxes, memberships, registry, sessions }),
+    resolveStart: (client) => startPositions.resolve(client),
     onGap: (client) => warnSafely(log, { clientId: client.id, user: client.identity.user }, 'messages for a client are gone from the log'),
     onFailure: report('the log could not be read for a client')
   })
 
-  const actions = new Actions(options.actionTimeoutMs, (error, action, client) => reportFailure(log, error, { action, clientId: client.id }, 'an action failed'))
-  const publisher = new Publisher(engine, options.idempotencyWindowMs, () => clock.wall())
-  const acknowledge = (client: Client, offset: Offset): void => {
-    const { cursor, device, identity: { user }, outbox } = client
-    const given = client.isLive ? engine.head : cursor.position
-    const upTo = Math.min(offset, given, outbox.firstLostOffset - 1)
-    if (upTo <= cursor.acknowledged) return
-    cursor.acknowledged = upTo
-    inboxes.acknowledge(user, device, upTo)
-    void sessions.save(client)
-  }
+  // Publishing and commands of clients.
+  const publisher = new Publisher(engine, options.idempotencyWindowMs, clock)
+  const actions = new Actions(options.actionTimeoutMs, log)
+  const commands = new Commands(actions, memberships, publisher, acknowledgements, options.maxMessageBytes, log)
 
   const ids = new RisingClock(() => clock.wall())
 
-  engine.listen((message) => fanOut.deliver(message), createNodeResponder({ registry, fanOut, head: () => engine.head, onChanged: (client) => sessions.save(client) }))
+  engine.listen((message) => fanOut.deliver(message), createNodeResponder(engine, registry, fanOut, sessions))
   engine.follow({ all: true })
 
   return {
-    acknowledge,
-    idle: async () => { await settledWithin(Promise.all([sessions.idle(), inboxes.idle()]), IDLE_MS) },
-    nextId: () => `${ids.next().toString(36)}-${randomUUID().slice(0, 8)}`,
+    options,
+    clock,
+    acknowledgements,
     actions,
     catchUp,
     clientHooks: {
@@ -110,12 +108,12 @@ export function createNode (options: HubOptions, clock: Clock): Node {
         warnSafely(log, { clientId: client.id, user: client.identity.user }, 'client is too slow, messages for it are dropped')
       }
     },
-    commands: new Commands({ actions, memberships, publisher, acknowledge, maxMessageBytes: options.maxMessageBytes, onFailure: report('a command of a client failed') }),
+    commands,
     events: new Events(report('a listener of the hub failed')),
+    everythingCursors,
     fanOut,
     heartbeat: new Heartbeat({ ...options.heartbeat, clock }),
-    inboxes,
-    mailboxes,
+    inboxCursors,
     memberships,
     publisher,
     registry,
@@ -123,6 +121,8 @@ export function createNode (options: HubOptions, clock: Clock): Node {
     taskQueueHooks: {
       onFailure: report('a message handler failed'),
       onPressure: (isHigh, client) => client.setPaused(isHigh)
-    }
+    },
+    idle: async () => { await settledWithin(Promise.all([sessions.idle(), inboxCursors.idle()]), IDLE_MS) },
+    nextId: () => `${ids.next().toString(36)}-${randomUUID().slice(0, 8)}`
   }
 }

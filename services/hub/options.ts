@@ -1,5 +1,5 @@
-import type { Clock } from '../lib/clock.ts'
 import type { Engine } from '../engine/engine.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Offset } from '../model/message.ts'
 import type { AdmissionLimits } from './clients/admission.ts'
@@ -9,41 +9,51 @@ import type { HeartbeatOptions } from './clients/heartbeat.ts'
 import type { OutboxLimits } from './outbox/outbox.ts'
 import type { ResumeClaim, Session } from './store/sessions.ts'
 
-/** Limits, clocks and collaborators of a hub. */
+/** Limits, times and collaborators of a hub. The defaults are those of the configuration. */
 export interface HubOptions extends AdmissionLimits {
+  /** The log, the state and the connection to other nodes. */
   readonly engine: Engine
   readonly log: Log
+  /** When clients are pinged, and when a silent client is terminated. */
   readonly heartbeat: Omit<HeartbeatOptions, 'clock'>
+  /** How clients are disconnected when the service stops. */
   readonly drain: DrainOptions
+  /** Bound of each client's outbox, and the policy over the bound. */
   readonly queue: OutboxLimits
-  /** How long to collect frames before they are written, in ms; 0: until the end of the tick. */
+  /** Time in ms for which frames are collected before a write; 0 writes at the end of the tick. */
   readonly flushIntervalMs: number
   /** Largest payload of a message in bytes, in either direction. */
   readonly maxMessageBytes: number
-  /** Messages per second that one client may send; 0 for no limit. */
+  /** Most messages per second from one client; 0 for no limit. */
   readonly messagesPerSecond: number
-  /** How long an action may take, in ms, unless it says otherwise; 0 for no limit. */
+  /** Time limit of an action in ms, unless the action has a limit of its own; 0 for no limit. */
   readonly actionTimeoutMs: number
-  /** How long a lost connection may be resumed, in ms. */
+  /** Time in ms for which a lost connection may be resumed. */
   readonly resumeWindowMs: number
-  /** Mailboxes that there may be; 0 for no limit. */
+  /** Most everything cursors, called mailboxes in the configuration; 0 for no limit. */
   readonly maxMailboxes: number
-  /** How long an idempotency key is remembered, in ms. */
+  /** Time in ms for which an idempotency key is kept. */
   readonly idempotencyWindowMs: number
+  /** @default the clock of this machine */
   readonly clock?: Clock
 }
 
-/** Where a connection begins. Without anything, it is a new one of a device without a name. */
+/**
+ * Start of a connection. Without any of these, a new connection without a device name starts at the head of the log.
+ */
 export interface OpenOptions {
-  /** What the device calls itself: its connections have a place of their own in the inbox. */
+  /** Name of the device: connections of a named device have an inbox cursor of their own. */
   readonly device?: string
-  /** The client has everything up to here, by its own account. */
+  /** Offset up to which the client claims to have received everything; the connection continues there. */
   readonly after?: Offset
-  /** What is said above this offset concerns it, although it is new. */
+  /** Offset above which messages concern the connection, although the connection is new; from an everything cursor. */
   readonly since?: Offset
-  /** The connection that it resumes. */
+  /** Claim and session of the earlier connection that this connection resumes. */
   readonly resumed?: { readonly claim: ResumeClaim, readonly session: Session }
 }
 
-/** Takes over what raw clients say. */
+/**
+ * Handles messages of raw clients: a string for a text frame, a Buffer for a binary frame. The next message of the same
+ * client waits for a returned promise. An error is logged and does not end the connection.
+ */
 export type ClientMessageHandler = (client: Client, data: string | Buffer) => unknown

@@ -1,67 +1,97 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
+import { reportFailure, type Log } from '../../lib/log.ts'
+import { settledWithin } from '../../lib/timeout.ts'
 import { ActionError, HubError } from '../../model/errors.ts'
 import type { CommandResult } from '../../protocol/protocol.ts'
-import { settledWithin } from '../../lib/timeout.ts'
 import type { Client } from '../clients/client.ts'
 
-/** Runs when a client calls an action with data that fits its schema; what it returns is the answer. */
+/**
+ * Handles calls of an action. Called with data that fits the action's schema; the returned value, or the value of the
+ * returned promise, is the reply. Must be a JSON value.
+ *
+ * @throws {ActionError} sends code and message of the error to the client; so does a HubError. Any other error is
+ * logged, and the client receives HUB_INTERNAL.
+ */
 export type ActionHandler<S extends TSchema> = (data: Static<S>, client: Client) => unknown
 
-/** How an action may be called. */
+/** Options of an action. */
 export interface ActionOptions {
-  /** Only clients whose token has this role may call it; without it, all may. */
+  /**
+   * Role that the client's token must have; other clients receive HUB_FORBIDDEN.
+   *
+   * @default undefined: every client may call the action.
+   */
   readonly role?: string
-  /** After so long, in ms, the call is answered with HUB_ACTION_TIMEOUT; 0 never. Default: that of the hub. */
+  /**
+   * Time limit in ms, after which the client receives HUB_ACTION_TIMEOUT; 0 for no limit. The handler is not stopped.
+   *
+   * @default websocket.actionTimeout, 30 s
+   */
   readonly timeoutMs?: number
 }
 
 interface Action extends ActionOptions {
   readonly check: TypeCheck<TSchema>
-  /** Whether another of this name takes its place. */
+  /** Whether an action of the application with this name replaces this action. */
   readonly isDefault: boolean
   readonly run: (data: unknown, client: Client) => unknown
 }
 
-/** What clients may call by name. */
+/** Actions by name: functions of the application that clients call. */
 export class Actions {
   readonly #actions = new Map<string, Action>()
   readonly #timeoutMs: number
-  readonly #onFailure: (error: unknown, name: string, client: Client) => void
+  readonly #log: Log
 
-  /** `onFailure` hears what a handler threw by accident; the client only learns that it failed. */
-  constructor (timeoutMs: number, onFailure: (error: unknown, name: string, client: Client) => void) {
+  /** @param timeoutMs Default time limit of an action in ms; 0 for no limit. */
+  constructor (timeoutMs: number, log: Log) {
     this.#timeoutMs = timeoutMs
-    this.#onFailure = onFailure
+    this.#log = log
   }
 
+  /** Number of actions, default actions included. */
   get size (): number {
     return this.#actions.size
   }
 
+  /** Whether an action with this name exists. */
   has (name: string): boolean {
     return this.#actions.has(name)
   }
 
-  /** Adds an action. Throws when the application has one of this name. */
+  /**
+   * Adds an action of the application.
+   *
+   * @throws {Error} when the application has an action with this name already.
+   */
   add<S extends TSchema> (name: string, schema: S, handler: ActionHandler<S>, options: ActionOptions = {}): void {
-    if (this.#actions.get(name)?.isDefault === false) throw new Error(`The action "${name}" exists already; give each action one handler.`)
-    // The compiled check stands between the client's data and the handler, so the cast only repeats what it proved.
-    this.#actions.set(name, { ...options, isDefault: false, check: TypeCompiler.Compile(schema), run: (data, client) => handler(data, client) })
+    if (this.#actions.get(name)?.isDefault === false) {
+      throw new Error(`The action "${name}" exists already; give each action one handler.`)
+    }
+    this.#actions.set(name, {
+      ...options,
+      isDefault: false,
+      check: TypeCompiler.Compile(schema),
+      run: (data, client) => handler(data, client)
+    })
   }
 
-  /** Adds an action that takes any data, for as long as the application has none of this name. */
+  /**
+   * Adds an action that takes any data, unless an action with this name exists. The application may replace the action.
+   */
   addDefault (name: string, run: () => unknown): void {
-    if (!this.#actions.has(name)) this.#actions.set(name, { isDefault: true, check: TypeCompiler.Compile(Type.Unknown()), run })
+    if (this.#actions.has(name)) return
+    this.#actions.set(name, { isDefault: true, check: TypeCompiler.Compile(Type.Unknown()), run })
   }
 
-  /** Calls an action for a client. Never rejects: what goes wrong is the result. */
+  /** Calls an action for a client. Errors become the result; never rejects. */
   async call (name: string, data: unknown, client: Client): Promise<CommandResult> {
     try {
       return { ok: true, data: await this.#run(name, data, client) }
     } catch (error) {
       if (error instanceof HubError || error instanceof ActionError) return refusal(error)
-      this.#onFailure(error, name, client)
+      reportFailure(this.#log, error, { action: name, clientId: client.id }, 'an action failed')
       return refusal(new HubError('HUB_INTERNAL', 'The action failed.'))
     }
   }
@@ -70,26 +100,30 @@ export class Actions {
     const action = this.#actions.get(name)
     if (action === undefined) throw new HubError('HUB_NOT_FOUND', 'There is no action of this name.')
     const { check, role, run, timeoutMs = this.#timeoutMs } = action
-    if (role !== undefined && !client.identity.roles.includes(role)) throw new HubError('HUB_FORBIDDEN', `This action is for those whose token has the role "${role}".`)
+    if (role !== undefined && !client.identity.roles.includes(role)) {
+      throw new HubError('HUB_FORBIDDEN', `This action is for those whose token has the role "${role}".`)
+    }
     if (!check.Check(data)) {
       const fault = check.Errors(data).First()
-      throw new HubError('HUB_REQUEST_INVALID', `data${fault?.path ?? ''}: ${fault?.message ?? 'does not fit the schema'}`)
+      const reason = fault?.message ?? 'does not fit the schema'
+      throw new HubError('HUB_REQUEST_INVALID', `data${fault?.path ?? ''}: ${reason}`)
     }
-    const answer = run(data, client)
+    const result = run(data, client)
     // Query builders and the like are thenable without being a Promise.
-    const isPending = typeof answer === 'object' && answer !== null && 'then' in answer
-    return isPending && timeoutMs > 0 ? within(answer, timeoutMs) : answer
+    const isPending = typeof result === 'object' && result !== null && 'then' in result
+    return isPending && timeoutMs > 0 ? within(result, timeoutMs) : result
   }
 }
 
-/** What a caller is told of an error. */
+/** The result of a refused or failed call, with the code and the message that the client receives. */
 export function refusal ({ code, message }: HubError | ActionError): CommandResult {
   return { ok: false, error: { code, message } }
 }
 
-async function within (answer: unknown, ms: number): Promise<unknown> {
-  // Once, because asking a query builder twice would make the query twice.
-  const pending = Promise.resolve(answer)
-  if (!await settledWithin(pending, ms)) throw new HubError('HUB_ACTION_TIMEOUT', `The action took longer than ${ms} ms.`)
-  return pending
+/** Waits for a result within a time limit in ms. Throws HUB_ACTION_TIMEOUT afterwards. */
+async function within (result: unknown, limitMs: number): Promise<unknown> {
+  // Resolved once, because every `then` of a query builder runs the query.
+  const pending = Promise.resolve(result)
+  if (await settledWithin(pending, limitMs)) return pending
+  throw new HubError('HUB_ACTION_TIMEOUT', `The action took longer than ${limitMs} ms.`)
 }

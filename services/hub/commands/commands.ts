@@ -1,52 +1,65 @@
+import { BoundedMap } from '../../lib/bounded-map.ts'
+import { reportFailure, type Log } from '../../lib/log.ts'
 import { CLOSE, fitReason } from '../../model/close-codes.ts'
 import { HubError } from '../../model/errors.ts'
-import type { Offset } from '../../model/message.ts'
-import type { CommandWithReply, Command, CommandResult } from '../../protocol/protocol.ts'
-import { BoundedMap } from '../../lib/bounded-map.ts'
-import { refusal, type Actions } from './actions.ts'
-import { Frame } from '../outbox/batch.ts'
+import type { Command, CommandResult, CommandWithReply } from '../../protocol/protocol.ts'
 import type { Client } from '../clients/client.ts'
-import { toDraft } from '../publish/draft.ts'
 import { assertGroupRight } from '../clients/permissions.ts'
-import type { Memberships } from '../store/memberships.ts'
+import { Frame } from '../outbox/batch.ts'
+import { toDraft } from '../publish/draft.ts'
 import type { Publisher } from '../publish/publisher.ts'
+import type { Acknowledgements } from '../store/acknowledgements.ts'
+import type { Memberships } from '../store/memberships.ts'
+import { refusal, type Actions } from './actions.ts'
 
-/** What clients may ask of the hub itself; everything else they say is for the application. */
+/** Commands that the hub executes. Messages of raw clients are for the application's message handler instead. */
 export type HubCommand = Exclude<Command, { readonly kind: 'message' }>
 
-/** Calls that are remembered, so that a client which repeats one after a loss does not call twice. */
-const REMEMBERED = 100_000
+/**
+ * Events with an id that are kept, so that a client which repeats an event after a lost connection calls the action
+ * once.
+ */
+const MAX_KEPT_CALLS = 100_000
 
-/** What commands work with. */
-export interface CommandsOptions {
-  readonly actions: Actions
-  readonly memberships: Memberships
-  readonly publisher: Publisher
-  /** Largest message in bytes. */
-  readonly maxMessageBytes: number
-  readonly acknowledge: (client: Client, offset: Offset) => void
-  /** Hears of what went wrong by accident; the client only learns that it failed. */
-  readonly onFailure: (error: unknown, client: Client) => void
-}
-
-/** Does what clients ask for, and answers them in their protocol. */
+/** Executes commands of clients and replies in the client's protocol. */
 export class Commands {
-  readonly #options: CommandsOptions
-  readonly #called = new BoundedMap<string, true>(REMEMBERED)
+  readonly #actions: Actions
+  readonly #memberships: Memberships
+  readonly #publisher: Publisher
+  readonly #acknowledgements: Acknowledgements
+  readonly #maxMessageBytes: number
+  readonly #log: Log
+  /** Keys of accepted events, oldest first. */
+  readonly #calls = new BoundedMap<string, true>(MAX_KEPT_CALLS)
 
-  constructor (options: CommandsOptions) {
-    this.#options = options
+  /** @param maxMessageBytes Largest message of a client in bytes. */
+  constructor (
+    actions: Actions,
+    memberships: Memberships,
+    publisher: Publisher,
+    acknowledgements: Acknowledgements,
+    maxMessageBytes: number,
+    log: Log
+  ) {
+    this.#actions = actions
+    this.#memberships = memberships
+    this.#publisher = publisher
+    this.#acknowledgements = acknowledgements
+    this.#maxMessageBytes = maxMessageBytes
+    this.#log = log
   }
 
-  /** Whether a command may wait for its turn behind what the client said before; otherwise it is obeyed at once. */
+  /**
+   * Whether a command has a reply and therefore runs in the client's serial queue; other commands are executed at once.
+   */
   static isQueued (command: HubCommand): command is CommandWithReply {
     return 'id' in command
   }
 
-  /** Obeys a command that needs no waiting. */
+  /** Executes a command without a reply, at once. */
   execute (client: Client, command: Exclude<HubCommand, CommandWithReply>): void {
     switch (command.kind) {
-      case 'acknowledge': return this.#options.acknowledge(client, command.offset)
+      case 'acknowledge': return this.#acknowledgements.acknowledge(client, command.offset)
       case 'ping': {
         const { pong } = client.protocol
         if (pong !== null) client.push(new Frame(pong))
@@ -57,14 +70,15 @@ export class Commands {
     }
   }
 
-  /** Obeys a command that is answered. Never rejects. */
+  /** Executes a command and sends the reply. A failure becomes the reply; never rejects. */
   async executeAndReply (client: Client, command: CommandWithReply): Promise<void> {
     const result = await this.#run(client, command)
     if (!client.isOpen) return
     const bytes = this.#encode(client, command, result)
     if (bytes !== null) return client.push(new Frame(bytes))
-    // A client that asked for no answer learns of a failure by the end of its connection.
-    if (!result.ok && command.id === undefined) client.close({ code: CLOSE.badMessage.code, reason: fitReason(result.error.message) })
+    // A command without an id has no reply, so a failure closes the connection.
+    if (result.ok || command.id !== undefined) return
+    client.close({ code: CLOSE.badMessage.code, reason: fitReason(result.error.message) })
   }
 
   async #run (client: Client, command: CommandWithReply): Promise<CommandResult> {
@@ -72,30 +86,31 @@ export class Commands {
       return await this.#perform(client, command)
     } catch (error) {
       if (error instanceof HubError) return refusal(error)
-      this.#options.onFailure(error, client)
+      reportFailure(this.#log, error, { clientId: client.id }, 'a command of a client failed')
       return refusal(new HubError('HUB_INTERNAL', 'The hub could not do this; its log says why.'))
     }
   }
 
   async #perform (client: Client, command: CommandWithReply): Promise<CommandResult> {
     const { id, identity } = client
-    const { actions, maxMessageBytes, memberships, publisher } = this.#options
     switch (command.kind) {
-      case 'action': return actions.call(command.name, command.data, client)
+      case 'action': return this.#actions.call(command.name, command.data, client)
       case 'event': {
         this.#assertNew(client, command.id)
-        const result = await actions.call(command.name, command.data, client)
-        // What failed may be repeated under its id: clients take `Duplicate` for success. What took too long may yet succeed.
-        if (!result.ok && result.error.code !== 'HUB_ACTION_TIMEOUT') this.#called.delete(`${id} ${String(command.id)}`)
+        const result = await this.#actions.call(command.name, command.data, client)
+        // A failed event may be repeated under the same id: clients take the error `Duplicate` for success. An event
+        // that
+        // timed out may still succeed, so a repetition stays a duplicate.
+        if (!result.ok && result.error.code !== 'HUB_ACTION_TIMEOUT') this.#calls.delete(`${id} ${String(command.id)}`)
         return result
       }
       case 'join':
         assertGroupRight('joinLeaveGroup', command.group, identity)
-        await memberships.set(id, command.group, true, true)
+        await this.#memberships.set(id, command.group, true, true)
         return { ok: true }
       case 'leave':
         assertGroupRight('joinLeaveGroup', command.group, identity)
-        await memberships.set(id, command.group, false, true)
+        await this.#memberships.set(id, command.group, false, true)
         return { ok: true }
       case 'send': {
         assertGroupRight('sendToGroup', command.group, identity)
@@ -103,30 +118,35 @@ export class Commands {
           ...(command.id === undefined ? {} : { key: `${id} ${command.id}` }),
           ...(command.isEchoed ? {} : { except: [id] })
         }
-        const { duplicate } = await publisher.publish(toDraft({ group: command.group }, command.payload, options, maxMessageBytes, identity.user))
-        if (duplicate) throw duplicated()
+        const draft = toDraft({ group: command.group }, command.payload, options, this.#maxMessageBytes, identity.user)
+        const { duplicate } = await this.#publisher.publish(draft)
+        if (duplicate) throw duplicateError()
         return { ok: true }
       }
     }
   }
 
-  #assertNew ({ id }: Client, call: string | number | undefined): void {
-    if (call === undefined) return
-    const key = `${id} ${call}`
-    if (this.#called.has(key)) throw duplicated()
-    this.#called.set(key, true)
+  /** Throws HUB_DUPLICATE when the client has sent an event with this id before. */
+  #assertNew ({ id }: Client, callId: string | number | undefined): void {
+    if (callId === undefined) return
+    const key = `${id} ${callId}`
+    if (this.#calls.has(key)) throw duplicateError()
+    this.#calls.set(key, true)
   }
 
-  /** What an action gave may have no JSON; then that is the answer. */
+  /**
+   * Encodes the reply; null when the command has no reply. A result without a JSON form becomes the reply HUB_INTERNAL.
+   */
   #encode ({ protocol }: Client, command: CommandWithReply, result: CommandResult): Buffer | null {
     try {
       return protocol.encodeResult(command, result)
     } catch {
-      return protocol.encodeResult(command, refusal(new HubError('HUB_INTERNAL', 'The action gave something that JSON cannot say.')))
+      const error = new HubError('HUB_INTERNAL', 'The action gave something that JSON cannot say.')
+      return protocol.encodeResult(command, refusal(error))
     }
   }
 }
 
-function duplicated (): HubError {
+function duplicateError (): HubError {
   return new HubError('HUB_DUPLICATE', 'This was done before; it is not done again.')
 }

@@ -1,32 +1,57 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import type { MessageStatus, UserMessageStatus } from '../../model/info.ts'
 import type { Engine } from '../../engine/engine.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { HubError } from '../../model/errors.ts'
+import type { MessageStatus, UserMessageStatus } from '../../model/info.ts'
 import { Address, type Draft, type Message, type Offset, type UserId } from '../../model/message.ts'
 import type { InboxCursors } from '../store/inbox-cursors.ts'
 import { expiredMessageKey } from '../store/keys.ts'
 
-/** What is still known of a message with a ttl when the log has forgotten it. */
+/**
+ * Record of a message with a ttl. The record outlives the message in the log; `until` is the expiry in ms since the
+ * epoch.
+ */
 const ExpiredMessage = Type.Object({ address: Address, except: Type.Array(Type.String()), until: Type.Number() })
 type ExpiredMessage = Static<typeof ExpiredMessage>
-const endings = TypeCompiler.Compile(ExpiredMessage)
+const expiredMessageCheck = TypeCompiler.Compile(ExpiredMessage)
+const isExpiredMessage = (value: unknown): value is ExpiredMessage => expiredMessageCheck.Check(value)
 
-/** It is remembered for so long after its end: a day. */
+/** Time for which the status of a message stays readable after the expiry: a day. */
 const REMEMBER_MS = 24 * 3_600_000
-/** Users that are listed at most. */
+/** Most users in a message status. */
 const MAX_USERS = 1000
 
-/** Remembers for a day beyond its end that a message with a ttl was there; without a ttl it does nothing. Nobody waits for it. */
-export function recordExpiry ({ state }: Engine, offset: Offset, { address, except = [], ttl }: Draft, saidAt: number): void {
-  if (ttl === undefined) return
-  const ending: ExpiredMessage = { address, except: [...except], until: saidAt + ttl * 1000 }
-  state.update(expiredMessageKey(offset), () => ending, ttl * 1000 + REMEMBER_MS).catch(() => {}) // Then it is forgotten with its message.
+/** The message at an offset, as far as the status needs it. */
+interface StatusSubject extends Pick<Message, 'address' | 'except'> {
+  readonly isExpired: boolean
 }
 
-/** What became of a message, as long as the log has it, and for a day after its end. Rejects with HUB_MESSAGE_NOT_FOUND afterwards. */
-export async function messageStatusOf (offset: Offset, { engine, inboxes, now }: { engine: Engine, inboxes: InboxCursors, now: number }): Promise<MessageStatus> {
-  const { address, except = [], isOver } = await find(offset, engine, now)
+/**
+ * Records the expiry of a message with a ttl, so that `messageStatusOf` works for a day after the expiry. Without a ttl
+ * there is no record. The write is not awaited; after a failed write the status ends with the message itself.
+ *
+ * @param publishedAt Time of publishing, in ms since the epoch.
+ */
+export function recordExpiry ({ state }: Engine, offset: Offset, draft: Draft, publishedAt: number): void {
+  const { address, except = [], ttl } = draft
+  if (ttl === undefined) return
+  const expired: ExpiredMessage = { address, except: [...except], until: publishedAt + ttl * 1000 }
+  state.update(expiredMessageKey(offset), () => expired, ttl * 1000 + REMEMBER_MS).catch(() => {})
+}
+
+/**
+ * The status of a message for each user, while the log has the message and for a day after the expiry.
+ *
+ * @throws {HubError} HUB_MESSAGE_NOT_FOUND when the log has no message at the offset.
+ */
+export async function messageStatusOf (
+  offset: Offset,
+  engine: Engine,
+  inboxCursors: InboxCursors,
+  clock: Clock
+): Promise<MessageStatus> {
+  const { address, except = [], isExpired } = await find(offset, engine, clock.wall())
   const users = new Map<UserId, UserMessageStatus>()
   if ('user' in address) users.set(address.user, 'stored')
 
@@ -34,26 +59,31 @@ export async function messageStatusOf (offset: Offset, { engine, inboxes, now }:
   for (const { user, isSent, isAcknowledged } of answers.flatMap((answer) => answer.users)) {
     users.set(user, furthest(users.get(user) ?? 'stored', isAcknowledged ? 'acknowledged' : isSent ? 'sent' : 'stored'))
   }
-  if ('user' in address && await inboxes.hasAcknowledged(address.user, offset)) users.set(address.user, 'acknowledged')
+  if ('user' in address && await inboxCursors.hasAcknowledged(address.user, offset)) {
+    users.set(address.user, 'acknowledged')
+  }
   return {
     offset,
     address,
-    // An offset is the time of its message in microseconds.
+    // An offset is the time of publishing in microseconds since the epoch.
     at: new Date(Math.floor(offset / 1000)).toISOString(),
     total: users.size,
-    users: [...users].slice(0, MAX_USERS).map(([user, status]) => ({ user, status: isOver && status === 'stored' ? 'expired' : status }))
+    users: [...users].slice(0, MAX_USERS).map(([user, status]) => ({
+      user,
+      status: isExpired && status === 'stored' ? 'expired' : status
+    }))
   }
 }
 
-/** To whom a message is, and whether its time is over. */
-async function find (offset: Offset, engine: Engine, now: number): Promise<Pick<Message, 'address' | 'except'> & { readonly isOver: boolean }> {
+async function find (offset: Offset, engine: Engine, nowMs: number): Promise<StatusSubject> {
   const message = await engine.find(offset)
-  if (message !== undefined) return { ...message, isOver: false }
-  const ending = await engine.state.get(expiredMessageKey(offset))
-  if (endings.Check(ending) && ending.until <= now) return { ...ending, isOver: true }
+  if (message !== undefined) return { ...message, isExpired: false }
+  const expired = await engine.state.get(expiredMessageKey(offset))
+  if (isExpiredMessage(expired) && expired.until <= nowMs) return { ...expired, isExpired: true }
   throw new HubError('HUB_MESSAGE_NOT_FOUND', 'The log has no message at this offset: it has left the log, or never was in it.')
 }
 
+/** Statuses of a message in the log, in the order in which a user passes through. */
 const STEPS: readonly UserMessageStatus[] = ['stored', 'sent', 'acknowledged']
 
 function furthest (a: UserMessageStatus, b: UserMessageStatus): UserMessageStatus {

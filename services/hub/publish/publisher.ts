@@ -1,45 +1,56 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Appended, Engine, NodeAnswers } from '../../engine/engine.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { Receipt, type Draft } from '../../model/message.ts'
-import { recordExpiry } from './message-status.ts'
 import { receiptKey } from '../store/keys.ts'
+import { recordExpiry } from './message-status.ts'
 
-const receipts = TypeCompiler.Compile(Receipt)
+const receiptCheck = TypeCompiler.Compile(Receipt)
+const isReceipt = (value: unknown): value is Receipt => receiptCheck.Check(value)
 
-/** Hands messages to the engine and answers what became of them. */
+/** Publishes messages: appends each message to the log and collects the receipt from all nodes. */
 export class Publisher {
   readonly #engine: Engine
-  readonly #rememberMs: number
-  readonly #now: () => number
+  readonly #windowMs: number
+  readonly #clock: Clock
 
-  /** `rememberMs`: how long the receipt of a message with an idempotency key is given again. `now`: ms since the epoch. */
-  constructor (engine: Engine, rememberMs: number, now: () => number) {
+  /** @param windowMs Time in ms for which the receipt of a message with an idempotency key is kept. */
+  constructor (engine: Engine, windowMs: number, clock: Clock) {
     this.#engine = engine
-    this.#rememberMs = rememberMs
-    this.#now = now
+    this.#windowMs = windowMs
+    this.#clock = clock
   }
 
+  /**
+   * Publishes a message. Resolves with the receipt when every node has offered the message to its live clients; for a
+   * repeated idempotency key with the first receipt.
+   *
+   * @throws {HubError} HUB_KEY_REUSED when the key was used for another message.
+   */
   async publish (draft: Draft): Promise<Receipt> {
-    const saidAt = this.#now()
+    const publishedAt = this.#clock.wall()
     const appended = await this.#engine.append(draft)
     if (appended.duplicate) {
-      const known = await this.#engine.state.get(receiptKey(appended.offset))
-      if (receipts.Check(known)) return { ...known, duplicate: true }
+      const first = await this.#engine.state.get(receiptKey(appended.offset))
+      if (isReceipt(first)) return { ...first, duplicate: true }
     }
-    if (appended.stored && !appended.duplicate) recordExpiry(this.#engine, appended.offset, draft, saidAt)
+    if (appended.stored && !appended.duplicate) recordExpiry(this.#engine, appended.offset, draft, publishedAt)
     const { answers } = await this.#engine.ask('delivery', { offset: appended.offset })
     const receipt = toReceipt(appended, answers)
-    if (draft.key !== undefined && !appended.duplicate) this.#remember(receipt)
+    if (draft.key !== undefined && !appended.duplicate) this.#keep(receipt)
     return receipt
   }
 
-  /** Nobody waits for it: without it, a repetition after a restart counts nobody, and is a repetition all the same. */
-  #remember (receipt: Receipt): void {
-    this.#engine.state.update(receiptKey(receipt.offset), () => receipt, this.#rememberMs).catch(() => {})
+  /**
+   * Keeps a receipt for repetitions. The write is not awaited, and a failure is ignored: without the kept receipt, a
+   * repetition after a restart has counts of zero, and `duplicate` is true all the same.
+   */
+  #keep (receipt: Receipt): void {
+    this.#engine.state.update(receiptKey(receipt.offset), () => receipt, this.#windowMs).catch(() => {})
   }
 }
 
-/** What became of a message, from what every node says of it. */
+/** Merges the delivery counts of all nodes into one receipt. */
 function toReceipt ({ offset, duplicate, stored }: Appended, answers: ReadonlyArray<NodeAnswers['delivery']>): Receipt {
   let [matched, written, dropped] = [0, 0, 0]
   for (const answer of answers) {

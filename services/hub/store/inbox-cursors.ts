@@ -1,129 +1,138 @@
+import type { Engine } from '../../engine/engine.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Log } from '../../lib/log.ts'
 import type { InboxInfo } from '../../model/info.ts'
-import type { Engine, State } from '../../engine/engine.ts'
 import type { Offset, UserId } from '../../model/message.ts'
 import { CoalescedWrites } from './coalesced-writes.ts'
 import { asDurableCursor, type DurableCursor } from './durable-cursor.ts'
 import { deviceOfKey, inboxKey, inboxPrefix, EVERYTHING } from './keys.ts'
 
-/** Where a device is that has acknowledged nothing. */
-const NOWHERE = { offset: 0, ordinal: 0 }
+/** Position before the first acknowledgement. */
+const LOG_BEGIN = { offset: 0, ordinal: 0 }
 
-/** Up to where a user's device has everything. */
+/** Most named devices of one user. */
+const MAX_DEVICES = 50
+
+/** An acknowledgement to be stored: every message to the user up to `offset`. */
 interface Acknowledgement {
   readonly user: UserId
   readonly offset: Offset
 }
 
-/** Devices with a name that a user may have. */
-const MAX_DEVICES = 50
-
-/** What inboxes work with. */
-export interface InboxCursorsOptions {
-  readonly engine: Engine
-  /** How long in ms it is remembered how far a device that stays away has acknowledged. */
-  readonly rememberMs: number
-  readonly now: () => number
-  /** An acknowledgement could not be stored. Must not throw. */
-  readonly onFailure: (error: unknown) => void
-}
+type DeviceCursor = DurableCursor & { readonly device: string }
 
 /**
- * The inboxes of users: not stores of their own, but each the user's messages in the log above what the user has
- * acknowledged. The first connection to acknowledge moves that place for all of them; a connection that names its device
- * has a place of its own.
+ * Durable cursors with the scope `inbox`, one per device of a user. An inbox is no store of its own: an inbox is the
+ * messages to the user in the log above the cursor. Connections without a device name share one cursor, which the first
+ * acknowledgement moves; a connection that names its device has a cursor of its own.
  */
 export class InboxCursors {
   readonly #engine: Engine
-  readonly #state: State
-  readonly #options: InboxCursorsOptions
+  readonly #rememberMs: number
+  readonly #clock: Clock
   readonly #writes: CoalescedWrites<string, Acknowledgement>
 
-  constructor (options: InboxCursorsOptions) {
-    this.#options = options
-    this.#engine = options.engine
-    this.#state = options.engine.state
-    this.#writes = new CoalescedWrites({ write: (key, acknowledgement) => this.#store(key, acknowledgement), onFailure: options.onFailure })
+  /** @param rememberMs Time in ms after the last acknowledgement for which a cursor is kept. */
+  constructor (engine: Engine, rememberMs: number, clock: Clock, log: Log) {
+    this.#engine = engine
+    this.#rememberMs = rememberMs
+    this.#clock = clock
+    const failure = 'an acknowledgement could not be stored'
+    this.#writes = new CoalescedWrites(engine, log, failure, (key, value) => this.#store(key, value))
   }
 
-  /** Up to where a device has acknowledged. One that is new begins where its user is, and has a place of its own from then on. */
+  /**
+   * The offset up to which a device has acknowledged; 0 before the first acknowledgement of the user. A new device gets
+   * a cursor of its own at the position of the cursor for connections without a device name.
+   */
   async acknowledged (user: UserId, device: string): Promise<Offset> {
-    const own = await this.#place(inboxKey(user, device))
+    const own = await this.#read(inboxKey(user, device))
     if (own !== undefined || device === '') return own?.offset ?? 0
-    const offset = (await this.#place(inboxKey(user, '')))?.offset ?? 0
-    await this.#makeRoom(user)
+    const offset = (await this.#read(inboxKey(user, '')))?.offset ?? 0
+    await this.#evictOverCount(user)
     this.acknowledge(user, device, offset)
     return offset
   }
 
-  /** A device has everything up to an offset. Stored soon; while that takes, only the greatest offset waits. */
+  /**
+   * Acknowledges every message to the user up to an offset. The write is asynchronous, and only the greatest offset is
+   * queued.
+   */
   acknowledge (user: UserId, device: string, offset: Offset): void {
     const key = inboxKey(user, device)
     const newest = this.#writes.newest(key)
     if (newest === undefined || offset > newest.offset) void this.#writes.put(key, { user, offset })
   }
 
-  /** Resolves when nothing is on its way to the store. */
+  /** Resolves when all acknowledgements are stored. */
   idle (): Promise<void> {
     return this.#writes.idle()
   }
 
   /** Whether a device of the user has acknowledged the message at an offset. */
   async hasAcknowledged (user: UserId, offset: Offset): Promise<boolean> {
-    const kept = await this.#places(user)
-    return kept.some((place) => place.offset >= offset)
+    const cursors = await this.#readAll(user)
+    return cursors.some((cursor) => cursor.offset >= offset)
   }
 
-  /** What waits for a user. */
+  /** Summary of the inbox of a user: unacknowledged and dropped messages, and the cursor of each device. */
   async info (user: UserId): Promise<InboxInfo> {
-    const kept = await this.#places(user)
-    // A user who only reads a mailbox has a place there.
-    const { offset: after, ordinal } = kept.find(({ device }) => device === '') ?? kept.find(({ device }) => device === EVERYTHING) ?? NOWHERE
+    const found = await this.#readAll(user)
+    // Users without an inbox cursor may read through an everything cursor, and acknowledge there.
+    const cursor = found.find(({ device }) => device === '') ?? found.find(({ device }) => device === EVERYTHING)
+    const { offset: after, ordinal } = cursor ?? LOG_BEGIN
     const { count, oldest, evicted } = await this.#engine.summary({ address: { user }, after })
-    const cursors = kept.map(({ device, offset, at }) => ({ device, acknowledged: offset, at: new Date(at).toISOString() }))
-    return { user, count, oldest: oldest === 0 ? null : oldest, dropped: Math.max(0, evicted.count - ordinal), cursors }
+    const cursors = found.map(({ device, offset, at }) => {
+      return { device, acknowledged: offset, at: new Date(at).toISOString() }
+    })
+    const dropped = Math.max(0, evicted.count - ordinal)
+    return { user, count, oldest: oldest === 0 ? null : oldest, dropped, cursors }
   }
 
-  /** Removes all messages of a user; answers how many. */
+  /** Removes all messages to a user from the log. Resolves with the number of removed messages. */
   async purge (user: UserId): Promise<number> {
     const purged = await this.#engine.purge({ user })
-    // The engine counts what it evicts from here on.
-    await this.#state.update(inboxKey(user, ''), (present) => {
-      const place = asDurableCursor(present)
-      return place === undefined ? undefined : { ...place, ordinal: 0 }
-    }, this.#options.rememberMs)
+    // A purge resets the engine's count of evicted messages, so the count of the cursor starts again too.
+    await this.#engine.state.update(inboxKey(user, ''), (present) => {
+      const cursor = asDurableCursor(present)
+      return cursor === undefined ? undefined : { ...cursor, ordinal: 0 }
+    }, this.#rememberMs)
     return purged
   }
 
   async #store (key: string, { user, offset }: Acknowledgement): Promise<void> {
-    const { rememberMs, now } = this.#options
-    const { offset: after, ordinal } = await this.#place(key) ?? NOWHERE
+    const { offset: after, ordinal } = await this.#read(key) ?? LOG_BEGIN
     const { count } = await this.#engine.summary({ address: { user }, after, upTo: Math.max(after, offset) })
-    const next = { offset, at: now(), ordinal: ordinal + count }
-    await this.#state.update(key, (present) => {
-      const place = asDurableCursor(present)
-      // A mailbox that has been removed is not made anew by those who still read it.
-      if (place === undefined && key === inboxKey(user, EVERYTHING)) return undefined
-      return place !== undefined && place.offset >= offset ? place : next
-    }, rememberMs)
+    const moved = { offset, at: this.#clock.wall(), ordinal: ordinal + count }
+    await this.#engine.state.update(key, (present) => {
+      const cursor = asDurableCursor(present)
+      // A late acknowledgement must not create a removed everything cursor again.
+      if (cursor === undefined && key === inboxKey(user, EVERYTHING)) return undefined
+      return cursor !== undefined && cursor.offset >= offset ? cursor : moved
+    }, this.#rememberMs)
   }
 
-  /** A user has only so many devices: the one that has acknowledged nothing for longest is forgotten. */
-  async #makeRoom (user: UserId): Promise<void> {
-    const kept = await this.#places(user)
-    const named = kept.filter(({ device }) => device !== '' && device !== EVERYTHING)
+  /** At the limit of devices, removes the cursor with the oldest acknowledgement. */
+  async #evictOverCount (user: UserId): Promise<void> {
+    const cursors = await this.#readAll(user)
+    const named = cursors.filter(({ device }) => device !== '' && device !== EVERYTHING)
     if (named.length < MAX_DEVICES) return
     const oldest = named.reduce((first, one) => one.at < first.at ? one : first)
-    await this.#state.update(inboxKey(user, oldest.device), () => undefined, 0)
+    await this.#engine.state.update(inboxKey(user, oldest.device), () => undefined, 0)
   }
 
-  /** The places of all devices of a user, that of those without a name first, and of the mailbox. */
-  async #places (user: UserId): Promise<Array<DurableCursor & { readonly device: string }>> {
-    const kept = (await this.#state.list(inboxPrefix(user), MAX_DEVICES + 1)).map(({ key, value }) => ({ device: deviceOfKey(key), place: asDurableCursor(value) }))
-    const all = [...kept, { device: EVERYTHING, place: await this.#place(inboxKey(user, EVERYTHING)) }]
-    return all.flatMap(({ device, place }) => place === undefined ? [] : [{ ...place, device }])
+  /**
+   * All durable cursors of a user: first the cursor without a device name, then named devices, last the everything
+   * cursor.
+   */
+  async #readAll (user: UserId): Promise<DeviceCursor[]> {
+    const listed = await this.#engine.state.list(inboxPrefix(user), MAX_DEVICES + 1)
+    const inbox = listed.map(({ key, value }) => ({ device: deviceOfKey(key), cursor: asDurableCursor(value) }))
+    const all = [...inbox, { device: EVERYTHING, cursor: await this.#read(inboxKey(user, EVERYTHING)) }]
+    return all.flatMap(({ device, cursor }) => cursor === undefined ? [] : [{ ...cursor, device }])
   }
 
-  async #place (key: string): Promise<DurableCursor | undefined> {
-    return asDurableCursor(await this.#state.get(key))
+  async #read (key: string): Promise<DurableCursor | undefined> {
+    return asDurableCursor(await this.#engine.state.get(key))
   }
 }

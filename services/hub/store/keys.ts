@@ -1,21 +1,31 @@
 import type { ClientId, Offset, UserId } from '../../model/message.ts'
 
-/** Where things lie in the engine's state. An id may hold any character, a key separates its parts by slashes. */
+// Keys of the hub in the engine's state. These strings are on disk: a change of a key loses the stored value.
+
+/** Escapes an id as one part of a key. Ids may hold any character; parts are separated by slashes. */
 const part = (id: string): string => id.replace(/[%/]/g, encodeURIComponent)
 
-/** How far the connections of a user that share this name have acknowledged the inbox; '' for those without a name. */
-export const inboxKey = (user: UserId, device: string): string => device === EVERYTHING ? `${EVERYTHING_PREFIX}${part(user)}` : `${inboxPrefix(user)}${part(device)}`
-export const inboxPrefix = (user: UserId): string => `inbox/${part(user)}/`
-/** The device in an inbox key. */
-export const deviceOfKey = (key: string): string => decodeURIComponent(key.slice(key.lastIndexOf('/') + 1))
-/** The device of those who read a mailbox: a name that no client can give itself. Its places stand together, to be counted. */
+/** The device name of the durable cursor with the scope `everything`; a client cannot choose this name. */
 export const EVERYTHING = '(mailbox)'
+/**
+ * Prefix of all everything cursors. The cursors of all users share one prefix, so that the hub can count the cursors.
+ */
 export const EVERYTHING_PREFIX = 'mailbox/'
-/** The groups that every connection of a user joins. */
+
+/**
+ * Key of a durable cursor of a user: the inbox cursor of a device, '' for connections without a name, or `EVERYTHING`.
+ */
+export const inboxKey = (user: UserId, device: string): string =>
+  device === EVERYTHING ? `${EVERYTHING_PREFIX}${part(user)}` : `${inboxPrefix(user)}${part(device)}`
+/** Prefix of all inbox cursors of a user. */
+export const inboxPrefix = (user: UserId): string => `inbox/${part(user)}/`
+/** The device in the key of an inbox cursor. */
+export const deviceOfKey = (key: string): string => decodeURIComponent(key.slice(key.lastIndexOf('/') + 1))
+/** Key of the groups that every connection of a user joins. */
 export const groupsKey = (user: UserId): string => `groups/${part(user)}`
-/** A connection that may be resumed. */
+/** Key of the session of a resumable connection. */
 export const sessionKey = (client: ClientId): string => `session/${part(client)}`
-/** To whom a message was that is handed out for some time only. */
+/** Key of the record of a message with a ttl, kept beyond the message's own life for `messageStatus`. */
 export const expiredMessageKey = (offset: Offset): string => `ending/${offset}`
-/** What a message with an idempotency key was answered with. */
+/** Key of the receipt of a message with an idempotency key. */
 export const receiptKey = (offset: Offset): string => `receipt/${offset}`

@@ -1,8 +1,9 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
+import type { Engine } from '../../engine/engine.ts'
+import type { Log } from '../../lib/log.ts'
 import { CLOSE, mayResume } from '../../model/close-codes.ts'
-import type { State } from '../../engine/engine.ts'
 import type { ClientId, UserId } from '../../model/message.ts'
 import type { Client } from '../clients/client.ts'
 import { Membership } from '../clients/cursor.ts'
@@ -11,107 +12,123 @@ import { sessionKey } from './keys.ts'
 
 const Session = Type.Object({
   user: Type.String(),
+  /** Name of the connection's protocol. */
   protocol: Type.String(),
   device: Type.String(),
-  /** SHA-256 of what the client has to show, in base64. */
+  /** SHA-256 of the resume token, in base64. */
   token: Type.String(),
+  /** Messages to everyone and to the client concern the client above this offset. */
   since: Type.Integer(),
-  /** Null while it has not been found out where the connection begins. */
+  /** Messages to the user concern the client above this offset; null while the start position is not resolved. */
   inboxSince: Type.Union([Type.Integer(), Type.Null()]),
   acknowledged: Type.Integer(),
   groups: Type.Array(Type.Tuple([Type.String(), Membership]))
 })
-/** A connection that may be resumed: whose it is, and where in the log it was. */
+/** A stored session: the owner of a resumable connection, and the connection's position in the log. */
 export type Session = Static<typeof Session>
-const sessions = TypeCompiler.Compile(Session)
+const sessionCheck = TypeCompiler.Compile(Session)
+const isSession = (value: unknown): value is Session => sessionCheck.Check(value)
 
 const TOKEN_BYTES = 24
-/** What ids of connections look like. */
+/** Form of client ids. */
 const CLIENT_ID = /^[\w-]{1,64}$/
-/** While it is connected, a session is kept until it is over; should the process be killed, at most for this long. */
+/** Life of the session of an open connection, after the last save: a week. Matters only when the process is killed. */
 const CONNECTED_MS = 7 * 24 * 3_600_000
 
-/** What a client shows to resume a connection. */
+/** Claim of a connecting client to resume an earlier connection. */
 export interface ResumeClaim {
+  /** Id of the earlier connection. */
   readonly clientId: ClientId
+  /** Resume token from the greeting of the earlier connection. */
   readonly token: string
+  /** User of the new connection's token. */
   readonly user: UserId
+  /** Protocol of the new connection. */
   readonly protocol: string
 }
 
-/** What sessions work with. */
-export interface SessionsOptions {
-  readonly state: State
-  /** How long in ms a lost connection may be resumed. */
-  readonly windowMs: number
-  /** A session could not be stored. Must not throw. */
-  readonly onFailure: (error: unknown) => void
-}
-
-/** Connections that outlive their socket: under the same id, they go on where they were, also after the process was restarted. */
+/**
+ * Sessions of resumable connections. A session outlives the socket and the process: a resumed connection has the same
+ * id and continues at the same position in the log.
+ */
 export class Sessions {
-  readonly #options: SessionsOptions
-  readonly #tokens = new WeakMap<Client, string>()
+  readonly #engine: Engine
+  readonly #windowMs: number
+  readonly #tokenHashes = new WeakMap<Client, string>()
   readonly #writes: CoalescedWrites<ClientId, Client>
 
-  constructor (options: SessionsOptions) {
-    this.#options = options
-    this.#writes = new CoalescedWrites({ write: (_id, client) => this.#store(client), onFailure: options.onFailure })
+  /** @param windowMs Time in ms for which a lost connection may be resumed. */
+  constructor (engine: Engine, windowMs: number, log: Log) {
+    this.#engine = engine
+    this.#windowMs = windowMs
+    const failure = 'a connection could not be made resumable'
+    this.#writes = new CoalescedWrites(engine, log, failure, (_id, client) => this.#store(client))
   }
 
   /**
-   * Makes a connection resumable. Answers what the client has to show for it; one that was resumed keeps what it has
-   * `shown`, or it could not come back when it is lost again before it is told anything new.
+   * Opens the session of a connection and returns the resume token.
+   *
+   * @param presented Resume token that a resumed client presented. The token stays valid, so that a client that loses
+   * the connection again before the greeting arrives can resume with the same token.
    */
-  open (client: Client, shown?: string): string {
-    const token = shown ?? randomBytes(TOKEN_BYTES).toString('base64url')
-    this.#tokens.set(client, hash(token).toString('base64'))
-    // At once: it may be lost, and back, before it is known where it begins.
+  open (client: Client, presented?: string): string {
+    const token = presented ?? randomBytes(TOKEN_BYTES).toString('base64url')
+    this.#tokenHashes.set(client, hash(token).toString('base64'))
+    // Stored at once: the client may lose the connection and return before the start position is resolved.
     void this.save(client)
     return token
   }
 
-  /** The session that a client may resume; null when there is none for what it shows. */
+  /**
+   * Finds the session for a claim; null when the session does not exist, or belongs to another user, protocol or token.
+   */
   async find ({ clientId, token, user, protocol }: ResumeClaim): Promise<Session | null> {
-    // Anything may be shown, and keys of the state have a limit.
+    // A claim may hold any text, and keys of the state are limited in length.
     if (!CLIENT_ID.test(clientId)) return null
-    // What has changed and is not on its way to the store yet.
+    // A queued write of this session comes first.
     await this.#writes.settled(clientId)
-    const session = await this.#options.state.get(sessionKey(clientId))
-    if (!sessions.Check(session) || session.user !== user || session.protocol !== protocol) return null
+    const session = await this.#engine.state.get(sessionKey(clientId))
+    if (!isSession(session) || session.user !== user || session.protocol !== protocol) return null
     return timingSafeEqual(Buffer.from(session.token, 'base64'), hash(token)) ? session : null
   }
 
-  /** Stores where a client is; while that takes, only the latest place waits. Resolves when it is stored, or cannot be; never rejects. */
+  /**
+   * Stores the position of a client; a later save replaces a queued save. Resolves when stored or failed; never
+   * rejects.
+   */
   save (client: Client): Promise<void> {
-    // The one that takes its place stores what is to be kept of it. An application may use the same code for something else.
+    // The replacing connection stores the session. Compared by identity, because an application may use the same code.
     const isReplaced = client.closeReason === CLOSE.replaced
-    return isReplaced || !this.#tokens.has(client) ? Promise.resolve() : this.#writes.put(client.id, client)
+    return isReplaced || !this.#tokenHashes.has(client) ? Promise.resolve() : this.#writes.put(client.id, client)
   }
 
-  /** Resolves when nothing is on its way to the store. */
+  /** Resolves when all sessions are stored. */
   idle (): Promise<void> {
     return this.#writes.idle()
   }
 
-  async #store (client: Client): Promise<void> {
-    const session = this.#toStore(client)
-    await this.#options.state.update(sessionKey(client.id), () => session, client.isOpen ? CONNECTED_MS : this.#options.windowMs)
-  }
-
-  /** What is to be kept; undefined for a connection that must not come back by itself. */
-  #toStore (client: Client): Session | undefined {
-    const { closeReason: ending } = client
-    return ending !== null && !mayResume(ending.code) ? undefined : this.of(client)
-  }
-
-  /** Where a client is; undefined for one that cannot be resumed. */
+  /** The session of a client at this moment; undefined when the client is not resumable. */
   of (client: Client): Session | undefined {
     const { cursor, device, identity: { user }, protocol } = client
-    const token = this.#tokens.get(client)
+    const token = this.#tokenHashes.get(client)
     if (token === undefined) return undefined
-    const groups = [...cursor.groups ?? []].map(([group, membership]): [string, Membership] => [group, { ...membership }])
-    return { user, protocol: protocol.name, device, token, since: cursor.since, inboxSince: cursor.inboxSince ?? null, acknowledged: cursor.acknowledged, groups }
+    return {
+      user,
+      protocol: protocol.name,
+      device,
+      token,
+      since: cursor.since,
+      inboxSince: cursor.inboxSince ?? null,
+      acknowledged: cursor.acknowledged,
+      groups: [...cursor.groups ?? []].map(([group, membership]): [string, Membership] => [group, { ...membership }])
+    }
+  }
+
+  async #store (client: Client): Promise<void> {
+    const { closeReason, isOpen } = client
+    // A close code that forbids a retry ends the session.
+    const session = closeReason !== null && !mayResume(closeReason.code) ? undefined : this.of(client)
+    await this.#engine.state.update(sessionKey(client.id), () => session, isOpen ? CONNECTED_MS : this.#windowMs)
   }
 }
 

@@ -2,42 +2,82 @@ import type { Group, Offset } from '../../model/message.ts'
 import type { Client } from '../clients/client.ts'
 import type { Membership } from '../clients/cursor.ts'
 import { MAX_GROUPS, hasGroupRight } from '../clients/permissions.ts'
-import type { Memberships } from './memberships.ts'
-import type { InboxCursors } from './inbox-cursors.ts'
-import type { EverythingCursors } from './everything-cursors.ts'
 import type { Registry } from '../clients/registry.ts'
-import type { Sessions } from './sessions.ts'
+import type { EverythingCursors } from './everything-cursors.ts'
+import type { InboxCursors } from './inbox-cursors.ts'
 import { EVERYTHING } from './keys.ts'
+import type { Memberships } from './memberships.ts'
+import type { Sessions } from './sessions.ts'
 
-/** Who knows what a connection begins with, and who has to. */
-export interface StartPositionParts {
-  readonly inboxes: InboxCursors
-  readonly mailboxes: EverythingCursors
-  readonly memberships: Memberships
-  readonly registry: Registry
-  readonly sessions: Sessions
-}
+/** Start positions of new and resumed connections: the offset in the inbox, and the groups. */
+export class StartPositions {
+  readonly #inboxCursors: InboxCursors
+  readonly #everythingCursors: EverythingCursors
+  readonly #memberships: Memberships
+  readonly #registry: Registry
+  readonly #sessions: Sessions
 
-/** Finds out what a connection that has just been opened begins with: its place in the inbox, and its groups. */
-export async function resolveStart (client: Client, { inboxes, mailboxes, memberships, registry, sessions }: StartPositionParts): Promise<void> {
-  const { cursor, device, identity } = client
-  // It may have been removed before this connection was there to be ended with it.
-  if (device === EVERYTHING && !await mailboxes.has(identity.user)) await mailboxes.open(identity.user)
-  const [acknowledged, { joined, left }] = await Promise.all([cursor.inboxSince ?? inboxes.acknowledged(identity.user, device), memberships.of(identity.user)])
-  if (cursor.inboxSince === undefined) cursor.inboxSince = cursor.acknowledged = acknowledged
-  // A connection that is resumed stays only where it still may be.
-  for (const [group, { by }] of cursor.groups ?? []) {
-    const isAllowed = by === 'hub' || identity.groups?.includes(group) === true || (by === 'client' && hasGroupRight('joinLeaveGroup', group, identity))
-    if (!isAllowed) registry.leave(client, group)
+  constructor (
+    inboxCursors: InboxCursors,
+    everythingCursors: EverythingCursors,
+    memberships: Memberships,
+    registry: Registry,
+    sessions: Sessions
+  ) {
+    this.#inboxCursors = inboxCursors
+    this.#everythingCursors = everythingCursors
+    this.#memberships = memberships
+    this.#registry = registry
+    this.#sessions = sessions
   }
-  for (const [group, leftAt] of left) if ((cursor.groups?.get(group)?.since ?? Infinity) <= leftAt) registry.leave(client, group)
-  // It has the groups of its token already, or has left them.
-  const named = cursor.isLocated ? [] : identity.groups ?? []
-  const join = (group: Group, since: Offset, by: Membership['by']): void => {
-    if ((cursor.groups?.size ?? 0) < MAX_GROUPS) registry.join(client, group, { since: Math.max(since, cursor.since), by })
+
+  /**
+   * Resolves the start position of an open connection: reads the durable cursor and the groups of the user, and writes
+   * both into the client's cursor. Called once per connection, before the client catches up.
+   *
+   * @throws {HubError} HUB_STORE_FAILED or HUB_FULL when a missing everything cursor cannot be created.
+   */
+  async resolve (client: Client): Promise<void> {
+    const { cursor, device, identity: { user } } = client
+    // The everything cursor may have been removed between the handshake and the registration of this connection.
+    if (device === EVERYTHING && !await this.#everythingCursors.has(user)) await this.#everythingCursors.open(user)
+    const [acknowledged, { joined, left }] = await Promise.all([
+      cursor.inboxSince ?? this.#inboxCursors.acknowledged(user, device),
+      this.#memberships.of(user)
+    ])
+    if (cursor.inboxSince === undefined) cursor.inboxSince = cursor.acknowledged = acknowledged
+    this.#leaveForbidden(client, left)
+    this.#join(client, joined)
+    cursor.isLocated = true
+    void this.#sessions.save(client)
   }
-  for (const [group, since] of joined) join(group, since, 'hub')
-  for (const group of named) join(group, 0, 'token')
-  cursor.isLocated = true
-  void sessions.save(client)
+
+  /**
+   * Removes a resumed client from groups that the token no longer permits, and from groups that the user has left
+   * since.
+   */
+  #leaveForbidden (client: Client, left: ReadonlyArray<readonly [Group, Offset]>): void {
+    const { cursor, identity } = client
+    for (const [group, { by }] of cursor.groups ?? []) {
+      const isInToken = identity.groups?.includes(group) === true
+      const isOwnRight = by === 'client' && hasGroupRight('joinLeaveGroup', group, identity)
+      if (by !== 'hub' && !isInToken && !isOwnRight) this.#registry.leave(client, group)
+    }
+    for (const [group, leftAt] of left) {
+      if ((cursor.groups?.get(group)?.since ?? Infinity) <= leftAt) this.#registry.leave(client, group)
+    }
+  }
+
+  /** Joins the groups of the user, then the groups of the token, up to the limit. */
+  #join (client: Client, joined: ReadonlyArray<readonly [Group, Offset]>): void {
+    const { cursor, identity } = client
+    const join = (group: Group, since: Offset, by: Membership['by']): void => {
+      if ((cursor.groups?.size ?? 0) >= MAX_GROUPS) return
+      this.#registry.join(client, group, { since: Math.max(since, cursor.since), by })
+    }
+    for (const [group, since] of joined) join(group, since, 'hub')
+    // A resumed client is in the groups of its token already, or has left these groups.
+    if (cursor.isLocated) return
+    for (const group of identity.groups ?? []) join(group, 0, 'token')
+  }
 }

@@ -19,7 +19,7 @@ t.test('sends to addresses of every kind, one receipt each', async (t) => {
   t.same(await bob.quiet(), ['to bob', 'to all', 'to three'])
 })
 
-t.test('sends text, bytes and everything that JSON can say', async (t) => {
+t.test('sends text, bytes and every JSON value', async (t) => {
   const { app: { hub }, url } = await listen(t)
   const client = await connect(t, url)
   for (const message of ['text', Uint8Array.from([1, 2]), Buffer.from([3]), { a: 1 }, [1], 5, true, null, new Date(0)]) await hub.broadcast(message)
@@ -67,16 +67,16 @@ t.test('knows who is here', async (t) => {
   t.equal(hub.size, 1)
 })
 
-t.test('a listener that is taken off hears no more', async (t) => {
+t.test('a removed listener receives no more events', async (t) => {
   const { app: { hub }, url } = await listen(t)
-  let heard = 0
-  const listener = (): void => { heard++ }
+  let events = 0
+  const listener = (): void => { events++ }
   hub.on('open', listener)
   await connect(t, url)
   hub.off('open', listener)
   await connect(t, url)
   await until(() => hub.size === 2)
-  t.equal(heard, 1)
+  t.equal(events, 1)
 })
 
 t.test('a clean close is information in the log, a lost connection a warning', async (t) => {
@@ -117,7 +117,7 @@ t.test('only codes that the protocol allows may be sent', async (t) => {
   for (const { code, reason } of Object.values(CLOSE)) t.ok(reason === fitReason(reason) && (isSendableCode(code) || [1005, 1006].includes(code)))
 })
 
-t.test('with a flushInterval, everything said in it arrives in order, and a newcomer gets nothing that was said before', async (t) => {
+t.test('with a flushInterval, all messages of the interval arrive in order, and a new client gets no earlier message', async (t) => {
   const { app: { hub }, url } = await listen(t, { websocket: { flushInterval: '50ms' } })
   const [alice, bob] = [await connect(t, url), await connect(t, url, { user: 'bob' })]
   const receipts = [hub.broadcast('1'), hub.send({ user: 'bob' }, '2'), hub.broadcast('3', { except: [] })]
@@ -147,7 +147,7 @@ t.test('with a flushInterval, far more than may wait costs no healthy client any
   await Promise.all(sent)
 })
 
-t.test('a message cannot change once it is said, nor who is left out of it', async (t) => {
+t.test('a message cannot change once it is published, nor can the list of excluded clients', async (t) => {
   const { app: { hub }, url } = await listen(t)
   const client = await connect(t, url)
   const { clients: [info] } = await hub.clients()

@@ -18,9 +18,9 @@ t.test('every user has keys of its own, whatever its name, and none is longer th
       (groupsKey(user) === groupsKey(other)) === (user === other) && (key === inboxKey(user, another)) === (device === another) &&
       deviceOfKey(key) === device && Math.max(Buffer.byteLength(key), Buffer.byteLength(groupsKey(user))) <= MAX_KEY_BYTES
   }))
-  for (const letter of ['/', '%', '一', '\u{10ffff}']) {
-    const user = letter.repeat(MAX_ID_LENGTH / letter.length)
-    t.ok(Buffer.byteLength(inboxKey(user, 'd'.repeat(64))) <= MAX_KEY_BYTES, `256 times ${letter}`)
+  for (const character of ['/', '%', '一', '\u{10ffff}']) {
+    const user = character.repeat(MAX_ID_LENGTH / character.length)
+    t.ok(Buffer.byteLength(inboxKey(user, 'd'.repeat(64))) <= MAX_KEY_BYTES, `256 times ${character}`)
   }
 })
 
@@ -28,10 +28,10 @@ t.test('a user with the longest name there may be has an inbox and groups, on di
   const { app: { hub }, url } = await listen(t, { engine: { kind: 'lmdb', path: t.testdir({}) } })
   const user = '一'.repeat(MAX_ID_LENGTH)
   await hub.join({ user }, 'news')
-  await hub.send({ user }, 'letter')
+  await hub.send({ user }, 'message')
   const client = await welcome(t, url, { user, query: `&device=${'d'.repeat(64)}` })
   const { sequenceId, data } = await client.heard()
-  t.equal(data, 'letter')
+  t.equal(data, 'message')
   client.say({ type: 'sequenceAck', sequenceId })
   await until(async () => (await hub.inbox(user)).cursors.some(({ acknowledged }) => acknowledged === sequenceId), 'the acknowledgement')
   await until(async () => (await hub.send({ group: 'news' }, 'x')).matched === 1, 'being a member')
