@@ -1,4 +1,3 @@
-import type { TSchema } from '@sinclair/typebox'
 import type { Engine } from '../engine/engine.ts'
 import { systemClock, type Clock } from '../lib/clock.ts'
 import { CLOSE, fitReason, isSendableCode } from '../model/close-codes.ts'
@@ -281,18 +280,20 @@ export class Hub {
    * HUB_REQUEST_INVALID before the handler runs; the handler's result is the reply.
    *
    * @param name Name of the action; each name can be added once.
-   * @param schema Schema of the data.
-   * @param handler Receives the data, with the schema's type, and the calling client.
+   * @param schema Schema of the data: a TypeBox schema of `@sinclair/typebox`, or any other JSON Schema (draft 7), such
+   * as `{ type: 'object', properties: { … } }`. The data is never changed: no coercion, no defaults.
+   * @param handler Receives the data and the calling client. With a TypeBox schema the data has the schema's type,
+   * otherwise `unknown`.
    * @param options `role`: role that the client's token must have, default none; `timeoutMs`: time limit in ms, default
    * `websocket.actionTimeout`, 0 for no limit.
-   * @throws {Error} when the application has an action with this name already.
+   * @throws {Error} when the application has an action with this name already, or the schema does not compile.
    * @example
    * fastify.hub.action('rename', Type.Object({ name: Type.String({ maxLength: 40 }) }), async ({ name }, client) => {
    *   if (name === 'admin') throw new ActionError('NAME_TAKEN', 'Choose another name.')
    *   return { user: client.identity.user, name }
    * })
    */
-  action<S extends TSchema> (name: string, schema: S, handler: ActionHandler<S>, options?: ActionOptions): this {
+  action<S extends object> (name: string, schema: S, handler: ActionHandler<S>, options?: ActionOptions): this {
     this.actions.add(name, schema, handler, options)
     return this
   }

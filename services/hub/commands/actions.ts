@@ -1,10 +1,9 @@
-import { Type, type Static, type TSchema } from '@sinclair/typebox'
-import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { reportFailure, type Log } from '../../lib/log.ts'
 import { settledWithin } from '../../lib/timeout.ts'
 import { ActionError, HubError } from '../../model/errors.ts'
 import type { CommandResult } from '../../protocol/protocol.ts'
 import type { Client } from '../clients/client.ts'
+import { compileSchema, type ActionData, type DataCheck } from './action-schema.ts'
 
 /**
  * Handles calls of an action. Called with data that fits the action's schema; the returned value, or the value of the
@@ -13,7 +12,7 @@ import type { Client } from '../clients/client.ts'
  * @throws {ActionError} sends code and message of the error to the client; so does a HubError. Any other error is
  * logged, and the client receives HUB_INTERNAL.
  */
-export type ActionHandler<S extends TSchema> = (data: Static<S>, client: Client) => unknown
+export type ActionHandler<S extends object> = (data: ActionData<S>, client: Client) => unknown
 
 /** Options of an action. */
 export interface ActionOptions {
@@ -32,7 +31,7 @@ export interface ActionOptions {
 }
 
 interface Action extends ActionOptions {
-  readonly check: TypeCheck<TSchema>
+  readonly check: DataCheck
   /** Whether an action of the application with this name replaces this action. */
   readonly isDefault: boolean
   readonly run: (data: unknown, client: Client) => unknown
@@ -63,26 +62,22 @@ export class Actions {
   /**
    * Adds an action of the application.
    *
-   * @throws {Error} when the application has an action with this name already.
+   * @throws {Error} when the application has an action with this name already, or the schema does not compile.
    */
-  add<S extends TSchema> (name: string, schema: S, handler: ActionHandler<S>, options: ActionOptions = {}): void {
+  add<S extends object> (name: string, schema: S, handler: ActionHandler<S>, options: ActionOptions = {}): void {
     if (this.#actions.get(name)?.isDefault === false) {
       throw new Error(`The action "${name}" exists already; give each action one handler.`)
     }
-    this.#actions.set(name, {
-      ...options,
-      isDefault: false,
-      check: TypeCompiler.Compile(schema),
-      run: (data, client) => handler(data, client)
-    })
+    // The check of the data comes before the handler, so the cast repeats the result of the check.
+    const run: Action['run'] = (data, client) => handler(data as ActionData<S>, client)
+    this.#actions.set(name, { ...options, isDefault: false, check: compileSchema(name, schema), run })
   }
 
   /**
    * Adds an action that takes any data, unless an action with this name exists. The application may replace the action.
    */
   addDefault (name: string, run: () => unknown): void {
-    if (this.#actions.has(name)) return
-    this.#actions.set(name, { isDefault: true, check: TypeCompiler.Compile(Type.Unknown()), run })
+    if (!this.#actions.has(name)) this.#actions.set(name, { isDefault: true, check: () => null, run })
   }
 
   /** Calls an action for a client. Errors become the result; never rejects. */
@@ -103,11 +98,8 @@ export class Actions {
     if (role !== undefined && !client.identity.roles.includes(role)) {
       throw new HubError('HUB_FORBIDDEN', `This action is for those whose token has the role "${role}".`)
     }
-    if (!check.Check(data)) {
-      const fault = check.Errors(data).First()
-      const reason = fault?.message ?? 'does not fit the schema'
-      throw new HubError('HUB_REQUEST_INVALID', `data${fault?.path ?? ''}: ${reason}`)
-    }
+    const fault = check(data)
+    if (fault !== null) throw new HubError('HUB_REQUEST_INVALID', `data${fault}`)
     const result = run(data, client)
     // Query builders and the like are thenable without being a Promise.
     const isPending = typeof result === 'object' && result !== null && 'then' in result

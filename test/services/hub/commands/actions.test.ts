@@ -1,0 +1,115 @@
+import { Type } from '@sinclair/typebox'
+import t, { type Test } from 'tap'
+import type { Client } from '../../../../index.ts'
+import { build } from '../../../support/helper.ts'
+
+const caller = { id: 'c', identity: { user: 'alice', roles: [] } } as unknown as Client
+
+/** The hub of a service, and the results of calls of one action as `data` or `code message`. */
+async function newHub (t: Test) {
+  const { app } = await build(t)
+  await app.ready()
+  const call = async (name: string, data: unknown): Promise<unknown> => {
+    const result = await app.hub.actions.call(name, data, caller)
+    return result.ok ? result.data : `${result.error.code} ${result.error.message}`
+  }
+  return { hub: app.hub, call }
+}
+
+/** A schema in the form of `typebox` 1.x: plain JSON Schema, with the kind in properties that are not enumerable. */
+function typeBox1 (kind: string, schema: object): object {
+  return Object.defineProperty({ ...schema }, '~kind', { value: kind })
+}
+
+t.test('a TypeBox schema gives typed data and refuses data that does not fit', async (t) => {
+  const { hub, call } = await newHub(t)
+  hub.action('double', Type.Object({ n: Type.Integer() }), ({ n }) => 2 * n)
+  t.equal(await call('double', { n: 4 }), 8)
+  t.equal(await call('double', {}), 'HUB_REQUEST_INVALID data/n: Expected required property')
+  t.equal(await call('double', { n: '4' }), 'HUB_REQUEST_INVALID data/n: Expected integer')
+  t.equal(await call('double', null), 'HUB_REQUEST_INVALID data: Expected object')
+})
+
+t.test('a plain JSON Schema gives unknown data and refuses data that does not fit, with path and reason', async (t) => {
+  const { hub, call } = await newHub(t)
+  const schema = {
+    type: 'object',
+    properties: { names: { type: 'array', items: { type: 'string', maxLength: 3 } }, mail: { type: 'string', format: 'email' } },
+    required: ['names'],
+    additionalProperties: false
+  }
+  hub.action('names', schema, (data) => {
+    // @ts-expect-error -- the data of a plain schema is unknown
+    const names: string[] = data
+    return names
+  })
+  const results: unknown[] = []
+  for (const data of [{ names: ['bob'] }, { names: ['bob', 'carol'] }, { names: [], mail: 'nobody' }, {}, { names: [], more: 1 }, 5]) results.push(await call('names', data))
+  t.same(results, [
+    { names: ['bob'] },
+    'HUB_REQUEST_INVALID data/names/1: must NOT have more than 3 characters',
+    'HUB_REQUEST_INVALID data/mail: must match format "email"',
+    "HUB_REQUEST_INVALID data: must have required property 'names'",
+    'HUB_REQUEST_INVALID data: must NOT have additional properties',
+    'HUB_REQUEST_INVALID data: must be object'
+  ])
+})
+
+t.test('a schema in the form of typebox 1.x is a JSON Schema', async (t) => {
+  const { hub, call } = await newHub(t)
+  hub.action('wave', typeBox1('Object', { type: 'object', properties: { to: typeBox1('String', { type: 'string' }) }, required: ['to'] }), () => 'waved')
+  t.equal(await call('wave', { to: 'bob' }), 'waved')
+  t.equal(await call('wave', { to: 5 }), 'HUB_REQUEST_INVALID data/to: must be string')
+})
+
+t.test('the check changes no data: no coercion, no defaults, no removed properties', async (t) => {
+  const { hub, call } = await newHub(t)
+  hub.action('same', { type: 'object', properties: { n: { type: 'integer' }, m: { type: 'integer', default: 1 } } }, (data) => data)
+  t.equal(await call('same', { n: '5' }), 'HUB_REQUEST_INVALID data/n: must be integer')
+  const data = { n: 5, more: true }
+  t.equal(await call('same', data), data)
+  t.same(data, { n: 5, more: true })
+})
+
+t.test('a schema that does not compile throws at once, with the name of the action', async (t) => {
+  const { hub } = await newHub(t)
+  const refused = [
+    { type: 'objekt' },
+    { type: 'object', propertys: {} },
+    { type: 'string', format: 'no-format' },
+    { $ref: 'https://example.com/schema.json' },
+    { $schema: 'https://json-schema.org/draft/2020-12/schema', type: 'object' },
+    { $async: true, type: 'object' },
+    Type.Object({ plain: { type: 'string' } as unknown as ReturnType<typeof Type.String> }),
+    undefined as unknown as object,
+    'string' as unknown as object
+  ]
+  const accepted = refused.filter((schema) => {
+    try {
+      hub.action('broken', schema, () => null)
+      return true
+    } catch (error) {
+      return !String(error).startsWith('Error: The schema of the action "broken" cannot be compiled: ')
+    }
+  })
+  t.same(accepted, [])
+  t.notOk(hub.actions.has('broken'))
+})
+
+t.test('two actions may have schemas with the same $id, and a $ref within the schema', async (t) => {
+  const { hub, call } = await newHub(t)
+  const schema = (type: string) => ({ $id: 'https://example.com/item', definitions: { item: { type } }, type: 'array', items: { $ref: '#/definitions/item' } })
+  hub.action('texts', schema('string'), () => 'texts')
+  hub.action('numbers', schema('number'), () => 'numbers')
+  t.same([await call('texts', ['a']), await call('numbers', [1]), await call('numbers', ['a'])], ['texts', 'numbers', 'HUB_REQUEST_INVALID data/0: must be number'])
+})
+
+t.test('of the same name, an action of the application replaces a default action, and a second one throws', async (t) => {
+  const { hub, call } = await newHub(t)
+  hub.actions.addDefault('ping', () => 'default')
+  t.equal(await call('ping', { any: 'data' }), 'default')
+  hub.action('ping', { type: 'null' }, () => 'own')
+  hub.actions.addDefault('ping', () => 'default')
+  t.equal(await call('ping', null), 'own')
+  t.throws(() => hub.action('ping', {}, () => 'second'), { message: 'The action "ping" exists already; give each action one handler.' })
+})
