@@ -5,7 +5,7 @@ import { Id } from '../model/message.ts'
 import { OPCODE, encodeFrame } from '../protocol/frame.ts'
 import { escapeHtml, foldKeys } from './go-json.ts'
 import type { CommandResult } from '../protocol/protocol.ts'
-import { createCompatProtocol } from './older-protocol.ts'
+import { createCompatProtocol } from './gorilla.ts'
 
 /** Other connections that one answer may go to. */
 const MAX_OTHERS = 100

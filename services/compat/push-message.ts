@@ -1,7 +1,7 @@
 import type { Payload } from '../model/message.ts'
 import { OPCODE, encodeFrame } from '../protocol/frame.ts'
 import { escapeHtml, parseFirstJson, sortedGoJson } from './go-json.ts'
-import { createCompatProtocol } from './older-protocol.ts'
+import { createCompatProtocol } from './gorilla.ts'
 
 /** How pushMessage's messages look: any value as Go's JSON with an end of line, and an empty Ping frame every 10 s. */
 export const pushMessage = createCompatProtocol('push-message', (payload) => encodeFrame(OPCODE.text, `${toGoJson(payload)}\n`), {
