@@ -1,17 +1,18 @@
 import type { FastifyRequest, preValidationHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { findToken } from '../services/auth/credentials.ts'
+import type { Authenticate } from '../services/auth/token.ts'
+import { isThenable } from '../services/lib/thenable.ts'
 import { HubError } from '../services/model/errors.ts'
 import { assertIdentity, type Identity } from '../services/model/identity.ts'
-import type { Authenticate } from '../services/auth/token.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Hook that refuses a request without a valid token, and sets `request.identity`. */
+    /** Hook that sets `request.identity` from the token of a request, and refuses a request without a valid token. */
     authenticate: preValidationHookHandler
-    /** Makes a hook like `authenticate` with another token check. */
+    /** Creates a hook like `authenticate` with another token check. */
     authenticateWith (check: Authenticate<FastifyRequest>): preValidationHookHandler
-    /** Makes a hook that refuses a request whose identity does not have the role. */
+    /** Creates a hook that refuses a request whose identity does not have the role. */
     authorize (role: string): preValidationHookHandler
   }
   interface FastifyRequest {
@@ -20,9 +21,15 @@ declare module 'fastify' {
   }
 }
 
+/** Options of the auth plugin. */
+export interface AuthOptions {
+  /** The token check of `fastify.authenticate`. */
+  readonly authenticate: Authenticate<FastifyRequest>
+}
+
 /** Adds `fastify.authenticate`, `fastify.authenticateWith`, `fastify.authorize` and `request.identity`. */
-export const auth = fp<{ authenticate: Authenticate<FastifyRequest> }>(async function auth (fastify, { authenticate }) {
-  // An application may have a `request.identity` of its own; on the hub's routes it is the hub's.
+export const auth = fp<AuthOptions>(async function auth (fastify, { authenticate }) {
+  // An application may have decorated `request.identity` before. On the hub's routes, the hub sets it.
   if (!fastify.hasRequestDecorator('identity')) fastify.decorateRequest('identity', null)
 
   fastify.decorate('authenticate', createAuthenticateHook(authenticate))
@@ -34,42 +41,51 @@ export const auth = fp<{ authenticate: Authenticate<FastifyRequest> }>(async fun
   })
 }, { name: 'fastify-hub-auth', fastify: '5.x' })
 
-/** A hook that runs a token check. Not async: most checks return at once, and the hook is then done before the next request is read. */
+/**
+ * Creates a hook that runs a token check. The hook takes a callback and no promise: most checks return at once, and the
+ * hook is then complete before Node reads the next request.
+ */
 function createAuthenticateHook (check: Authenticate<FastifyRequest>): preValidationHookHandler {
   return (request, _reply, done) => {
     const token = findToken(request.headers, request.query)
-    let result: ReturnType<typeof check>
     try {
-      result = check(token, request)
+      const result = check(token, request)
+      if (isThenable(result)) {
+        Promise.resolve(result).then((identity) => setIdentity(request, token, identity))
+          .then(() => done(), (error: unknown) => done(toError(error)))
+        return
+      }
+      setIdentity(request, token, result)
     } catch (error) {
       return done(toError(error))
     }
-    if (isPending(result)) {
-      Promise.resolve(result).then((identity) => accept(request, token, identity)).then(() => done(), (error: unknown) => done(toError(error)))
-      return
-    }
-    accept(request, token, result)
     done()
   }
 }
 
-/** Sets the identity of a request. Throws when the token check gave no identity. */
-function accept (request: FastifyRequest, token: string | null, identity: Identity | null): void {
-  // Code in JavaScript says no in more ways than the type allows.
+/**
+ * Sets the identity of a request.
+ *
+ * @throws {HubError} HUB_TOKEN_MISSING, HUB_TOKEN_INVALID when the token check returned no identity.
+ */
+function setIdentity (request: FastifyRequest, token: string | null, identity: Identity | null): void {
+  // A check in JavaScript can also return undefined or false.
   if (identity) {
     assertIdentity(identity)
     request.identity = identity
     return
   }
-  if (token === null) throw new HubError('HUB_TOKEN_MISSING', 'Send a token: "Authorization: Bearer …", "?token=…", or the subprotocol "bearer.…" beside "hub.raw".')
+  if (token === null) {
+    throw new HubError(
+      'HUB_TOKEN_MISSING',
+      'Send a token: "Authorization: Bearer …", "?token=…", or the subprotocol "bearer.…" beside "hub.raw".'
+    )
+  }
   throw new HubError('HUB_TOKEN_INVALID', 'The token is not valid here.')
 }
 
-function isPending (result: Identity | null | Promise<Identity | null>): result is Promise<Identity | null> {
-  return typeof result === 'object' && result !== null && 'then' in result
-}
-
-/** What was thrown, as an error: Fastify would take a falsy one for none, and let the request pass. */
+/** Wraps a thrown value that is no Error. Fastify takes a falsy value for success and would let the request pass. */
 function toError (thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error('authenticate() threw something that is no Error.', { cause: thrown })
+  if (thrown instanceof Error) return thrown
+  return new Error('authenticate() threw something that is no Error.', { cause: thrown })
 }

@@ -22,13 +22,13 @@ export function findToken (headers: IncomingHttpHeaders, query: unknown): string
   if (bearer !== undefined) return bearer
   const offered = offeredSubprotocols(headers).find((name) => name.startsWith(BEARER_SUBPROTOCOL))
   if (offered !== undefined) return offered.slice(BEARER_SUBPROTOCOL.length)
-  return firstValue(query, 'token') ?? firstValue(query, 'access_token')
+  return queryValues(query, 'token')[0] || queryValues(query, 'access_token')[0] || null
 }
 
-/** The first value of a query parameter; null when the parameter is absent, empty or no string. */
-function firstValue (query: unknown, name: string): string | null {
-  if (typeof query !== 'object' || query === null || !Object.hasOwn(query, name)) return null
+/** The values of a query parameter, in the order of the query; an empty list without the parameter. */
+export function queryValues (query: unknown, name: string): string[] {
+  if (typeof query !== 'object' || query === null || !Object.hasOwn(query, name)) return []
   const value: unknown = (query as Record<string, unknown>)[name]
-  const first: unknown = Array.isArray(value) ? value[0] : value
-  return typeof first === 'string' && first !== '' ? first : null
+  const values: unknown[] = Array.isArray(value) ? value : [value]
+  return values.filter((one) => typeof one === 'string')
 }

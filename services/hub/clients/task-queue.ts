@@ -1,3 +1,5 @@
+import { isThenable } from '../../lib/thenable.ts'
+
 /** A task that may take its time. */
 export type Task = () => unknown
 
@@ -70,8 +72,4 @@ export class TaskQueue<Owner> {
       return null
     }
   }
-}
-
-function isThenable (value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }

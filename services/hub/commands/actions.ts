@@ -1,4 +1,5 @@
 import { reportFailure, type Log } from '../../lib/log.ts'
+import { isThenable } from '../../lib/thenable.ts'
 import { settledWithin } from '../../lib/timeout.ts'
 import { ActionError, HubError } from '../../model/errors.ts'
 import type { CommandResult } from '../../protocol/protocol.ts'
@@ -101,9 +102,7 @@ export class Actions {
     const fault = check(data)
     if (fault !== null) throw new HubError('HUB_REQUEST_INVALID', `data${fault}`)
     const result = run(data, client)
-    // Query builders and the like are thenable without being a Promise.
-    const isPending = typeof result === 'object' && result !== null && 'then' in result
-    return isPending && timeoutMs > 0 ? within(result, timeoutMs) : result
+    return isThenable(result) && timeoutMs > 0 ? within(result, timeoutMs) : result
   }
 }
 
