@@ -12,17 +12,21 @@ import { UpgradeGate } from '../services/transport/upgrade-gate.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Guards the sockets of upgrades that are not complete. */
+    /** Owns the sockets of pending upgrades. */
     upgradeGate: UpgradeGate
   }
 }
 
-/** Marks routes with whether they are WebSocket routes; those that were there before the hub have no mark. */
+/** Key in a route's config: whether the route is a WebSocket route. A route from before the hub has no such key. */
 const kIsWebSocket = Symbol('fastify-hub.is-websocket')
 
-/** Upgrades to WebSocket: limits of the `ws` library, choice of the subprotocol, no socket left behind, close on shutdown. */
-export const websocket = fp<{ config: Config['websocket'] }>(async (fastify, { config }) => {
-  const gate = new UpgradeGate(fastify.server, { handshakeTimeoutMs: config.handshakeTimeout })
+/**
+ * Adds WebSocket upgrades to the application: limits of the `ws` library, selection of the subprotocol, and
+ * `fastify.upgradeGate`, which closes the socket of every refused or incomplete upgrade. Uses the application's
+ * @fastify/websocket where there is one, else registers its own.
+ */
+export const websocket = fp<{ config: Config['websocket'] }>(async function websocket (fastify, { config }) {
+  const gate = new UpgradeGate(fastify.server, config.handshakeTimeout)
   fastify.decorate('upgradeGate', gate)
 
   if (fastify.hasDecorator('websocketServer')) warnOfForeignLimits(fastify, config)
@@ -30,20 +34,21 @@ export const websocket = fp<{ config: Config['websocket'] }>(async (fastify, { c
 
   fastify.websocketServer.on('connection', (_socket: unknown, request) => gate.upgraded(request))
 
-  // Without this, every GET route would complete a handshake, past the token check of the route that is meant for it.
+  // Refuse upgrades to other routes: @fastify/websocket would complete an upgrade on any GET route, without the token
+  // check of the WebSocket routes.
   fastify.addHook('onRoute', (route) => {
     route.config = { ...route.config, [kIsWebSocket]: route.websocket === true || route.wsHandler !== undefined }
   })
   fastify.addHook('onRequest', (request, reply, done) => {
     if (!request.ws || request.is404) return done()
-    // A route without a mark can be a WebSocket route only by another @fastify/websocket.
-    const mark: unknown = Reflect.get(request.routeOptions.config, kIsWebSocket)
-    if (mark === true || (mark === undefined && !gate.isAlone)) return done()
+    const isWebSocket: unknown = Reflect.get(request.routeOptions.config, kIsWebSocket)
+    // A route from before the hub can be a WebSocket route only where another library listens to `upgrade`.
+    if (isWebSocket === true || (isWebSocket === undefined && !gate.isAlone)) return done()
     reply.header('connection', 'close')
     throw new HubError('HUB_UPGRADE_REQUIRED', 'There is no WebSocket at this address.')
   })
 
-  // An upgrade that has been answered was refused, by whichever hook in whatever order.
+  // An HTTP response to an upgrade request is a refusal, from any hook of any plugin.
   fastify.addHook('onResponse', (request, _reply, done) => {
     gate.refused(request.raw)
     done()
@@ -53,40 +58,51 @@ export const websocket = fp<{ config: Config['websocket'] }>(async (fastify, { c
 
 type WsOptions = NonNullable<WebsocketPluginOptions['options']>
 
-/** Every limit of `ws` is set on purpose; its defaults allow messages of 100 MiB and stuck closes of 30 s. */
+/**
+ * Options for the `ws` library. Every limit is explicit: the library's defaults allow messages of 100 MiB and closing
+ * handshakes of 30 s.
+ */
 function wsOptions (config: Config['websocket'], gate: UpgradeGate) {
   return {
-    // It only calls on() and emit(): the gate passes on what the server would have.
+    // The library calls only on() and emit() of a server, and the gate emits the server's `upgrade` events.
     server: gate as unknown as Server,
-    // The types want the static members of the original too.
+    // The library's types also require the static members of the original class.
     WebSocket: OrderedCloseWebSocket as unknown as WsOptions['WebSocket'],
-    handleProtocols: (offered: Set<string>, request: IncomingMessage) => chooseSubprotocol(offered, SUBPROTOCOLS, request),
+    handleProtocols: (offered: Set<string>, request: IncomingMessage) =>
+      chooseSubprotocol(offered, SUBPROTOCOLS, request),
     maxPayload: config.maxMessageSize,
     maxFragments: 16_384,
     maxBufferedChunks: 262_144,
     maxPendingAutoPongs: 60,
     closeTimeout: 5000,
-    // It reads what clients have compressed; what they get is compressed once for all, by the hub's protocol.
-    perMessageDeflate: config.compression.enabled && { serverNoContextTakeover: true, clientNoContextTakeover: true },
+    // The library inflates the messages of clients. The hub's protocols deflate outgoing messages, once for all
+    // clients.
+    perMessageDeflate: config.compression.enabled && {
+      serverNoContextTakeover: true,
+      clientNoContextTakeover: true
+    },
     skipUTF8Validation: false
   }
 }
 
-/** @fastify/websocket was there before: its options are its owner's, so the hub can only point at what it would do otherwise. */
-function warnOfForeignLimits (fastify: FastifyInstance, config: Config['websocket']): void {
-  const { maxPayload = 0, handleProtocols, perMessageDeflate = false } = fastify.websocketServer.options
+/**
+ * Warns where the application's own @fastify/websocket weakens the configuration of the hub. The hub cannot change the
+ * options of a plugin that the application has registered.
+ */
+function warnOfForeignLimits ({ log, websocketServer }: FastifyInstance, config: Config['websocket']): void {
+  const { maxPayload = 0, handleProtocols, perMessageDeflate = false } = websocketServer.options
   if (maxPayload > config.maxMessageSize) {
-    fastify.log.warn(`@fastify/websocket reads messages of up to ${maxPayload} bytes before the hub can refuse them; register it with options.maxPayload ${config.maxMessageSize}, or after fastify-hub not at all.`)
+    log.warn(`@fastify/websocket reads messages of up to ${maxPayload} bytes before the hub can refuse them; register it with options.maxPayload ${config.maxMessageSize}, or after fastify-hub not at all.`)
   }
   if (config.compression.enabled && perMessageDeflate === false) {
-    fastify.log.warn('@fastify/websocket agrees on no compression with anybody, so websocket.compression has no effect; register it with options.perMessageDeflate.')
+    log.warn('@fastify/websocket agrees on no compression with anybody, so websocket.compression has no effect; register it with options.perMessageDeflate.')
   }
   if (typeof handleProtocols !== 'function') {
-    fastify.log.warn('@fastify/websocket answers with the first subprotocol that a client offers, which may be the one with its token; register it with options.handleProtocols.')
+    log.warn('@fastify/websocket answers with the first subprotocol that a client offers, which may be the one with its token; register it with options.handleProtocols.')
   }
 }
 
-/** Closes the WebSockets of routes that are not the hub's; the hub drains its own. */
+/** Closes the WebSockets of the application's own routes with 1012; the hub drains its own clients. */
 function closeOtherSockets (this: FastifyInstance, done: () => void): void {
   for (const socket of this.websocketServer.clients) socket.close(CLOSE.restart.code, CLOSE.restart.reason)
   this.websocketServer.close()

@@ -1,115 +1,173 @@
 import { IncomingMessage } from 'node:http'
-import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler, preHandlerHookHandler, preValidationHookHandler } from 'fastify'
-import { systemClock } from '../../services/lib/clock.ts'
-import { CLOSE } from '../../services/model/close-codes.ts'
+import type {
+  FastifyInstance, FastifyRequest, onRequestAsyncHookHandler, preHandlerHookHandler, preValidationHookHandler
+} from 'fastify'
+import type { WebSocket } from 'ws'
 import type { Config } from '../../services/config/schema.ts'
-import { HubError } from '../../services/model/errors.ts'
-import { checkHandshake, checkOrigin, takeFirstSubprotocol, takesDeflated } from '../../services/transport/handshake.ts'
-import { SUBPROTOCOLS, type ProtocolChoice } from '../../services/protocol/subprotocols.ts'
+import { systemClock } from '../../services/lib/clock.ts'
 import type { RateLimit } from '../../services/lib/rate-limit.ts'
+import { CLOSE } from '../../services/model/close-codes.ts'
+import { HubError } from '../../services/model/errors.ts'
+import { SUBPROTOCOLS, type ProtocolChoice } from '../../services/protocol/subprotocols.ts'
+import { checkHandshake, checkOrigin, takeFirstSubprotocol, takesDeflated } from '../../services/transport/handshake.ts'
 import { WsConnection } from '../../services/transport/ws-connection.ts'
 import { WsService, type ClientMessageHandler, type OpenOptions } from '../../services/transport/ws-service.ts'
 
-/** Where a client begins; 'refused' when it cannot resume what it wants to. */
+type Hub = FastifyInstance['hub']
+
+/** Start position of a connecting client; 'refused' for a client that cannot resume its lost connection. */
 export type ConnectionStart = OpenOptions | 'refused'
 
-/** What all doors have in common. */
+/** Options that all endpoints share. */
 export interface EndpointOptions {
   readonly config: Config['websocket']
-  /** The rate limit of connections, shared by all endpoints. */
+  /** Rate limit of new connections, shared by all endpoints. */
   readonly connectRate: RateLimit
-  /** The hook that checks the token of a client. */
+  /** Hook that checks the token of a client and sets `request.identity`. */
   readonly authenticate: preValidationHookHandler
 }
 
-/** What is particular to one way in for WebSocket clients. */
+/** Description of one WebSocket endpoint. */
 export interface WebSocketEndpoint {
   readonly path: string
-  /** Finds the protocol that a client speaks. */
+  /** Selects the protocol of a client, by the subprotocol and the compression of its connection. */
   readonly protocolFor: ProtocolChoice
-  /** Takes what clients say that is no command; without it the application's handler does, or an echo. */
+  /** Handles a client message that is no command. Default: the handler of `hub.onMessage`, or an echo without one. */
   readonly onMessage?: ClientMessageHandler
-  /** Whether a client gets the first subprotocol that it offers, in place of one that the hub knows. */
+  /**
+   * Whether the handshake selects the first subprotocol of the client's offer, known to the hub or not. Default false.
+   */
   readonly takesFirstSubprotocol?: boolean
-  /** Puts who it is into the request; by default the token check. Asynchronous hooks may follow. */
+  /** Hook that sets `request.identity`. Default: `EndpointOptions.authenticate`. */
   readonly identify?: preValidationHookHandler
-  /** Finds out, before the upgrade, where a client begins: it is opened in the moment it is upgraded. */
+  /** Resolves to the start position of a client. Runs before the upgrade, because the client opens right after it. */
   readonly resolveStart?: (request: FastifyRequest) => Promise<ConnectionStart | undefined>
-  /** Whether a client wants to take the place of a connection of its own. */
+  /** Whether the client asks to resume a lost connection of its own. Default: never. */
   readonly wantsToResume?: (request: FastifyRequest) => boolean
 }
 
-/** Time in ms that a client gets to read that it is refused. */
-const REFUSED_MS = 1000
+/** Time in ms for a refused client to complete the closing handshake. */
+const REFUSAL_TIMEOUT_MS = 1000
 
-const NEVER = (): boolean => false
+/**
+ * Adds a WebSocket endpoint. Admission is a chain of hooks, from cheap checks to expensive ones; a refusal in steps 1
+ * to 4 is an HTTP response:
+ *
+ * 1. `admitRequest` (onRequest): is there capacity, is the handshake valid, is the origin allowed?
+ * 2. `identify` (preValidation): is the token valid? Sets `request.identity`.
+ * 3. `storeStart` (preValidation): at which position does the client start? Only with `endpoint.resolveStart`.
+ * 4. `admitUser` (preHandler): may this user have a further connection?
+ * 5. @fastify/websocket completes the upgrade.
+ * 6. `openClient` (handler): registers the client with the hub and connects the socket's events with `WsService`.
+ *
+ * @throws {FastifyError} FST_ERR_DEC_UNDECLARED at boot, without `fastify.hub` or `fastify.upgradeGate`.
+ */
+export function addWebSocketEndpoint (
+  fastify: FastifyInstance,
+  { config, connectRate, authenticate }: EndpointOptions,
+  endpoint: WebSocketEndpoint
+): void {
+  const hub = fastify.getDecorator<Hub>('hub')
+  const upgradeGate = fastify.getDecorator<FastifyInstance['upgradeGate']>('upgradeGate')
+  const { path, protocolFor, onMessage, identify = authenticate, resolveStart, wantsToResume } = endpoint
+  const service = new WsService(hub, fastify.log, config.maxMessageSize, onMessage)
+  const windowBits = serverMaxWindowBits(fastify)
+  /** Start positions of requests between step 3 and step 6. An entry ends with its request. */
+  const starts = new WeakMap<FastifyRequest, ConnectionStart>()
 
-/** A way in for WebSocket clients: what may come in, and socket events to WsService. */
-export function addWebSocketEndpoint (fastify: FastifyInstance, { config, connectRate, authenticate }: EndpointOptions, endpoint: WebSocketEndpoint): void {
-  const { hub, upgradeGate } = fastify
-  const { path, protocolFor, onMessage, identify = authenticate, resolveStart: findBeginning, wantsToResume = NEVER } = endpoint
-  const service = new WsService({ hub, log: fastify.log, maxMessageBytes: config.maxMessageSize, onMessage })
-  const beginnings = new WeakMap<FastifyRequest, ConnectionStart>()
-  const { perMessageDeflate } = fastify.websocketServer.options
-  const windowBits = typeof perMessageDeflate === 'object' && typeof perMessageDeflate.serverMaxWindowBits === 'number' ? perMessageDeflate.serverMaxWindowBits : undefined
-
-  // Cheapest first, and all of it before the token is looked at. Async, because microtasks come before the socket is read:
-  // also a client that does not wait for the answer to its handshake is not heard before it has been opened.
-  const admit: onRequestAsyncHookHandler = async (request) => {
-    if (!config.start) throw new HubError('HUB_WEBSOCKET_OFF', 'WebSocket is switched off here (websocket.start is false).', { retryAfter: 60 })
+  // Async, because promise callbacks run before Node reads more from the socket: the frames of a client that sends
+  // before the handshake response arrive after the client has opened.
+  const admitRequest: onRequestAsyncHookHandler = async (request) => {
+    if (!config.start) {
+      const sentence = 'WebSocket is switched off here (websocket.start is false).'
+      throw new HubError('HUB_WEBSOCKET_OFF', sentence, { retryAfter: 60 })
+    }
     if (!request.ws) throw new HubError('HUB_UPGRADE_REQUIRED', 'Connect to this address with a WebSocket client.')
-    // Who takes the place of a connection of its own needs no further one; whether that is so is found out with the token.
-    hub.admit(undefined, wantsToResume(request))
-    assertRate(connectRate)
+    // A resuming client replaces its own connection and needs no further one. Step 4 checks this with the token.
+    assertCapacity(hub, connectRate, wantsToResume?.(request))
     if (endpoint.takesFirstSubprotocol === true) takeFirstSubprotocol(request.raw)
-    // What `injectWS` makes for tests is no IncomingMessage, and no complete handshake either.
+    // A test request of `injectWS` is no IncomingMessage and has an incomplete handshake.
     if (request.raw instanceof IncomingMessage) checkHandshake(request.raw, SUBPROTOCOLS)
     checkOrigin(request.headers, config.allowedOrigins)
   }
-  // A hook of its own: where it does not wait, the next request has not been read when this one is upgraded.
-  const rememberBeginning: preValidationHookHandler[] = findBeginning === undefined ? [] : [async (request) => {
-    const beginning = await findBeginning(request)
-    if (beginning !== undefined) beginnings.set(request, beginning)
-  }]
-  // Not async: nobody else may come in between this check and the handler.
+
+  // A hook only for endpoints with start positions: without this await, Node reads no further request before the
+  // upgrade.
+  const storeStart = async (request: FastifyRequest): Promise<void> => {
+    const start = await resolveStart?.(request)
+    if (start !== undefined) starts.set(request, start)
+  }
+
+  // With a callback instead of a promise: no other request runs between this check and the handler.
   const admitUser: preHandlerHookHandler = (request, reply, done) => {
-    const beginning = beginnings.get(request)
-    const isReplacing = typeof beginning === 'object' && beginning.resumed !== undefined && hub.client(beginning.resumed.claim.clientId) !== undefined
-    hub.admit(request.identity?.user, isReplacing)
+    hub.admit(request.identity?.user, isReplacement(hub, starts.get(request)))
     upgradeGate.trackResponse(request.raw, reply.raw)
     done()
   }
 
-  fastify.get(path, { websocket: true, onRequest: admit, preValidation: [identify, ...rememberBeginning], preHandler: admitUser }, (socket, request) => {
+  const openClient = (socket: WebSocket, request: FastifyRequest): void => {
     const stream = upgradeGate.streamOf(request.raw)
     if (stream === undefined) return socket.terminate()
-    // This socket belongs to the hub alone, not to loops over all WebSockets.
+    // The hub closes its own sockets; loops of the application over all WebSockets must not.
     fastify.websocketServer.clients.delete(socket)
     const connection = new WsConnection(socket, stream, request.ip)
-    const beginning = beginnings.get(request)
-    // Refused only now: clients take an HTTP error for a reason to try again, and this close code for one to start over.
-    if (beginning === 'refused') {
-      connection.close(CLOSE.startOver.code, CLOSE.startOver.reason)
-      // Nobody else looks after it, and a peer that does not answer would hold up the end of the service.
-      const giveUp = setTimeout(() => socket.terminate(), REFUSED_MS).unref()
-      socket.once('close', () => clearTimeout(giveUp))
-      return
-    }
+    const start = starts.get(request)
+    if (start === 'refused') return refuse(socket, connection)
     if (request.identity === null) return socket.terminate()
-    const isDeflated = config.compression.enabled && takesDeflated(socket.extensions, request.headers['sec-websocket-extensions'], windowBits)
-    const client = service.onOpen(connection, request.identity, protocolFor(socket.protocol, isDeflated), beginning)
+    const offeredExtensions = request.headers['sec-websocket-extensions']
+    const isDeflated = config.compression.enabled && takesDeflated(socket.extensions, offeredExtensions, windowBits)
+    const client = service.onOpen(connection, request.identity, protocolFor(socket.protocol, isDeflated), start)
     if (client === null) return
-    // The default binaryType of `ws` gives every message as one Buffer.
+    // With the default binaryType of `ws`, each message is one Buffer.
     socket.on('message', (data, isBinary) => { service.onMessage(client, data as Buffer, isBinary) })
     socket.on('pong', (payload) => service.onPong(client, payload))
     socket.on('closing', () => { client.outbox.flushLast() })
     socket.on('error', (error) => service.onError(client, error))
     socket.on('close', (code, reason) => service.onClose(client, code, reason.toString()))
-  })
+  }
+
+  fastify.get(path, {
+    websocket: true,
+    onRequest: admitRequest,
+    preValidation: resolveStart === undefined ? identify : [identify, storeStart],
+    preHandler: admitUser
+  }, openClient)
 }
 
-/** Throws HUB_TOO_MANY_UPGRADES when connections come too fast. */
-export function assertRate (connectRate: RateLimit): void {
+/**
+ * Refuses a connection that exceeds the node's limits, before the token check.
+ *
+ * @param isReplacing - whether the client replaces a connection of its own, which `maxClients` does not limit.
+ * @throws {HubError} HUB_DRAINING, HUB_FULL, HUB_TOO_MANY_UPGRADES.
+ */
+export function assertCapacity (hub: Hub, connectRate: RateLimit, isReplacing = false): void {
+  hub.admit(undefined, isReplacing)
   if (connectRate.allow(systemClock.steady())) return
-  throw new HubError('HUB_TOO_MANY_UPGRADES', 'Too many connections are being opened at once; try again in a second.', { retryAfter: 1 })
+  const sentence = 'Too many connections are being opened at once; try again in a second.'
+  throw new HubError('HUB_TOO_MANY_UPGRADES', sentence, { retryAfter: 1 })
+}
+
+/** Whether a client resumes a connection that is still registered and ends with the resumption. */
+function isReplacement (hub: Hub, start: ConnectionStart | undefined): boolean {
+  if (typeof start !== 'object' || start.resumed === undefined) return false
+  return hub.client(start.resumed.claim.clientId) !== undefined
+}
+
+/**
+ * Closes the connection of a client that cannot resume, with a code that makes a client start anew. The refusal comes
+ * after the upgrade: clients repeat the same request after an HTTP error.
+ */
+function refuse (socket: WebSocket, connection: WsConnection): void {
+  connection.close(CLOSE.startOver.code, CLOSE.startOver.reason)
+  // The hub does not know this socket. A peer without a response to the Close frame would delay the service's shutdown.
+  const timer = setTimeout(() => socket.terminate(), REFUSAL_TIMEOUT_MS).unref()
+  socket.once('close', () => clearTimeout(timer))
+}
+
+/** Compression window of the WebSocket server's own configuration, as a power of two; undefined without a limit. */
+function serverMaxWindowBits ({ websocketServer }: FastifyInstance): number | undefined {
+  const { perMessageDeflate } = websocketServer.options
+  if (typeof perMessageDeflate !== 'object') return undefined
+  const { serverMaxWindowBits: bits } = perMessageDeflate
+  return typeof bits === 'number' ? bits : undefined
 }

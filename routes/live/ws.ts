@@ -1,48 +1,52 @@
 import type { FastifyPluginAsync, FastifyRequest, preValidationHookHandler } from 'fastify'
-import { deviceFromQuery, resumeClaimFromQuery, wantsToResume } from '../../services/transport/connect-query.ts'
 import { offeredSubprotocols } from '../../services/auth/credentials.ts'
 import { HubError } from '../../services/model/errors.ts'
-import { chooseSubprotocol } from '../../services/transport/handshake.ts'
 import { createProtocols, SUBPROTOCOLS } from '../../services/protocol/subprotocols.ts'
+import { deviceFromQuery, resumeClaimFromQuery, wantsToResume } from '../../services/transport/connect-query.ts'
+import { chooseSubprotocol } from '../../services/transport/handshake.ts'
 import type { ClientMessageHandler } from '../../services/transport/ws-service.ts'
 import { addWebSocketEndpoint, type ConnectionStart, type EndpointOptions } from './ws-endpoint.ts'
 
-/** What a door for older clients does differently at this address. */
+/** Options of the WebSocket route. */
 export interface WsRouteOptions extends EndpointOptions {
-  /** Text of the first frame on a raw connection; by default that of the protocol. */
+  /** Text of the first frame on a raw connection. Default: the greeting of the protocol. */
   readonly greeting?: string
+  /** Handles a client message that is no command. Default: the handler of `hub.onMessage`, or an echo without one. */
   readonly onMessage?: ClientMessageHandler
 }
 
-/** GET /admin/ws: clients of every subprotocol. */
-export const wsRoute: FastifyPluginAsync<WsRouteOptions> = async (fastify, { greeting, onMessage, ...options }) => {
-  const { hub } = fastify
-  const { path, compression } = options.config
+/** GET /admin/ws: WebSocket clients of every subprotocol. */
+export const wsRoute: FastifyPluginAsync<WsRouteOptions> = async function wsRoute (fastify, options) {
+  const { greeting, onMessage, ...endpointOptions } = options
+  const { authenticate, config: { path, compression } } = endpointOptions
+  const hub = fastify.getDecorator<typeof fastify.hub>('hub')
 
-  // A client that resumes with a token that has expired would go on to try with it; told to start over, it gets a new one.
+  // A resuming client with an expired token repeats the same request after an HTTP error. The hook lets the client pass
+  // without an identity, so that `resolveStart` refuses it with the close code for a new start, with a new token.
   const identify: preValidationHookHandler = function (request, reply, done) {
-    const pass = (error?: Error): void => {
-      const isTold = error instanceof HubError && error.code === 'HUB_TOKEN_EXPIRED' && wantsToResume(request.query)
-      done(isTold ? undefined : error)
-    }
-    options.authenticate.call(this, request, reply, pass)
+    authenticate.call(this, request, reply, (error?: Error) => {
+      const isExpired = error instanceof HubError && error.code === 'HUB_TOKEN_EXPIRED'
+      done(isExpired && wantsToResume(request.query) ? undefined : error)
+    })
   }
-  const findBeginning = async ({ headers, identity, query }: FastifyRequest): Promise<ConnectionStart | undefined> => {
+
+  const resolveStart = async ({ headers, identity, query }: FastifyRequest): Promise<ConnectionStart | undefined> => {
     if (identity === null) return 'refused'
     if (!wantsToResume(query)) {
       const device = deviceFromQuery(query)
       return device === '' ? undefined : { device }
     }
-    const claim = resumeClaimFromQuery(query, identity.user, chooseSubprotocol(offeredSubprotocols(headers), SUBPROTOCOLS) || '')
+    const subprotocol = chooseSubprotocol(offeredSubprotocols(headers), SUBPROTOCOLS)
+    const claim = resumeClaimFromQuery(query, identity.user, subprotocol || '')
     const session = await hub.sessions.find(claim)
     return session === null ? 'refused' : { resumed: { claim, session } }
   }
 
-  addWebSocketEndpoint(fastify, options, {
+  addWebSocketEndpoint(fastify, endpointOptions, {
     path,
     protocolFor: createProtocols({ thresholdBytes: compression.threshold, level: compression.level }, greeting),
     identify,
-    resolveStart: findBeginning,
+    resolveStart,
     wantsToResume: ({ query }) => wantsToResume(query),
     ...(onMessage === undefined ? {} : { onMessage })
   })

@@ -1,11 +1,12 @@
 import { WebSocket } from 'ws'
 
 /**
- * A WebSocket that says `closing` right before its Close frame is written. The `ws` library answers a Close or a
- * malformed frame at once; without this, that answer would overtake what waits for the end of the tick, and everything
- * behind a Close frame is lost (RFC 6455 section 5.5.1).
+ * A WebSocket that emits `closing` right before the `ws` library writes a Close frame. The library responds to a Close
+ * frame and to a malformed frame at once. A listener of `closing` writes the queued frames first: a client discards
+ * every frame behind a Close frame (RFC 6455 section 5.5.1).
  */
 export class OrderedCloseWebSocket extends WebSocket {
+  /** Emits `closing` on an open socket, then starts the closing handshake. */
   override close (code?: number, data?: string | Buffer): void {
     if (this.readyState === this.OPEN) this.emit('closing')
     super.close(code, data)

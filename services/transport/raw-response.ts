@@ -1,9 +1,19 @@
 import { STATUS_CODES } from 'node:http'
 import { ERRORS, HubError, errorBody, type ErrorCode } from '../model/errors.ts'
 
-/** A whole HTTP answer for a socket that has no reply object: the error as JSON, and the end of the connection (RFC 9112). */
+/**
+ * A complete HTTP response (RFC 9112) for a socket without a reply object: the error as JSON, with the status of its
+ * code and `Connection: close`.
+ */
 export function rawResponse (code: ErrorCode, message: string): string {
   const body = JSON.stringify(errorBody(new HubError(code, message)))
   const status = ERRORS[code]
-  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
+  return [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    'Content-Type: application/json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Connection: close',
+    '',
+    body
+  ].join('\r\n')
 }

@@ -2,36 +2,42 @@ import type { ServerResponse } from 'node:http'
 import type { Writable } from 'node:stream'
 import type { Connection } from '../hub/outbox/connection.ts'
 
-/** A response that does not end: what is written to it are the events. Nothing comes back on it. */
+/** An HTTP response that stays open and carries Server-Sent Events, in one direction only. */
 export class SseConnection implements Connection {
+  /** Stream for the encoded events: the body of the response. */
   readonly stream: Writable
+  /** IP address of the client. */
   readonly address: string
-  /** Nothing comes in, so nobody can be blamed for silence. */
+  /** Undefined: an SSE client sends no bytes, so the heartbeat cannot judge a client by its silence. */
   readonly bytesRead = undefined
   readonly #response: ServerResponse
 
   constructor (response: ServerResponse, address: string) {
-    // A response without a listener for errors would end the process when its socket fails.
+    // Without an error listener, a failing socket would end the process.
     response.on('error', () => {})
     this.#response = response
     this.stream = response
     this.address = address
   }
 
+  /** Whether events can still be written. */
   get isOpen (): boolean {
     return !this.#response.writableEnded && !this.#response.destroyed
   }
 
-  /** There is no close code: the protocol's last word has said why. */
+  /** Ends the response. HTTP has no close code; the close notice of the protocol carries the reason. */
   close (): void {
     this.#response.end()
   }
 
+  /** Destroys the socket; unsent events are lost. */
   terminate (): void {
     this.#response.destroy()
   }
 
+  /** Has no effect: there is no input to pause. */
   pause (): void {}
 
+  /** Has no effect: there is no input to resume. */
   resume (): void {}
 }

@@ -4,11 +4,11 @@ import type { Duplex } from 'node:stream'
 import { systemClock } from '../lib/clock.ts'
 import { serveWithoutUpgrade } from './ignore-upgrade.ts'
 
-/** Marks servers that have a gate. */
+/** Marks a server that has a gate. */
 const kGate = Symbol('fastify-hub.upgrade-gate')
-/** Where a request keeps the stream that its WebSocket will write to; one that is injected for tests has no socket. */
+/** Key on a request for the stream below its WebSocket. An injected test request has a stream and no socket. */
 const kStream = Symbol('fastify-hub.stream')
-/** Where a request keeps the response that it will not get. */
+/** Key on a request for the response object that Fastify created and an upgrade leaves unused. */
 const kResponse = Symbol('fastify-hub.response')
 
 interface UpgradeRequest extends IncomingMessage {
@@ -16,79 +16,85 @@ interface UpgradeRequest extends IncomingMessage {
   [kResponse]?: ServerResponse
 }
 
-/** Options of an UpgradeGate. */
-export interface UpgradeGateOptions {
-  /** Time in ms after which an upgrade that nobody has completed is destroyed. */
-  readonly handshakeTimeoutMs: number
-}
-
 /**
- * Stands between the HTTP server and whoever completes upgrades. Node lets go of a socket when it asks for an upgrade:
- * no timeout applies to it any more, and one that is refused, never routed or simply forgotten would stay for ever and
- * hold `close()` up. The gate destroys each unless `admitted` is called for it in time.
+ * Owns every socket from its `upgrade` event until the upgrade is complete or refused.
  *
- * The gate is an EventEmitter, so that it can stand in for the server: what listens to its `upgrade` gets only requests
- * that ask for a WebSocket. Others, such as the `h2c` that Java and `curl --http2` offer with every request, are
- * handled as if they had not asked.
+ * Node detaches its HTTP parser, its timeouts and its error listener from a socket before it emits `upgrade`. From then
+ * on, the server does not end the socket: an upgrade that is refused, matches no route or never completes would keep
+ * its socket open without limit and block `server.close()`. The gate therefore
+ *
+ * 1. adds each upgrading socket to its pending sockets, with an error listener and a deadline;
+ * 2. removes the socket at `upgraded`, when the WebSocket takes it over;
+ * 3. destroys the socket at `refused`, at the deadline, and at `close`.
+ *
+ * The gate is an EventEmitter and takes the server's place for @fastify/websocket: its `upgrade` event carries only
+ * requests for a WebSocket. A request for another protocol, such as the `h2c` that Java and `curl --http2` offer with
+ * every request, is served as a plain HTTP request.
  */
 export class UpgradeGate extends EventEmitter {
   readonly #server: Server
-  readonly #timeoutMs: number
-  /** The sockets whose upgrade is not complete, oldest first, and when each is given up. */
+  readonly #handshakeTimeoutMs: number
+  /** Sockets whose upgrade is pending, oldest first, each with its deadline in ms of the steady clock. */
   readonly #pending = new Map<Duplex, number>()
   readonly #onClose: (this: Duplex) => void
   #timer: NodeJS.Timeout | null = null
   #isClosed = false
 
-  constructor (server: Server, { handshakeTimeoutMs }: UpgradeGateOptions) {
+  /**
+   * @param handshakeTimeoutMs - time from the `upgrade` event to the destruction of a socket with a pending upgrade.
+   * @throws {Error} for a server that has a gate already.
+   */
+  constructor (server: Server, handshakeTimeoutMs: number) {
     super()
-    if (kGate in server) throw new Error('There is a fastify-hub on this server already: register it once, in the scope that all others are in.')
+    if (kGate in server) {
+      throw new Error('This server has a fastify-hub already: register fastify-hub once, in the outermost scope that needs it.')
+    }
     Object.assign(server, { [kGate]: this })
     this.#server = server
-    this.#timeoutMs = handshakeTimeoutMs
+    this.#handshakeTimeoutMs = handshakeTimeoutMs
     const gate = this
     this.#onClose = function () { gate.#release(this) }
-    // First of all listeners, because the others may answer at once.
+    // Before all other listeners, because another listener may complete the upgrade at once.
     server.prependListener('upgrade', this.#onUpgrade)
-    // Requests that are injected for tests come to the listener directly.
-    this.on('upgrade', this.#remember)
+    // An injected test request emits `upgrade` on the gate directly.
+    this.on('upgrade', this.#setStream)
   }
 
-  /** Whether nobody else completes upgrades of this server. */
+  /** Whether the gate is the server's only `upgrade` listener, so that no other code completes upgrades. */
   get isAlone (): boolean {
     return this.#server.listenerCount('upgrade') === 1
   }
 
-  /** The stream that a WebSocket of this request writes to. */
+  /** The stream below the WebSocket of this request; undefined for a request that did not pass the gate. */
   streamOf (request: UpgradeRequest): Duplex | undefined {
     return request[kStream]
   }
 
-  /** Says which response the request would have had, so that it can be let go of once the upgrade is complete. */
+  /** Remembers the response object of a request until `upgraded` detaches it. */
   trackResponse (request: UpgradeRequest, response: ServerResponse): void {
     request[kResponse] = response
   }
 
-  /** The request's upgrade is complete: its socket belongs to a WebSocket now. */
+  /** Hands the socket of a completed upgrade over to its WebSocket. */
   upgraded (request: UpgradeRequest): void {
     const stream = this.streamOf(request)
     if (stream !== undefined) this.#release(stream)
     const response = request[kResponse]
-    // The socket would keep it, and with it all of the request, for as long as the connection lasts.
+    // The socket refers to the response, and the response keeps the whole request in memory until the socket closes.
     if (response?.socket) response.detachSocket(response.socket)
   }
 
-  /** The request has been answered without an upgrade: its socket is of no more use. */
+  /** Destroys the socket of an upgrade request that got an HTTP response instead of an upgrade. */
   refused (request: IncomingMessage): void {
     const stream = this.streamOf(request)
     if (stream !== undefined && this.#pending.has(stream)) stream.destroy()
   }
 
-  /** Destroys every socket whose upgrade is not complete, and from now on every one that asks. */
+  /** Destroys all sockets with a pending upgrade, and from now on the socket of every new upgrade request. */
   close (): void {
     this.#isClosed = true
     this.#stopTimer()
-    for (const socket of this.#pending.keys()) this.#giveUp(socket)
+    for (const socket of this.#pending.keys()) this.#abandon(socket)
   }
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
@@ -96,43 +102,46 @@ export class UpgradeGate extends EventEmitter {
       socket.destroy()
       return
     }
-    const isWanted = isWebSocket(request)
-    // Somebody else who listens may answer what is not for a WebSocket: serving it here as well would run it twice.
-    if (!isWanted && this.isAlone) return serveWithoutUpgrade(this.#server, request, socket, head)
+    const asksForWebSocket = isForWebSocket(request)
+    // Another listener may respond to an upgrade to another protocol; serving the request here too would run it twice.
+    if (!asksForWebSocket && this.isAlone) return serveWithoutUpgrade(this.#server, request, socket, head)
     this.#guard(socket)
-    if (isWanted) this.emit('upgrade', request, socket, head)
-    else this.#remember(request, socket)
+    if (asksForWebSocket) this.emit('upgrade', request, socket, head)
+    else this.#setStream(request, socket)
   }
 
-  readonly #remember = (request: UpgradeRequest, stream: Duplex): void => {
+  readonly #setStream = (request: UpgradeRequest, stream: Duplex): void => {
     request[kStream] = stream
   }
 
+  /** Adds a socket to the pending sockets. */
   #guard (socket: Duplex): void {
-    this.#pending.set(socket, systemClock.steady() + this.#timeoutMs)
-    // Node takes its own error listener off before the event; a reset must not reach the process meanwhile.
-    socket.on('error', destroyIt)
+    this.#pending.set(socket, systemClock.steady() + this.#handshakeTimeoutMs)
+    // Node has removed its own error listener; a connection reset would end the process.
+    socket.on('error', destroySelf)
     socket.on('close', this.#onClose)
-    // One timer for all: it comes once in a handshake's time, whether anybody is late or not.
-    this.#timer ??= setTimeout(this.#sweep, this.#timeoutMs).unref()
+    // One timer serves all pending sockets: the timeout is the same for all, so the oldest socket has the next
+    // deadline.
+    this.#timer ??= setTimeout(this.#destroyOverdue, this.#handshakeTimeoutMs).unref()
   }
 
+  /** Removes a socket from the pending sockets, with the gate's listeners. */
   #release (socket: Duplex): void {
     if (!this.#pending.delete(socket)) return
-    socket.off('error', destroyIt)
+    socket.off('error', destroySelf)
     socket.off('close', this.#onClose)
   }
 
-  /** Gives up what is late, and comes again when the next one will be. */
-  readonly #sweep = (): void => {
+  /** Destroys the sockets past their deadline, then sets the timer to the next deadline. */
+  readonly #destroyOverdue = (): void => {
     this.#timer = null
     const now = systemClock.steady()
     for (const [socket, deadline] of this.#pending) {
       if (deadline > now) {
-        this.#timer = setTimeout(this.#sweep, deadline - now).unref()
+        this.#timer = setTimeout(this.#destroyOverdue, deadline - now).unref()
         return
       }
-      this.#giveUp(socket)
+      this.#abandon(socket)
     }
   }
 
@@ -141,17 +150,20 @@ export class UpgradeGate extends EventEmitter {
     this.#timer = null
   }
 
-  /** Destroys a socket, unless somebody reads from it: then it was upgraded by one whom the gate does not know. */
-  #giveUp (socket: Duplex): void {
+  /**
+   * Destroys a pending socket and removes it. A socket with a `data` listener stays open: another library has completed
+   * its upgrade without the gate's knowledge, and reads from it.
+   */
+  #abandon (socket: Duplex): void {
     if (socket.listenerCount('data') === 0) socket.destroy()
     this.#release(socket)
   }
 }
 
-function destroyIt (this: Duplex): void {
+function destroySelf (this: Duplex): void {
   this.destroy()
 }
 
-function isWebSocket ({ headers }: IncomingMessage): boolean {
+function isForWebSocket ({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket'
 }

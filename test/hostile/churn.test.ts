@@ -100,7 +100,7 @@ function service () {
     resumeWindowMs: 1000,
     maxMailboxes: 0, idempotencyWindowMs: 1000
   })
-  return { engine, hub, ws: new WsService({ hub, log: silent, maxMessageBytes: 1000 }) }
+  return { engine, hub, ws: new WsService(hub, silent, 1000) }
 }
 
 function fakeConnection (): Connection & { isTerminated: boolean } {
