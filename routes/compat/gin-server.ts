@@ -1,33 +1,42 @@
 import type { FastifyPluginAsync } from 'fastify'
-import { actionNames, AFTER_BAD_REQUEST, encodeEnvelope, forbidden, ginServer, parseRequest, toEnvelope, type GinServerRequest } from '../../services/compat/gin-server.ts'
+import {
+  actionNames, AFTER_BAD_REQUEST, encodeEnvelope, forbidden, ginServer, parseRequest, toEnvelope, type GinServerRequest
+} from '../../services/compat/gin-server.ts'
 import { CLOSE } from '../../services/model/close-codes.ts'
 import { ADMIN_ROLE } from '../../services/model/identity.ts'
 import type { Client } from '../../services/transport/ws-service.ts'
 import { addWebSocketEndpoint } from '../live/ws-endpoint.ts'
 import { refuseLikeGorilla, type CompatEndpointOptions } from './endpoint.ts'
 
-/** The role of those who may have their answers sent to others. */
+/** Role of a client whose replies may go to other clients, too. */
 const BROADCAST_ROLE = 'ginServer.broadcast'
 
-/** GET /ws: clients of ginServer, which call the hub's actions and may have the answers sent to others. */
-export const ginServerEndpoint: FastifyPluginAsync<CompatEndpointOptions> = async (fastify, { isOpen, ...options }) => {
-  const { hub } = fastify
+/**
+ * GET /ws: clients of ginServer. A client calls actions of the hub, and may name other clients that get the reply, too.
+ */
+export const ginServerEndpoint: FastifyPluginAsync<CompatEndpointOptions> = async function ginServerEndpoint (
+  fastify,
+  { isOpen, ...options }
+) {
+  const hub = fastify.getDecorator<typeof fastify.hub>('hub')
   refuseLikeGorilla(fastify, AFTER_BAD_REQUEST)
 
-  const mayReachOthers = ({ identity: { roles } }: Client): boolean => isOpen || roles.includes(BROADCAST_ROLE) || roles.includes(ADMIN_ROLE)
+  const mayReachOthers = ({ identity: { roles } }: Client): boolean =>
+    isOpen || roles.includes(BROADCAST_ROLE) || roles.includes(ADMIN_ROLE)
 
-  const answer = async (client: Client, name: string, { actioncode, data, isBroadcast, clientIds }: GinServerRequest): Promise<void> => {
-    const others = clientIds.filter((id) => id !== client.id)
+  const executeAndReply = async (client: Client, action: string, request: GinServerRequest): Promise<void> => {
+    const { actioncode, data, isBroadcast } = request
+    const others = request.clientIds.filter((id) => id !== client.id)
     const isForOthers = isBroadcast || others.length > 0
     if (isForOthers && !mayReachOthers(client)) return client.reply(encodeEnvelope(forbidden(actioncode)))
 
-    const result = await hub.actions.call(name, data, client)
+    const result = await hub.actions.call(action, data, client)
     const text = encodeEnvelope(toEnvelope(actioncode, result))
     client.reply(text)
-    // What went wrong concerns the caller alone.
+    // An error goes to the caller alone.
     if (!isForOthers || !result.ok) return
     const addresses = isBroadcast ? [{ all: true } as const] : others.map((id) => ({ client: id }))
-    // An answer is nothing that anybody would read later.
+    // A reply is of no use to later readers, so the log does not keep it.
     await hub.send(addresses, text, { keep: false, except: [client.id] })
   }
 
@@ -38,9 +47,9 @@ export const ginServerEndpoint: FastifyPluginAsync<CompatEndpointOptions> = asyn
     onMessage: (client, message) => {
       const request = parseRequest(message.toString())
       if (request === null) return client.close(CLOSE.badMessage)
-      const name = actionNames(request.actioncode).find((one) => hub.actions.has(one))
-      // The older service had no answer to what it did not know.
-      return name === undefined ? hub.messageHandler?.(client, message) : answer(client, name, request)
+      const action = actionNames(request.actioncode).find((name) => hub.actions.has(name))
+      // ginServer did not reply to an unknown action code. The application may handle the message.
+      return action === undefined ? hub.messageHandler?.(client, message) : executeAndReply(client, action, request)
     }
   })
 }

@@ -13,26 +13,37 @@ import { identityFromRequest, pushMessageEndpoint } from './push-message.ts'
 /** Options of the endpoints for clients of older services. */
 export interface CompatRoutesOptions extends EndpointOptions {
   readonly compat: Config['compat']
-  /** The token check of the hub; an endpoint in mode `open` replaces or widens it. */
+  /** The token check of the hub; an endpoint in mode `open` replaces or extends it. */
   readonly check: Authenticate<FastifyRequest>
 }
 
-/** What an endpoint in mode `open` allows without a token of the hub, for the warning at the start. */
-const OPEN = {
+/** Consequence of mode `open` for each endpoint, for the warning at the start. */
+const RISKS_OF_OPEN = {
   ginSkeleton: 'anybody with any token of 10 characters may connect and read messages to everyone',
   ginServer: 'anybody may connect, call actions and send messages to everybody',
   learnGin: 'anybody may connect and broadcast',
   pushMessage: 'anybody may connect as any user, read that user\'s inbox and groups, use up that user\'s connections, and broadcast'
 }
 
-/** The endpoints for clients of five older Go services: which are on, and with which token check. */
-export const compatRoutes: FastifyPluginAsync<CompatRoutesOptions> = async function compatRoutes (fastify, { compat, check, ...endpoint }) {
-  // Clients of the older services call this action to show that they are alive.
-  fastify.hub.actions.addDefault('heart_beat', () => null)
+/**
+ * The endpoints for clients of five older Go services, each in one of three modes: `off`, `token` (the token check of
+ * the hub) or `open` (no check, as in the older service). GinSkeleton and gophrame share an endpoint.
+ */
+export const compatRoutes: FastifyPluginAsync<CompatRoutesOptions> = async function compatRoutes (fastify, options) {
+  const { compat, check, ...endpoint } = options
+  const { authenticate } = endpoint
+  const hub = fastify.getDecorator<typeof fastify.hub>('hub')
+
+  // Clients of the older services call this action as their sign of life.
+  hub.actions.addDefault('heart_beat', () => null)
 
   if (compat.ginSkeleton !== 'off') {
-    const authenticate = compat.ginSkeleton === 'open' ? fastify.authenticateWith(withLongTokens(check)) : endpoint.authenticate
-    await fastify.register(ginSkeletonEndpoint, { ...endpoint, authenticate, code: compat.ginSkeletonCode, refusal: compat.ginSkeletonRefusal })
+    await fastify.register(ginSkeletonEndpoint, {
+      ...endpoint,
+      authenticate: compat.ginSkeleton === 'open' ? fastify.authenticateWith(withLongTokens(check)) : authenticate,
+      code: compat.ginSkeletonCode,
+      refusal: compat.ginSkeletonRefusal
+    })
   }
 
   const endpoints = [
@@ -43,15 +54,20 @@ export const compatRoutes: FastifyPluginAsync<CompatRoutesOptions> = async funct
   for (const { mode, plugin, openIdentity } of endpoints) {
     if (mode === 'off') continue
     const isOpen = mode === 'open'
-    await fastify.register(plugin, { ...endpoint, isOpen, authenticate: isOpen ? fastify.authenticateWith(openIdentity) : endpoint.authenticate })
+    await fastify.register(plugin, {
+      ...endpoint,
+      isOpen,
+      authenticate: isOpen ? fastify.authenticateWith(openIdentity) : authenticate
+    })
   }
 
-  for (const [name, risk] of Object.entries(OPEN)) {
-    if (compat[name as keyof typeof OPEN] === 'open') fastify.log.warn(`compat.${name} is open: ${risk}; set it to token as soon as your clients have tokens`)
+  for (const [name, risk] of Object.entries(RISKS_OF_OPEN)) {
+    if (compat[name as keyof typeof RISKS_OF_OPEN] !== 'open') continue
+    fastify.log.warn(`compat.${name} is open: ${risk}; set it to token as soon as your clients have tokens`)
   }
 }
 
-/** The shortest ping period of the endpoints that are on, in ms; undefined when all of them use the hub's period. */
+/** The shortest ping period of the endpoints that are on, in ms; undefined where all endpoints use the hub's period. */
 export function compatPingMs ({ learnGin }: Config['compat']): number | undefined {
   return learnGin === 'off' ? undefined : LEARN_GIN_PING_MS
 }

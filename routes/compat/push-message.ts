@@ -7,27 +7,46 @@ import { Id, MAX_ID_LENGTH, type Address, type UserId } from '../../services/mod
 import { addWebSocketEndpoint } from '../live/ws-endpoint.ts'
 import { requireOperator, redirectWithoutSlash, refuseLikeGorilla, type CompatEndpointOptions } from './endpoint.ts'
 
-const ids = TypeCompiler.Compile(Id)
+const idCheck = TypeCompiler.Compile(Id)
+const isUserId = (value: unknown): value is UserId => idCheck.Check(value)
 
-/** Whose mailbox a request is about: `/client/:id`, or `?userId=` in the blog's copy. Throws HUB_REQUEST_INVALID. */
-function mailboxIn ({ params, query }: Pick<FastifyRequest, 'params' | 'query'>): UserId {
+/**
+ * The user that a request names: `/client/:id`, or `?userId=` in the blog's copy of pushMessage.
+ *
+ * @throws {HubError} HUB_REQUEST_INVALID
+ */
+function userFromRequest ({ params, query }: Pick<FastifyRequest, 'params' | 'query'>): UserId {
   const { id = (query as { userId?: unknown }).userId } = params as { id?: unknown }
-  if (ids.Check(id)) return id
-  throw new HubError('HUB_REQUEST_INVALID', `Name a client with 1 to ${MAX_ID_LENGTH} characters: /client/alice, or ?userId=alice.`)
+  if (isUserId(id)) return id
+  throw new HubError(
+    'HUB_REQUEST_INVALID',
+    `Name a client with 1 to ${MAX_ID_LENGTH} characters: /client/alice, or ?userId=alice.`
+  )
 }
 
-/** Where the door is open: whoever a request names. */
+/** Token check of an endpoint in mode `open`: every request has the identity of the user that it names. */
 export function identityFromRequest (_token: string | null, request: FastifyRequest): Identity {
-  return { user: mailboxIn(request), roles: [] }
+  return { user: userFromRequest(request), roles: [] }
 }
 
-/** Clients of pushMessage and of the blog's copy of it: each id has a mailbox from its first connection until it is deleted. */
-export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = async (fastify, options) => {
-  const { hub } = fastify
+/**
+ * Clients of pushMessage and of the blog's copy of it. Each user has a mailbox from the first connection until an
+ * operator deletes the client: a durable cursor on the messages to all addresses.
+ *
+ * - GET /client/:id, GET /getPushNews?userId=: WebSocket endpoints.
+ * - POST /message, POST /message/:id: send a message to every mailbox or to one.
+ * - DELETE /client/:id, DELETE /deleteClient/:id: remove a mailbox and disconnect its clients.
+ */
+export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = async function pushMessageEndpoint (
+  fastify,
+  options
+) {
+  const hub = fastify.getDecorator<typeof fastify.hub>('hub')
   const onRequest = requireOperator(fastify, options)
+  const bodyLimit = options.config.maxMessageSize
   refuseLikeGorilla(fastify)
 
-  // Any Content-Type, or none.
+  // The body of a message counts as JSON under any Content-Type, and without one.
   fastify.removeAllContentTypeParsers()
   fastify.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
 
@@ -36,51 +55,60 @@ export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = as
       path,
       protocolFor: () => pushMessage,
       onMessage: (client, message) => hub.messageHandler?.(client, message),
-      // Before the upgrade: what is said as soon as the client is there must find its mailbox.
+      // Opens the mailbox before the upgrade: a message that follows the handshake response at once must find the
+      // mailbox.
       resolveStart: async (request) => {
-        const user = mailboxIn(request)
+        const user = userFromRequest(request)
         if (request.identity?.user !== user) throw new HubError('HUB_FORBIDDEN', 'The token is that of another user.')
-        // Whoever is refused shall not have made a mailbox.
+        // Check the limits first: a refused client must not create a mailbox.
         hub.admit(user)
         return hub.mailboxes.open(user)
       }
     })
   }
 
+  /** Removes the mailbox of a user and disconnects its clients. Resolves to whether a client was connected. */
   const disconnect = async (user: UserId): Promise<boolean> => {
     await hub.mailboxes.remove(user)
     const { clients } = await hub.clients({ user, limit: 1000 })
     const readers = clients.filter(({ protocol }) => protocol === pushMessage.name)
-    const ended = await Promise.all(readers.map(({ id }) => hub.disconnect({ client: id })))
-    return ended.some((count) => count > 0)
+    const counts = await Promise.all(readers.map(({ id }) => hub.disconnect({ client: id })))
+    return counts.some((count) => count > 0)
   }
 
   fastify.delete('/client/:id', { onRequest }, async (request, reply) => {
-    const user = mailboxIn(request)
-    return await disconnect(user) ? reply.send() : reply.code(404).send({ message: `client ${user} is not found!` })
+    const user = userFromRequest(request)
+    if (await disconnect(user)) return reply.send()
+    return reply.code(404).send({ message: `client ${user} is not found!` })
   })
 
-  // The blog's table had lost a slash, and its clients may have as well.
+  // The routes of the blog's copy lack the slash, and its clients can lack it, too.
   for (const path of ['/deleteClient/:id', '/deleteClient:id']) {
-    fastify.delete(path, { onRequest }, async (request, reply) => await disconnect(mailboxIn(request)) ? reply.send() : reply.send({ mesg: '未找到该客户端' }))
+    fastify.delete(path, { onRequest }, async (request, reply) => {
+      return await disconnect(userFromRequest(request)) ? reply.send() : reply.send({ mesg: '未找到该客户端' })
+    })
   }
 
-  const hasMailbox: onRequestAsyncHookHandler = async (request, reply) => {
-    const user = mailboxIn(request)
-    if (!await hub.mailboxes.has(user)) return reply.code(404).send({ message: `not exist this client ${user}` })
-  }
-  const say = async (address: Address, body: unknown, reply: FastifyReply): Promise<FastifyReply> => {
+  const send = async (address: Address, body: unknown, reply: FastifyReply): Promise<FastifyReply> => {
     const message = parseMessage(body)
     if (message === undefined) return reply.code(400).send({ message: 'message set failed' })
     const { matched, stored } = await hub.send(address, message)
-    if (matched === 0 && !stored) throw new HubError('HUB_STORE_FAILED', 'Nobody is there, and the message cannot be stored for later; say it again when there is room.', { retryAfter: 5 })
+    if (matched === 0 && !stored) {
+      const sentence = 'Nobody is there, and the message cannot be stored for later; say it again when there is room.'
+      throw new HubError('HUB_STORE_FAILED', sentence, { retryAfter: 5 })
+    }
     return reply.send({ message: 'send success' })
   }
-  const bodyLimit = options.config.maxMessageSize
 
-  fastify.post('/message', { onRequest, bodyLimit }, ({ body }, reply) => say({ all: true }, body, reply))
+  fastify.post('/message', { onRequest, bodyLimit }, ({ body }, reply) => send({ all: true }, body, reply))
 
   redirectWithoutSlash(fastify, 'POST', '/message', 307)
 
-  fastify.post('/message/:id', { onRequest: [...onRequest, hasMailbox], bodyLimit }, (request, reply) => say({ user: mailboxIn(request) }, request.body, reply))
+  const requireMailbox: onRequestAsyncHookHandler = async (request, reply) => {
+    const user = userFromRequest(request)
+    if (!await hub.mailboxes.has(user)) return reply.code(404).send({ message: `not exist this client ${user}` })
+  }
+
+  fastify.post('/message/:id', { onRequest: [...onRequest, requireMailbox], bodyLimit }, (request, reply) =>
+    send({ user: userFromRequest(request) }, request.body, reply))
 }

@@ -1,38 +1,52 @@
-/** Characters that Go writes as escapes, so that JSON can stand in HTML (package encoding/json, HTMLEscape). */
+// JSON as Go's package encoding/json reads and writes it, where Go differs from JSON.parse and JSON.stringify.
+
+/** Characters that Go escapes, so that JSON is safe inside HTML (package encoding/json, HTMLEscape). */
 const HTML = /[<>&\u2028\u2029]/g
 
-/** JSON as Go's `json.Marshal` writes it: the same text with the characters of HTML escaped. These stand in strings only, so any JSON will do. */
+/**
+ * Escapes the characters of HTML in JSON text, as Go's `json.Marshal` does. In valid JSON these characters occur only
+ * inside strings.
+ */
 export function escapeHtml (json: string): string {
   return json.replace(HTML, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 /**
- * A JSON value as Go's `json.Marshal` writes what it has decoded before: object keys sorted by their UTF-8, HTML
- * escaped. Throws a RangeError for numbers beyond a float64, and for what is nested too deeply.
+ * Encodes a value as Go's `json.Marshal` encodes a decoded value: object keys in the order of their UTF-8 bytes, HTML
+ * characters escaped.
+ *
+ * @throws {RangeError} for a number that a float64 cannot represent, and for a value that is nested too deeply.
  */
 export function sortedGoJson (value: unknown): string {
-  return escapeHtml(sorted(value))
+  return escapeHtml(encodeSorted(value))
 }
 
-function sorted (value: unknown): string {
+function encodeSorted (value: unknown): string {
   if (typeof value === 'number' && !Number.isFinite(value)) throw new RangeError('JSON has no such number.')
-  if (Array.isArray(value)) return `[${value.map(sorted).join(',')}]`
+  if (Array.isArray(value)) return `[${value.map(encodeSorted).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   const entries = Object.entries(value).sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
-  return `{${entries.map(([key, one]) => `${JSON.stringify(key)}:${sorted(one)}`).join(',')}}`
+  return `{${entries.map(([key, one]) => `${JSON.stringify(key)}:${encodeSorted(one)}`).join(',')}}`
 }
 
-/** A value that is neither an object nor a list nor a string (RFC 8259 section 6 and 3). */
+/** A literal or a number at the start of a text (RFC 8259 sections 3 and 6). */
 const SCALAR = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)/
 
-/** Parses the first JSON value of a text, whatever follows it, as Go's `json.Decoder` does. Throws a SyntaxError when there is none. */
+/**
+ * Parses the first JSON value of a text and ignores the rest of the text, as Go's `json.Decoder` does.
+ *
+ * @throws {SyntaxError} for a text that does not start with a JSON value.
+ */
 export function parseFirstJson (text: string): unknown {
   const start = text.replace(/^[ \t\r\n]+/, '')
-  return JSON.parse(SCALAR.exec(start)?.[0] ?? start.slice(0, endOfFirst(start)))
+  return JSON.parse(SCALAR.exec(start)?.[0] ?? start.slice(0, endOfFirstValue(start)))
 }
 
-/** Where the object, list or string ends that a text begins with. Of what is no JSON, any place will do: it does not parse. */
-function endOfFirst (text: string): number {
+/**
+ * Index behind the object, list or string at the start of a text. For invalid JSON the index is arbitrary, because
+ * JSON.parse rejects any part of such a text.
+ */
+function endOfFirstValue (text: string): number {
   let depth = 0
   for (let at = 0; at < text.length; at++) {
     const character = text.charAt(at)
@@ -44,7 +58,7 @@ function endOfFirst (text: string): number {
   return text.length
 }
 
-/** Where the string that begins here has its closing quote. */
+/** Index of the closing quote of the string that starts at `start`. */
 function endOfString (text: string, start: number): number {
   for (let at = start + 1; at < text.length; at++) {
     if (text.charAt(at) === '\\') at++
@@ -53,7 +67,12 @@ function endOfString (text: string, start: number): number {
   return text.length
 }
 
-/** An object with the keys that Go would find for these fields: it ignores their case, and the last of several counts. Other keys are left out. */
+/**
+ * Selects the fields of a struct from an object, as Go's `json.Unmarshal` does: the case of a key is ignored, of
+ * several matching keys the last one counts, and unknown keys are left out.
+ *
+ * @param fields - names of the fields; the result has these names as its keys.
+ */
 export function foldKeys (value: object, fields: readonly string[]): Record<string, unknown> {
   const names = new Map(fields.map((field) => [field.toLowerCase(), field]))
   const folded: Record<string, unknown> = {}

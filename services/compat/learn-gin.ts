@@ -6,37 +6,37 @@ import { createCompatProtocol } from './gorilla.ts'
 /** Time between two text frames `ping`, in ms. */
 export const LEARN_GIN_PING_MS = 1000
 
-/** What the course's demonstration shows: pushed by /sendall without a message, and the answer to command 101. */
+/** Sample data of the course: the broadcast of /sendall without a message, and the reply to command 101. */
 export const PODS = [
   { PodName: 'pod-101', PodImage: 'nginx:1.18', PodNode: 'node1' },
   { PodName: 'pod-76xs', PodImage: 'alpine:3.12', PodNode: 'node2' },
   { PodName: 'pod-F#ff3', PodImage: 'tomcat:8', PodNode: 'node3' }
 ]
 
-/** The commands of the later lessons, by their `CmdType`, and what they are answered with. */
+/** Commands of the later lessons: `CmdType` and reply of each. */
 export const COMMANDS = new Map<number, unknown>([
   [101, { Type: 'PodModel', Result: PODS }],
   [999, { Type: 'PingModel', Result: 'pong' }]
 ])
 
-/** What a client commands. */
+/** A command of a client. */
 export interface LearnGinCommand {
-  /** The action of the hub that obeys. */
+  /** Name of the hub's action that executes the command. */
   readonly action: string
   readonly data: unknown
 }
 
-/** The answer to a command, as it is sent: the later lessons wrote no end of line. */
-export function encodeAnswer (answer: unknown): string {
-  return escapeHtml(JSON.stringify(answer))
+/** Encodes the reply to a command, without a line feed, as the later lessons do. */
+export function encodeCommandReply (reply: unknown): string {
+  return escapeHtml(JSON.stringify(reply))
 }
 
-/** The action of the hub for a `CmdType`. */
+/** Name of the hub's action for a `CmdType`. */
 export function actionOf (type: number): string {
   return `learnGin.${type}`
 }
 
-/** Reads a command; null for what is none. */
+/** Parses a client message as a command; null for a message that is no command. */
 export function parseCommand (text: string): LearnGinCommand | null {
   const value: unknown = safeParse(text)
   if (typeof value !== 'object' || value === null) return null
@@ -45,10 +45,14 @@ export function parseCommand (text: string): LearnGinCommand | null {
 }
 
 /**
- * How the course's messages look: text as it is, JSON with an end of line, and the text `ping` every second. Clients
- * leave that unanswered, so a Ping frame goes with it, which their WebSocket answers.
+ * The protocol of the course learn-gin: text unchanged, JSON with a line feed, and the text frame `ping` every second.
+ * Clients do not respond to the text, so a Ping frame follows, and the client's WebSocket responds with a Pong.
  */
-export const learnGin = createCompatProtocol('learn-gin', ({ kind, data }) => kind === 'json' ? encodeFrame(OPCODE.text, `${escapeHtml(data)}\n`) : null, {
-  ping: Buffer.concat([encodeFrame(OPCODE.text, 'ping'), encodeFrame(OPCODE.ping, '')]),
-  pingPeriodMs: LEARN_GIN_PING_MS
-})
+export const learnGin = createCompatProtocol(
+  'learn-gin',
+  ({ kind, data }) => kind === 'json' ? encodeFrame(OPCODE.text, `${escapeHtml(data)}\n`) : null,
+  {
+    ping: Buffer.concat([encodeFrame(OPCODE.text, 'ping'), encodeFrame(OPCODE.ping, '')]),
+    pingPeriodMs: LEARN_GIN_PING_MS
+  }
+)

@@ -3,19 +3,25 @@ import { OPCODE, encodeFrame } from '../protocol/frame.ts'
 import { escapeHtml, parseFirstJson, sortedGoJson } from './go-json.ts'
 import { createCompatProtocol } from './gorilla.ts'
 
-/** How pushMessage's messages look: any value as Go's JSON with an end of line, and an empty Ping frame every 10 s. */
-export const pushMessage = createCompatProtocol('push-message', (payload) => encodeFrame(OPCODE.text, `${toGoJson(payload)}\n`), {
-  acknowledgesAll: true,
-  ping: encodeFrame(OPCODE.ping, ''),
-  pingPeriodMs: 10_000
-})
+/**
+ * The protocol of pushMessage: every payload as Go's JSON with a line feed, and an empty Ping frame every 10 s.
+ * Clients acknowledge messages to all addresses, because a mailbox contains messages to all addresses.
+ */
+export const pushMessage = createCompatProtocol(
+  'push-message',
+  (payload) => encodeFrame(OPCODE.text, `${toGoJson(payload)}\n`),
+  { acknowledgesAll: true, ping: encodeFrame(OPCODE.ping, ''), pingPeriodMs: 10_000 }
+)
 
-/** The value that a body begins with, as Go read it; undefined for what is no JSON, or what Go could not hold. */
+/**
+ * The first JSON value of a request body, as Go decoded it. Undefined for a body without JSON, and for a value that Go
+ * could not represent.
+ */
 export function parseMessage (body: unknown): unknown {
   if (typeof body !== 'string') return undefined
   try {
     const value = parseFirstJson(body)
-    // What no float64 can hold was an error to Go, and would become null here.
+    // A number beyond float64 is an error in Go. JSON.stringify would turn the number into null.
     sortedGoJson(value)
     return value
   } catch {
@@ -23,14 +29,16 @@ export function parseMessage (body: unknown): unknown {
   }
 }
 
-/** Text becomes a JSON string, and bytes one of base64, as Go has them. */
+/** A payload as Go's JSON. As in Go, text becomes a JSON string, and binary becomes a JSON string in base64. */
 function toGoJson ({ kind, data }: Payload): string {
   if (kind === 'text') return escapeHtml(JSON.stringify(data))
-  if (kind === 'binary') return JSON.stringify(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64'))
+  if (kind === 'binary') {
+    return JSON.stringify(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64'))
+  }
   try {
     return sortedGoJson(JSON.parse(data))
   } catch {
-    // Nested deeper than the stack allows: the order of keys is the only loss.
+    // The value is nested deeper than the stack allows. The message goes out with its keys in their original order.
     return escapeHtml(data)
   }
 }
