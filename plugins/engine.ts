@@ -6,13 +6,18 @@ import { MemoryEngine } from '../services/engine/memory/engine.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The log, and the way to the other nodes. Only the hub uses it. */
+    /** The message log and the connection to other nodes. Only the hub and the readiness check use the engine. */
     engine: Engine
   }
 }
 
-/** `fastify.engine`: the one that the configuration names. */
-export const engine = fp<{ config: Pick<Config, 'engine' | 'inbox' | 'idempotency'> }>(async (fastify, { config }) => {
+/** Options of the engine plugin. */
+export interface EnginePluginOptions {
+  readonly config: Pick<Config, 'engine' | 'inbox' | 'idempotency'>
+}
+
+/** Adds `fastify.engine`, of the kind that the configuration names, and closes the engine with the application. */
+export const engine = fp<EnginePluginOptions>(async function engine (fastify, { config }) {
   const { engine: { kind, path, maxAge, maxCount, maxSize }, inbox, idempotency } = config
   const retention = {
     log: { maxAgeMs: maxAge, maxCount },
@@ -20,7 +25,9 @@ export const engine = fp<{ config: Pick<Config, 'engine' | 'inbox' | 'idempotenc
     maxBytes: maxSize,
     idempotencyWindowMs: idempotency.window
   }
-  const engine: Engine = kind === 'lmdb' ? await LmdbEngine.open(retention, { path, log: fastify.log }) : new MemoryEngine(retention)
-  fastify.decorate('engine', engine)
-  fastify.addHook('onClose', () => fastify.engine.close())
+  const instance: Engine = kind === 'lmdb'
+    ? await LmdbEngine.open(retention, { path, log: fastify.log })
+    : new MemoryEngine(retention)
+  fastify.decorate('engine', instance)
+  fastify.addHook('onClose', () => instance.close())
 }, { name: 'fastify-hub-engine', fastify: '5.x' })

@@ -5,40 +5,53 @@ import { HubError, errorBody, type ErrorCode } from '../services/model/errors.ts
 import { WEBSOCKET_VERSION } from '../services/transport/handshake.ts'
 import { rawResponse } from '../services/transport/raw-response.ts'
 
-/** Answers every error with its stable code as JSON, and logs it once. */
-export const errors = fp(async (fastify) => {
+/** Makes the scope respond to every error with `sendError`. */
+export const errors = fp(async function errors (fastify) {
   fastify.setErrorHandler(sendError)
 }, { name: 'fastify-hub-errors', fastify: '5.x' })
 
-/** Answers what leads nowhere. For a whole application: without it Fastify repeats the URL, token included, in answer and log. */
-export const notFound = fp(async (fastify) => {
+/**
+ * Makes the application respond with HUB_NOT_FOUND to a request that matches no route. Fastify's default handler
+ * repeats the URL in the response and in the log, and the URL can contain a token.
+ */
+export const notFound = fp(async function notFound (fastify) {
   fastify.setNotFoundHandler((request, reply) => {
     sendError(new HubError('HUB_NOT_FOUND', 'There is nothing at this address.'), request, reply)
   })
 }, { name: 'fastify-hub-not-found', fastify: '5.x' })
 
-/** Sends an error as JSON. Also fits Fastify's `frameworkErrors`. */
+/**
+ * Sends an error as JSON with its stable code, and logs the error once: at level `error` for status 500, else at
+ * `info`. The signature fits Fastify's error handlers and its `frameworkErrors` option.
+ */
 export function sendError (thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {
-  const answer = errorBody(thrown)
-  const { code, statusCode, message } = answer
+  const body = errorBody(thrown)
+  const { code, statusCode, message } = body
   if (statusCode === 500) request.log.error({ err: thrown, code }, 'request failed')
   else request.log.info({ code, statusCode, reason: message }, 'request refused')
 
   if (thrown instanceof HubError && thrown.retryAfter !== undefined) reply.header('retry-after', thrown.retryAfter)
   if (statusCode === 401) reply.header('www-authenticate', 'Bearer')
   if (statusCode === 426) reply.headers({ upgrade: 'websocket', 'sec-websocket-version': WEBSOCKET_VERSION })
-  reply.code(statusCode).send(answer)
+  reply.code(statusCode).send(body)
 }
 
-const CODE_OF_PARSER: Record<string, ErrorCode> = { HPE_HEADER_OVERFLOW: 'HUB_HEADERS_TOO_LARGE', ERR_HTTP_REQUEST_TIMEOUT: 'HUB_REQUEST_TIMEOUT' }
+/** The hub's codes for errors of Node's HTTP parser; every other parser error is HUB_REQUEST_INVALID. */
+const CODE_OF_PARSER_ERROR: Record<string, ErrorCode> = {
+  HPE_HEADER_OVERFLOW: 'HUB_HEADERS_TOO_LARGE',
+  ERR_HTTP_REQUEST_TIMEOUT: 'HUB_REQUEST_TIMEOUT'
+}
 
-/** Answers what is not even HTTP. Fits Fastify's `clientErrorHandler`, whose default logs the bytes that came, tokens among them. */
+/**
+ * Responds to bytes that are no HTTP request, and closes the socket. The signature fits Fastify's `clientErrorHandler`
+ * option, whose default handler logs the received bytes, which can contain a token.
+ */
 export function sendClientError (this: FastifyInstance, error: ConnectionError, socket: Socket): void {
   this.log.debug({ code: error.code }, 'request could not be read')
   if (!socket.writable) {
     socket.destroy()
     return
   }
-  const code = CODE_OF_PARSER[error.code] ?? 'HUB_REQUEST_INVALID'
+  const code = CODE_OF_PARSER_ERROR[error.code] ?? 'HUB_REQUEST_INVALID'
   socket.end(rawResponse(code, 'The request could not be read.'), () => socket.destroy())
 }

@@ -4,39 +4,63 @@ import { Hub } from '../services/hub/hub.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Who is connected, and the verbs to reach them. */
+    /** The hub: its clients, and the methods that publish to them. */
     hub: Hub
   }
 }
 
-/** `fastify.hub`: welcomes clients once the application is ready, sends them away before it closes. */
-export const hub = fp<{ config: Pick<Config, 'websocket' | 'inbox' | 'idempotency'>, shortestPingMs: number | undefined }>(async function hub (fastify, { config: { inbox, idempotency, websocket: config }, shortestPingMs }) {
-  // Fastify gives up close() when a hook takes longer than its pluginTimeout.
+/** Options of the hub plugin. */
+export interface HubPluginOptions {
+  readonly config: Pick<Config, 'websocket' | 'inbox' | 'idempotency'>
+  /** Shortest ping period of all protocols in ms; undefined where every protocol uses `websocket.pingPeriod`. */
+  readonly shortestPingMs: number | undefined
+}
+
+/** Share of Fastify's `pluginTimeout` that a drain may take. */
+const DRAIN_SHARE = 0.8
+
+/**
+ * Adds `fastify.hub`. The hub takes clients once the application is ready, and drains them before the application
+ * closes.
+ */
+export const hub = fp<HubPluginOptions>(async function hub (fastify, { config, shortestPingMs }) {
+  const { websocket, inbox, idempotency } = config
+  // Fastify abandons close() when a hook takes longer than pluginTimeout; 0 is no timeout.
   const { pluginTimeout = 10_000 } = fastify.initialConfig
-  const longestDrainMs = pluginTimeout === 0 ? Infinity : pluginTimeout * 0.8
+  const maxDrainMs = pluginTimeout === 0 ? Infinity : pluginTimeout * DRAIN_SHARE
+
   const instance = new Hub({
     engine: fastify.engine,
     log: fastify.log,
     heartbeat: {
-      pingPeriodMs: config.pingPeriod,
-      maxUnanswered: config.heartbeatFailMaxTimes,
-      readDeadlineMs: config.readDeadline,
-      writeDeadlineMs: config.writeDeadline,
+      pingPeriodMs: websocket.pingPeriod,
+      maxUnanswered: websocket.heartbeatFailMaxTimes,
+      readDeadlineMs: websocket.readDeadline,
+      writeDeadlineMs: websocket.writeDeadline,
       shortestPingMs
     },
-    drain: { graceMs: Math.min(config.drain.grace, longestDrainMs), batch: config.drain.batch },
-    queue: { maxBytes: config.maxQueueSize, maxWrites: config.maxQueueWrites, policy: config.slowClient },
-    flushIntervalMs: config.flushInterval,
-    maxMessageBytes: config.maxMessageSize,
-    maxClients: config.maxClients,
-    maxClientsPerUser: config.maxClientsPerUser,
-    messagesPerSecond: config.messagesPerSecond,
-    actionTimeoutMs: config.actionTimeout,
-    resumeWindowMs: config.resumeWindow,
+    drain: { graceMs: Math.min(websocket.drain.grace, maxDrainMs), batch: websocket.drain.batch },
+    queue: {
+      maxBytes: websocket.maxQueueSize,
+      maxWrites: websocket.maxQueueWrites,
+      policy: websocket.slowClient
+    },
+    flushIntervalMs: websocket.flushInterval,
+    maxMessageBytes: websocket.maxMessageSize,
+    maxClients: websocket.maxClients,
+    maxClientsPerUser: websocket.maxClientsPerUser,
+    messagesPerSecond: websocket.messagesPerSecond,
+    actionTimeoutMs: websocket.actionTimeout,
+    resumeWindowMs: websocket.resumeWindow,
     maxMailboxes: inbox.maxMailboxes,
     idempotencyWindowMs: idempotency.window
   })
   fastify.decorate('hub', instance)
   fastify.addHook('onReady', async () => instance.start())
   fastify.addHook('preClose', () => instance.drain())
-}, { name: 'fastify-hub-hub', fastify: '5.x', dependencies: ['fastify-hub-engine'] })
+}, {
+  name: 'fastify-hub-hub',
+  fastify: '5.x',
+  dependencies: ['fastify-hub-engine'],
+  decorators: { fastify: ['engine'] }
+})

@@ -3,15 +3,21 @@ import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typ
 const State = Type.Object({ status: Type.String(), problem: Type.Optional(Type.String()) })
 
 /**
- * GET /healthz: the process answers. GET /readyz: it takes clients and can store messages; 503 while it starts or drains,
- * and while the log cannot be written. Both without a token.
+ * The health routes, both without a token check.
+ *
+ * - GET /healthz: 200 while the process responds.
+ * - GET /readyz: 200 while the hub takes clients and can store messages; 503 while the hub starts or drains, and while
+ *   the engine cannot write the log.
  */
-export const healthRoutes: FastifyPluginAsyncTypebox = async (fastify) => {
+export const healthRoutes: FastifyPluginAsyncTypebox = async function healthRoutes (fastify) {
+  const hub = fastify.getDecorator<typeof fastify.hub>('hub')
+  const engine = fastify.getDecorator<typeof fastify.engine>('engine')
+
   fastify.get('/healthz', { schema: { response: { 200: State } } }, async () => ({ status: 'ok' }))
 
   fastify.get('/readyz', { schema: { response: { 200: State, 503: State } } }, async (_request, reply) => {
-    const { engine: { problem }, hub: { state } } = fastify
-    if (state !== 'ready') return reply.code(503).send({ status: state })
-    return problem === null ? { status: state } : reply.code(503).send({ status: 'cannot store', problem })
+    if (hub.state !== 'ready') return reply.code(503).send({ status: hub.state })
+    const { problem } = engine
+    return problem === null ? { status: hub.state } : reply.code(503).send({ status: 'cannot store', problem })
   })
 }
