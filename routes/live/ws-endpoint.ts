@@ -72,11 +72,14 @@ export function addWebSocketEndpoint (
   const { path, protocolFor, onMessage, identify = authenticate, resolveStart, wantsToResume } = endpoint
   const service = new WsService(hub, fastify.log, config.maxMessageSize, onMessage)
   const windowBits = serverMaxWindowBits(fastify)
-  /** Start positions of requests between step 3 and step 6. An entry ends with its request. */
+  /**
+   * Start positions that step 3 hands to steps 4 and 6. The hooks share no object but the request. A weak map releases
+   * the entry of a refused request, too.
+   */
   const starts = new WeakMap<FastifyRequest, ConnectionStart>()
 
-  // Async, because promise callbacks run before Node reads more from the socket: the frames of a client that sends
-  // before the handshake response arrive after the client has opened.
+  // Async, because promise callbacks run before Node reads more from the socket. Frames that a client sends ahead of
+  // the handshake response therefore arrive after the client has opened.
   const admitRequest: onRequestAsyncHookHandler = async (request) => {
     if (!config.start) {
       const sentence = 'WebSocket is switched off here (websocket.start is false).'
@@ -91,8 +94,8 @@ export function addWebSocketEndpoint (
     checkOrigin(request.headers, config.allowedOrigins)
   }
 
-  // A hook only for endpoints with start positions: without this await, Node reads no further request before the
-  // upgrade.
+  // A separate hook, only for endpoints with start positions: without its await, Node reads no further request before
+  // this upgrade.
   const storeStart = async (request: FastifyRequest): Promise<void> => {
     const start = await resolveStart?.(request)
     if (start !== undefined) starts.set(request, start)
