@@ -21,7 +21,7 @@ t.test('needs nothing but a secret', async (t) => {
   }
 })
 
-t.test('lets the application say who a client is', async (t) => {
+t.test('takes the identity of a client from the application\'s own check', async (t) => {
   const alice: Identity = { user: 'alice', roles: [] }
   const says: Record<string, () => Identity | null | Promise<Identity | null>> = {
     sync: () => alice,
@@ -51,7 +51,7 @@ t.test('lets the application say who a client is', async (t) => {
   t.match(await app.hub.clients(), { clients: [{ user: 'alice' }] })
 })
 
-t.test('says at boot what is wrong', async (t) => {
+t.test('fails at boot with a sentence that names the mistake', async (t) => {
   const boot = (options: object) => build(t, [withOptions(options)])
   for (const options of [{}, { path: '/push' }]) {
     await t.rejects(boot(options), { message: /^fastify-hub needs to know how to check tokens: pass auth\.secret .* or authenticate\(token, request\)\.$/ })

@@ -59,7 +59,7 @@ t.test('one user on two devices gets everything on both, and one leaving takes n
   t.equal(await young.next(), '3')
 })
 
-t.test('a client that says goodbye gets its answer, its pings are answered, and nothing is sent to it any more', async (t) => {
+t.test('a client that sends a Close frame gets one back, its pings get a pong, and no further frame is sent to it', async (t) => {
   const { app, url } = await listen(t)
   const client = await connect(t, url)
   const pong = once(client.socket, 'pong')
@@ -72,7 +72,7 @@ t.test('a client that says goodbye gets its answer, its pings are answered, and 
   t.match(await app.hub.send({ user: 'alice' }, 'too late'), { matched: 0 })
 })
 
-t.test('a broadcast reaches everybody who is here, whoever was here before', async (t) => {
+t.test('a broadcast reaches every connected client, after any churn', async (t) => {
   const { app, url } = await listen(t)
   for (const user of ['gone-1', 'gone-2']) (await connect(t, url, { user })).socket.terminate()
   await until(() => app.hub.size === 0)
@@ -135,7 +135,7 @@ t.test('a connection that cannot be opened leaves nothing behind', async (t) => 
   t.equal(hub.size, 0)
 })
 
-t.test('every client is told that the service goes, in batches, and who stays is cut off at the deadline', async (t) => {
+t.test('every client receives the close of the service, in batches, and a client that stays is cut off at the deadline', async (t) => {
   const { app, url, port } = await listen(t, { websocket: { maxClientsPerUser: 0, drain: { batch: 5, grace: '2s' } } })
   const frozen = await rawConnect({ port, token: token({ user: 'frozen' }) })
   frozen.pause()
@@ -165,7 +165,7 @@ t.test('every client is told that the service goes, in batches, and who stays is
   await app.close()
 })
 
-t.test('what was said before the end arrives before the Close frame', async (t) => {
+t.test('messages published before the end arrive before the Close frame', async (t) => {
   const { app, url } = await listen(t)
   const client = await connect(t, url)
   const closed = client.closed()

@@ -27,7 +27,7 @@ async function offer (t: Test, port: number, extensions: string) {
   return client
 }
 
-/** The text in a frame, inflated by zlib alone when RSV1 says so (RFC 7692 section 7.2.2). */
+/** The text in a frame, inflated by zlib alone when RSV1 is set (RFC 7692 section 7.2.2). */
 function textOf ({ rsv, payload }: Frame): string {
   if (rsv === 0) return payload.toString()
   return inflateRawSync(Buffer.concat([payload, Buffer.from('0000ffff', 'hex')]), { finishFlush: constants.Z_SYNC_FLUSH }).toString()

@@ -41,7 +41,7 @@ async function nextMessage (client: RawClient): Promise<Awaited<ReturnType<RawCl
   return frame.opcode === OPCODE.ping ? nextMessage(client) : frame
 }
 
-t.test('a frozen client is disconnected when too many bytes wait for it, and delays nobody', async (t) => {
+t.test('a frozen client is disconnected when too many bytes are queued for it, and delays no other client', async (t) => {
   const { app, url, told } = await scene(t, {}, 3)
   const healthy = await connect(t, url)
   const got: number[] = []
@@ -89,7 +89,7 @@ t.test('with dropNewest it stays, loses what does not fit, and the receipt and t
   t.match(await app.hub.clients(), { total: 0, dropped }, 'the sum outlives the client')
 })
 
-/** Freezes a client until the kernel takes no more, says `total` small things to it, thaws it, and answers the numbers of those that it read. */
+/** Freezes a client until the kernel takes no more, sends `total` small messages to it, thaws it, and answers the numbers of those that it read. */
 async function numbersReadBy (t: Test, websocket: ConfigInput['websocket'], total: number, conflate?: (n: number) => string | undefined) {
   const { app, port } = await scene(t, { maxQueueWrites: 50, ...websocket }, 0)
   const client = await freeze(t, port, 'slow')
@@ -232,7 +232,7 @@ t.test('a slow client that may catch up costs no queue, and gets everything in o
   for (let n = 0; n < 400; n++) await say(n)
   t.match((await app.hub.clients({ user: 'slow' })).clients, [{ behind: true, dropped: 0 }])
 
-  // What is said while it catches up comes in its place.
+  // A message published during the catch-up arrives in order.
   slow.resume()
   const got: string[] = []
   for (let n = 400; n < 450; n++) await say(n)

@@ -72,7 +72,7 @@ t.test('an upgrade to any other route is answered with 426, never with 101', asy
   t.equal(app.hub.size, 0)
 })
 
-t.test('a plain request to the WebSocket route is told what to do', async (t) => {
+t.test('a plain request to the WebSocket route gets a response that names WebSocket', async (t) => {
   const { origin } = await listen(t)
   const response = await fetch(`${origin}/admin/ws?token=${token()}`)
   t.equal(response.status, 426)

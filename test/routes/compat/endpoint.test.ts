@@ -1,4 +1,4 @@
-// What all doors have in common.
+// Behaviour that all endpoints for older clients share.
 
 import Fastify from 'fastify'
 import t from 'tap'
@@ -38,20 +38,20 @@ t.test('what is no handshake is refused as gorilla/websocket did, whatever is wr
   }
 })
 
-t.test('every open door is warned of when the service starts', async (t) => {
+t.test('the service warns at the start of every endpoint in mode open', async (t) => {
   const { log } = await listen(t, { compat: { ginSkeleton: 'open', ginServer: 'token', pushMessage: 'open' } })
   const warnings = log.lines.filter(({ level }) => level === 40).map(({ msg }) => msg)
   t.match(warnings, [/^compat\.ginSkeleton is open: anybody .*; set it to token/, /^compat\.pushMessage is open: anybody .* inbox/])
   t.equal(warnings.length, 2)
 })
 
-t.test('a door that is off is not there', async (t) => {
+t.test('an endpoint in mode off does not exist', async (t) => {
   const { origin, port } = await listen(t)
   for (const path of ['/ws', '/echo', '/client/alice', '/getPushNews?userId=alice']) t.match(await rawRequest(port, handshake({ path })), /^HTTP\/1\.1 404 /, path)
   for (const path of ['/message', '/message/alice', '/sendall']) t.equal((await fetch(origin + path, { method: 'POST', body: '1' })).status, 404, path)
 })
 
-t.test('no page of a foreign origin says anything through a door, however open', async (t) => {
+t.test('no page of a foreign origin publishes through an endpoint, even in mode open', async (t) => {
   const { app, origin } = await listen(t, { compat: { learnGin: 'open', pushMessage: 'open' } })
   const page = { origin: 'https://elsewhere.example' }
   for (const [method, path] of [['GET', '/sendall?msg=x'], ['POST', '/message'], ['POST', '/message/alice'], ['DELETE', '/client/alice'], ['DELETE', '/deleteClient/alice']] as const) {
@@ -64,7 +64,7 @@ t.test('no page of a foreign origin says anything through a door, however open',
   t.equal(app.hub.state, 'ready')
 })
 
-t.test('the doors open in an application of one\'s own, below its prefix, whatever it makes of slashes', async (t) => {
+t.test('the endpoints work in an application of one\'s own, below its prefix, with and without ignored trailing slashes', async (t) => {
   for (const ignoreTrailingSlash of [false, true]) {
     const app = Fastify({ routerOptions: { ignoreTrailingSlash } })
     t.teardown(() => app.close())
@@ -76,13 +76,13 @@ t.test('the doors open in an application of one\'s own, below its prefix, whatev
   }
 })
 
-t.test('a path that a door has is taken', async (t) => {
+t.test('a path of a compat endpoint is taken', async (t) => {
   t.throws(() => completeConfig({ compat: { ginServer: 'token' }, websocket: { path: '/ws' } }), /websocket\.path: \/ws is the address of a door that options\.compat\.ginServer switches on/)
   t.throws(() => completeConfig({ compat: { learnGin: 'open' }, sse: { path: '/echo' } }), /sse\.path: \/echo is the address of a door/)
   t.doesNotThrow(() => completeConfig({ websocket: { path: '/ws' } }))
 })
 
-t.test('nobody has a role at an open door, whatever the name', async (t) => {
+t.test('no client has a role at an endpoint in mode open, under any name', async (t) => {
   const { app, port } = await listen(t, { compat: { ginServer: 'open', learnGin: 'open', pushMessage: 'open' } })
   for (const path of ['/ws', '/echo', '/client/admin', '/getPushNews?userId=operator']) {
     const client = await rawConnect({ port, path })
@@ -102,7 +102,7 @@ t.test('only ginServer chooses any subprotocol', async (t) => {
   }
 })
 
-t.test('ginServer has a heartbeat as well: who is gone without a word is noticed', async (t) => {
+t.test('ginServer has a heartbeat as well: a client that is gone without a Close frame is noticed', async (t) => {
   const { app, port } = await listen(t, { compat: { ginServer: 'open' }, websocket: { pingPeriod: '50ms', heartbeatFailMaxTimes: 1, readDeadline: 0 } })
   const dead = await rawConnect({ port, path: '/ws' })
   t.equal((await dead.next()).opcode, OPCODE.ping)

@@ -21,7 +21,7 @@ async function serve (t: Test, config: ConfigInput = {}) {
 
 const ask = (actioncode: string, more: object = {}): string => JSON.stringify({ actioncode, ...more })
 
-t.test('one client that does not read stops nobody, and a new one is served', async (t) => {
+t.test('a client that does not read delays no other client, and a new client is served', async (t) => {
   const { app, open, port } = await serve(t, { websocket: { messagesPerSecond: 0 } })
   const frozen = await rawConnect({ port, path: '/ws' })
   frozen.pause()
@@ -64,7 +64,7 @@ t.test('an action that fails by accident is answered with its code, and logged',
   t.match(log.lines.find(({ msg }) => msg === 'an action failed'), { action: 'break', err: { message: 'secret detail' } })
 })
 
-t.test('the application may have a heartbeat of its own, and answers to others wait for nobody', async (t) => {
+t.test('the application may have a heartbeat of its own, and replies to other clients wait for no client', async (t) => {
   const { app, open } = await serve(t)
   app.hub.action('heart_beat', Type.Unknown(), () => 'mine')
   t.throws(() => app.hub.action('heart_beat', Type.Unknown(), () => null), /exists already/)
@@ -115,7 +115,7 @@ t.test('text that would poison an object ends the connection, and nothing else',
     const client = await open()
     client.send(text)
     const end = await Promise.race([client.closed(), client.next()])
-    // How deep an object may be is not the door's to say: it is answered, or refused.
+    // The endpoint does not limit the depth of an object: the request gets a reply or a refusal.
     if (text.includes('"a":{"a"')) t.ok(typeof end === 'string' ? /"code":0/.test(end) : 'code' in end && end.code === 1008)
     else t.match(end, { code: 1008 }, text.slice(0, 40))
   }

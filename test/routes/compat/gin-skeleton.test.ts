@@ -21,7 +21,7 @@ t.test('refusals carry the headers for pages of other origins, and only refusals
   t.notOk((await fetch(`${origin}/healthz`)).headers.has('access-control-allow-origin'))
 })
 
-t.test('what GinSkeleton had no word for is refused in the hub\'s words', async (t) => {
+t.test('an error that GinSkeleton did not have gets the hub\'s response', async (t) => {
   const { port } = await listen(t, { compat: { ginSkeleton: 'open' }, websocket: { maxClients: 1 } })
   t.match(await rawRequest(port, handshake({ token: TOKEN, headers: { Origin: 'https://elsewhere.example' } })), /^HTTP\/1\.1 403 .*HUB_ORIGIN_REFUSED/s)
   const client = await rawConnect({ port, token: TOKEN })
@@ -36,7 +36,7 @@ t.test('clients of the subprotocols are met as ever: greeting, refusal and right
   t.match(await rawRequest(port, handshake({ token: 'nonsense-nonsense', headers: { 'Sec-WebSocket-Protocol': RELIABLE } })), /^HTTP\/1\.1 401 .*HUB_TOKEN_INVALID/s)
 })
 
-t.test('an open door gives nobody rights: users without a token of the service have no role, and the REST API stays closed', async (t) => {
+t.test('mode open gives no rights: users without a token of the service have no role, and the REST API stays closed', async (t) => {
   const { app, origin, url } = await listen(t, { compat: { ginSkeleton: 'open' } })
   const stranger = new TestClient(new WebSocket(`${url}?token=${TOKEN}`))
   t.teardown(() => stranger.socket.terminate())
@@ -55,7 +55,7 @@ t.test('a token that has expired is refused, although it is long enough', async 
   t.match(await rawRequest(port, handshake({ token: token({ ttlSeconds: -1 }) })), /^HTTP\/1\.1 400 .*The token has expired/s)
 })
 
-t.test('an application takes over what clients say, as ever', async (t) => {
+t.test('an application handles client messages, as without compat', async (t) => {
   const { app, url } = await listen(t, { compat: { ginSkeleton: 'open' } })
   app.hub.onMessage((client, data) => client.reply(`heard ${String(data)}`))
   const client = new TestClient(new WebSocket(`${url}?token=${TOKEN}`))
@@ -65,7 +65,7 @@ t.test('an application takes over what clients say, as ever', async (t) => {
   t.equal(await client.next(), 'heard x')
 })
 
-t.test('a token check that is broken lets nobody in', async (t) => {
+t.test('a failing token check refuses every client', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(fastifyHub, { ...IN_MEMORY, compat: { ginSkeleton: 'open' }, authenticate: async () => { throw new Error('the database is down') } })

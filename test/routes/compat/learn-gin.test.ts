@@ -38,7 +38,7 @@ t.test('pings and messages to everyone do not get into each other\'s way', async
   t.pass('everybody is pinged meanwhile')
 })
 
-t.test('a client that does not read does not hold up who says something', async (t) => {
+t.test('a client that does not read does not delay a broadcast', async (t) => {
   const { open, origin, port } = await serve(t)
   const frozen = await rawConnect({ port, path: '/echo' })
   frozen.pause()
@@ -54,7 +54,7 @@ t.test('a client that does not read does not hold up who says something', async 
   for (let n = 0; n < 1000; n++) if (await said(alice) !== text) t.fail(`message ${n}`)
 })
 
-t.test('a client that is gone without a word is noticed, though it would never have answered a ping of text', async (t) => {
+t.test('a client that is gone without a Close frame is noticed, although no client responds to a ping of text', async (t) => {
   const { app, port } = await serve(t, { websocket: { pingPeriod: '500ms', heartbeatFailMaxTimes: 2, readDeadline: 0 } })
   const dead = await rawConnect({ port, path: '/echo' })
   t.same((await dead.next()).payload.toString(), 'ping')
@@ -63,7 +63,7 @@ t.test('a client that is gone without a word is noticed, though it would never h
   await until(() => app.hub.size === 0)
 })
 
-t.test('an application obeys commands in its own way, and adds others', async (t) => {
+t.test('an application executes commands in its own way, and adds others', async (t) => {
   const { app, open } = await serve(t)
   app.hub.action('learnGin.102', Type.Object({ ns: Type.String() }), ({ ns }) => ({ Type: 'PodList', Result: [ns] }))
   const alice = await open()
@@ -77,7 +77,7 @@ t.test('an application obeys commands in its own way, and adds others', async (t
   t.equal(await said(alice), '{"Type":"PodList","Result":["\\u003cb\\u003e"]}')
 })
 
-t.test('an application\'s own command takes the place of the course\'s', async (t) => {
+t.test('an application\'s own command replaces the course\'s', async (t) => {
   const { app } = await build(t, { compat: { learnGin: 'open' } })
   app.hub.action('learnGin.999', Type.Unknown(), () => ({ Type: 'PingModel', Result: 'mine' }))
   const origin = await app.listen({ port: 0, host: '127.0.0.1' })
@@ -88,7 +88,7 @@ t.test('an application\'s own command takes the place of the course\'s', async (
   t.equal(await said(alice), '{"Type":"PingModel","Result":"mine"}')
 })
 
-t.test('says a JSON body to everyone, and takes any other body for none', async (t) => {
+t.test('broadcasts a JSON body, and ignores any other body', async (t) => {
   const { open, origin } = await serve(t)
   const alice = await open()
   const post = async (type: string, body: string) => (await fetch(`${origin}/sendall`, { method: 'POST', headers: { 'content-type': type }, body })).text()

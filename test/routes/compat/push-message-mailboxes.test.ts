@@ -1,4 +1,4 @@
-// What waits for those who are away.
+// Messages for pushMessage clients that are away.
 
 import t from 'tap'
 import { HubError } from '../../../index.ts'
@@ -21,7 +21,7 @@ t.test('a mailbox with waiting messages can be destroyed', async (t) => {
   t.equal(await again.next(), '"news"\n')
 })
 
-t.test('a mailbox stays destroyed, although its reader says once more what it has read', async (t) => {
+t.test('a mailbox stays destroyed, although its reader acknowledges once more', async (t) => {
   const service = await serve(t)
   const alice = await rawConnect({ port: service.port, path: '/client/alice' })
   t.teardown(() => alice.destroy())
@@ -116,7 +116,7 @@ t.test('what a lossy policy drops for a slow reader is not lost to the mailbox',
   let sent = 0
   for (; hub.counters.dropped === 0; sent++) await hub.broadcast(`${sent} ${text}`)
   slow.resume()
-  // It reads on, and answers whatever it is asked.
+  // The client reads on, and responds to every probe.
   const heard: number[] = []
   while (heard.at(-1) !== sent - 1) {
     const { opcode, payload } = await slow.next()
@@ -133,7 +133,7 @@ t.test('what a lossy policy drops for a slow reader is not lost to the mailbox',
   t.ok(first <= (lost ?? 0), 'the first that was dropped comes when its reader comes back')
 })
 
-t.test('while nothing can be stored, who has a mailbox reads it, and nobody is told that a message waits', async (t) => {
+t.test('while no message can be stored, a mailbox can be read, and no response claims that a message is stored', async (t) => {
   const service = await serve(t, { inbox: { maxMailboxes: 2 } })
   const { engine, hub } = service.app
   await open(t, service, 'alice')

@@ -6,7 +6,7 @@ import { listen, TestClient, token, until } from '../../support/helper.ts'
 import { rawConnect, rawRequest } from '../../support/raw-client.ts'
 import { open, serve, take } from './push-message.ts'
 
-t.test('the socket is read: pings and closes are answered, and what clients say is the application\'s', async (t) => {
+t.test('the socket is read: pings and closes get a response, and client messages go to the application', async (t) => {
   const service = await serve(t)
   const { hub } = service.app
   const heard: string[] = []
@@ -21,7 +21,7 @@ t.test('the socket is read: pings and closes are answered, and what clients say 
   t.same(await closed, ['alice', 1000])
 })
 
-t.test('what clients say is thrown away while nobody takes it', async (t) => {
+t.test('client messages are discarded without a handler of the application', async (t) => {
   const service = await serve(t, { websocket: { messagesPerSecond: 0 } })
   const alice = await open(t, service, 'alice')
   for (let n = 0; n < 1000; n++) alice.send('x'.repeat(1000))
@@ -41,7 +41,7 @@ t.test('nothing is lost in a connection that died silently, and the order stays'
   t.same(await take(await open(t, service, 'alice'), 6), [0, 1, 2, 3, 4, 5])
 })
 
-t.test('somebody who is away keeps a message to everyone from nobody', async (t) => {
+t.test('a client that is away withholds a broadcast from no other client', async (t) => {
   const service = await serve(t)
   const away = await open(t, service, 'away')
   away.socket.terminate()
@@ -51,7 +51,7 @@ t.test('somebody who is away keeps a message to everyone from nobody', async (t)
   t.equal(await (await open(t, service, 'away')).next(), '"for all"\n')
 })
 
-t.test('clients may come and go while something is said to everyone', async (t) => {
+t.test('clients may come and go during broadcasts', async (t) => {
   const service = await serve(t)
   let isOver = false
   const churn = async (id: string): Promise<void> => {
@@ -80,7 +80,7 @@ t.test('connections of the same id get all messages, each of them, and do not en
   t.match(await Promise.all(ends), [{ code: 4000 }, { code: 4000 }])
 })
 
-t.test('only the connections of this door are ended, the user\'s others stay', async (t) => {
+t.test('only the connections of this endpoint are ended, the user\'s others stay', async (t) => {
   const service = await serve(t)
   const phone = new TestClient(new WebSocket(`${service.url}?token=${service.token}`))
   t.teardown(() => phone.socket.terminate())
@@ -92,7 +92,7 @@ t.test('only the connections of this door are ended, the user\'s others stay', a
   t.same(await phone.quiet(), [])
 })
 
-t.test('a request that is refused says so as JSON, and names a client that can be named', async (t) => {
+t.test('a refused request gets a JSON response, and a request must name a valid client', async (t) => {
   const { port, origin } = await serve(t, { websocket: { maxMessageSize: 100 } })
   const answer = await rawRequest(port, 'POST /message HTTP/1.1\r\nHost: x\r\nContent-Type: text/html\r\nContent-Length: 3\r\n\r\n{]}')
   t.match(answer, /^HTTP\/1.1 400 .*content-type: application\/json.*{"message":"message set failed"}$/is)
@@ -103,7 +103,7 @@ t.test('a request that is refused says so as JSON, and names a client that can b
   t.match(nameless, /^HTTP\/1.1 400 .*HUB_REQUEST_INVALID/s)
 })
 
-t.test('only operators destroy mailboxes where the door asks for tokens', async (t) => {
+t.test('only operators destroy mailboxes where the endpoint requires tokens', async (t) => {
   const { origin } = await listen(t, { compat: { pushMessage: 'token' } })
   const destroy = async (path: string, by?: string) => (await fetch(`${origin}${path}`, { method: 'DELETE', headers: by === undefined ? {} : { authorization: `Bearer ${by}` } })).status
   for (const path of ['/client/alice', '/deleteClient/alice']) {

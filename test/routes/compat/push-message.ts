@@ -1,4 +1,4 @@
-// A service with pushMessage's door, and its clients.
+// A service with pushMessage's endpoint, and its clients.
 
 import { once } from 'node:events'
 import type { Test } from 'tap'
@@ -8,7 +8,7 @@ import { listen, TestClient } from '../../support/helper.ts'
 
 type Service = Awaited<ReturnType<typeof serve>>
 
-/** A service whose door is open, and what its operators do over HTTP: each answers the status. */
+/** A service with the endpoint in mode open, and the requests of its operators; each resolves to the status. */
 export async function serve (t: Test, config: ConfigInput = {}) {
   const service = await listen(t, { ...config, compat: { pushMessage: 'open' } })
   const post = async (path: string, value: unknown): Promise<number> => (await fetch(service.origin + path, { method: 'POST', body: JSON.stringify(value) })).status

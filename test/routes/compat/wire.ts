@@ -1,4 +1,4 @@
-// Runs what a document says that clients of the older services send and get, over raw TCP.
+// Runs the transcripts of a document over raw TCP: the frames that clients of the older services send and receive.
 
 import { Type } from '@sinclair/typebox'
 import type { Test } from 'tap'
@@ -7,7 +7,7 @@ import type { ConfigInput } from '../../../services/config/schema.ts'
 import { listen, token } from '../../support/helper.ts'
 import { frame, handshake, OPCODE, rawConnect, rawRequest, type Frame, type RawClient } from '../../support/raw-client.ts'
 
-/** One transcript of a document: what is configured, and line by line who says what. */
+/** One transcript of a document: the configuration, and line by line the frames of each client. */
 export interface Transcript {
   readonly title: string
   readonly config: ConfigInput
@@ -18,8 +18,8 @@ export interface Transcript {
 const PATIENCE_MS = 20_000
 const SETTING = /^ *([\w.]+): *(.+?) *$/
 const LINE = /^(?<who>\w+) (?<direction>[<>]) (?<what>\S+)(?: (?<rest>.*))?$/
-/** How a hub asks whether a message has arrived; a WebSocket library answers it by itself. */
-const QUESTION = /^Server->Ping->Client \d+$/
+/** Payload of an ack probe; a WebSocket library responds to the Ping by itself. */
+const PROBE = /^Server->Ping->Client \d+$/
 
 /** The blocks of a document that begin with ```wire, each under the heading before it. */
 export function transcriptsIn (markdown: string): Transcript[] {
@@ -37,16 +37,16 @@ function configOf (settings: string): ConfigInput {
   return config
 }
 
-/** A service, and whoever talks to it. */
-class Stage {
+/** A service and the clients of one transcript. */
+class Player {
   readonly #t: Test
   readonly #service: Awaited<ReturnType<typeof listen>>
   readonly #clients = new Map<string, RawClient>()
   readonly #ids = new Map<string, string>()
-  /** Who answers no question of the hub, and therefore sees it. */
+  /** Clients that respond to no ack probe, so that the transcript shows the probe. */
   readonly #mute = new Set<string>()
-  /** What a plain request was answered with, by who asked. */
-  readonly #answers = new Map<string, string>()
+  /** Responses to plain requests, by client. */
+  readonly #responses = new Map<string, string>()
 
   constructor (t: Test, service: Awaited<ReturnType<typeof listen>>) {
     this.#t = t
@@ -55,11 +55,11 @@ class Stage {
 
   async play (line: string): Promise<void> {
     const { who = '', direction, what = '', rest = '' } = LINE.exec(line)?.groups ?? {}
-    if (direction === '>') return this.#say(who, what, this.#fill(rest))
-    this.#t.equal(`${who} < ${await this.#hear(who, what)}`, this.#fill(line), line)
+    if (direction === '>') return this.#send(who, what, this.#fill(rest))
+    this.#t.equal(`${who} < ${await this.#receive(who, what)}`, this.#fill(line), line)
   }
 
-  async #say (who: string, what: string, rest: string): Promise<void> {
+  async #send (who: string, what: string, rest: string): Promise<void> {
     const client = this.#clients.get(who)
     switch (what) {
       case 'open': return this.#open(who, rest)
@@ -72,7 +72,7 @@ class Stage {
       case 'letters': return client?.send(frame({ opcode: OPCODE.text, payload: 'x'.repeat(Number(rest)) }))
       case 'mute': return void this.#mute.add(who)
       case 'leave': return this.#leave(who, client)
-      default: this.#answers.set(who, await this.#request(what, rest))
+      default: this.#responses.set(who, await this.#request(what, rest))
     }
   }
 
@@ -81,7 +81,7 @@ class Stage {
     const client = await rawConnect({ port: this.#service.port, path: encodeURI(path), headers: protocols === undefined ? {} : { 'Sec-WebSocket-Protocol': protocols } })
     this.#t.teardown(() => client.destroy())
     this.#clients.set(who, client)
-    this.#answers.set(who, client.head)
+    this.#responses.set(who, client.head)
     const { clients } = await this.#service.app.hub.clients({ limit: 1000 })
     this.#ids.set(who, clients.at(-1)?.id ?? '')
   }
@@ -90,7 +90,7 @@ class Stage {
     await this.#service.app.hub.broadcast(JSON.parse(json))
   }
 
-  /** Returns when the hub knows. */
+  /** Resolves when the hub has emitted `close` for the client. */
   async #leave (who: string, client: RawClient | undefined): Promise<void> {
     const { hub } = this.#service.app
     const id = this.#ids.get(who)
@@ -106,15 +106,15 @@ class Stage {
     return rawRequest(port, `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`)
   }
 
-  async #hear (who: string, what: string): Promise<string> {
-    if (/^\d+$/.test(what)) return shownAnswer(this.#answers.get(who) ?? '')
+  async #receive (who: string, what: string): Promise<string> {
+    if (/^\d+$/.test(what)) return shownResponse(this.#responses.get(who) ?? '')
     const client = this.#clients.get(who)
     if (client === undefined) return 'is not there'
     if (what === 'end') return client.closed(PATIENCE_MS).then(() => 'end')
-    // Whatever was sent before the answer to a ping comes before it.
+    // The Pong arrives behind every frame that the hub sent before.
     if (what === 'nothing') client.send(frame({ opcode: OPCODE.ping, payload: 'nothing?' }))
-    const heard = await nextOf(client, this.#mute.has(who))
-    return what === 'nothing' && heard === 'pong nothing?' ? 'nothing' : heard
+    const received = await nextOf(client, this.#mute.has(who))
+    return what === 'nothing' && received === 'pong nothing?' ? 'nothing' : received
   }
 
   #fill (text: string): string {
@@ -126,9 +126,9 @@ class Stage {
 async function nextOf (client: RawClient, isMute: boolean): Promise<string> {
   for (;;) {
     const { opcode, payload } = await client.next(PATIENCE_MS)
-    const isQuestion = opcode === OPCODE.ping && QUESTION.test(payload.toString())
-    if (isQuestion && isMute) return 'ping Server->Ping->Client …'
-    if (!isQuestion) return shownFrame(opcode, payload)
+    const isProbe = opcode === OPCODE.ping && PROBE.test(payload.toString())
+    if (isProbe && isMute) return 'ping Server->Ping->Client …'
+    if (!isProbe) return shownFrame(opcode, payload)
     client.send(frame({ opcode: OPCODE.pong, payload }))
   }
 }
@@ -152,9 +152,9 @@ function closeBody (rest: string): Buffer {
   return Buffer.concat([head, Buffer.from(reason.join(' '))])
 }
 
-/** Status, type in brackets, and body; of the answer to a handshake, the subprotocol and nothing else. */
-function shownAnswer (answer: string): string {
-  const [head = '', body = ''] = answer.split(/\r\n\r\n(.*)/s)
+/** Status, type in brackets, and body; of the response to a handshake, the status and the subprotocol. */
+function shownResponse (response: string): string {
+  const [head = '', body = ''] = response.split(/\r\n\r\n(.*)/s)
   const header = (name: string) => new RegExp(`^${name}: (.*?)\\r?$`, 'im').exec(head)?.[1]
   const status = head.slice(9, 12)
   if (status === '101') return ['101', header('sec-websocket-protocol')].filter((part) => part !== undefined).join(' ')
@@ -168,10 +168,10 @@ function register ({ name }: { name: string }): { name: string } {
   return { name }
 }
 
-/** Plays a transcript; every line in which somebody gets something is an assertion. */
+/** Plays a transcript; every line with a received frame or response is an assertion. */
 export async function play (t: Test, { config, lines }: Transcript): Promise<void> {
   const service = await listen(t, config)
   service.app.hub.action('register', Type.Object({ name: Type.String() }), register)
-  const stage = new Stage(t, service)
-  for (const line of lines) if (line.trim() !== '') await stage.play(line)
+  const player = new Player(t, service)
+  for (const line of lines) if (line.trim() !== '') await player.play(line)
 }

@@ -13,7 +13,7 @@ const PAGE = {
   got: 'got'
 }
 
-t.test("a browser's EventSource gets what is said, and comes back by itself for what it missed", { skip: browserMissing() }, async (t) => {
+t.test("a browser's EventSource receives published messages, and reconnects by itself for missed ones", { skip: browserMissing() }, async (t) => {
   const { app, origin } = await listen(t, { sse: { retry: '50ms' } })
   const { page, problems } = await openPage(t, `${origin}/favicon.svg`)
   await page.evaluate(PAGE.listen(token()))

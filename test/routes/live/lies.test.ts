@@ -43,7 +43,7 @@ t.test('who acknowledges what has not been given to it yet still gets it', async
   t.same(await bob.quiet(), [])
 })
 
-t.test('only the pong that answers a question acknowledges, and only what was asked for', async (t) => {
+t.test('only the pong of the pending probe acknowledges, and only up to the offset of the probe', async (t) => {
   const { app, port } = await listen(t)
   const liar = await rawConnect({ port, token: token({ user: 'bob' }) })
   t.teardown(() => liar.destroy())
@@ -95,7 +95,7 @@ const MALFORMED: Array<string | Buffer> = [
   NESTED, `{"type":"${'x'.repeat(60_000)}"}`, Buffer.from('{"type":"ping"}'), Buffer.alloc(0), Buffer.alloc(1000, 0xff)
 ]
 
-t.test('a frame that is no request ends its connection with 1008, and concerns nobody else', async (t) => {
+t.test('a frame that is no request ends its connection with 1008, and affects no other client', async (t) => {
   const { app, url } = await listen(t, { websocket: { upgradesPerSecond: 0 } })
   const healthy = await connect(t, url)
   const roles = ['admin']

@@ -4,10 +4,10 @@ import { listen, token, until } from '../../support/helper.ts'
 import { handshake, OPCODE, rawConnect, rawRequest } from '../../support/raw-client.ts'
 import { dial, PLAIN, refusal, RELIABLE, welcome, type Said } from '../../support/json-client.ts'
 
-/** What a client is told that has to start over: the upgrade is completed, because clients take an HTTP error for a reason to try again. */
+/** The close of a client that must start anew. The upgrade is completed, because clients repeat a request after an HTTP error. */
 const START_OVER = { status: 101, code: 1008, reason: 'this connection cannot be resumed, start over' }
 
-t.test('a connection is resumed under its id, with everything that was said to it meanwhile', async (t) => {
+t.test('a connection is resumed under its id, with every message that was published to it meanwhile', async (t) => {
   const { app, url, log } = await listen(t)
   const bob = await welcome(t, url)
   t.match(bob.greeting, { type: 'system', event: 'connected', userId: 'bob', reconnectionToken: /^[\w-]{32}$/ })
@@ -38,7 +38,7 @@ t.test('a connection is resumed under its id, with everything that was said to i
   t.equal((await welcome(t, url, { query: resumed.resumption })).id, bob.id)
 })
 
-t.test('a client that was resumed and lost before it heard of it may try again with what it has', async (t) => {
+t.test('a client that was resumed and lost before its greeting may try again with its old token', async (t) => {
   const { app, url } = await listen(t)
   const bob = await welcome(t, url)
   await bob.lose(app)
@@ -53,7 +53,7 @@ t.test('a client that was resumed and lost before it heard of it may try again w
   t.match(await resumed.heard(), { data: 'meanwhile' })
 })
 
-t.test('whoever shows the wrong thing has to start over', async (t) => {
+t.test('a client with a wrong claim has to start over', async (t) => {
   const { app, url } = await listen(t)
   const bob = await welcome(t, url)
   const other = await welcome(t, url)
@@ -87,7 +87,7 @@ t.test('whoever shows the wrong thing has to start over', async (t) => {
   t.equal(app.hub.client(other.id)?.isOpen, true)
 })
 
-t.test('a lost connection may be resumed for as long as the window says', async (t) => {
+t.test('a lost connection may be resumed within the resume window', async (t) => {
   // The first ping comes in the second half of its period: by then, more than the window has gone by.
   const { app, url } = await listen(t, { websocket: { resumeWindow: '300ms', pingPeriod: '700ms' } })
   const bob = await welcome(t, url)
@@ -102,7 +102,7 @@ t.test('a lost connection may be resumed for as long as the window says', async 
   t.same(await refusal(dial(t, url, { query: resumed.resumption })), START_OVER)
 })
 
-t.test('who replaces a connection of its own needs no further place', async (t) => {
+t.test('a client that replaces a connection of its own needs no further connection', async (t) => {
   const { app, url } = await listen(t, { websocket: { maxClientsPerUser: 1 } })
   const bob = await welcome(t, url)
   t.same(await refusal(dial(t, url)), { status: 429, code: 'HUB_USER_FULL' })
@@ -138,7 +138,7 @@ t.test('a connection that was ended on purpose is not resumed, one that may come
   }
 })
 
-t.test('a connection whose loss nobody has noticed is replaced by the one that resumes it', async (t) => {
+t.test('a connection whose loss is still unnoticed is replaced by the one that resumes it', async (t) => {
   const { app, url } = await listen(t)
   const told: Said[] = []
   app.hub.on('open', ({ id }) => told.push({ open: id }))
@@ -196,7 +196,7 @@ t.test('a device is named in letters that are safe everywhere, or the upgrade is
   }
 })
 
-t.test('who is refused and says nothing more, or nothing that makes sense, holds nothing up', async (t) => {
+t.test('a refused client that sends no Close frame, or an invalid frame, does not delay close()', async (t) => {
   const { app, port, token } = await listen(t)
   const path = '/admin/ws?awps_connection_id=nobody&awps_reconnection_token=x'
   const refused = await Promise.all(['', 'ffff0102'].map(async (garbage) => {

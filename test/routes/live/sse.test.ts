@@ -2,7 +2,7 @@ import t from 'tap'
 import { openEvents } from '../../support/event-client.ts'
 import { api, connect, listen, token, until } from '../../support/helper.ts'
 
-t.test('events carry what was said, with the offset as their id', async (t) => {
+t.test('events carry the published messages, with the offset as their id', async (t) => {
   const { app, origin } = await listen(t)
   const bob = await openEvents(t, origin)
   t.match(bob.response.headers, { 'content-type': /^text\/event-stream/, 'cache-control': 'no-store' })
@@ -39,7 +39,7 @@ t.test('a client that comes back goes on after the last event it had, and acknow
   t.same(fresh.data, ['4'], 'without a position: the inbox, and what comes')
 })
 
-t.test('a client that is lost before anything was said to it has a place to come back to', async (t) => {
+t.test('a client that is lost before the first message has a position to resume from', async (t) => {
   const { app, origin } = await listen(t)
   await app.hub.broadcast('before')
   const bob = await openEvents(t, origin)
@@ -72,7 +72,7 @@ t.test('a slow reader catches up from the log, and nothing of it waits in memory
   t.match(await app.hub.broadcast('live again'), { written: 2, behind: 0 })
 })
 
-t.test('is told when messages are gone, that the hub goes, and who may not come', async (t) => {
+t.test('a client receives gaps, close notices and refusals', async (t) => {
   const { app, origin } = await listen(t)
   const late = await openEvents(t, origin, { after: '1000' })
   await until(() => late.events.length === 1)

@@ -4,7 +4,7 @@ import { ActionError, HubError } from '../../../index.ts'
 import { connect, ECHO, listen } from '../../support/helper.ts'
 import { PLAIN, RELIABLE, welcome, type JsonClient, type Said } from '../../support/json-client.ts'
 
-t.test('roles of the token say what a client may do with groups by itself', async (t) => {
+t.test('roles of the token decide which groups a client may join and send to by itself', async (t) => {
   const { url } = await listen(t)
   const [join, send] = ['webpubsub.joinLeaveGroup', 'webpubsub.sendToGroup']
   const cases: Array<[roles: string[], allowed: string]> = [
@@ -48,7 +48,7 @@ t.test('who may send to a group need not be in it, and members learn who it was'
   t.same(app.hub.client(bob.id)?.info().groups, [])
 })
 
-t.test('a sender that is a member gets what it says, unless it wants no echo', async (t) => {
+t.test('a sender that is a member receives its own message, unless it wants no echo', async (t) => {
   const { url } = await listen(t)
   const bob = await welcome(t, url, { roles: ['webpubsub.joinLeaveGroup', 'webpubsub.sendToGroup'] })
   await bob.ask({ type: 'joinGroup', group: 'news', ackId: 1 })
@@ -58,7 +58,7 @@ t.test('a sender that is a member gets what it says, unless it wants no echo', a
   t.same(await bob.quiet(), [])
 })
 
-t.test('a refusal that nobody asked to hear of ends the connection', async (t) => {
+t.test('a refusal of a command without a reply ends the connection', async (t) => {
   const { app, url } = await listen(t)
   for (const request of [{ type: 'joinGroup', group: 'news' }, { type: 'sendToGroup', group: 'news', data: 1 }, { type: 'event', event: 'nothing', data: 1 }]) {
     const client = await welcome(t, url)
@@ -70,7 +70,7 @@ t.test('a refusal that nobody asked to hear of ends the connection', async (t) =
   t.match(await app.hub.groups(), { groups: [] })
 })
 
-/** One connection of each protocol, and how an action is called on it: what its answer says in words of that protocol. */
+/** One connection of each protocol, and how an action is called on it: the reply in the form of that protocol. */
 async function callers (t: Test, url: string, coming: { user?: string, roles?: string[] } = {}) {
   const raw = await connect(t, url, coming)
   const call = async (action: string, data?: unknown): Promise<Said> => {

@@ -67,7 +67,7 @@ t.test('refuses every token that is not its own, before the upgrade', async (t) 
   await until(async () => await new Promise((resolve) => app.server.getConnections((_error, count) => resolve(count === 0))), 'no socket is left')
 })
 
-t.test('looks at issuer and audience when it is told to', async (t) => {
+t.test('checks issuer and audience when they are configured', async (t) => {
   const { url } = await listen(t, { auth: { issuer: 'me', audience: 'hub' } })
   const sign = createSigner({ key: SECRET })
   t.equal((await attempt(t, `${url}?token=${sign({ sub: 'a', iss: 'me', aud: 'hub' })}`)).status, 101)
@@ -99,7 +99,7 @@ t.test('lets in pages of the same origin and of those listed, exactly', async (t
   t.equal((await attempt(t, `${open.url}?token=${token()}`, { origin: 'https://evil.example' })).status, 101)
 })
 
-t.test('says which limit is reached and when to come back', async (t) => {
+t.test('a refusal names the limit that is reached and when to connect again', async (t) => {
   await t.test('of clients in all', async (t) => {
     const { app, url } = await listen(t, { websocket: { maxClients: 2 } })
     await connect(t, url, { user: 'a' })
@@ -182,7 +182,7 @@ t.test('what an application\'s own check gives is looked at before it is believe
   }
 })
 
-t.test('a check of an application that fails lets nobody in, whatever it throws and whenever', async (t) => {
+t.test('a failing check of an application refuses every client, for any thrown value at any time', async (t) => {
   for (const thrown of [undefined, null, false, '', 'no', new Error('no'), Object.assign(new Error('no'), { statusCode: 403 })] as unknown[]) {
     for (const authenticate of [() => { throw thrown }, async () => { throw thrown }, async () => { await sleep(1); throw thrown }]) {
       const app = Fastify()

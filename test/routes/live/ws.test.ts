@@ -59,7 +59,7 @@ t.test('hands messages over one after another, in order, whatever each takes', a
   t.same(overlapping, [], 'never two at a time')
 })
 
-t.test('says open, then error at most once, then close exactly once and last', async (t) => {
+t.test('emits open, then error at most once, then close exactly once and last', async (t) => {
   const { app, url } = await listen(t)
   const told: string[] = []
   app.hub.on('open', () => told.push('open'))
@@ -99,7 +99,7 @@ t.test('says open, then error at most once, then close exactly once and last', a
   })
 })
 
-t.test('a handler that throws or rejects harms nobody', async (t) => {
+t.test('a handler that throws or rejects affects no other message and no other client', async (t) => {
   const { app, url, log } = await listen(t)
   app.hub.on('open', () => { throw new Error('open failed') })
   app.hub.on('close', async () => { throw new Error('close failed') })
@@ -136,7 +136,7 @@ t.test('a message that is too large ends its connection with 1009, invalid text 
   t.equal(await healthy.next(), `${ECHO}still here`)
 })
 
-t.test('a client that says too much is closed with 4429', async (t) => {
+t.test('a client that sends too many messages is closed with 4429', async (t) => {
   const { url } = await listen(t, { websocket: { messagesPerSecond: 5 } })
   const [calm, loud] = [await connect(t, url), await connect(t, url)]
   for (let n = 0; n < 6; n++) loud.send('!')

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { escapeHtml, foldKeys, parseFirstJson, sortedGoJson } from '../../../services/compat/go-json.ts'
 
-t.test('says the same as any other JSON', async () => {
+t.test('encodes the same value as any other JSON', async () => {
   fc.assert(fc.property(fc.jsonValue(), (value) => {
     const text = JSON.stringify(value)
     t.same(JSON.parse(sortedGoJson(JSON.parse(text))), JSON.parse(text))

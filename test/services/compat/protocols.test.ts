@@ -6,8 +6,8 @@ import type { Payload } from '../../../services/model/message.ts'
 import { asUtf8, protocolSuite } from '../protocol/protocol-suite.ts'
 import { receive } from '../../support/ws-receiver.ts'
 
-/** What a program hears: pings of either kind are none of its business. */
-const hear = (bytes: Buffer): Array<string | Buffer> => receive(bytes).map(({ data }) => data).filter((data) => typeof data !== 'string' || !/^ping( |$)/.test(data))
+/** The messages that a program receives, without pings of either kind. */
+const messagesIn = (bytes: Buffer): Array<string | Buffer> => receive(bytes).map(({ data }) => data).filter((data) => typeof data !== 'string' || !/^ping( |$)/.test(data))
 /** The value of a JSON text, written anew: escapes and the order of keys are no part of it. */
 const same = (json: string): string => JSON.stringify(sorted(JSON.parse(json)))
 
@@ -20,7 +20,7 @@ function sorted (value: unknown): unknown {
 t.test('ginServer keeps the promises of a protocol', async (t) => {
   protocolSuite(t, {
     protocol: ginServer,
-    receivedFrom: (bytes) => hear(bytes).map((data) => typeof data === 'string' ? unescaped(data) : data),
+    receivedFrom: (bytes) => messagesIn(bytes).map((data) => typeof data === 'string' ? unescaped(data) : data),
     expectedOf: ({ kind, data }) => kind === 'binary' ? Buffer.from(data) : unescaped(asUtf8(data))
   })
 })
@@ -28,7 +28,7 @@ t.test('ginServer keeps the promises of a protocol', async (t) => {
 t.test('learn-gin keeps the promises of a protocol', async (t) => {
   protocolSuite(t, {
     protocol: learnGin,
-    receivedFrom: (bytes) => hear(bytes).map((data) => typeof data === 'string' ? unescaped(data) : data),
+    receivedFrom: (bytes) => messagesIn(bytes).map((data) => typeof data === 'string' ? unescaped(data) : data),
     expectedOf: ({ kind, data }) => kind === 'binary' ? Buffer.from(data) : unescaped(asUtf8(kind === 'json' ? `${data}\n` : data))
   })
 })
@@ -36,7 +36,7 @@ t.test('learn-gin keeps the promises of a protocol', async (t) => {
 t.test('pushMessage keeps the promises of a protocol', async (t) => {
   protocolSuite(t, {
     protocol: pushMessage,
-    receivedFrom: (bytes) => hear(bytes).map((data) => same(String(data))),
+    receivedFrom: (bytes) => messagesIn(bytes).map((data) => same(String(data))),
     expectedOf: ({ kind, data }: Payload) => same(kind === 'json' ? data : JSON.stringify(kind === 'text' ? data : Buffer.from(data).toString('base64')))
   })
 })
