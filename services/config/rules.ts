@@ -1,4 +1,4 @@
-import type { Environment } from './env.ts'
+import type { Environment } from './sources/env.ts'
 import { formatSize } from './units.ts'
 
 /** A checked value and where it was set; no place means that it is the default. */

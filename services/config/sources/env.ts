@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { didYouMean } from './faults.ts'
-import { leaves, type Leaf } from './model.ts'
+import { didYouMean } from '../faults.ts'
+import { leaves, type Leaf } from '../model.ts'
 import type { Finding } from './walk.ts'
 
 /** Environment variables, as in process.env. */

@@ -1,5 +1,5 @@
-import { didYouMean } from './faults.ts'
-import { leaves } from './model.ts'
+import { didYouMean } from '../faults.ts'
+import { leaves } from '../model.ts'
 import type { Finding } from './walk.ts'
 
 /** Command line flags by key: `{ 'server.port': '9000' }`. */

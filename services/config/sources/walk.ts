@@ -1,5 +1,5 @@
-import { didYouMean } from './faults.ts'
-import { isSection, root, type Leaf, type Section } from './model.ts'
+import { didYouMean } from '../faults.ts'
+import { isSection, root, type Leaf, type Section } from '../model.ts'
 
 /** A value as somebody wrote it, and where: the start of any fault about it. */
 export interface Setting {
