@@ -1,27 +1,31 @@
-/** What a person needs to know who has just started the service. */
+/** The facts that the banner shows. */
 export interface BannerFacts {
   readonly version: string
-  /** Where the service listens, for example `http://127.0.0.1:20201`. */
+  /** Origin of the service, for example `http://127.0.0.1:20201`. */
   readonly origin: string
+  /** Path of the WebSocket endpoint. */
   readonly path: string
+  /** Whether the REST API is served. */
   readonly api: boolean
+  /** Whether the console is served. */
   readonly console: boolean
-  /** A token with the role admin; null where it would end up in a log. */
+  /** A token with the role admin; null when the banner could end up in a log. */
   readonly adminToken: string | null
-  /** Whether the secret was made for this run only. */
+  /** Whether the secret is random and for this run only. */
   readonly isSecretRandom: boolean
   readonly isDemo: boolean
 }
 
-/** The lines printed at the start: where to connect, with what, and one command that can be pasted. */
+/** Returns the text printed at the start of the service: its addresses, a token, and a command to paste into a shell. */
 export function banner (facts: BannerFacts): string {
   const { version, origin, path, adminToken } = facts
   const fragment = adminToken === null ? '' : `#token=${adminToken}&path=${encodeURIComponent(path)}`
   const lines = ['', `  fastify-hub ${version}`, '', `  WebSocket  ${origin.replace(/^http/, 'ws')}${path}?token=…`]
   if (facts.console) lines.push(`  Console    ${origin}/${fragment}`)
   if (facts.api) {
-    lines.push('', '  Say hello to everyone:')
-    lines.push(`  curl -X POST ${origin}/broadcast -H 'content-type: application/json' -H 'authorization: Bearer ${adminToken ?? '…'}' -d '{"message":"hello"}'`)
+    const headers = `-H 'content-type: application/json' -H 'authorization: Bearer ${adminToken ?? '…'}'`
+    lines.push('', '  Publish a message to everyone:')
+    lines.push(`  curl -X POST ${origin}/broadcast ${headers} -d '{"message":"hello"}'`)
   }
   lines.push('', adminToken === null
     ? '  Make a token with the configured secret: fastify-hub token --user operator --role admin'
@@ -31,5 +35,5 @@ export function banner (facts: BannerFacts): string {
   return `${lines.join('\n')}\n\n`
 }
 
-/** How long the token of the start-up lines is valid. */
+/** Validity of the token in the banner, in hours. */
 export const ADMIN_TOKEN_HOURS = 12

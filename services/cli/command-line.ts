@@ -1,11 +1,29 @@
 import { parseArgs } from 'node:util'
 
-/** What the command line asks for. */
-export type CommandLine =
-  | { readonly command: 'serve' | 'check-config' | 'print-config', readonly config: string | undefined, readonly flags: Record<string, string> }
-  | { readonly command: 'token', readonly config: string | undefined, readonly user: string, readonly roles: string[], readonly ttl: string }
-  | { readonly command: 'help' | 'version' }
+/** A parsed command line. */
+export type CommandLine = ServiceCommand | TokenCommand | { readonly command: 'help' | 'version' }
 
+/** Starts the service, or checks or prints its configuration. */
+interface ServiceCommand {
+  readonly command: 'serve' | 'check-config' | 'print-config'
+  /** Path of the configuration file; undefined for config.yml in the working directory. */
+  readonly config: string | undefined
+  /** Configuration flags by key: `{ 'server.port': '9000' }`. */
+  readonly flags: Record<string, string>
+}
+
+/** Prints a token. */
+interface TokenCommand {
+  readonly command: 'token'
+  /** Path of the configuration file; undefined for config.yml in the working directory. */
+  readonly config: string | undefined
+  readonly user: string
+  readonly roles: string[]
+  /** Validity of the token, as a duration such as `1h`. */
+  readonly ttl: string
+}
+
+/** The text of `fastify-hub --help`. */
 export const HELP = `fastify-hub: a push hub over WebSocket and Server-Sent Events
 
 Usage
@@ -13,22 +31,26 @@ Usage
   fastify-hub token --user NAME [options]    print a token for the configured secret
 
 Options of the service
-  --config FILE      configuration file (default: config.yml in this folder, if there is one)
+  --config FILE      configuration file (default: config.yml in this folder, if it exists)
   --host ADDRESS     address to listen on (server.host)
   --port PORT        port to listen on (server.port)
   --check-config     check the configuration and exit
   --print-config     print the configuration in force, secrets masked, and exit
 
 Options of token
-  --user NAME        the user that the token stands for
-  --role ROLE        a role; may be given several times ("admin" may use the REST API)
-  --ttl DURATION     how long it is valid (default 1h)
-  --config FILE      where the secret stands, unless HUB_AUTH_SECRET is set
+  --user NAME        user id of the token
+  --role ROLE        a role; may be repeated ("admin" may use the REST API)
+  --ttl DURATION     validity of the token (default 1h)
+  --config FILE      configuration file with the secret, unless HUB_AUTH_SECRET is set
 
   --version, --help
 `
 
-/** Reads the command line. Throws an Error with a full sentence when it makes no sense. */
+/**
+ * Parses the arguments of the command line, without the paths of Node and of the program.
+ *
+ * @throws {Error} with a full sentence, when the arguments are unknown or contradict each other.
+ */
 export function parseCommandLine (args: readonly string[]): CommandLine {
   const { values, positionals } = parseArgs({
     args: [...args],
@@ -51,12 +73,16 @@ export function parseCommandLine (args: readonly string[]): CommandLine {
 
   const { config, user, role: roles = [], ttl = '1h' } = values
   const [command, ...rest] = positionals
-  if (rest.length > 0 || (command !== undefined && command !== 'token')) throw new Error(`There is no command "${positionals.join(' ')}"; see --help.`)
+  if (rest.length > 0 || (command !== undefined && command !== 'token')) {
+    throw new Error(`There is no command "${positionals.join(' ')}"; see --help.`)
+  }
   if (command === 'token') {
-    if (user === undefined || user === '') throw new Error('Say whom the token is for: fastify-hub token --user alice')
+    if (user === undefined || user === '') throw new Error('Name the user of the token: fastify-hub token --user alice')
     return { command, config, user, roles, ttl }
   }
-  if (user !== undefined || roles.length > 0 || values.ttl !== undefined) throw new Error('--user, --role and --ttl belong to: fastify-hub token')
+  if (user !== undefined || roles.length > 0 || values.ttl !== undefined) {
+    throw new Error('--user, --role and --ttl belong to: fastify-hub token')
+  }
 
   const flags: Record<string, string> = {}
   if (values.host !== undefined) flags['server.host'] = values.host

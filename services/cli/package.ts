@@ -2,17 +2,18 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** Absolute path of something in this package, which is the same from the sources and from dist/. */
+/** Returns the absolute path of a file or folder of this package. The path is the same from the sources and from dist/. */
 export function packagePath (...parts: string[]): string {
   return join(ROOT, ...parts)
 }
 
-/** The version in package.json. */
+/** Returns the version in package.json. */
 export function packageVersion (): string {
   const { version } = JSON.parse(readFileSync(packagePath('package.json'), 'utf8')) as { version: string }
   return version
 }
 
+/** The folder of package.json. */
 const ROOT = findRoot(dirname(fileURLToPath(import.meta.url)))
 
 function findRoot (folder: string): string {

@@ -1,8 +1,9 @@
 import { inspect } from 'node:util'
 
-/** The configuration is wrong; `faults` has one sentence for each thing to mend, each with the place where it stands. */
+/** The configuration is invalid. The message lists all faults, one a line. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
+  /** One sentence for each mistake, with its location in the file, the environment, the flags or the options. */
   readonly faults: readonly string[]
 
   constructor (faults: readonly string[]) {
@@ -11,23 +12,27 @@ export class ConfigError extends Error {
   }
 }
 
-/** A value as a fault shows it: text in quotes, cut when it is long. */
-export function shown (raw: unknown): string {
+/** Formats a raw value for a fault: text in quotes, cut after 80 characters. */
+export function quote (raw: unknown): string {
   const whole = typeof raw === 'string' ? JSON.stringify(raw) : inspect(raw, { depth: 1, breakLength: Infinity })
   return whole.length > 80 ? `${whole.slice(0, 77)}…` : whole
 }
 
-/** The end of a fault about an unknown name: `, did you mean "host"?`, or nothing when no known name is near. */
+/**
+ * Suggests the known name that is nearest to an unknown one, as the end of a fault: `, did you mean "host"?`. Returns an
+ * empty text when no known name is near.
+ */
 export function didYouMean (name: string, known: Iterable<string>, prefix = ''): string {
   let nearest = ''
-  let least = Math.min(3, Math.floor(name.length / 2)) + 1
+  let leastDistance = Math.min(3, Math.floor(name.length / 2)) + 1
   for (const candidate of known) {
     const distance = levenshtein(name.toLowerCase(), candidate.toLowerCase())
-    if (distance < least) [nearest, least] = [candidate, distance]
+    if (distance < leastDistance) [nearest, leastDistance] = [candidate, distance]
   }
   return nearest === '' ? '' : `, did you mean "${prefix}${nearest}"?`
 }
 
+/** The Levenshtein distance: insertions, deletions and replacements that turn one text into the other. */
 function levenshtein (from: string, to: string): number {
   let previous = Array.from({ length: to.length + 1 }, (_, column) => column)
   for (const [row, letter] of [...from].entries()) {

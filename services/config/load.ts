@@ -1,29 +1,32 @@
 import { readFileSync } from 'node:fs'
 import { convert } from './convert.ts'
-import { readEnvironment, reasonOf, type Environment } from './sources/env.ts'
 import { ConfigError } from './faults.ts'
-import { readYaml, type FileReading } from './sources/file.ts'
-import { readFlags, type Flags } from './sources/flags.ts'
 import { composeConfig, leaves, type Leaf } from './model.ts'
-import { readOptions } from './sources/options.ts'
-import { checkRules, type Chosen } from './rules.ts'
+import { checkRules, type CheckedValue } from './rules.ts'
 import type { Config, ConfigInput } from './schema.ts'
+import { errorCodeOf, readEnvironment, type Environment } from './sources/env.ts'
+import { readYaml, type FileContent } from './sources/file.ts'
+import { readFlags, type Flags } from './sources/flags.ts'
+import { readOptions } from './sources/options.ts'
 import type { Finding } from './sources/walk.ts'
 
 export { ConfigError } from './faults.ts'
 export { maskSecrets, toYaml } from './print.ts'
 export type { Config, ConfigInput } from './schema.ts'
 
-/** Where the configuration of the service comes from; `text` stands for the content of `file`, which is then not read. */
+/** The sources of the service's configuration. */
 export interface Sources {
+  /** Path of config.yml. Default: no file. */
   file?: string | undefined
+  /** The content of `file`, which is then not read from the disk. */
   text?: string | undefined
-  /** process.env unless given. */
+  /** Environment variables. Default: process.env. */
   env?: Environment | undefined
+  /** Command-line flags by key. Default: no flags. */
   flags?: Flags | undefined
 }
 
-/** The configuration, what is odd about it but not wrong, and the file it came from. */
+/** A complete configuration, with warnings (unknown environment variables) and the path of the file; null without a file. */
 export interface LoadedConfig {
   config: Config
   warnings: string[]
@@ -31,66 +34,70 @@ export interface LoadedConfig {
 }
 
 /**
- * Loads the configuration of the service: flags win over the environment, that over the file, that over the defaults.
- * Throws ConfigError with every fault.
+ * Loads the configuration of the service. Flags win over environment variables, those over the file, the file over the
+ * defaults.
+ *
+ * @throws {ConfigError} with every fault of every source.
  */
 export function loadConfig ({ file, text, env = process.env, flags = {} }: Sources = {}): LoadedConfig {
-  const written = readFile(file, text)
+  const content = readFile(file, text)
   const environment = readEnvironment(env)
-  const findings = [...written.findings, ...environment.findings, ...readFlags(flags)]
-  return { config: settle(findings, env, written.broken), warnings: environment.warnings, file: file ?? null }
+  const findings = [...content.findings, ...environment.findings, ...readFlags(flags)]
+  return { config: resolveConfig(findings, env, content.isBroken), warnings: environment.warnings, file: file ?? null }
 }
 
 /**
- * Completes what the user of the plugin gives with the defaults; reads neither a file nor HUB_ variables. A number is
- * milliseconds or bytes here. Throws ConfigError with every fault.
+ * Completes the options of the plugin with the defaults. Reads neither a file nor HUB_ variables. A number is milliseconds
+ * for a duration and bytes for a size.
+ *
+ * @throws {ConfigError} with every fault of the options.
  */
 export function completeConfig (input: ConfigInput = {}, env: Environment = process.env): Config {
-  return settle(readOptions(input), env)
+  return resolveConfig(readOptions(input), env)
 }
 
-/** Later settings win over earlier ones; each is checked, also one that another overrides. */
-function settle (findings: Finding[], env: Environment, broken = false): Config {
+/** Merges settings with the defaults. Later settings win over earlier ones; overridden settings are checked as well. */
+function resolveConfig (findings: Finding[], env: Environment, isFileBroken = false): Config {
   const faults: string[] = []
-  const wrong = new Set<string>()
-  // What a broken file would have set is unknown, so no rule may count on a default.
-  const chosen = new Map<string, Chosen>(broken ? [] : leaves.map((leaf) => [leaf.path, defaultOf(leaf)]))
+  const wrongPaths = new Set<string>()
+  // The values in a broken file are unknown, so no rule may assume a default.
+  const values = new Map<string, CheckedValue>(isFileBroken ? [] : leaves.map((leaf) => [leaf.path, defaultOf(leaf)]))
 
   for (const finding of findings) {
     if ('fault' in finding) {
       faults.push(finding.fault)
       continue
     }
-    const { leaf, raw, place } = finding
+    const { leaf, raw, location } = finding
     const conversion = convert(leaf.schema, raw)
     if ('value' in conversion) {
-      chosen.set(leaf.path, { value: conversion.value, place })
+      values.set(leaf.path, { value: conversion.value, location })
     } else {
-      wrong.add(leaf.path)
-      faults.push(`${place}: ${conversion.fault}`)
+      wrongPaths.add(leaf.path)
+      faults.push(`${location}: ${conversion.fault}`)
     }
   }
-  for (const path of wrong) chosen.delete(path)
+  for (const path of wrongPaths) values.delete(path)
 
-  faults.push(...checkRules(chosen, env))
+  faults.push(...checkRules(values, env))
   if (faults.length > 0) throw new ConfigError(faults)
-  return composeConfig((leaf) => chosen.get(leaf.path)?.value)
+  return composeConfig((leaf) => values.get(leaf.path)?.value)
 }
 
-function defaultOf ({ path, schema }: Leaf): Chosen {
+function defaultOf ({ path, schema }: Leaf): CheckedValue {
   const conversion = convert(schema, schema.default)
   if ('value' in conversion) return conversion
   throw new TypeError(`The default of ${path} ${conversion.fault}.`)
 }
 
-function readFile (file: string | undefined, text: string | undefined): FileReading {
+function readFile (file: string | undefined, text: string | undefined): FileContent {
   if (text !== undefined) return readYaml(text, file ?? 'config.yml')
-  if (file === undefined) return { findings: [], broken: false }
+  if (file === undefined) return { findings: [], isBroken: false }
   try {
     return readYaml(readFileSync(file, 'utf8'), file)
   } catch (err) {
-    const reason = reasonOf(err)
-    const fault = reason === 'ENOENT' ? `${file}: there is no such file` : `${file}: cannot be read (${reason})`
-    return { findings: [{ fault }], broken: true }
+    const code = errorCodeOf(err)
+    const fault = code === 'ENOENT' ? `${file}: there is no such file` : `${file}: cannot be read (${code})`
+    return { findings: [{ fault }], isBroken: true }
   }
 }

@@ -2,7 +2,7 @@ import { TypeGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import { ConfigSchema, type Config } from './schema.ts'
 
-/** One key of the configuration that holds a value. */
+/** A key of the configuration that has a value. */
 export interface Leaf {
   readonly key: string
   /** `websocket.pingPeriod` */
@@ -13,7 +13,7 @@ export interface Leaf {
   readonly schema: TSchema
 }
 
-/** One key of the configuration that holds further keys. */
+/** A key of the configuration that has further keys. */
 export interface Section {
   readonly key: string
   readonly path: string
@@ -21,10 +21,10 @@ export interface Section {
   readonly items: ReadonlyMap<string, Leaf | Section>
 }
 
-/** The whole configuration as a tree; the root's path is empty. */
+/** The whole configuration as a tree. The path of the root is empty. */
 export const root = sectionOf(ConfigSchema, '', '')
 
-/** All keys that hold a value, in the order of the schema. */
+/** All keys that have a value, in the order of the schema. */
 export const leaves: readonly Leaf[] = leavesOf(root)
 
 /** Tells a section from a leaf. */
@@ -32,17 +32,21 @@ export function isSection (item: Leaf | Section): item is Section {
   return 'items' in item
 }
 
-/** Builds a Config by asking for the value of every leaf. */
+/**
+ * Builds a Config from one value for each leaf.
+ *
+ * @throws {TypeError} when a value is not of the leaf's type.
+ */
 export function composeConfig (valueOf: (leaf: Leaf) => unknown): Config {
   const compose = (section: Section): unknown =>
     Object.fromEntries([...section.items].map(([key, item]) => [key, isSection(item) ? compose(item) : valueOf(item)]))
 
   const config = compose(root)
   if (Value.Check(ConfigSchema, config)) return config
-  throw new TypeError(`A value of another type stands at ${Value.Errors(ConfigSchema, config).First()?.path} of the configuration.`)
+  throw new TypeError(`The value at ${Value.Errors(ConfigSchema, config).First()?.path} of the configuration has the wrong type.`)
 }
 
-/** The value of a leaf in a Config. */
+/** Returns the value of a leaf in a Config. */
 export function valueAt (config: Config, leaf: Leaf): unknown {
   return leaf.path.split('.').reduce<unknown>((node, key) => new Map(Object.entries(node ?? {})).get(key), config)
 }

@@ -3,7 +3,10 @@ import { composeConfig, isSection, root, valueAt, type Leaf, type Section } from
 import type { Config } from './schema.ts'
 import { formatDuration, formatSize } from './units.ts'
 
-/** The same configuration with every secret that is set replaced by stars, too few of them to be taken for a secret. */
+/**
+ * Returns a copy of the configuration with eight stars in place of every secret that is set. Eight characters are too few
+ * for a secret, so a printed configuration that is read again is refused.
+ */
 export function maskSecrets (config: Config): Config {
   return composeConfig((leaf) => {
     const value = valueAt(config, leaf)
@@ -11,42 +14,42 @@ export function maskSecrets (config: Config): Config {
   })
 }
 
-/** The configuration in the form of config.yml: read in again, it gives the same configuration. Secrets are not masked here. */
+/** Prints a configuration in the form of config.yml. Reading the result gives the same configuration. Secrets are not masked. */
 export function toYaml (config: Config): string {
-  return sectionLines(root, (leaf) => written(leaf, valueAt(config, leaf))).map(({ code }) => `${code}\n`).join('')
+  return sectionLines(root, (leaf) => toFileValue(leaf, valueAt(config, leaf))).map(({ code }) => `${code}\n`).join('')
 }
 
-/** One line of YAML and the key that it stands for. */
+/** One line of YAML, with its key. */
 export interface Line {
   code: string
   item: Leaf | Section
 }
 
-/** The lines of a section, without comments. */
+/** Prints a section as lines of YAML without comments. */
 export function sectionLines (section: Section, value: (leaf: Leaf) => unknown): Line[] {
   const indent = section.path === '' ? '' : '  '.repeat(section.path.split('.').length)
   return [...section.items.values()].flatMap((item) =>
     isSection(item)
       ? [{ code: `${indent}${item.key}:`, item }, ...sectionLines(item, value)]
-      : [{ code: `${indent}${item.key}: ${inline(value(item))}`, item }])
+      : [{ code: `${indent}${item.key}: ${toInlineYaml(value(item))}`, item }])
 }
 
-/** A value of the configuration as it is written in the file. */
-export function written ({ schema }: Leaf, value: unknown): unknown {
-  if (schema.kind === 'choice' && typeof value === 'string') return unquoted(value)
+/** Converts a value of Config to the notation of config.yml: 20000 of a duration to `20s`. */
+export function toFileValue ({ schema }: Leaf, value: unknown): unknown {
+  if (schema.kind === 'choice' && typeof value === 'string') return withoutQuotes(value)
   if (typeof value !== 'number') return value
-  if (schema.kind === 'duration') return unquoted(formatDuration(value))
-  return schema.kind === 'size' ? unquoted(formatSize(value)) : value
+  if (schema.kind === 'duration') return withoutQuotes(formatDuration(value))
+  return schema.kind === 'size' ? withoutQuotes(formatSize(value)) : value
 }
 
-/** YAML would put a text of digits in quotes; as a number it reads the same. */
-function unquoted (text: string): string | number {
+/** Converts text of digits to a number: YAML would put the text in quotes, and the reader accepts both. */
+function withoutQuotes (text: string): string | number {
   return /^\d+$/.test(text) ? Number(text) : text
 }
 
-/** A value on one line; JSON is YAML, but quotes are only for text that needs them. */
-function inline (value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(inline).join(', ')}]`
+/** Prints a value on one line of YAML. JSON is valid YAML; plain words are printed without the quotes of JSON. */
+function toInlineYaml (value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(toInlineYaml).join(', ')}]`
   const isBare = typeof value === 'string' && /^[\w/][\w./-]*$/.test(value) && parse(value) === value
   return isBare ? value : JSON.stringify(value)
 }

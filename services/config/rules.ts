@@ -1,44 +1,58 @@
 import type { Environment } from './sources/env.ts'
 import { formatSize } from './units.ts'
 
-/** A checked value and where it was set; no place means that it is the default. */
-export interface Chosen {
+/** A value that its field accepts, and the location where the value is set; without a location, the value is the default. */
+export interface CheckedValue {
   value: unknown
-  place?: string
+  location?: string
 }
 
-/** Checks what one key alone cannot tell; keys that are missing because they have a fault of their own are left out. */
-export function checkRules (chosen: ReadonlyMap<string, Chosen>, env: Environment): string[] {
+/**
+ * Checks the rules that concern more than one key, and returns the faults. A key with a fault of its own is missing in
+ * `values`, and rules about the key are skipped.
+ */
+export function checkRules (values: ReadonlyMap<string, CheckedValue>, env: Environment): string[] {
+  const livePaths = [values.get('websocket.path'), values.get('sse.path')]
+  const flushInterval = values.get('websocket.flushInterval')
   return [
-    ...checkDemo(chosen.get('auth.mode'), env),
-    ...checkQueue(chosen.get('websocket.maxQueueSize'), chosen.get('websocket.maxMessageSize')),
-    ...DOORS.flatMap(({ key, path }) => checkDoor(chosen.get(key), path, [chosen.get('websocket.path'), chosen.get('sse.path')])),
-    ...['websocket.pingPeriod', 'websocket.writeDeadline'].flatMap((key) => checkInterval(chosen.get('websocket.flushInterval'), chosen.get(key), key))
+    ...checkDemoMode(values.get('auth.mode'), env),
+    ...checkQueueSize(values.get('websocket.maxQueueSize'), values.get('websocket.maxMessageSize')),
+    ...COMPAT_ENDPOINTS.flatMap(({ key, path }) => checkCompatEndpoint(values.get(key), path, livePaths)),
+    ...['websocket.pingPeriod', 'websocket.writeDeadline'].flatMap((key) => checkFlushInterval(flushInterval, values.get(key), key))
   ]
 }
 
-/** The paths of doors for older services that a path of the configuration may be taken for. */
-const DOORS = [{ key: 'compat.ginServer', path: '/ws' }, { key: 'compat.learnGin', path: '/echo' }, { key: 'compat.learnGin', path: '/sendall' }, { key: 'compat.pushMessage', path: '/getPushNews' }]
+/** The fixed paths of endpoints for older services that could collide with a configured path. */
+const COMPAT_ENDPOINTS = [
+  { key: 'compat.ginServer', path: '/ws' },
+  { key: 'compat.learnGin', path: '/echo' },
+  { key: 'compat.learnGin', path: '/sendall' },
+  { key: 'compat.pushMessage', path: '/getPushNews' }
+]
 
-function checkDoor (mode: Chosen | undefined, path: string, taken: ReadonlyArray<Chosen | undefined>): string[] {
+function checkCompatEndpoint (mode: CheckedValue | undefined, path: string, livePaths: ReadonlyArray<CheckedValue | undefined>): string[] {
   if (mode === undefined || mode.value === 'off') return []
-  return taken.flatMap((one) => one?.value === path ? [`${one.place}: ${path} is the address of a door that ${mode.place} switches on; choose another path`] : [])
+  return livePaths.flatMap((configured) => {
+    if (configured?.value !== path) return []
+    return [`${configured.location}: ${path} is the address of an endpoint that ${mode.location} switches on; choose another path`]
+  })
 }
 
-function checkDemo (mode: Chosen | undefined, env: Environment): string[] {
+function checkDemoMode (mode: CheckedValue | undefined, env: Environment): string[] {
   if (mode?.value !== 'demo' || env.NODE_ENV !== 'production') return []
-  return [`${mode.place}: demo takes any token and is refused when NODE_ENV is production; use jwt`]
+  return [`${mode.location}: demo takes any token and is refused when NODE_ENV is production; use jwt`]
 }
 
-function checkQueue (queue: Chosen | undefined, message: Chosen | undefined): string[] {
+function checkQueueSize (queue: CheckedValue | undefined, message: CheckedValue | undefined): string[] {
   if (typeof queue?.value !== 'number' || typeof message?.value !== 'number' || queue.value >= message.value) return []
-  const [queued, largest] = [formatSize(queue.value), formatSize(message.value)]
-  return queue.place === undefined
-    ? [`${message.place}: must be at most websocket.maxQueueSize (${queued}), not ${largest}`]
-    : [`${queue.place}: must be at least websocket.maxMessageSize (${largest}), not ${queued}`]
+  const [queueSize, messageSize] = [formatSize(queue.value), formatSize(message.value)]
+  return queue.location === undefined
+    ? [`${message.location}: must be at most websocket.maxQueueSize (${queueSize}), not ${messageSize}`]
+    : [`${queue.location}: must be at least websocket.maxMessageSize (${messageSize}), not ${queueSize}`]
 }
 
-function checkInterval (interval: Chosen | undefined, period: Chosen | undefined, key: string): string[] {
+function checkFlushInterval (interval: CheckedValue | undefined, period: CheckedValue | undefined, key: string): string[] {
   if (typeof interval?.value !== 'number' || typeof period?.value !== 'number' || interval.value <= period.value / 2) return []
-  return [`${interval.place ?? 'websocket.flushInterval'}: must be at most half of ${key} (${period.value} ms), not ${interval.value} ms, or clients would seem lost while they wait`]
+  const location = interval.location ?? 'websocket.flushInterval'
+  return [`${location}: must be at most half of ${key} (${period.value} ms), not ${interval.value} ms, or clients would seem lost while they wait`]
 }

@@ -1,139 +1,139 @@
 import type { Static, TObject, TSchema } from '@sinclair/typebox'
-import { choice, duration, origins, proxies, secret, section, size, text, toggle, whole } from './fields.ts'
+import { boolean, choice, duration, integer, origins, proxies, secret, section, size, text } from './fields.ts'
 
 const second = 1_000
 const mebibyte = 1_024 ** 2
 
-// A timer of Node holds at most 24.8 days; anything longer would fire at once.
+// A timer of Node holds at most 24.8 days; a longer timer would fire at once.
 const longestTimer = 24 * 86_400 * second
 
-const doors = ['off', 'token', 'open'] as const
+const compatModes = ['off', 'token', 'open'] as const
 
 const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
-/** Every key of the configuration with its type, default, bounds and meaning: the single source of all of them. */
+/** Every key of the configuration with its type, default, bounds and description. The readers and the documentation use this schema. */
 export const ConfigSchema = section('The configuration of fastify-hub.', {
-  server: section('Where the service listens.', {
+  server: section('The address that the service listens on.', {
     host: text('127.0.0.1', 'Address to listen on; 0.0.0.0 listens on all IPv4 addresses, :: on all.', {
       pattern: '^\\S+$',
       allowed: 'an address or a host name'
     }),
-    port: whole(20201, 'TCP port to listen on; 0 takes a free one.', { minimum: 0, maximum: 65535 }),
-    trustProxy: proxies('Proxies whose X-Forwarded-For is believed: true (all), false (none) or a list.', {
+    port: integer(20201, 'TCP port to listen on; 0 takes a free port.', { minimum: 0, maximum: 65535 }),
+    trustProxy: proxies('Proxies whose X-Forwarded-For is trusted: true (all), false (none) or a list.', {
       note: 'Behind a reverse proxy, list its addresses or ranges with commas; `true` lets any client choose its own address.'
     })
   }),
-  api: toggle(true, 'Serve the REST routes and the health routes.'),
-  console: toggle(true, 'Serve the web console (public/) at /.'),
-  logger: section('What is written to the log.', {
+  api: boolean(true, 'Serve the REST routes and the health routes.'),
+  console: boolean(true, 'Serve the web console (public/) at /.'),
+  logger: section('The log of the service.', {
     level: choice('info', levels, `Lowest level that is logged: ${levels.join(', ')}.`),
-    requests: toggle(false, 'One log line for every HTTP request.')
+    requests: boolean(false, 'Log one line for every HTTP request.')
   }),
-  auth: section('Who may connect.', {
-    mode: choice('jwt', ['jwt', 'demo'], 'jwt checks tokens; demo takes any token of at least 20 characters.', {
+  auth: section('Authentication of clients.', {
+    mode: choice('jwt', ['jwt', 'demo'], 'jwt checks tokens; demo accepts any token of at least 20 characters.', {
       note: 'The demo mode is for trying things out; it is refused when `NODE_ENV` is `production`.'
     }),
-    secret: secret('', 'HS256 key that tokens are signed with; empty: made at random for each run.', {
-      note: 'With a random key, every token becomes worthless when the process ends.'
+    secret: secret('', 'HS256 key that signs tokens; empty: a random key for each run.', {
+      note: 'With a random key, every token becomes invalid when the process ends.'
     }),
     issuer: text('', 'Issuer (iss) that a token must name; empty: not checked.'),
     audience: text('', 'Audience (aud) that a token must name; empty: not checked.')
   }),
-  engine: section('The log of messages: where it is, and how much of it is kept.', {
-    kind: choice('lmdb', ['lmdb', 'memory'], 'lmdb keeps the log on disk; memory forgets it when the service stops.'),
+  engine: section('The engine keeps the log of messages.', {
+    kind: choice('lmdb', ['lmdb', 'memory'], 'lmdb keeps the log on disk; memory loses the log when the service stops.'),
     path: text('./data', 'Folder of the log on disk; relative to the working directory.', {
       pattern: '\\S',
       allowed: 'a folder',
       note: 'One service per folder, on a local disk.'
     }),
-    maxAge: duration('24h', 'How long a message is kept; those to users have a limit of their own.', { minimum: 1 }),
-    maxCount: whole(100_000, 'How many messages are kept of one address.', { minimum: 1 }),
-    maxSize: size('1GiB', 'How many bytes of messages are kept in all, about; the oldest leave first.', {
+    maxAge: duration('24h', 'Maximum age of a message; messages to users have inbox.maxAge.', { minimum: 1 }),
+    maxCount: integer(100_000, 'Maximum number of messages per address; messages to users have inbox.maxCount.', { minimum: 1 }),
+    maxSize: size('1GiB', 'Maximum size of all messages together, approximately; the oldest are removed first.', {
       minimum: 1,
-      note: 'The file of lmdb may get up to twice as large. It does not become smaller again; what is free in it is used again.'
+      note: 'The file of lmdb may become up to twice as large. The file does not shrink; free space in it is used again.'
     })
   }),
-  inbox: section('What is said to users, until they acknowledge it.', {
-    maxAge: duration('7d', 'How long a message waits for its user.', { minimum: 1 }),
-    maxCount: whole(1_000, 'How many messages are kept of one user; the oldest leave first.', { minimum: 1 }),
-    maxMailboxes: whole(100_000, 'How many mailboxes clients of pushMessage may have; 0 = no limit.', { minimum: 0 })
+  inbox: section('Messages to users, kept until they are acknowledged.', {
+    maxAge: duration('7d', 'Maximum age of a message to a user.', { minimum: 1 }),
+    maxCount: integer(1_000, 'Maximum number of messages per user; the oldest are removed first.', { minimum: 1 }),
+    maxMailboxes: integer(100_000, 'Maximum number of durable cursors of pushMessage clients; 0 = no limit.', { minimum: 0 })
   }),
-  idempotency: section('Messages that are sent twice under the same key.', {
-    window: duration('2m', 'How long a key is remembered; within it, a repetition is not delivered again.', { minimum: 1 })
+  idempotency: section('Detection of messages that are published twice with the same key.', {
+    window: duration('2m', 'Time for which a key is remembered; a repetition within it is not delivered again.', { minimum: 1 })
   }),
   websocket: section('WebSocket clients and their limits.', {
-    start: toggle(true, 'Accept clients; false answers every upgrade with 503.'),
-    path: text('/admin/ws', 'Where clients connect.', {
+    start: boolean(true, 'Accept clients; false refuses every upgrade with 503.'),
+    path: text('/admin/ws', 'Path of the endpoint.', {
       pattern: '^/[^\\s?#]*$',
       allowed: 'a path that begins with /'
     }),
-    writeReadBufferSize: size(20480, 'Bytes buffered per socket and direction before backpressure sets in.', { minimum: 1_024 }),
-    maxMessageSize: size(65535, 'Largest message, in either direction.', { minimum: 1, maximum: 16 * mebibyte }),
+    writeReadBufferSize: size(20480, 'Bytes buffered per socket and direction before backpressure starts.', { minimum: 1_024 }),
+    maxMessageSize: size(65535, 'Maximum size of a message, in either direction.', { minimum: 1, maximum: 16 * mebibyte }),
     pingPeriod: duration('20s', 'Time between two pings to a client.', { minimum: 10, maximum: longestTimer }),
-    heartbeatFailMaxTimes: whole(4, 'Pings without any sign of life after which a client is given up.', {
+    heartbeatFailMaxTimes: integer(4, 'Unanswered pings after which a client is disconnected.', {
       minimum: 0,
-      note: 'A client is disconnected when more pings than this stay unanswered.'
+      note: 'A client is disconnected when more pings than this stay unanswered. Any data from the client counts as an answer.'
     }),
-    readDeadline: duration('100s', 'Silence after which a client is given up; 0 = no limit.', { minimum: 0, maximum: longestTimer }),
-    writeDeadline: duration('35s', 'Time that a write may be stuck before the client is given up.', { minimum: 1, maximum: longestTimer }),
-    handshakeTimeout: duration('10s', 'Time in which an upgrade must be done, or its socket is destroyed.', {
+    readDeadline: duration('100s', 'Silence after which a client is disconnected; 0 = no limit.', { minimum: 0, maximum: longestTimer }),
+    writeDeadline: duration('35s', 'Time that a write may be blocked before the client is disconnected.', { minimum: 1, maximum: longestTimer }),
+    handshakeTimeout: duration('10s', 'Time for an upgrade to complete, or its socket is destroyed.', {
       minimum: 1,
       maximum: longestTimer
     }),
-    maxQueueSize: size('1MiB', 'Bytes that may wait for one client.', {
+    maxQueueSize: size('1MiB', 'Maximum bytes queued for one client.', {
       minimum: 1,
-      note: 'At least `websocket.maxMessageSize`, or the largest message could never be sent.'
+      note: 'At least `websocket.maxMessageSize`, or the largest message could never be delivered.'
     }),
-    maxQueueWrites: whole(1_024, 'Frames that may wait for one client.', { minimum: 1 }),
-    slowClient: choice('catchUp', ['catchUp', 'disconnect', 'dropNewest', 'dropOldest', 'latest'], 'Client over its queue limit: let it catch up from the log, disconnect it, dropNewest or dropOldest of its messages, or keep the latest of each kind.', {
-      note: 'With `catchUp` nothing is lost that is still in the log. Who is disconnected can come back at once. The others keep the client and drop messages for it; `latest` also drops, for a client that is behind, what a newer message with the same `conflate` word has made worthless.'
+    maxQueueWrites: integer(1_024, 'Maximum frames queued for one client.', { minimum: 1 }),
+    slowClient: choice('catchUp', ['catchUp', 'disconnect', 'dropNewest', 'dropOldest', 'latest'], 'Policy for a client over its queue limit: catchUp from the log, disconnect it, dropNewest or dropOldest of its messages, or keep the latest of each conflate word.', {
+      note: 'With `catchUp`, every message that is still in the log is delivered. With `disconnect`, the client may connect again at once. The other policies keep the client and drop messages; `latest` also drops, for a client that is behind, messages that a newer message with the same `conflate` word replaces.'
     }),
     resumeWindow: duration('2m', 'Time for which a client of a reliable subprotocol may resume a lost connection.', { minimum: 1 }),
-    actionTimeout: duration('30s', 'Time that an action may take before its caller is told that it failed; 0 = no limit.', { minimum: 0, maximum: longestTimer }),
-    flushInterval: duration('0', 'How long to collect messages before they are written; 0 = until the end of the tick.', {
+    actionTimeout: duration('30s', 'Maximum time of an action before its caller gets an error; 0 = no limit.', { minimum: 0, maximum: longestTimer }),
+    flushInterval: duration('0', 'Time to collect messages before they are written; 0 = until the end of the tick.', {
       minimum: 0,
       maximum: second,
-      note: 'Makes everything that clients get later by up to this time, replies and pings too, and saves writes when messages come one by one. At most half of `websocket.pingPeriod` and of `websocket.writeDeadline`.'
+      note: 'Delays every frame to clients by up to this time, replies and pings included, and saves writes when messages arrive one by one. At most half of `websocket.pingPeriod` and of `websocket.writeDeadline`.'
     }),
     compression: section('permessage-deflate (RFC 7692) for clients that offer it.', {
-      enabled: toggle(false, 'Compress messages to clients, and let clients compress theirs.', {
-        note: 'Saves bandwidth, costs CPU. Do not put secrets and text that others choose into one message: its length tells about both.'
+      enabled: boolean(false, 'Compress messages to clients, and accept compressed messages from clients.', {
+        note: 'Saves bandwidth, costs CPU. Do not combine secrets with text from other users in one message: the compressed length reveals information about both.'
       }),
-      threshold: size('1KiB', 'Smallest message that is compressed.', { minimum: 0 }),
-      level: whole(6, 'zlib level: 1 is fastest, 9 smallest.', { minimum: 1, maximum: 9 })
+      threshold: size('1KiB', 'Minimum size of a message that is compressed.', { minimum: 0 }),
+      level: integer(6, 'zlib level: 1 is fastest, 9 smallest.', { minimum: 1, maximum: 9 })
     }),
-    maxClients: whole(10_000, 'Clients at the same time; 0 = no limit.', { minimum: 0 }),
-    maxClientsPerUser: whole(100, 'Clients of one user at the same time; 0 = no limit.', { minimum: 0 }),
-    messagesPerSecond: whole(100, 'Messages per second that one client may send; 0 = no limit.', { minimum: 0 }),
-    upgradesPerSecond: whole(500, 'New connections per second in the whole process; 0 = no limit.', { minimum: 0 }),
+    maxClients: integer(10_000, 'Maximum number of clients; 0 = no limit.', { minimum: 0 }),
+    maxClientsPerUser: integer(100, 'Maximum number of clients of one user; 0 = no limit.', { minimum: 0 }),
+    messagesPerSecond: integer(100, 'Messages per second that one client may send; 0 = no limit.', { minimum: 0 }),
+    upgradesPerSecond: integer(500, 'New connections per second in the whole process; 0 = no limit.', { minimum: 0 }),
     allowedOrigins: origins('Web origins whose pages may connect, besides the same origin; * allows all.', {
       note: 'Concerns browsers only: other clients send no `Origin` and need none.'
     }),
-    drain: section('How clients are sent away when the service stops.', {
-      grace: duration('10s', 'Time that clients get to close; after it they are terminated.', { minimum: 0, maximum: longestTimer }),
-      batch: whole(500, 'Clients that are told to close in each 100 ms.', { minimum: 1 })
+    drain: section('Closing of connections when the service stops.', {
+      grace: duration('10s', 'Time for clients to close before they are terminated.', { minimum: 0, maximum: longestTimer }),
+      batch: integer(500, 'Clients that get a Close frame in each 100 ms.', { minimum: 1 })
     })
   }),
   sse: section('Clients over Server-Sent Events; the limits of `websocket` apply to them as well.', {
-    start: toggle(true, 'Accept clients; false answers 404.'),
-    path: text('/admin/events', 'Where clients connect.', {
+    start: boolean(true, 'Accept clients; false answers 404.'),
+    path: text('/admin/events', 'Path of the endpoint.', {
       pattern: '^/[^\\s?#]*$',
       allowed: 'a path that begins with /'
     }),
-    retry: duration('2s', 'Time after which a client that lost its connection tries again.', { minimum: 1, maximum: longestTimer })
+    retry: duration('2s', 'Time after which a client reconnects when its connection is lost.', { minimum: 1, maximum: longestTimer })
   }),
-  compat: section('Doors for clients of older Go services: off, token (our token check) or open (no check, as they had it).', {
-    ginSkeleton: choice('off', doors, 'GinSkeleton and gophrame: their greeting and refusals, at websocket.path.', {
+  compat: section('Endpoints for clients of older Go services: off, token (the token check of the hub) or open (no check, as in the older service).', {
+    ginSkeleton: choice('off', compatModes, 'GinSkeleton and gophrame: their greeting and refusals, at websocket.path.', {
       note: 'With `open`, any token of at least 10 characters may connect.'
     }),
-    ginSkeletonCode: choice('200', ['200', '2000'], 'Greeting and echo: 200 is GinSkeleton, 2000 gophrame.', {
-      note: 'Without the door, the greeting has 2000.'
+    ginSkeletonCode: choice('200', ['200', '2000'], 'Code of greeting and echo: 200 is GinSkeleton, 2000 gophrame.', {
+      note: 'When `compat.ginSkeleton` is `off`, the greeting has 2000.'
     }),
-    ginSkeletonRefusal: choice('legacy-400-json', ['legacy-400-json', 'empty-200'], 'legacy-400-json until August 2022, empty-200 since.'),
-    ginServer: choice('off', doors, 'ginServer: GET /ws.', { note: 'With `open`, anybody may reach everybody through it.' }),
-    learnGin: choice('off', doors, 'learn-gin: GET /echo, /sendall.', { note: 'With `open`, anybody may reach everybody through it.' }),
-    pushMessage: choice('off', doors, 'pushMessage: /client/:id, /message, /message/:id, and the copy in a blog. Open: anybody reads any inbox.', {
-      note: 'And reaches everybody.'
+    ginSkeletonRefusal: choice('legacy-400-json', ['legacy-400-json', 'empty-200'], 'Refusals: legacy-400-json until August 2022, empty-200 since.'),
+    ginServer: choice('off', compatModes, 'ginServer: GET /ws.', { note: 'With `open`, anybody can publish to everyone.' }),
+    learnGin: choice('off', compatModes, 'learn-gin: GET /echo, /sendall.', { note: 'With `open`, anybody can publish to everyone.' }),
+    pushMessage: choice('off', compatModes, 'pushMessage: /client/:id, /message, /message/:id, and its copy in a blog. Open: anybody reads any inbox.', {
+      note: 'With `open`, anybody can also publish to everyone.'
     })
   })
 })
@@ -141,7 +141,10 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
 /** The complete, checked configuration; durations in milliseconds, sizes in bytes. */
 export type Config = Static<typeof ConfigSchema>
 
-/** What may be given from code: any part of Config; durations and sizes as milliseconds and bytes or as text like `20s` and `1MiB`. */
+/**
+ * Configuration in code: any part of Config. Durations are milliseconds or text such as `20s`; sizes are bytes or text such
+ * as `1MiB`.
+ */
 export type ConfigInput = InputOf<typeof ConfigSchema>
 
 type InputOf<S extends TSchema> =

@@ -1,3 +1,4 @@
+/** Milliseconds of each unit of a duration. */
 const durationUnits = new Map([
   ['', 1_000],
   ['ms', 1],
@@ -7,6 +8,7 @@ const durationUnits = new Map([
   ['d', 86_400_000]
 ])
 
+/** Bytes of each unit of a size, in lower case. */
 const sizeUnits = new Map([
   ['', 1],
   ['b', 1],
@@ -18,23 +20,23 @@ const sizeUnits = new Map([
   ['gib', 1_024 ** 3]
 ])
 
-/** Reads `500ms`, `20s`, `5m`, `1h`, `1d` or a plain number of seconds as milliseconds; undefined when it is no duration. */
+/** Parses `500ms`, `20s`, `5m`, `1h`, `1d` or a plain number of seconds to milliseconds. Returns undefined for any other value. */
 export function parseDuration (raw: unknown): number | undefined {
   return parse(raw, (unit) => durationUnits.get(unit))
 }
 
-/** Reads `64KiB`, `1MiB`, `1GiB`, `64KB` or a plain number of bytes as bytes; undefined when it is no size. */
+/** Parses `64KiB`, `1MiB`, `1GiB`, `64KB` or a plain number of bytes to bytes. Returns undefined for any other value. */
 export function parseSize (raw: unknown): number | undefined {
   return parse(raw, (unit) => sizeUnits.get(unit.toLowerCase()))
 }
 
-/** Writes milliseconds in the largest unit that holds them exactly: 100000 → `100s`, 120000 → `2m`. */
+/** Formats milliseconds in the largest unit that divides the number exactly: 100000 → `100s`, 120000 → `2m`. */
 export function formatDuration (ms: number): string {
   const unit = ['d', 'h', 'm', 's', 'ms'].find((name) => divides(durationUnits.get(name), ms)) ?? ''
   return `${ms / (durationUnits.get(unit) ?? 1)}${unit}`
 }
 
-/** Writes bytes in the largest binary unit that holds them exactly: 1048576 → `1MiB`, 65535 → `65535`. */
+/** Formats bytes in the largest binary unit that divides the number exactly: 1048576 → `1MiB`, 65535 → `65535`. */
 export function formatSize (bytes: number): string {
   const unit = ['GiB', 'MiB', 'KiB'].find((name) => divides(sizeUnits.get(name.toLowerCase()), bytes)) ?? ''
   return `${bytes / (sizeUnits.get(unit.toLowerCase()) ?? 1)}${unit}`
@@ -48,7 +50,7 @@ function parse (raw: unknown, factorOf: (unit: string) => number | undefined): n
 
   const exact = Number(match.groups?.amount) * factor
   const whole = Math.round(exact)
-  // 1.005 * 1000 is 1004.9999999999999: forgive what floating point does, not a fraction that was written.
+  // 1.005 * 1000 is 1004.9999999999999: tolerate rounding errors of floating point, refuse fractions in the text.
   const isWhole = Math.abs(exact - whole) < 1e-6 && Number.isSafeInteger(whole)
   return isWhole ? whole : undefined
 }

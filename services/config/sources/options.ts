@@ -1,6 +1,6 @@
 import { walk, type Finding, type Tree } from './walk.ts'
 
-/** Reads options that are given from code; faults name them `options.websocket.pingPeriod`. */
+/** Reads the options of the plugin. Faults show the path in the options: `options.websocket.pingPeriod`. */
 export function readOptions (input: unknown): Finding[] {
   return walk(tree, input)
 }
@@ -10,11 +10,11 @@ const tree: Tree<unknown> = {
     if (node === undefined || node === null) return []
     return typeof node === 'object' && !Array.isArray(node) ? Object.entries(node) : undefined
   },
-  // In code a number is what it is in Config: milliseconds, where config.yml has seconds.
+  // A number in code is milliseconds, as in Config; a number in config.yml is seconds.
   value (node, { schema }) {
     return schema.kind === 'duration' && typeof node === 'number' ? `${node}ms` : node
   },
-  place (_, path) {
+  location (_, path) {
     return path === '' ? 'options' : `options.${path}`
   }
 }

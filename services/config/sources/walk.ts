@@ -1,55 +1,57 @@
 import { didYouMean } from '../faults.ts'
 import { isSection, root, type Leaf, type Section } from '../model.ts'
 
-/** A value as somebody wrote it, and where: the start of any fault about it. */
+/** A raw value of a key, and the location of the value, with which a fault about the value starts. */
 export interface Setting {
   leaf: Leaf
   raw: unknown
-  place: string
+  location: string
 }
 
-/** What a reader finds, in the order in which it was written: a setting, or a sentence about something that is none. */
+/** The result of a reader, in the order of the source: settings, and faults about everything else. */
 export type Finding = Setting | { fault: string }
 
-/** What the walk must know of a tree: the keys below a node, its value, and how a fault names its place. */
+/** Access to the nodes of a tree, such as a YAML document. */
 export interface Tree<Node> {
-  /** Undefined when the node is not a map; nothing at all is an empty map. */
+  /** Returns the keys below a node; an empty list for null, undefined when the node is not a map. */
   entries(node: Node): Iterable<readonly [key: string, child: Node]> | undefined
-  /** Undefined when the key counts as not written. */
+  /** Returns the raw value of a node; undefined when the key counts as not set. */
   value(node: Node, leaf: Leaf): unknown
-  place(node: Node, path: string): string
+  /** Returns the location of a node, for faults. */
+  location(node: Node, path: string): string
 }
 
-/** Collects the settings of a tree, and the faults of its shape: unknown keys, double keys, values in the place of sections. */
+/** Collects the settings of a tree, and the faults of its structure: unknown keys, double keys, values in place of sections. */
 export function walk<Node> (tree: Tree<Node>, start: Node): Finding[] {
   return walkSection(tree, start, root)
 }
 
 function walkSection<Node> (tree: Tree<Node>, node: Node, section: Section): Finding[] {
   const entries = tree.entries(node)
-  // What stands here instead is not shown: `secret:abc` without its space arrives here as text.
-  if (entries === undefined) return [{ fault: `${tree.place(node, section.path)}: must be a section with keys below it` }]
+  // The fault does not show the value: `secret:abc`, without the space after the colon, is a text here.
+  if (entries === undefined) return [{ fault: `${tree.location(node, section.path)}: must be a section with keys below it` }]
 
   const seen = new Set<string>()
   return [...entries].flatMap(([key, child]) => {
     const name = printable(key)
-    const place = tree.place(child, section.path === '' ? name : `${section.path}.${name}`)
-    if (seen.has(key)) return [{ fault: `${place}: stands here twice, keep one` }]
+    const location = tree.location(child, section.path === '' ? name : `${section.path}.${name}`)
+    if (seen.has(key)) return [{ fault: `${location}: stands here twice, keep one` }]
     seen.add(key)
 
     const item = section.items.get(key)
-    if (item === undefined) return [{ fault: `${place}: unknown key${didYouMean(name, section.items.keys())}` }]
-    return isSection(item) ? walkSection(tree, child, item) : walkLeaf(tree, child, item, place)
+    if (item === undefined) return [{ fault: `${location}: unknown key${didYouMean(name, section.items.keys())}` }]
+    return isSection(item) ? walkSection(tree, child, item) : walkLeaf(tree, child, item, location)
   })
 }
 
-function walkLeaf<Node> (tree: Tree<Node>, node: Node, leaf: Leaf, place: string): Finding[] {
+function walkLeaf<Node> (tree: Tree<Node>, node: Node, leaf: Leaf, location: string): Finding[] {
   const raw = tree.value(node, leaf)
   if (raw === undefined) return []
-  return raw === null ? [{ fault: `${place}: has no value; write one, or remove the key to get its default` }] : [{ leaf, raw, place }]
+  if (raw === null) return [{ fault: `${location}: has no value; write one, or remove the key to get its default` }]
+  return [{ leaf, raw, location }]
 }
 
-/** A key as far as it looks like one: what follows may be a value whose colon was mistyped, even a secret. */
+/** Cuts a key after its leading word characters: the rest could be a value, even a secret, after a mistyped colon. */
 function printable (key: string): string {
   const name = /^[\w$<-]{0,40}/.exec(key)?.[0] ?? ''
   return name === key ? name : `${name}…`

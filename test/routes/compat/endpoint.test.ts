@@ -77,8 +77,8 @@ t.test('the endpoints work in an application of one\'s own, below its prefix, wi
 })
 
 t.test('a path of a compat endpoint is taken', async (t) => {
-  t.throws(() => completeConfig({ compat: { ginServer: 'token' }, websocket: { path: '/ws' } }), /websocket\.path: \/ws is the address of a door that options\.compat\.ginServer switches on/)
-  t.throws(() => completeConfig({ compat: { learnGin: 'open' }, sse: { path: '/echo' } }), /sse\.path: \/echo is the address of a door/)
+  t.throws(() => completeConfig({ compat: { ginServer: 'token' }, websocket: { path: '/ws' } }), /websocket\.path: \/ws is the address of an endpoint that options\.compat\.ginServer switches on/)
+  t.throws(() => completeConfig({ compat: { learnGin: 'open' }, sse: { path: '/echo' } }), /sse\.path: \/echo is the address of an endpoint/)
   t.doesNotThrow(() => completeConfig({ websocket: { path: '/ws' } }))
 })
 

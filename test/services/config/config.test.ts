@@ -4,7 +4,7 @@ import type { ConfigInput } from '../../../services/config/schema.ts'
 import { defaults, faultsOf, faultsOfEnv, fileWith, load, secret, unusual } from './helper.ts'
 
 t.test('sources', async (t) => {
-  t.test('has the defaults when nothing is given', async (t) => {
+  t.test('has the defaults without any source', async (t) => {
     t.strictSame(load({}), { config: defaults, warnings: [], file: null })
   })
 
@@ -25,20 +25,20 @@ t.test('sources', async (t) => {
     })
   })
 
-  t.test('reads the file that is named and says which it was', async (t) => {
+  t.test('reads the named file and returns its path', async (t) => {
     const file = fileWith(t, 'hub.yml', '\uFEFFserver:\r\n  port: 9000\r\n')
     const loaded = load({ file })
     t.equal(loaded.config.server.port, 9000)
     t.equal(loaded.file, file)
   })
 
-  t.test('takes the given text in the place of the content of the file', async (t) => {
+  t.test('reads the given text instead of the file', async (t) => {
     const loaded = load({ file: 'not/there.yml', text: 'server: { port: 9000 }' })
     t.equal(loaded.config.server.port, 9000)
     t.equal(loaded.file, 'not/there.yml')
   })
 
-  t.test('says that a file is missing or cannot be read', async (t) => {
+  t.test('reports a file that is missing or cannot be read', async (t) => {
     t.strictSame(faultsOf(() => load({ file: 'not/there.yml' })), ['not/there.yml: there is no such file'])
     t.strictSame(faultsOf(() => load({ file: '.' })), ['.: cannot be read (EISDIR)'])
   })
@@ -85,7 +85,7 @@ t.test('sources', async (t) => {
     t.strictSame(warnings, [])
   })
 
-  t.test('warns of unknown variables and names the nearest one', async (t) => {
+  t.test('warns about unknown variables and suggests the nearest name', async (t) => {
     const { warnings } = load({
       env: {
         HUB_SERVER_PROT: '1',
@@ -119,7 +119,7 @@ t.test('sources', async (t) => {
     t.strictSame(faultsOfEnv({ HUB_AUTH_SECRET_FILE: 'x', HUB_AUTH_SECRET: secret }), ['HUB_AUTH_SECRET_FILE: HUB_AUTH_SECRET is set as well, keep one of them'])
   })
 
-  t.test('names flags in faults as they are typed', async (t) => {
+  t.test('shows flags in faults as users type them', async (t) => {
     const flags = { 'server.port': 'abc', 'server.host': '', 'websocket.pingPeriod': 'soon', 'server.prot': '1', __proto__x: '1', api: undefined }
     t.strictSame(faultsOf(() => load({ flags })), [
       '--port: must be a whole number from 0 to 65535, not "abc"',
@@ -132,7 +132,7 @@ t.test('sources', async (t) => {
 })
 
 t.test('options from code', async (t) => {
-  t.test('completes nothing at all to the defaults', async (t) => {
+  t.test('completes empty options to the defaults', async (t) => {
     for (const input of [undefined, {}, { server: undefined }, { server: { port: undefined }, websocket: {} }]) {
       t.strictSame(completeConfig(input, {}), defaults)
     }
@@ -159,7 +159,7 @@ t.test('options from code', async (t) => {
     t.strictSame(completeConfig({}, { HUB_SERVER_PORT: '1', HUB_API: 'nonsense' }), defaults)
   })
 
-  t.test('lists all faults, with the place in the options', async (t) => {
+  t.test('lists all faults, with their location in the options', async (t) => {
     const input: unknown = JSON.parse(`{
       "websocket": { "pingPeriod": 5, "pingPeriode": 1, "drain": [] },
       "api": null,
@@ -185,7 +185,7 @@ t.test('options from code', async (t) => {
     }
   })
 
-  t.test('does not keep hold of what was given', async (t) => {
+  t.test('keeps no reference to the options', async (t) => {
     const allowedOrigins = ['https://a.example']
     const config = completeConfig({ websocket: { allowedOrigins } }, {})
     allowedOrigins.push('https://evil.example')

@@ -3,7 +3,7 @@ import { completeConfig } from '../../../services/config/load.ts'
 import { faultsOf, faultsOfEnv, faultsOfText, load } from './helper.ts'
 
 t.test('faults', async (t) => {
-  t.test('lists all faults of all sources at once, each with its place', async (t) => {
+  t.test('lists all faults of all sources at once, each with its location', async (t) => {
     const text = ['api: true', 'server:', '  port: abc', '  hots: x', 'wbsocket:', '  start: true'].join('\n')
     const env = { HUB_WEBSOCKET_PING_PERIOD: 'soon', HUB_API: 'yes' }
     const err = t.throws(() => load({ text, env, flags: { 'server.port': '65536' } }), { name: 'ConfigError' })
@@ -18,7 +18,7 @@ t.test('faults', async (t) => {
     t.match(err, { faults, message: faults.join('\n') })
   })
 
-  t.test('proposes a known name only when it is near', async (t) => {
+  t.test('suggests a known name only when it is near', async (t) => {
     t.strictSame(faultsOfText('up: 1', 'server: { HOST: x, trust_proxy: 1 }'), [
       'config.yml:1:5 up: unknown key',
       'config.yml:2:17 server.HOST: unknown key, did you mean "host"?',
@@ -35,7 +35,7 @@ t.test('faults', async (t) => {
     t.strictSame(faults, ['config.yml:1:17 server.port: must be a whole number from 0 to 65535, not -1'])
   })
 
-  t.test('says what each kind of value must be', async (t) => {
+  t.test('describes the allowed values of each kind', async (t) => {
     const proxies = 'must be true, false, or addresses and ranges such as 10.0.0.1, 10.0.0.0/8 or loopback'
     const cases: [path: string, yaml: string, fault: string][] = [
       ['server.host', '0', 'must be text (put it in quotes), not 0'],
@@ -72,7 +72,7 @@ t.test('faults', async (t) => {
     }
   })
 
-  t.test('names the one origin that is wrong, because it is not what a browser sends', async (t) => {
+  t.test('names the one origin that no browser sends in this notation', async (t) => {
     const origin = 'must be an origin such as https://app.example.com (scheme and host in lower case, no slash at the end), or *'
     const wrongOnes = ['https://app.example.com/', 'https://App.example.com', 'https://app.example.com:443', 'http://app.example.com:80']
     const oddOnes = ['app.example.com', 'https://*.example.com', 'https://u@app.example.com', 'null', '']
@@ -101,7 +101,7 @@ t.test('faults', async (t) => {
     ])
   })
 
-  t.test('refuses what is not a section where keys are expected', async (t) => {
+  t.test('refuses a value in place of a section', async (t) => {
     for (const text of ['- 1', 'x', '7', '"server"']) {
       t.strictSame(faultsOfText(text), ['config.yml:1:1: must be a section with keys below it'], text)
     }
@@ -118,7 +118,7 @@ t.test('faults', async (t) => {
     ])
   })
 
-  t.test('takes names that every object has for the unknown keys that they are', async (t) => {
+  t.test('treats names of inherited properties as unknown keys', async (t) => {
     t.strictSame(faultsOfText('__proto__:', '  polluted: true', 'constructor: 1', 'server: { toString: 1, __proto__: { port: 1 } }'), [
       'config.yml:1:1 __proto__: unknown key',
       'config.yml:3:14 constructor: unknown key',
@@ -128,7 +128,7 @@ t.test('faults', async (t) => {
     t.notOk('polluted' in {})
   })
 
-  t.test('reports broken YAML with its place, and still checks the other sources', async (t) => {
+  t.test('reports broken YAML with its location, and still checks the other sources', async (t) => {
     t.strictSame(faultsOfText('server:', '\tport: 1'), ['config.yml:2:1: tabs are not allowed as indentation'])
     t.strictSame(faultsOfText('api: true', '---', 'api: false'), ['config.yml:2:1: a second document begins here; keep one'])
     t.strictSame(faultsOfText('auth: { issuer: !x y }'), ['config.yml:1:17: a text that begins with ! needs quotes'])
@@ -141,7 +141,7 @@ t.test('faults', async (t) => {
     t.equal(faultsOfText('['.repeat(2_000)).length, 1)
   })
 
-  t.test('reads aliases, and is not impressed by those that multiply or bite their tail', async (t) => {
+  t.test('reads aliases, and bounds aliases that multiply or are circular', async (t) => {
     t.equal(load({ text: 'server: { host: &h hub.local }\nauth: { issuer: *h }' }).config.auth.issuer, 'hub.local')
     const tenfold = Array.from({ length: 30 }, (_, n) => `b${n}: &a${n + 1} [${Array(10).fill(`*a${n}`).join(', ')}]`)
     t.equal(faultsOfText('a: &a0 [x]', ...tenfold, 'websocket: { allowedOrigins: *a30 }').length, 32)
@@ -162,7 +162,7 @@ t.test('faults', async (t) => {
     t.equal(load({ text: 'auth: { mode: demo }', env: { NODE_ENV: 'production', HUB_AUTH_MODE: 'jwt' } }).config.auth.mode, 'jwt')
   })
 
-  t.test('refuses a queue that the largest message does not fit in', async (t) => {
+  t.test('refuses a queue that is smaller than the largest message', async (t) => {
     t.strictSame(faultsOfEnv({ HUB_WEBSOCKET_MAX_QUEUE_SIZE: '65534' }), ['HUB_WEBSOCKET_MAX_QUEUE_SIZE: must be at least websocket.maxMessageSize (65535), not 65534'])
     t.strictSame(faultsOfEnv({ HUB_WEBSOCKET_MAX_MESSAGE_SIZE: '2MiB' }), ['HUB_WEBSOCKET_MAX_MESSAGE_SIZE: must be at most websocket.maxQueueSize (1MiB), not 2MiB'])
     t.strictSame(faultsOfText('websocket:', '  maxMessageSize: 2MiB', '  maxQueueSize: 1MiB', '  path: x'), [
@@ -172,13 +172,13 @@ t.test('faults', async (t) => {
     t.strictSame(faultsOfEnv({ HUB_WEBSOCKET_MAX_QUEUE_SIZE: '65535' }), [])
   })
 
-  t.test('refuses to collect messages for so long that clients would seem lost', async (t) => {
+  t.test('refuses a flush interval with which clients would seem lost', async (t) => {
     t.strictSame(faultsOfEnv({ HUB_WEBSOCKET_FLUSH_INTERVAL: '1s', HUB_WEBSOCKET_PING_PERIOD: '1s' }), ['HUB_WEBSOCKET_FLUSH_INTERVAL: must be at most half of websocket.pingPeriod (1000 ms), not 1000 ms, or clients would seem lost while they wait'])
     t.strictSame(faultsOfText('websocket:', '  flushInterval: 500ms', '  writeDeadline: 999ms'), ['config.yml:2:18 websocket.flushInterval: must be at most half of websocket.writeDeadline (999 ms), not 500 ms, or clients would seem lost while they wait'])
     t.strictSame(faultsOfEnv({ HUB_WEBSOCKET_FLUSH_INTERVAL: '500ms', HUB_WEBSOCKET_PING_PERIOD: '1s', HUB_WEBSOCKET_WRITE_DEADLINE: '1s' }), [])
   })
 
-  t.test('does not hold a rule against a key that has a fault of its own or stands in a broken file', async (t) => {
+  t.test('skips rules about a key with a fault of its own or in a broken file', async (t) => {
     const env = { HUB_WEBSOCKET_MAX_MESSAGE_SIZE: '2MiB' }
     t.strictSame(faultsOf(() => load({ env, text: 'websocket: { maxQueueSize: 4 MB! }' })).length, 1)
     t.strictSame(faultsOf(() => load({ env, text: 'websocket: { maxQueueSize: 4MiB' })).length, 1)

@@ -3,10 +3,10 @@ import type { Test } from 'tap'
 import { ConfigError, loadConfig, type LoadedConfig, type Sources } from '../../../services/config/load.ts'
 import type { Config } from '../../../services/config/schema.ts'
 
-/** A text that is long enough for a secret. */
+/** A text with enough characters for a secret. */
 export const secret = 'correct-horse-battery-staple-and-more'
 
-/** What the configuration is when nobody says anything. */
+/** The configuration without any source. */
 export const defaults: Config = {
   server: { host: '127.0.0.1', port: 20201, trustProxy: false },
   api: true,
@@ -87,7 +87,7 @@ export function load (sources: Sources): LoadedConfig {
   return loadConfig({ env: {}, ...sources })
 }
 
-/** The faults that make `make` refuse; none when it does not. */
+/** Returns the faults of a ConfigError that `make` throws; an empty list when `make` succeeds. */
 export function faultsOf (make: () => unknown): readonly string[] {
   try {
     make()
@@ -108,7 +108,7 @@ export function faultsOfEnv (env: Sources['env']): readonly string[] {
   return faultsOf(() => load({ env }))
 }
 
-/** A file that lives as long as the test, or until it asks for the next one. */
+/** Writes a file that exists until the end of the test or the next call. */
 export function fileWith (t: Test, name: string, text: string): string {
   return join(t.testdir({ [name]: text }), name)
 }

@@ -27,7 +27,7 @@ t.test('units', async (t) => {
     t.equal(parseSize(20480), 20_480)
   })
 
-  t.test('refuses what is neither', async (t) => {
+  t.test('refuses values in any other notation', async (t) => {
     for (const raw of ['', 'soon', '-1s', '1e3', '20S', '5M', '1w', '1h30m', '0.5ms', '20s20', NaN, Infinity, -1, 1e21, true, null, {}, ['20s']]) {
       t.equal(parseDuration(raw), undefined, `duration ${JSON.stringify(raw)}`)
     }
@@ -36,7 +36,7 @@ t.test('units', async (t) => {
     }
   })
 
-  t.test('writes each duration and size so that it reads back the same', async () => {
+  t.test('formats each duration and size so that parsing gives the same number', async () => {
     fc.assert(fc.property(fc.maxSafeNat(), (ms) => parseDuration(formatDuration(ms)) === ms))
     fc.assert(fc.property(fc.maxSafeNat(), (bytes) => parseSize(formatSize(bytes)) === bytes))
     const units = fc.constantFrom(1_000, 60_000, 3_600_000, 86_400_000)
@@ -76,7 +76,7 @@ t.test('secrets', async (t) => {
     }
   })
 
-  t.test('masks secrets for printing, and so that the mask is not taken for a secret', async (t) => {
+  t.test('masks secrets for printing with a mask that is not a valid secret', async (t) => {
     const { config } = load({ env: { HUB_AUTH_SECRET: secret } })
     const masked = maskSecrets(config)
     t.strictSame({ ...masked, auth: { ...masked.auth, secret } }, config)
@@ -112,7 +112,7 @@ t.test('printing', async (t) => {
 
 t.test('generated files', async (t) => {
   const root = new URL('../../../', import.meta.url)
-  const stale = 'is not what services/config/schema.ts says: run `npm run docs`'
+  const stale = 'differs from services/config: run `npm run docs`'
 
   t.test('config.yml and docs/configuration.md are up to date', async (t) => {
     t.equal(readFileSync(new URL('config.yml', root), 'utf8'), configFile(), `config.yml ${stale}`)
