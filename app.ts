@@ -11,11 +11,11 @@ import './plugins/hub.ts'
 import { securityHeaders } from './plugins/security-headers.ts'
 import { consoleFiles } from './plugins/static.ts'
 import { websocket } from './plugins/websocket.ts'
-import { broadcastRoute } from './routes/api/broadcast.ts'
 import { clientRoutes } from './routes/api/clients.ts'
 import { groupRoutes } from './routes/api/groups.ts'
 import { inboxRoutes } from './routes/api/inboxes.ts'
 import { messageRoutes } from './routes/api/messages.ts'
+import { useResponseSchemas } from './routes/api/serializer.ts'
 import { compatPingMs, compatRoutes } from './routes/compat/index.ts'
 import { healthRoutes } from './routes/health.ts'
 import { sseRoute } from './routes/live/sse.ts'
@@ -125,14 +125,13 @@ const ENVELOPE_BYTES = 4096
 
 /** The REST API, for tokens with the role `admin`. */
 async function apiRoutes (fastify: FastifyInstance, { bodyLimit }: { bodyLimit: number }): Promise<void> {
-  fastify.setValidatorCompiler(TypeBoxValidatorCompiler)
   // The compilers of the application may not support TypeBox schemas.
-  fastify.setSerializerCompiler(() => (data) => JSON.stringify(data))
+  fastify.setValidatorCompiler(TypeBoxValidatorCompiler)
+  useResponseSchemas(fastify)
   await fastify.register(securityHeaders)
   fastify.addHook('onRequest', fastify.authenticate)
   fastify.addHook('onRequest', fastify.authorize(ADMIN_ROLE))
 
-  await fastify.register(broadcastRoute, { bodyLimit })
   await fastify.register(messageRoutes, { bodyLimit })
   await fastify.register(clientRoutes)
   await fastify.register(groupRoutes)
