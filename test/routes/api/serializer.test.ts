@@ -123,7 +123,7 @@ async function callEveryRoute (t: Test, app: FastifyInstance, origin: string, ur
 }
 
 const own: Step = (app) => {
-  app.setSerializerCompiler(() => (data) => JSON.stringify({ compiled: data }))
+  app.setSerializerCompiler(() => (data: unknown) => JSON.stringify({ compiled: data }))
   app.setReplySerializer((payload) => JSON.stringify({ own: payload }))
   app.setValidatorCompiler(() => () => ({ error: new Error('the application refuses every request') }))
 }
