@@ -1,7 +1,7 @@
 import { make } from './text.js'
 
-// A button in a row. `name` tells it from its neighbours.
-export function action (text, name) {
+// Makes a button of a row. `name` identifies the button within the row.
+export function actionButton (text, name) {
   const button = make('button', 'small', text)
   button.type = 'button'
   button.dataset.action = name

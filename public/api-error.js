@@ -1,4 +1,5 @@
-// A request that failed. `status` is 0 when no answer came; `code` is the hub's, such as HUB_FORBIDDEN.
+// A failed request. `status` is the HTTP status, 0 without a response; `code` is the hub's error code, such as
+// HUB_FORBIDDEN.
 export class ApiError extends Error {
   constructor (message, { status = 0, code = '', cause } = {}) {
     super(message, { cause })
@@ -7,27 +8,28 @@ export class ApiError extends Error {
     this.code = code
   }
 
-  // Whether asking again is pointless until somebody changes the token.
-  get final () {
+  // Whether a retry with the same token fails as well.
+  get isFinal () {
     return this.status === 401 || this.status === 403
   }
 
-  // What the server said, with its code.
-  get said () {
+  // The message of the server, with its code.
+  get messageWithCode () {
     return this.code ? `${this.message} (${this.code})` : this.message
   }
 
-  // The whole story in one or two sentences, for people.
-  get words () {
-    if (this.status === 401) return `Token refused: ${this.said}`
-    if (this.status === 403) return `The token is good, but it may not do this: ${this.said}`
-    return this.said
+  // An explanation for users, in one or two sentences.
+  get explanation () {
+    if (this.status === 401) return `Token refused: ${this.messageWithCode}`
+    if (this.status === 403) return `The token is good, but it may not do this: ${this.messageWithCode}`
+    return this.messageWithCode
   }
 }
 
-// Turns an answer with an error status into an ApiError; a proxy's answer may not be the hub's JSON.
-export async function errorOf (response) {
-  const body = await response.json().catch(() => null) // not JSON: the status line has to do
+// Converts a response with an error status to an ApiError. The response of a proxy may have another form than the hub's
+// JSON.
+export async function toApiError (response) {
+  const body = await response.json().catch(() => null) // Not JSON: the error has the status line only.
   const { status, statusText } = response
   const message = typeof body?.message === 'string' ? body.message : `The server answered ${status} ${statusText}`.trim()
   return new ApiError(message, { status, code: typeof body?.code === 'string' ? body.code : '' })

@@ -1,8 +1,8 @@
-import { ApiError, errorOf } from './api-error.js'
+import { ApiError, toApiError } from './api-error.js'
 
-const answerMs = 15_000
+const responseTimeoutMs = 15_000
 
-// The hub's REST API; every method rejects with an ApiError and with nothing else. `token` is asked before each request.
+// The hub's REST API. Every method rejects with an ApiError only. `token` is a function, called before each request.
 export class Api {
   #base
   #token
@@ -12,70 +12,73 @@ export class Api {
     this.#token = token
   }
 
-  // { total, clients, next } of a user, of a group or of all; `after` is the `next` of the page before.
+  // Lists clients of a user, of a group or of all: { total, clients, next }. `after` is the `next` of the previous
+  // page.
   async clients ({ limit = 50, after, user, group } = {}) {
     const path = group ? `groups/${segment(group)}/clients` : 'clients'
     return this.#call('GET', path + query({ limit, after, user }))
   }
 
-  // One client as it is now.
+  // Returns the current state of one client.
   async client (clientId) {
     return this.#call('GET', `clients/${segment(clientId)}`)
   }
 
-  // { disconnected }
+  // Disconnects a client: { disconnected }, the number of closed connections.
   async disconnect (clientId) {
     return this.#call('DELETE', `clients/${segment(clientId)}`)
   }
 
-  // { groups, next }
+  // Lists groups that have members: { groups, next }. `after` is the `next` of the previous page.
   async groups ({ limit = 8, after } = {}) {
     return this.#call('GET', `groups${query({ limit, after })}`)
   }
 
+  // Makes a client a member of a group: { group, member }.
   async join (clientId, group) {
     return this.#call('PUT', `groups/${segment(group)}/clients/${segment(clientId)}`)
   }
 
+  // Removes a client from a group: { group, member }.
   async leave (clientId, group) {
     return this.#call('DELETE', `groups/${segment(group)}/clients/${segment(clientId)}`)
   }
 
-  // { user, count, oldest, dropped, cursors }
+  // Reads the inbox of a user: { user, count, oldest, dropped, cursors }.
   async inbox (user) {
     return this.#call('GET', `users/${segment(user)}/inbox`)
   }
 
-  // { purged }
+  // Removes all messages to a user: { purged }, the number of removed messages.
   async purge (user) {
     return this.#call('DELETE', `users/${segment(user)}/inbox`)
   }
 
-  // { offset, address, at, users }
-  async fate (offset) {
+  // Reads the status of a message: { offset, address, at, total, users }.
+  async messageStatus (offset) {
     return this.#call('GET', `messages/${offset}`)
   }
 
-  // Sends to { kind: 'everyone' }, or to { kind, id } with the kind user, group or client; gives the receipt.
-  async push (target, message) {
+  // Publishes to { kind: 'everyone' }, or to { kind, id } with the kind user, group or client. Returns the receipt.
+  async publish (target, message) {
     return this.#call('POST', pathTo(target), { message })
   }
 
-  // Why an upgrade failed: only a refused token is final.
+  // Finds out why an upgrade failed: { refused, detail }. Only a refused token is final.
   async probe () {
     try {
       await this.clients({ limit: 1 })
       return { refused: false, detail: 'The token is good, but the WebSocket could not be opened.' }
     } catch (err) {
-      if (err.status === 401) return { refused: true, detail: err.said }
+      if (err.status === 401) return { refused: true, detail: err.messageWithCode }
       if (err.status === 403) return { refused: false, detail: 'The WebSocket could not be opened.' }
-      return { refused: false, detail: err.words }
+      return { refused: false, detail: err.explanation }
     }
   }
 
   async #call (method, path, body) {
     const response = await this.#fetch(method, path, body)
-    if (!response.ok) throw await errorOf(response)
+    if (!response.ok) throw await toApiError(response)
     return response.json().catch(cause => {
       throw new ApiError('The server’s answer could not be read.', { status: response.status, cause })
     })
@@ -92,11 +95,11 @@ export class Api {
         cache: 'no-store',
         credentials: 'omit',
         redirect: 'error',
-        signal: AbortSignal.timeout(answerMs)
+        signal: AbortSignal.timeout(responseTimeoutMs)
       })
     } catch (cause) {
-      const late = cause.name === 'TimeoutError'
-      throw new ApiError(late ? 'The server did not answer in time.' : 'The server cannot be reached.', { cause })
+      const isTimeout = cause.name === 'TimeoutError'
+      throw new ApiError(isTimeout ? 'The server did not answer in time.' : 'The server cannot be reached.', { cause })
     }
   }
 }
@@ -107,11 +110,12 @@ function pathTo (target) {
 }
 
 function query (values) {
-  const given = Object.entries(values).filter(([, value]) => value)
-  return `?${new URLSearchParams(given)}`
+  const present = Object.entries(values).filter(([, value]) => value)
+  return `?${new URLSearchParams(present)}`
 }
 
-// An id as one segment of a path. Browsers resolve a "." or ".." away, however it is written.
+// Encodes an id as one segment of a path. Browsers remove the segments "." and ".." in every notation, so these ids are
+// refused.
 function segment (id) {
   if (id === '.' || id === '..' || !id.isWellFormed()) throw new ApiError('This id cannot be written in an address.')
   return encodeURIComponent(id)

@@ -1,11 +1,11 @@
-import { action } from './action.js'
+import { actionButton } from './action.js'
 import { make, setText, setTitled } from './text.js'
 import { duration } from './time.js'
 
 const shownGroups = 3
 const titledGroups = 20
 
-// One client in the table. It is updated in place, so that focus and selection survive a refresh.
+// One client in the table. Updates change the row in place, so that focus and selection survive a refresh.
 export class ClientRow {
   element = make('tr', 'client')
   #user = make('span', 'line client-user')
@@ -18,9 +18,9 @@ export class ClientRow {
   #delivered = cell('Delivered', 'number')
   #state = make('span', 'badge')
   #dropped = make('span', 'line some')
-  #groups = action('', 'groups')
-  #message = action('Message', 'message')
-  #disconnect = action('Disconnect', 'disconnect')
+  #groups = actionButton('', 'groups')
+  #message = actionButton('Message', 'message')
+  #disconnect = actionButton('Disconnect', 'disconnect')
   #client
 
   constructor (clientId, { onMessage, onGroups, onDisconnect }) {
@@ -64,7 +64,7 @@ export class ClientRow {
     this.#disconnect.ariaLabel = `Disconnect ${name}`
   }
 
-  // Puts the focus on the button that does the same as the one that is gone.
+  // Focuses the button with the same action as a removed button.
   focus (name) {
     const button = [this.#groups, this.#message].find(button => button.dataset.action === name) ?? this.#disconnect
     button.focus()
@@ -78,7 +78,7 @@ export class ClientRow {
   }
 }
 
-// A client may be in a thousand groups.
+// Formats the first groups and the number of the others: a client may be in a thousand groups.
 function groupsText (groups) {
   const shown = groups.slice(0, shownGroups).join(', ')
   return groups.length > shownGroups ? `${shown} +${groups.length - shownGroups}` : shown

@@ -4,8 +4,9 @@ import { NameField } from './name-field.js'
 import { PagedList } from './paged-list.js'
 import { setText } from './text.js'
 
-// Who is online: all, those of a user, the members of a group. Reads through `list`, ends through `disconnect`; onGroup
-// hears of the group that is asked for.
+// The clients that are online: all, of one user, or the members of a group. `list` and `disconnect` call the API;
+// onGroup
+// receives the group of the filter.
 export class ClientsView {
   #title = document.getElementById('clients-title')
   #total = document.getElementById('clients-total')
@@ -27,8 +28,8 @@ export class ClientsView {
     this.#onGroup = onGroup
     this.#rows = new KeyedList(document.getElementById('clients-rows'), {
       keyOf: client => client.id,
-      create: client => new ClientRow(client.id, { onMessage, onGroups, onDisconnect: client => this.#ask(client) }),
-      heir: document.getElementById('clients-refresh')
+      create: ({ id }) => new ClientRow(id, { onMessage, onGroups, onDisconnect: client => this.#confirmDisconnect(client) }),
+      fallbackFocus: document.getElementById('clients-refresh')
     })
     this.#pages = new PagedList('clients', {
       read: after => list({ after, ...this.#filter }).then(({ clients, ...page }) => ({ items: clients, ...page })),
@@ -44,7 +45,7 @@ export class ClientsView {
     form.addEventListener('input', event => event.target.value || this.#applyFilter())
   }
 
-  // Starts over, for another token.
+  // Starts again, with another token.
   restart () {
     this.#clear()
     return this.#pages.restart()
@@ -54,7 +55,7 @@ export class ClientsView {
     return this.#pages.refresh()
   }
 
-  // The members of a group, whoever they are of; '' shows everyone again.
+  // Shows the members of a group, of all users; '' shows all clients.
   showGroup (group) {
     this.#user.value = ''
     this.#group.value = group
@@ -64,10 +65,10 @@ export class ClientsView {
 
   #applyFilter () {
     const { user, group } = this.#filter
-    const wanted = { user: this.#user.value, group: this.#group.value }
-    if (wanted.user === user && wanted.group === group) return
-    this.#filter = wanted
-    this.#onGroup(wanted.group)
+    const filter = { user: this.#user.value, group: this.#group.value }
+    if (filter.user === user && filter.group === group) return
+    this.#filter = filter
+    this.#onGroup(filter.group)
     setText(this.#status, '')
     return this.#pages.restart()
   }
@@ -87,26 +88,26 @@ export class ClientsView {
     this.#empty.hidden = true
   }
 
-  async #ask (client) {
-    const sure = await this.#confirm({
+  async #confirmDisconnect (client) {
+    const isConfirmed = await this.#confirm({
       title: `Disconnect ${client.user}?`,
-      text: `Client ${client.id} from ${client.address} is closed with code 4000 and is told not to come back by itself.`,
+      text: `Client ${client.id} from ${client.address} is closed with code 4000, after which clients do not reconnect by themselves.`,
       verb: 'Disconnect'
     })
-    if (!sure) return
-    setText(this.#status, await this.#end(client))
+    if (!isConfirmed) return
+    setText(this.#status, await this.#disconnectClient(client))
     await this.refresh()
   }
 
-  // Gives what happened in words.
-  async #end (client) {
+  // Disconnects a client. Returns the outcome as text.
+  async #disconnectClient (client) {
     const name = `${client.user} (${client.id})`
     try {
       const { disconnected } = await this.#disconnect(client.id)
-      return disconnected > 0 ? `Disconnected ${name}.` : `${name} was gone already.`
+      return disconnected > 0 ? `Disconnected ${name}.` : `${name} was disconnected already.`
     } catch (err) {
-      if (err.status === 404) return `${name} was gone already.`
-      return `${name} was not disconnected. ${err.words ?? err.message}`
+      if (err.status === 404) return `${name} was disconnected already.`
+      return `${name} was not disconnected. ${err.explanation ?? err.message}`
     }
   }
 }

@@ -1,4 +1,4 @@
-// Asks before something that cannot be undone; resolves with true only for the confirming button.
+// Asks for confirmation before an action that cannot be undone. Resolves with true for the confirming button only.
 export class ConfirmDialog {
   #dialog = document.getElementById('confirm')
   #title = document.getElementById('confirm-title')
@@ -7,15 +7,15 @@ export class ConfirmDialog {
   #resolve = () => {}
 
   constructor () {
-    this.#yes.addEventListener('click', () => this.#answer(true))
-    document.getElementById('confirm-no').addEventListener('click', () => this.#answer(false))
-    // The event comes a moment after the dialog is gone: it may be the one of a question before.
-    this.#dialog.addEventListener('close', () => this.#dialog.open || this.#answer(false))
+    this.#yes.addEventListener('click', () => this.#settle(true))
+    document.getElementById('confirm-no').addEventListener('click', () => this.#settle(false))
+    // The event is asynchronous: an event of an earlier question may arrive while the dialog is open again.
+    this.#dialog.addEventListener('close', () => this.#dialog.open || this.#settle(false))
   }
 
-  // `verb` stands on the confirming button.
+  // Opens the dialog. `verb` is the label of the confirming button.
   ask ({ title, text, verb }) {
-    this.#answer(false)
+    this.#settle(false)
     this.#title.textContent = title
     this.#text.textContent = text
     this.#yes.textContent = verb
@@ -23,9 +23,9 @@ export class ConfirmDialog {
     return new Promise(resolve => { this.#resolve = resolve })
   }
 
-  // Only the first answer to a question counts.
-  #answer (sure) {
+  // Closes the dialog and resolves the question; only the first call for a question has an effect.
+  #settle (isConfirmed) {
     this.#dialog.close()
-    this.#resolve(sure)
+    this.#resolve(isConfirmed)
   }
 }

@@ -1,12 +1,14 @@
 import { backoffMs } from './backoff.js'
 import { explainClose } from './close-codes.js'
 
-const dialMs = 15_000
+const connectTimeoutMs = 15_000
+// Time that a connection must be open before the next delay starts from the beginning.
 const stableMs = 5_000
 
-// One WebSocket that comes back by itself while that makes sense.
-// onState gets { name: 'connecting' | 'connected' | 'waiting' | 'closed' | 'refused', detail, retryAt?, needsToken? };
-// onFrame a string or an ArrayBuffer; probe() says why an upgrade failed: { refused: boolean, detail }.
+// One WebSocket that reconnects by itself, unless a close code forbids a retry or the token is refused.
+// onState receives { name: 'connecting' | 'connected' | 'waiting' | 'closed' | 'refused', detail, retryAt?, needsToken?
+// };
+// onFrame receives a string or an ArrayBuffer; probe() finds out why an upgrade failed: { refused: boolean, detail }.
 export class Connection {
   #url
   #probe
@@ -15,7 +17,7 @@ export class Connection {
   #token = ''
   #socket = null
   #attempt = 0
-  #turn = 0
+  #connectionNumber = 0
   #waiting = false
   #timer
 
@@ -29,79 +31,79 @@ export class Connection {
   open (token) {
     this.#token = token
     this.#attempt = 0
-    this.#dial()
+    this.#connect()
   }
 
   close () {
-    this.#abandon()
+    this.#release()
     this.#onState({ name: 'closed', detail: 'You disconnected.' })
   }
 
-  // Ends a wait early, if there is one; the next wait still grows.
+  // Reconnects at once when a retry is scheduled; the next delay still grows.
   retry () {
-    if (this.#waiting) this.#dial()
+    if (this.#waiting) this.#connect()
   }
 
-  // Says whether the text was handed to an open connection.
+  // Sends a text. Returns false when the connection is not open.
   send (text) {
     if (this.#socket?.readyState !== WebSocket.OPEN) return false
     this.#socket.send(text)
     return true
   }
 
-  #dial () {
-    this.#abandon()
-    const turn = this.#turn
-    const mine = handler => event => { if (turn === this.#turn) handler(event) }
+  #connect () {
+    this.#release()
+    const number = this.#connectionNumber
+    const ifCurrent = handler => event => { if (number === this.#connectionNumber) handler(event) }
     let opened = false
 
     this.#onState({ name: 'connecting', detail: this.#url.host + this.#url.pathname })
     const socket = new WebSocket(this.#url, ['hub.raw', `bearer.${this.#token}`])
     socket.binaryType = 'arraybuffer'
-    socket.onopen = mine(() => {
+    socket.onopen = ifCurrent(() => {
       opened = true
       clearTimeout(this.#timer)
       this.#timer = setTimeout(() => { this.#attempt = 0 }, stableMs)
       this.#onState({ name: 'connected', detail: this.#url.host + this.#url.pathname })
     })
-    socket.onmessage = mine(event => this.#onFrame(event.data))
-    socket.onclose = mine(event => opened ? this.#ended(event) : this.#unopened())
+    socket.onmessage = ifCurrent(event => this.#onFrame(event.data))
+    socket.onclose = ifCurrent(event => opened ? this.#onClose(event) : this.#onUpgradeFailed())
     this.#socket = socket
-    this.#timer = setTimeout(mine(() => {
-      this.#abandon()
-      this.#wait('The server did not answer in time.')
-    }), dialMs)
+    this.#timer = setTimeout(ifCurrent(() => {
+      this.#release()
+      this.#scheduleRetry('The server did not answer in time.')
+    }), connectTimeoutMs)
   }
 
-  #ended ({ code, reason }) {
+  #onClose ({ code, reason }) {
     const { detail, retry, needsToken } = explainClose(code, reason)
-    if (retry) return this.#wait(detail)
-    this.#abandon()
+    if (retry) return this.#scheduleRetry(detail)
+    this.#release()
     this.#onState({ name: 'closed', detail, needsToken })
   }
 
-  // A page is not told the HTTP status of a refused upgrade, so an ordinary request asks what is wrong.
-  async #unopened () {
+  // Browsers hide the HTTP status of a refused upgrade, so a request to the API finds the reason.
+  async #onUpgradeFailed () {
     clearTimeout(this.#timer)
-    const turn = this.#turn
+    const number = this.#connectionNumber
     const { refused, detail } = await this.#probe()
-    if (turn !== this.#turn) return
-    if (!refused) return this.#wait(detail)
-    this.#abandon()
+    if (number !== this.#connectionNumber) return
+    if (!refused) return this.#scheduleRetry(detail)
+    this.#release()
     this.#onState({ name: 'refused', detail, needsToken: true })
   }
 
-  #wait (detail) {
+  #scheduleRetry (detail) {
     clearTimeout(this.#timer)
     const ms = backoffMs(this.#attempt++)
-    this.#timer = setTimeout(() => this.#dial(), ms)
+    this.#timer = setTimeout(() => this.#connect(), ms)
     this.#waiting = true
     this.#onState({ name: 'waiting', detail, retryAt: Date.now() + ms })
   }
 
-  // Whatever still comes from the connection before is no longer heard.
-  #abandon () {
-    this.#turn++
+  // Closes the current connection; its later events are ignored.
+  #release () {
+    this.#connectionNumber++
     this.#waiting = false
     clearTimeout(this.#timer)
     this.#socket?.close()

@@ -2,7 +2,6 @@ import { Api } from './api.js'
 import { ClientsView } from './clients-view.js'
 import { ConfirmDialog } from './confirm-dialog.js'
 import { Connection } from './connection.js'
-import { FateView } from './message-status-view.js'
 import { frameText } from './frame-text.js'
 import { GroupsView } from './groups-view.js'
 import { InboxView } from './inbox-view.js'
@@ -10,11 +9,13 @@ import { isToken, socketUrl, takeLink } from './link.js'
 import { LogView } from './log-view.js'
 import { MembershipDialog } from './membership-dialog.js'
 import { MessageForm } from './message-form.js'
-import { PushForm } from './push-form.js'
+import { MessageStatusView } from './message-status-view.js'
+import { PublishForm } from './publish-form.js'
 import { StateView } from './state-view.js'
 import { TokenForm } from './token-form.js'
 
-// The console: who tells whom. The token lives in memory only: nothing is stored, and a reload asks again.
+// The console: creates the parts of the page and connects them. The token is in memory only; a reload asks for the
+// token again.
 const link = takeLink()
 let token = ''
 
@@ -23,9 +24,9 @@ const log = new LogView()
 const stateView = new StateView({ onRetry: () => connection.retry() })
 const tokenForm = new TokenForm({ onToken: start, onToggle: toggle })
 const messageForm = new MessageForm({ send })
-const pushForm = new PushForm({
-  push: (target, message) => api.push(target, message),
-  onFate: offset => fateView.look(offset)
+const publishForm = new PublishForm({
+  publish: (target, message) => api.publish(target, message),
+  onMessageStatus: offset => messageStatusView.lookUp(offset)
 })
 const dialog = new ConfirmDialog()
 const membership = new MembershipDialog({
@@ -40,20 +41,20 @@ const membership = new MembershipDialog({
 const groupsView = new GroupsView({
   list: query => api.groups(query),
   onMembers: group => clientsView.showGroup(group),
-  onMessage: group => pushForm.address('group', group)
+  onMessage: group => publishForm.address('group', group)
 })
-const fateView = new FateView({ read: offset => api.fate(offset) })
+const messageStatusView = new MessageStatusView({ read: offset => api.messageStatus(offset) })
 const inboxView = new InboxView({
   read: user => api.inbox(user),
   purge: user => api.purge(user),
   confirm: question => dialog.ask(question),
-  onMessage: offset => fateView.look(offset)
+  onMessage: offset => messageStatusView.lookUp(offset)
 })
 const clientsView = new ClientsView({
   list: query => api.clients(query),
   disconnect: id => api.disconnect(id),
   confirm: question => dialog.ask(question),
-  onMessage: client => pushForm.address('client', client.id),
+  onMessage: client => publishForm.address('client', client.id),
   onGroups: client => membership.open(client),
   onGroup: group => groupsView.select(group)
 })
@@ -64,7 +65,7 @@ const connection = new Connection({
   onFrame: data => log.add('received', frameText(data))
 })
 
-// A console link that is opened over an open console only changes the fragment.
+// Opening a console link in a tab with the console only changes the fragment of its address.
 addEventListener('hashchange', () => {
   const { token } = takeLink()
   if (isToken(token)) start(token)
@@ -82,7 +83,7 @@ function start (newToken) {
   groupsView.restart()
   clientsView.restart()
   inboxView.clear()
-  fateView.clear()
+  messageStatusView.clear()
 }
 
 function welcome (detail) {
@@ -91,8 +92,8 @@ function welcome (detail) {
   tokenForm.ask()
 }
 
-function toggle (alive) {
-  if (alive) return connection.close()
+function toggle (isActive) {
+  if (isActive) return connection.close()
   if (!token) return tokenForm.ask()
   connection.open(token)
 }
@@ -109,7 +110,7 @@ function showState (state) {
   messageForm.show(state)
   if (state.name === 'connected') {
     log.add('note', 'Connected.')
-    // What was listed before does not have this connection yet.
+    // The lists do not have this connection yet.
     clientsView.refresh()
     groupsView.refresh()
   }

@@ -1,7 +1,8 @@
 const shownChars = 2_000
 const shownBytes = 24
 
-// A WebSocket frame as one text that is safe to lay out: long text is cut, binary becomes its size and first bytes in hex.
+// Formats a WebSocket frame as text of bounded length: long text is cut, binary data becomes its size and first bytes
+// in hex.
 export function frameText (data) {
   return typeof data === 'string' ? cut(data) : hex(new Uint8Array(data))
 }

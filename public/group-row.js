@@ -1,12 +1,12 @@
-import { action } from './action.js'
+import { actionButton } from './action.js'
 import { make, setText, setTitled } from './text.js'
 
-// One group in the list. It is updated in place, so that the focus survives a refresh.
+// One group in the list. Updates change the row in place, so that the focus survives a refresh.
 export class GroupRow {
   element = make('li', 'group')
-  #members = action('', 'members')
+  #members = actionButton('', 'members')
   #count = make('span', 'total')
-  #message = action('Message', 'message')
+  #message = actionButton('Message', 'message')
 
   constructor (group, { onMembers, onMessage }) {
     setTitled(this.#members, group)
@@ -24,7 +24,7 @@ export class GroupRow {
     this.#members.ariaPressed = String(isSelected)
   }
 
-  // Puts the focus on the button that does the same as the one that is gone.
+  // Focuses the button with the same action as a removed button.
   focus (name) {
     const button = name === 'message' ? this.#message : this.#members
     button.focus()

@@ -2,7 +2,8 @@ import { GroupRow } from './group-row.js'
 import { KeyedList } from './keyed-list.js'
 import { PagedList } from './paged-list.js'
 
-// The groups that have members. Reads through `list`; onMembers gets the group whose members shall be shown, '' for none.
+// The groups that have members. `list` calls the API; onMembers receives the group to filter clients by, '' for no
+// group.
 export class GroupsView {
   #list = document.getElementById('groups')
   #empty = document.getElementById('groups-empty')
@@ -16,7 +17,7 @@ export class GroupsView {
     this.#rows = new KeyedList(this.#list, {
       keyOf: ({ group }) => group,
       create: ({ group }) => new GroupRow(group, { onMembers: onToggle, onMessage }),
-      heir: document.getElementById('groups-refresh')
+      fallbackFocus: document.getElementById('groups-refresh')
     })
     this.#pages = new PagedList('groups', {
       read: after => list({ after }).then(({ groups, next }) => ({ items: groups, next })),
@@ -25,7 +26,7 @@ export class GroupsView {
     })
   }
 
-  // Starts over, for another token.
+  // Starts again, with another token.
   restart () {
     this.#clear()
     return this.#pages.restart()
@@ -35,7 +36,7 @@ export class GroupsView {
     return this.#pages.refresh()
   }
 
-  // Marks the group whose members are shown; '' marks none.
+  // Marks the group whose members are shown; '' removes the mark.
   select (group) {
     this.#selected = group
     this.#draw()

@@ -2,8 +2,9 @@ import { Lookup } from './lookup.js'
 import { make, setText } from './text.js'
 import { duration, moment, offsetDate, timeElement } from './time.js'
 
-// What waits for a user, and how far the devices have got. Reads through `read`, empties through `purge`; onMessage gets the
-// offset of a message to look at.
+// The inbox of a user: messages that are not acknowledged, and the position of each device. `read` and `purge` call the
+// API;
+// onMessage receives the offset of a message to look up.
 export class InboxView {
   #status = document.getElementById('inbox-status')
   #count = document.getElementById('inbox-count')
@@ -30,10 +31,10 @@ export class InboxView {
       show: inbox => this.#show(inbox)
     })
     this.#oldest.addEventListener('click', () => onMessage(this.#inbox.oldest))
-    this.#button.addEventListener('click', () => this.#ask(this.#inbox.user))
+    this.#button.addEventListener('click', () => this.#confirmPurge(this.#inbox.user))
   }
 
-  // Forgets whose inbox it showed, for another token.
+  // Removes the inbox from the page, when the token changes.
   clear () {
     setText(this.#status, '')
     this.#lookup.clear()
@@ -43,7 +44,7 @@ export class InboxView {
     const { user, count, oldest, dropped, cursors } = this.#inbox = inbox
     setText(this.#count, count.toLocaleString('en'))
     setText(this.#oldest, oldest === null ? '–' : moment(offsetDate(oldest)))
-    this.#oldest.title = oldest === null ? '' : `What became of the message at offset ${oldest}`
+    this.#oldest.title = oldest === null ? '' : `Status of the message at offset ${oldest}`
     this.#oldest.disabled = oldest === null
     setText(this.#dropped, dropped.toLocaleString('en'))
     this.#dropped.classList.toggle('some', dropped > 0)
@@ -54,25 +55,25 @@ export class InboxView {
     return `${count} ${count === 1 ? 'message waits' : 'messages wait'} for ${user}.`
   }
 
-  async #ask (user) {
-    const sure = await this.#confirm({
+  async #confirmPurge (user) {
+    const isConfirmed = await this.#confirm({
       title: `Purge the inbox of ${user}?`,
       text: `All messages to ${user} are removed from the log, whether or not a device has seen them. They cannot be brought back.`,
       verb: 'Purge'
     })
-    if (!sure) return
-    const words = await this.#end(user)
+    if (!isConfirmed) return
+    const outcome = await this.#purgeInbox(user)
     await this.#lookup.again()
-    setText(this.#status, words)
+    setText(this.#status, outcome)
   }
 
-  // Gives what happened in words.
-  async #end (user) {
+  // Purges an inbox. Returns the outcome as text.
+  async #purgeInbox (user) {
     try {
       const { purged } = await this.#purge(user)
       return `Removed ${purged.toLocaleString('en')} ${purged === 1 ? 'message' : 'messages'} to ${user}.`
     } catch (err) {
-      return `The inbox of ${user} was not purged. ${err.words ?? err.message}`
+      return `The inbox of ${user} was not purged. ${err.explanation ?? err.message}`
     }
   }
 }
@@ -82,11 +83,11 @@ function deviceRow ({ device, acknowledged, at }) {
   const name = make('th', device ? 'name' : 'name none', device || 'no name')
   name.scope = 'row'
   name.title = device
-  const [upTo, said] = [make('td', '', acknowledged === 0 ? 'nothing yet' : ''), make('td', 'number')]
+  const [upTo, updated] = [make('td', '', acknowledged === 0 ? 'nothing yet' : ''), make('td', 'number')]
   if (acknowledged > 0) upTo.append(timeElement(offsetDate(acknowledged)))
   upTo.title = `offset ${acknowledged}`
   const date = new Date(at)
-  said.append(timeElement(date, `${duration(date.getTime())} ago`))
-  row.append(name, upTo, said)
+  updated.append(timeElement(date, `${duration(date.getTime())} ago`))
+  row.append(name, upTo, updated)
   return row
 }

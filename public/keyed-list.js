@@ -1,17 +1,17 @@
-// Rows matched by key: what stays is neither rebuilt nor moved, so that focus and selection survive. A row is
-// { element, update(item), focus(action) }; `heir` gets the focus when the last row that had it is gone.
+// Rows matched by key. A row that stays in the list is updated in place, so that focus and selection survive. A row is
+// { element, update(item), focus(action) }; `fallbackFocus` gets the focus when the last row with the focus is removed.
 export class KeyedList {
   #container
   #keyOf
   #create
-  #heir
+  #fallbackFocus
   #rows = new Map()
 
-  constructor (container, { keyOf, create, heir }) {
+  constructor (container, { keyOf, create, fallbackFocus }) {
     this.#container = container
     this.#keyOf = keyOf
     this.#create = create
-    this.#heir = heir
+    this.#fallbackFocus = fallbackFocus
   }
 
   show (items) {
@@ -22,17 +22,17 @@ export class KeyedList {
       row.element.remove()
       this.#rows.delete(key)
     }
-    items.forEach((item, index) => this.#place(item, index))
+    items.forEach((item, index) => this.#put(item, index))
     if (focus && !focus.element.isConnected) this.#focusNear(focus)
   }
 
-  #place (item, index) {
+  #put (item, index) {
     const key = this.#keyOf(item)
     const row = this.#rows.get(key) ?? this.#create(item)
     this.#rows.set(key, row)
     row.update(item)
-    const there = this.#container.children[index]
-    if (there !== row.element) this.#container.insertBefore(row.element, there ?? null)
+    const current = this.#container.children[index]
+    if (current !== row.element) this.#container.insertBefore(row.element, current ?? null)
   }
 
   #focus () {
@@ -42,11 +42,11 @@ export class KeyedList {
     return { index, element: this.#container.children[index], action: activeElement.dataset.action }
   }
 
-  // The row that had the focus is gone: its successor gets it, so that the keyboard does not start at the top again.
+  // Focuses the successor of a removed row, so that keyboard users keep their position in the list.
   #focusNear ({ index, action }) {
     const element = this.#container.children[Math.min(index, this.#container.childElementCount - 1)]
     const row = [...this.#rows.values()].find(row => row.element === element)
     if (row) row.focus(action)
-    else this.#heir.focus()
+    else this.#fallbackFocus.focus()
   }
 }

@@ -9,8 +9,9 @@ const arrows = {
   note: { sign: '·', spoken: 'note' }
 }
 
-// The log of frames: bounded, oldest first, appended once per animation frame, and it stays at the newest row
-// unless the reader scrolled up.
+// The log of frames: bounded, oldest first, updated once per animation frame. The log stays at the newest row unless
+// the
+// user scrolled up.
 export class LogView {
   #log = document.getElementById('log')
   #empty = document.getElementById('log-empty')
@@ -34,11 +35,11 @@ export class LogView {
     document.getElementById('log-clear').addEventListener('click', () => this.#clear())
   }
 
-  // kind: 'sent', 'received' or 'note'
+  // Adds an entry of the kind 'sent', 'received' or 'note'.
   add (kind, text) {
     if (kind in this.#counts) this.#counts[kind]++
     this.#pending.push({ kind, text, at: new Date() })
-    // A hidden tab gets no animation frames: what cannot be shown any more is let go.
+    // A hidden tab gets no animation frames: drop entries that exceed the maximum.
     if (this.#pending.length >= 2 * maxRows) this.#pending = this.#pending.slice(-maxRows)
     this.#schedule()
   }
@@ -55,7 +56,7 @@ export class LogView {
   #flush () {
     const entries = this.#pending.slice(-maxRows)
     this.#pending = []
-    // A screen reader cannot read a flood; it would only be held up by it.
+    // A screen reader cannot keep up with many entries at once, so these are not announced.
     this.#log.ariaLive = entries.length > spokenRows ? 'off' : 'polite'
     const surplus = this.#log.childElementCount + entries.length - maxRows
     for (let i = 0; i < surplus; i++) this.#log.firstElementChild.remove()
@@ -74,7 +75,9 @@ export class LogView {
   }
 
   #show () {
-    for (const [kind, counter] of Object.entries(this.#counters)) counter.textContent = this.#counts[kind].toLocaleString('en')
+    for (const [kind, counter] of Object.entries(this.#counters)) {
+      counter.textContent = this.#counts[kind].toLocaleString('en')
+    }
     this.#empty.hidden = this.#log.childElementCount > 0
   }
 

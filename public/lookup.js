@@ -1,22 +1,24 @@
 import { NameField } from './name-field.js'
 import { setText } from './text.js'
 
-// A panel that is asked for one thing by its name: a field, and the newest answer below it. check(name) gives a problem in
-// words or nothing, read(name) the answer; show(answer) draws it, and gives it in one sentence for those who listen. Its
-// elements are those whose ids begin with `name`.
+// A panel that looks up one item by its name: a field, and the newest result below the field. check(name) returns a
+// problem
+// as text or '', read(name) resolves with the result; show(result) draws the result and returns a sentence for screen
+// readers.
+// The ids of its elements begin with `name`.
 export class Lookup {
   #panel
   #input
   #field
   #error
   #hint
-  #answer
+  #result
   #spoken
   #check
   #read
   #show
-  #asked = ''
-  #turn = 0
+  #shownName = ''
+  #requestNumber = 0
 
   constructor (name, { check, read, show }) {
     const element = part => document.getElementById(`${name}-${part}`)
@@ -25,7 +27,7 @@ export class Lookup {
     this.#field = new NameField(this.#input)
     this.#error = element('error')
     this.#hint = element('hint')
-    this.#answer = element('answer')
+    this.#result = element('answer')
     this.#spoken = element('spoken')
     this.#check = check
     this.#read = read
@@ -37,54 +39,54 @@ export class Lookup {
     })
   }
 
-  // Asks for something that was met elsewhere on the page.
-  look (name) {
+  // Looks up a name that another part of the page shows.
+  lookUp (name) {
     this.#field.value = name
     this.#panel.scrollIntoView({ block: 'nearest' })
     this.#input.focus({ preventScroll: true })
     return this.#submit()
   }
 
-  // Asks once more for what is shown.
+  // Repeats the lookup of the shown name.
   again () {
-    return this.#ask(this.#asked)
+    return this.#request(this.#shownName)
   }
 
-  // Forgets the answer, for another token.
+  // Removes the result, when the token changes.
   clear () {
-    this.#turn++
-    this.#hideAnswer('')
+    this.#requestNumber++
+    this.#hideResult('')
   }
 
   #submit () {
     const name = this.#field.value
     const problem = this.#check(name)
-    if (!problem) return this.#ask(name)
-    this.#turn++
-    this.#hideAnswer(problem)
+    if (!problem) return this.#request(name)
+    this.#requestNumber++
+    this.#hideResult(problem)
     this.#input.ariaInvalid = 'true'
     this.#input.focus()
   }
 
-  async #ask (name) {
-    const turn = ++this.#turn
-    this.#asked = name
+  async #request (name) {
+    const number = ++this.#requestNumber
+    this.#shownName = name
     try {
-      const answer = await this.#read(name)
-      if (turn !== this.#turn) return
+      const result = await this.#read(name)
+      if (number !== this.#requestNumber) return
       setText(this.#error, '')
-      setText(this.#spoken, this.#show(answer))
-      this.#answer.hidden = false
+      setText(this.#spoken, this.#show(result))
+      this.#result.hidden = false
       this.#hint.hidden = true
     } catch (err) {
-      if (turn === this.#turn) this.#hideAnswer(err.words ?? err.message)
+      if (number === this.#requestNumber) this.#hideResult(err.explanation ?? err.message)
     }
   }
 
-  #hideAnswer (problem) {
+  #hideResult (problem) {
     setText(this.#error, problem)
     setText(this.#spoken, '')
-    this.#answer.hidden = true
+    this.#result.hidden = true
     this.#hint.hidden = problem !== ''
   }
 }

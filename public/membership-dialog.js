@@ -3,7 +3,8 @@ import { MembershipRow } from './membership-row.js'
 import { NameField } from './name-field.js'
 import { setText } from './text.js'
 
-// The groups of one client, to join and to leave. `read` gives the client as it is now; onChange is called after each change.
+// The groups of one client, to join and to leave. `read` resolves with the current client; onChange is called after
+// each change.
 export class MembershipDialog {
   #dialog = document.getElementById('membership')
   #title = document.getElementById('membership-title')
@@ -25,7 +26,7 @@ export class MembershipDialog {
     this.#rows = new KeyedList(this.#list, {
       keyOf: group => group,
       create: group => new MembershipRow(group, { onLeave: group => this.#change(leave, group, `Left “${group}”.`) }),
-      heir: this.#input
+      fallbackFocus: this.#input
     })
     document.getElementById('membership-form').addEventListener('submit', event => {
       event.preventDefault()
@@ -37,7 +38,7 @@ export class MembershipDialog {
   open (client) {
     this.#clientId = client.id
     this.#group.value = ''
-    this.#say('', '')
+    this.#showOutcome('', '')
     setText(this.#title, `Groups of ${client.user}`)
     setText(this.#client, `Client ${client.id}`)
     this.#show(client)
@@ -47,26 +48,26 @@ export class MembershipDialog {
   async #join (join) {
     const group = this.#group.value
     if (!group) {
-      this.#say('', 'Enter the group first.')
+      this.#showOutcome('', 'Enter the group first.')
       return this.#input.focus()
     }
     if (await this.#change(join, group, `Joined “${group}”.`)) this.#group.value = ''
   }
 
-  // Says whether it was done. Meanwhile the dialog may have been opened for another client.
-  async #change (verb, group, done) {
+  // Joins or leaves a group. Returns whether the request succeeded and the dialog still shows the same client.
+  async #change (verb, group, outcome) {
     const clientId = this.#clientId
     const isCurrent = () => clientId === this.#clientId
-    this.#say('', '')
+    this.#showOutcome('', '')
     try {
       await verb(clientId, group)
       const client = await this.#read(clientId)
       if (!isCurrent()) return false
       this.#show(client)
-      this.#say(done, '')
+      this.#showOutcome(outcome, '')
       return true
     } catch (err) {
-      if (isCurrent()) this.#say('', err.words ?? err.message)
+      if (isCurrent()) this.#showOutcome('', err.explanation ?? err.message)
       return false
     } finally {
       this.#onChange()
@@ -79,7 +80,7 @@ export class MembershipDialog {
     this.#empty.hidden = groups.length > 0
   }
 
-  #say (status, error) {
+  #showOutcome (status, error) {
     setText(this.#status, status)
     setText(this.#error, error)
   }

@@ -1,10 +1,10 @@
-import { action } from './action.js'
+import { actionButton } from './action.js'
 import { make, setTitled } from './text.js'
 
-// One group that a client is in, with the way out.
+// One group of a client, with a button to leave the group.
 export class MembershipRow {
   element = make('li', 'group')
-  #leave = action('Leave', 'leave')
+  #leave = actionButton('Leave', 'leave')
 
   constructor (group, { onLeave }) {
     const name = make('span', 'name')

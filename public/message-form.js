@@ -1,6 +1,6 @@
 import { setText } from './text.js'
 
-// Sends what is typed over the WebSocket; `send` says whether it went out.
+// Sends text over the WebSocket; `send` returns whether the text was sent.
 export class MessageForm {
   #form = document.getElementById('message-form')
   #field = document.getElementById('message')
@@ -18,7 +18,7 @@ export class MessageForm {
     })
   }
 
-  // The button stays reachable while there is no connection: pressing it then says why nothing happens.
+  // Without a connection the button stays enabled, so that pressing the button shows the reason.
   show ({ name }) {
     const connected = name === 'connected'
     this.#button.ariaDisabled = String(!connected)

@@ -4,35 +4,36 @@ import { duration, timeElement } from './time.js'
 
 const shownUsers = 100
 const meanings = {
-  stored: 'It waits in the log.',
-  sent: 'A connection of the user was given it.',
-  acknowledged: 'The user has acknowledged it.',
-  expired: 'Its time is over.'
+  stored: 'In the log, not sent to the user yet.',
+  sent: 'Sent to a connection of the user.',
+  acknowledged: 'Acknowledged by the user.',
+  expired: 'Its time to live has ended.'
 }
 
-// What became of a message. Reads through `read`.
-export class FateView {
-  #address = document.getElementById('fate-address')
-  #at = document.getElementById('fate-at')
-  #counts = document.getElementById('fate-counts')
-  #users = document.getElementById('fate-users')
-  #rows = document.getElementById('fate-user-rows')
-  #more = document.getElementById('fate-more')
+// The status of a message for each user. `read` calls the API.
+export class MessageStatusView {
+  #address = document.getElementById('message-status-address')
+  #at = document.getElementById('message-status-at')
+  #counts = document.getElementById('message-status-counts')
+  #users = document.getElementById('message-status-users')
+  #rows = document.getElementById('message-status-user-rows')
+  #more = document.getElementById('message-status-more')
   #lookup
 
   constructor ({ read }) {
-    this.#lookup = new Lookup('fate', {
+    this.#lookup = new Lookup('message-status', {
       check: offset => isOffset(offset) ? '' : 'Enter an offset, the number in a receipt.',
       read,
-      show: fate => this.#show(fate)
+      show: status => this.#show(status)
     })
   }
 
-  look (offset) {
-    return this.#lookup.look(String(offset))
+  // Shows the status of the message at an offset.
+  lookUp (offset) {
+    return this.#lookup.lookUp(String(offset))
   }
 
-  // Forgets the message, for another token.
+  // Removes the message from the page, when the token changes.
   clear () {
     this.#lookup.clear()
   }
@@ -41,7 +42,8 @@ export class FateView {
     const date = new Date(at)
     setText(this.#address, addressText(address))
     this.#at.replaceChildren(timeElement(date), ` · ${duration(date.getTime())} ago`)
-    this.#counts.replaceChildren(...countsOf(users).map(([status, count]) => badge(status, `${count.toLocaleString('en')} ${status}`)))
+    const badges = countsOf(users).map(([status, count]) => badge(status, `${count.toLocaleString('en')} ${status}`))
+    this.#counts.replaceChildren(...badges)
     this.#rows.replaceChildren(...users.slice(0, shownUsers).map(userRow))
     this.#users.hidden = users.length === 0
     setText(this.#more, moreText(users.length))
@@ -60,7 +62,7 @@ function addressText (address) {
   return 'everyone'
 }
 
-// How many users there are in each status; of a single one the row below says it.
+// Counts the users in each status; a single user has the status in its row only.
 function countsOf (users) {
   if (users.length < 2) return []
   return Object.keys(meanings)
@@ -69,7 +71,7 @@ function countsOf (users) {
 }
 
 function moreText (total) {
-  if (total === 0) return 'Nobody it is meant for is connected.'
+  if (total === 0) return 'No recipient is connected.'
   return total > shownUsers ? `The first ${shownUsers} of ${total.toLocaleString('en')} users.` : ''
 }
 

@@ -1,21 +1,22 @@
-// A field for a name. It gives back exactly what it was given, also what cannot be typed, such as a line break or a space
-// at the end; what is typed loses the spaces around it.
+// A field for a name. A name set by the page is returned unchanged, also with a line break or with spaces at the end;
+// spaces
+// around a typed name are removed.
 export class NameField {
   #input
-  #given = ''
-  #shown = ''
+  #exactName = ''
+  #displayedName = ''
 
   constructor (input) {
     this.#input = input
   }
 
   get value () {
-    return this.#input.value === this.#shown ? this.#given : this.#input.value.trim()
+    return this.#input.value === this.#displayedName ? this.#exactName : this.#input.value.trim()
   }
 
   set value (name) {
-    this.#given = name
+    this.#exactName = name
     this.#input.value = name
-    this.#shown = this.#input.value
+    this.#displayedName = this.#input.value
   }
 }

@@ -3,13 +3,14 @@ import { clock } from './time.js'
 
 const refreshMs = 5_000
 
-// A list that comes in pages: it shows one, keeps it fresh while somebody looks at it, and turns to the next.
-// read(after) gives { items, next }, show(page) draws it, clear() takes it away when the token allows none. Its elements
-// are those whose ids begin with `name`.
+// A list with pages: shows one page, refreshes the page while the tab is visible, and goes to the next page.
+// read(after) resolves with { items, next }, show(page) draws the page, clear() removes the page when the token is
+// refused.
+// The ids of its elements begin with `name`.
 export class PagedList {
   #auto = document.getElementById('auto-refresh')
   #error
-  #place
+  #pageInfo
   #refresh
   #first
   #next
@@ -19,13 +20,13 @@ export class PagedList {
   #after = null
   #nextAfter = null
   #page = 1
-  #turn = 0
+  #requestNumber = 0
   #timer
 
   constructor (name, { read, show, clear }) {
     const element = part => document.getElementById(`${name}-${part}`)
     this.#error = element('error')
-    this.#place = element('place')
+    this.#pageInfo = element('page-info')
     this.#refresh = element('refresh')
     this.#first = element('first')
     this.#next = element('next')
@@ -34,32 +35,32 @@ export class PagedList {
     this.#clear = clear
     this.#refresh.addEventListener('click', () => this.refresh())
     this.#first.addEventListener('click', () => this.restart())
-    this.#next.addEventListener('click', () => this.#turnTo(this.#nextAfter, this.#page + 1))
+    this.#next.addEventListener('click', () => this.#goTo(this.#nextAfter, this.#page + 1))
     this.#auto.addEventListener('change', () => this.#schedule())
     document.addEventListener('visibilitychange', () => this.#schedule(0))
   }
 
-  // Begins at the first page.
+  // Goes to the first page.
   restart () {
-    return this.#turnTo(null, 1)
+    return this.#goTo(null, 1)
   }
 
   async refresh () {
     clearTimeout(this.#timer)
-    const turn = ++this.#turn
+    const number = ++this.#requestNumber
     try {
       const page = await this.#read(this.#after)
-      if (turn !== this.#turn) return
-      // What a later page had may all be gone meanwhile.
+      if (number !== this.#requestNumber) return
+      // All items of a later page may have been removed.
       if (page.items.length === 0 && this.#after) return this.restart()
       this.#show(page)
       this.#schedule()
     } catch (err) {
-      if (turn === this.#turn) this.#fail(err)
+      if (number === this.#requestNumber) this.#fail(err)
     }
   }
 
-  #turnTo (after, page) {
+  #goTo (after, page) {
     this.#after = after
     this.#page = page
     return this.refresh()
@@ -67,7 +68,7 @@ export class PagedList {
 
   #schedule (ms = refreshMs) {
     clearTimeout(this.#timer)
-    const started = this.#turn > 0
+    const started = this.#requestNumber > 0
     if (!started || !this.#auto.checked || document.hidden) return
     this.#timer = setTimeout(() => this.refresh(), ms)
   }
@@ -77,27 +78,27 @@ export class PagedList {
     this.#nextAfter = page.next
     setText(this.#error, '')
     const paged = this.#page > 1 || Boolean(page.next)
-    setText(this.#place, `${paged ? `Page ${this.#page}, as` : 'As'} of ${clock(new Date())}`)
+    setText(this.#pageInfo, `${paged ? `Page ${this.#page}, as` : 'As'} of ${clock(new Date())}`)
     this.#showPaging(this.#page > 1, Boolean(page.next))
   }
 
-  // Rows of a while ago help while the network is away; without permission there is nothing to show or to ask again.
+  // Keeps the old rows when the network fails; removes the rows and stops when the token is refused.
   #fail (err) {
-    setText(this.#error, err.words ?? err.message)
-    if (!err.final) return this.#schedule()
+    setText(this.#error, err.explanation ?? err.message)
+    if (!err.isFinal) return this.#schedule()
     this.#clear()
-    setText(this.#place, '')
+    setText(this.#pageInfo, '')
     this.#showPaging(false, false)
   }
 
-  // A button that becomes disabled or hidden loses the focus; its neighbour takes it.
+  // Moves the focus of a button that becomes disabled or hidden to its neighbour.
   #showPaging (first, next) {
-    const had = [this.#first, this.#next].find(button => button === document.activeElement)
+    const focused = [this.#first, this.#next].find(button => button === document.activeElement)
     this.#first.disabled = !first
     this.#next.disabled = !next
     this.#first.hidden = this.#next.hidden = !first && !next
-    if (!had?.disabled) return
-    const heir = [this.#first, this.#next, this.#refresh].find(button => !button.disabled)
-    heir.focus()
+    if (!focused?.disabled) return
+    const fallback = [this.#first, this.#next, this.#refresh].find(button => !button.disabled)
+    fallback.focus()
   }
 }

@@ -5,9 +5,10 @@ import { setText } from './text.js'
 const buttonTexts = { everyone: 'Send to everyone', group: 'Send to group', user: 'Send to user', client: 'Send to client' }
 const idLabels = { group: 'Group', user: 'User id', client: 'Client id' }
 
-// The form that pushes to everyone, a group, a user or a client, and shows the receipt. `push(target, message)` gives it;
-// onFate gets the offset of the message whose fate shall be shown.
-export class PushForm {
+// The form that publishes to everyone, a group, a user or a client, and shows the receipt. `publish(target, message)`
+// calls
+// the API; onMessageStatus receives the offset of a message to look up.
+export class PublishForm {
   #form = document.getElementById('broadcast-form')
   #target = document.getElementById('target')
   #idField = document.getElementById('target-id-field')
@@ -20,15 +21,15 @@ export class PushForm {
   #asJson = document.getElementById('as-json')
   #button = document.getElementById('broadcast-button')
   #receipt = document.getElementById('receipt')
-  #fate = document.getElementById('receipt-fate')
+  #messageStatus = document.getElementById('receipt-message-status')
   #error = document.getElementById('broadcast-error')
-  #push
+  #publish
   #offset
-  #busy = false
+  #isBusy = false
 
-  constructor ({ push, onFate }) {
-    this.#push = push
-    this.#fate.addEventListener('click', () => onFate(this.#offset))
+  constructor ({ publish, onMessageStatus }) {
+    this.#publish = publish
+    this.#messageStatus.addEventListener('click', () => onMessageStatus(this.#offset))
     this.#target.addEventListener('change', () => {
       this.#id.value = ''
       this.#showTarget()
@@ -46,7 +47,7 @@ export class PushForm {
     this.#showTarget()
   }
 
-  // Prepares a message to a group, a user or a client; the text is left to be written.
+  // Prepares a message to a group, a user or a client, and focuses the field for its text.
   address (kind, id) {
     this.#target.value = kind
     this.#id.value = id
@@ -64,7 +65,7 @@ export class PushForm {
   }
 
   async #submit () {
-    if (this.#busy) return
+    if (this.#isBusy) return
     this.#showReceipt(null)
     setText(this.#error, '')
     const target = { kind: this.#target.value, id: this.#id.value }
@@ -73,7 +74,7 @@ export class PushForm {
     }
     const { message, problem } = this.#read()
     if (problem) return mark(this.#message, this.#messageError, problem)
-    await this.#deliver(target, message)
+    await this.#send(target, message)
   }
 
   #read () {
@@ -87,12 +88,12 @@ export class PushForm {
     }
   }
 
-  async #deliver (target, message) {
+  async #send (target, message) {
     this.#setBusy(true)
     try {
-      this.#showReceipt(await this.#push(target, message))
+      this.#showReceipt(await this.#publish(target, message))
     } catch (err) {
-      setText(this.#error, err.words ?? err.message)
+      setText(this.#error, err.explanation ?? err.message)
     } finally {
       this.#setBusy(false)
     }
@@ -100,13 +101,13 @@ export class PushForm {
 
   #showReceipt (receipt) {
     setText(this.#receipt, receipt ? receiptText(receipt) : '')
-    this.#fate.hidden = !receipt
+    this.#messageStatus.hidden = !receipt
     this.#offset = receipt?.offset
   }
 
-  #setBusy (busy) {
-    this.#busy = busy
-    this.#button.ariaDisabled = String(busy)
+  #setBusy (isBusy) {
+    this.#isBusy = isBusy
+    this.#button.ariaDisabled = String(isBusy)
   }
 }
 

@@ -9,7 +9,7 @@ const titles = {
   refused: 'Token refused'
 }
 
-// The line that says how the connection is, with a countdown while it waits.
+// The state of the connection, with a countdown before a retry.
 export class StateView {
   #root = document.getElementById('state')
   #title = document.getElementById('state-title')
@@ -29,22 +29,22 @@ export class StateView {
     setText(this.#title, titles[state.name])
     setText(this.#detail, state.detail)
     this.#detail.title = state.detail
-    // The countdown is for the eye; it would be read out every second.
+    // Screen readers get the state without the countdown, which would be announced every second.
     setText(this.#spoken, `${titles[state.name]} ${state.detail}`)
-    if (state.name === 'waiting') this.#count(state.retryAt)
+    if (state.name === 'waiting') this.#countDown(state.retryAt)
   }
 
-  // A button that disappears loses the focus; its neighbour takes it.
-  #showRetry (shown) {
-    const focused = document.activeElement === this.#retry
-    this.#retry.hidden = !shown
-    if (focused && !shown) document.getElementById('connect').focus()
+  // Moves the focus of the hidden button to its neighbour.
+  #showRetry (isShown) {
+    const hasFocus = document.activeElement === this.#retry
+    this.#retry.hidden = !isShown
+    if (hasFocus && !isShown) document.getElementById('connect').focus()
   }
 
-  #count (retryAt) {
+  #countDown (retryAt) {
     const seconds = Math.ceil((retryAt - Date.now()) / 1_000)
     if (seconds < 1) return setText(this.#title, titles.waiting)
     setText(this.#title, `Reconnecting in ${seconds} s`)
-    this.#timer = setTimeout(() => this.#count(retryAt), 250)
+    this.#timer = setTimeout(() => this.#countDown(retryAt), 250)
   }
 }

@@ -1,9 +1,10 @@
-// Writes text only where it differs: a selection survives, and a live region does not repeat itself.
+// Sets the text of an element only when the text differs, so that a selection survives and a live region is not
+// repeated.
 export function setText (element, text) {
   if (element.textContent !== text) element.textContent = text
 }
 
-// Everything that comes from outside reaches the page through here: as text, never as markup.
+// Makes an element. All data from the server enters the page through this function, as text and never as markup.
 export function make (tag, className, text = '') {
   const element = document.createElement(tag)
   if (className) element.className = className
@@ -11,7 +12,7 @@ export function make (tag, className, text = '') {
   return element
 }
 
-// Text that may be cut on the screen: pointing at it shows all of it.
+// Sets a text that may be cut on the screen, with the full text as tooltip.
 export function setTitled (element, text) {
   setText(element, text)
   element.title = text

@@ -1,70 +1,71 @@
 import { isToken } from './link.js'
 import { setText } from './text.js'
 
-const alive = new Set(['connecting', 'connected', 'waiting'])
+const activeStates = new Set(['connecting', 'connected', 'waiting'])
 
-// The token field and the one button beside it. A typed token is handed on and forgotten here: the field is emptied.
+// The token field and its button. A typed token is passed to onToken and removed from the field.
 export class TokenForm {
   #form = document.getElementById('token-form')
   #field = document.getElementById('token')
   #button = document.getElementById('connect')
   #onToken
   #onToggle
-  #alive = false
+  #isActive = false
 
   constructor ({ onToken, onToggle }) {
     this.#onToken = onToken
     this.#onToggle = onToggle
     this.#form.addEventListener('submit', event => {
       event.preventDefault()
-      this.#take()
+      this.#submit()
     })
     this.#button.addEventListener('click', () => this.#press())
     this.#field.addEventListener('input', () => {
       this.#field.setCustomValidity('')
-      this.#label()
+      this.#updateButton()
     })
   }
 
-  // Adapts to the state of the connection; asks for a token when the one in use is of no use any more.
+  // Adapts to the state of the connection; focuses the field when the current token is no longer valid.
   show ({ name, needsToken }, hasToken) {
-    this.#alive = alive.has(name)
+    this.#isActive = activeStates.has(name)
     this.#field.placeholder = hasToken && !needsToken ? 'In use; paste to replace' : 'Paste a token'
-    this.#label()
+    this.#updateButton()
     if (needsToken && !isTypingElsewhere(this.#form)) this.#field.focus()
   }
 
+  // Focuses the field, to ask for a token.
   ask () {
     this.#field.focus()
   }
 
   #press () {
-    if (this.#field.value.trim()) return this.#take()
-    this.#onToggle(this.#alive)
+    if (this.#field.value.trim()) return this.#submit()
+    this.#onToggle(this.#isActive)
   }
 
-  #take () {
+  #submit () {
     const token = this.#field.value.trim()
     if (!token) return this.#field.focus()
-    if (!isToken(token)) return this.#complain('This is not a token: it contains spaces or signs that no token has.')
+    if (!isToken(token)) return this.#showProblem('This is not a token: it contains spaces or signs that no token has.')
     this.#field.value = ''
-    this.#label()
+    this.#updateButton()
     this.#onToken(token)
   }
 
-  #complain (text) {
+  #showProblem (text) {
     this.#field.setCustomValidity(text)
     this.#field.reportValidity()
   }
 
-  #label () {
-    const connects = !this.#alive || this.#field.value.trim() !== ''
+  #updateButton () {
+    const connects = !this.#isActive || this.#field.value.trim() !== ''
     setText(this.#button, connects ? 'Connect' : 'Disconnect')
     this.#button.classList.toggle('primary', connects)
   }
 }
 
-// Somebody who writes a message must not suddenly write it into the token field.
+// Tells whether the user types in another field, whose text must not continue in the token field.
 function isTypingElsewhere (form) {
   const { activeElement } = document
   return activeElement.matches('input, textarea, select, dialog *') && !form.contains(activeElement)

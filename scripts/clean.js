@@ -1,4 +1,4 @@
-// Empties dist/, so that a file that was renamed does not live on in the package.
+// Removes dist/ before a build, so that the package has no files of removed or renamed sources.
 import { rmSync } from 'node:fs'
 
 rmSync(new URL('../dist', import.meta.url), { recursive: true, force: true })

@@ -1,4 +1,4 @@
-// Writes config.yml and docs/configuration.md from services/config/schema.ts: `npm run docs`.
+// Generates config.yml and docs/configuration.md from services/config: `npm run docs`.
 import { writeFileSync } from 'node:fs'
 import { configFile, configurationPage } from '../services/config/document.ts'
 

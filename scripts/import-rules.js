@@ -1,26 +1,30 @@
-// An ESLint rule for the product's own imports: a folder imports only from the folders that the configuration allows, and no
-// file imports itself through others. Type imports count.
+// An ESLint rule for the product's own imports: a folder imports only from the folders that the configuration allows,
+// and
+// imports form no circle. Type imports count.
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { dirname, relative, resolve, sep } from 'node:path'
 import ts from 'typescript'
 
-/** The files that each file imports by a relative path; read once per file and run. */
-const imports = new Map()
+/** Files that each file imports by a relative path. Each file is read once per run. */
+const importsByFile = new Map()
 
-/** Whether a path lies in a folder, or is the named file itself. */
+/** Tells whether a path is in a folder, or is the named file itself. */
 const isIn = (path, folder) => path === folder || path.startsWith(`${folder}/`)
 
 function importsOf (file) {
-  const known = imports.get(file)
+  const known = importsByFile.get(file)
   if (known !== undefined) return known
   const found = existsSync(file)
-    ? ts.preProcessFile(readFileSync(file, 'utf8'), true, true).importedFiles.map(({ fileName }) => fileName).filter((name) => name.startsWith('.')).map((name) => resolve(dirname(file), name))
+    ? ts.preProcessFile(readFileSync(file, 'utf8'), true, true).importedFiles
+      .map(({ fileName }) => fileName)
+      .filter((name) => name.startsWith('.'))
+      .map((name) => resolve(dirname(file), name))
     : []
-  imports.set(file, found)
+  importsByFile.set(file, found)
   return found
 }
 
-/** The shortest chain of imports from one file to another, both included; undefined when there is none. */
+/** Returns the shortest chain of imports from one file to another, both included; undefined when no chain exists. */
 function chain (from, to) {
   const cameFrom = new Map([[from, null]])
   for (const file of cameFrom.keys()) {
@@ -48,7 +52,7 @@ export const importRules = {
     const pathOf = (file) => relative(root, file).split(sep).join('/')
     const file = resolve(root, context.filename)
     const [folders] = context.options
-    // The innermost folder that has a line of its own.
+    // The innermost folder with a line in the configuration.
     const folder = Object.keys(folders).filter((one) => isIn(pathOf(file), one)).sort((a, b) => b.length - a.length)[0]
     if (folder === undefined) return {}
     const allowed = [folder, ...folders[folder]].filter((one) => !one.startsWith('!'))
@@ -58,10 +62,15 @@ export const importRules = {
       if (node.source?.value === undefined || !String(node.source.value).startsWith('.')) return
       const target = resolve(dirname(file), node.source.value)
       const path = pathOf(target)
-      const mayImport = allowed.some((one) => isIn(path, one) || isIn(path, `${one}.ts`)) && !forbidden.some((one) => isIn(path, one))
-      if (!mayImport) context.report({ node, messageId: 'forbidden', data: { folder, target: path, allowed: folders[folder].join(', ') || 'nothing of ours' } })
+      const isAllowed = allowed.some((one) => isIn(path, one) || isIn(path, `${one}.ts`))
+      const isForbidden = forbidden.some((one) => isIn(path, one))
+      if (!isAllowed || isForbidden) {
+        const list = folders[folder].join(', ') || 'packages'
+        context.report({ node, messageId: 'forbidden', data: { folder, target: path, allowed: list } })
+      }
       const circle = chain(target, file)
-      if (circle !== undefined) context.report({ node, messageId: 'circle', data: { path: [file, ...circle].map(pathOf).join(' → ') } })
+      if (circle === undefined) return
+      context.report({ node, messageId: 'circle', data: { path: [file, ...circle].map(pathOf).join(' → ') } })
     }
     return { ImportDeclaration: check, ExportNamedDeclaration: check, ExportAllDeclaration: check, ImportExpression: check }
   }

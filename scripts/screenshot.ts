@@ -1,4 +1,4 @@
-// Takes docs/console.png, the picture of the console in the README: `npx tsx scripts/screenshot.ts`. Needs Chromium.
+// Takes docs/console.png, the screenshot of the console in the README: `npx tsx scripts/screenshot.ts`. Needs Chromium.
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -14,15 +14,16 @@ const PICTURE = fileURLToPath(new URL('../docs/console.png', import.meta.url))
 const RELIABLE = 'json.reliable.webpubsub.azure.v1'
 
 const CLIENTS = [
-  { user: 'alice', roles: ['trader'], groups: ['orders', 'prices/eu'], protocol: RELIABLE, address: '203.0.113.24', minutesAgo: 194, says: 12 },
-  { user: 'bob', roles: [], groups: ['prices/eu'], protocol: 'sse', address: '198.51.100.7', minutesAgo: 71, says: 0 },
-  { user: 'carol', roles: ['support'], groups: ['on-call', 'orders', 'prices/eu', 'prices/us'], protocol: 'raw', address: '2001:db8::1f', minutesAgo: 26, says: 41 },
-  { user: 'bob', roles: [], groups: ['prices/eu'], protocol: RELIABLE, address: '192.0.2.145', minutesAgo: 8, says: 5 },
-  { user: 'erin', roles: ['trader'], groups: [], protocol: 'raw', address: '203.0.113.61', minutesAgo: 6, says: 2 }
+  { user: 'alice', roles: ['trader'], groups: ['orders', 'prices/eu'], protocol: RELIABLE, address: '203.0.113.24', minutesAgo: 194, messages: 12 },
+  { user: 'bob', roles: [], groups: ['prices/eu'], protocol: 'sse', address: '198.51.100.7', minutesAgo: 71, messages: 0 },
+  { user: 'carol', roles: ['support'], groups: ['on-call', 'orders', 'prices/eu', 'prices/us'], protocol: 'raw', address: '2001:db8::1f', minutesAgo: 26, messages: 41 },
+  { user: 'bob', roles: [], groups: ['prices/eu'], protocol: RELIABLE, address: '192.0.2.145', minutesAgo: 8, messages: 5 },
+  { user: 'erin', roles: ['trader'], groups: [], protocol: 'raw', address: '203.0.113.61', minutesAgo: 6, messages: 2 }
 ]
 
-// Not everything in the picture shall happen in the same second, so service and page live in the past for a while. On the
-// way back the service must not take its clients for silent, hence no read deadline, nor their tokens for expired.
+// The clocks of service and page start in the past and advance between the steps, so that the times in the screenshot
+// differ.
+// The service has no read deadline, and tokens are valid for a day, so that the jumps of the clock end no connection.
 const realNow = Date.now
 let pastMs = 200 * 60_000
 Date.now = () => realNow() - pastMs
@@ -38,12 +39,12 @@ const page = await browser.newPage({ viewport: { width: 1200, height: 800 }, dev
 const streams = new AbortController()
 
 for (const client of CLIENTS.slice(0, 3)) await connect(client)
-await leaveLetters('dave', { device: 'phone', minutesAgo: 24 })
-await leaveLetters('dave', { device: '', minutesAgo: 9 })
+await readInbox('dave', { device: 'phone', minutesAgo: 24 })
+await readInbox('dave', { device: '', minutesAgo: 9 })
 for (const client of CLIENTS.slice(3)) await connect(client)
-for (const [minutesAgo, letter] of [[5.4, 'Your order 4711 was filled.'], [3.1, 'Your order 4712 was filled.'], [1.4, 'Margin call: see your account.']] as const) {
+for (const [minutesAgo, text] of [[5.4, 'Your order 4711 was filled.'], [3.1, 'Your order 4712 was filled.'], [1.4, 'Margin call: see your account.']] as const) {
   await goTo(minutesAgo)
-  await hub.send({ user: 'dave' }, letter)
+  await hub.send({ user: 'dave' }, text)
 }
 
 await goTo(4.2)
@@ -75,8 +76,8 @@ await page.fill('#inbox-field', 'dave')
 await page.click('#inbox-form button')
 await page.waitForSelector('#inbox-answer:not([hidden])')
 await until(async () => {
-  await page.click('#receipt-fate')
-  return await page.locator('#fate-users [data-status=acknowledged]').count() === 2
+  await page.click('#receipt-message-status')
+  return await page.locator('#message-status-users [data-status=acknowledged]').count() === 2
 }, 'the acknowledgements')
 await page.click('#groups-refresh')
 await page.click('#clients-refresh')
@@ -89,30 +90,30 @@ await browser.close()
 streams.abort()
 await service.close()
 
-/** Connects a client, puts it into its groups and lets it talk. */
-async function connect ({ user, roles, groups, protocol, address, minutesAgo, says }: typeof CLIENTS[number]): Promise<void> {
+/** Connects a client, makes the client a member of its groups, and sends its messages. */
+async function connect ({ user, roles, groups, protocol, address, minutesAgo, messages }: typeof CLIENTS[number]): Promise<void> {
   await goTo(minutesAgo)
   const before = hub.size
   const headers = { authorization: `Bearer ${tokenOf(user, roles)}`, 'x-forwarded-for': address }
-  if (protocol === 'sse') await listenTo(headers)
-  else await talk(protocol, headers, says)
+  if (protocol === 'sse') await openEventStream(headers)
+  else await sendMessages(protocol, headers, messages)
   await until(() => hub.size > before)
   const { clients } = await hub.clients({ user })
   const id = clients.at(-1)?.id ?? ''
   for (const group of groups) await hub.join(id, group)
 }
 
-async function listenTo (headers: Record<string, string>): Promise<void> {
+async function openEventStream (headers: Record<string, string>): Promise<void> {
   const { body } = await fetch(`${origin}/admin/events`, { headers, signal: streams.signal })
-  body?.pipeTo(new WritableStream()).catch(() => {}) // It ends with the picture.
+  body?.pipeTo(new WritableStream()).catch(() => {}) // The stream is aborted at the end.
 }
 
-async function talk (protocol: string, headers: Record<string, string>, says: number): Promise<void> {
+async function sendMessages (protocol: string, headers: Record<string, string>, count: number): Promise<void> {
   const socket = new WebSocket(`${origin.replace('http', 'ws')}/admin/ws`, protocol === 'raw' ? [] : [protocol], { headers })
   await once(socket, 'message')
   if (protocol === 'raw') {
-    for (let said = 0; said < says; said++) {
-      socket.send(`message ${said}`)
+    for (let n = 0; n < count; n++) {
+      socket.send(`message ${n}`)
       await once(socket, 'message')
     }
     return
@@ -121,14 +122,14 @@ async function talk (protocol: string, headers: Record<string, string>, says: nu
     const { sequenceId } = JSON.parse((data as Buffer).toString()) as { sequenceId?: number }
     if (sequenceId !== undefined) socket.send(JSON.stringify({ type: 'sequenceAck', sequenceId }))
   })
-  for (let said = 0; said < says; said++) {
+  for (let n = 0; n < count; n++) {
     socket.send('{"type":"ping"}')
     await once(socket, 'message')
   }
 }
 
-/** A device comes, takes a letter, and goes. */
-async function leaveLetters (user: string, { device, minutesAgo }: { device: string, minutesAgo: number }): Promise<void> {
+/** Connects a device, waits until the device has acknowledged one message, and disconnects. */
+async function readInbox (user: string, { device, minutesAgo }: { device: string, minutesAgo: number }): Promise<void> {
   await goTo(minutesAgo + 1)
   await hub.send({ user }, 'Your order was filled.')
   await goTo(minutesAgo)
@@ -140,13 +141,13 @@ async function leaveLetters (user: string, { device, minutesAgo }: { device: str
   await until(() => hub.size < before)
 }
 
-/** Sets the clocks of the service and of the page. */
+/** Sets the clocks of the service and of the page to a time before now. */
 async function goTo (minutesAgo: number): Promise<void> {
   pastMs = minutesAgo * 60_000
   await page.clock.setFixedTime(Date.now())
 }
 
-/** Waits until the page's log has this many entries. */
+/** Waits until the page's log has a number of entries. */
 async function entries (count: number): Promise<void> {
   await page.locator('.entry').nth(count - 1).waitFor()
 }

@@ -1,18 +1,19 @@
-// Runs the tests: `node scripts/test.js [arguments of tap]`. One line a file, details of what failed, and at the very end
-// `N passed, N failed`, which is what tap itself counted. Ends with tap's exit code.
+// Runs the tests: `node scripts/test.js [arguments of tap]`. Prints one line a file, the details of failures, and as
+// the last
+// line `N passed, N failed` with tap's own counts. Exits with tap's exit code.
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 const TAP = fileURLToPath(new URL('../node_modules/.bin/tap', import.meta.url))
-// tap's report as events, one JSON array a line. Last, so that it wins over a reporter among the arguments.
+// tap's report as events, one JSON array a line. The last option wins over a reporter among the arguments.
 const REPORT = ['--no-color', '--reporter=jsonstream']
 
 const totals = { pass: 0, fail: 0, skip: 0 }
 const failed = []
 let isComplete = false
 
-/** What each event of the report counts for and shows. */
+/** Counts and prints each event of the report. */
 const events = {
   pass () { totals.pass++ },
   skip ({ fullname, skip }) {
@@ -26,9 +27,9 @@ const events = {
       if (typeof bailout === 'string') fail({ fullname: 'tap', diag: `Bail out! ${bailout}` })
       return
     }
-    // A test without assertions is counted itself.
+    // A test without assertions counts as one.
     if (point.ok && point.tests === 0) totals[point.skip === undefined ? 'pass' : 'skip']++
-    // Ended badly with nothing failed inside: it crashed, ran out of time or did less than it had planned.
+    // A failed test without a failed assertion: a crash, a timeout or an unfulfilled plan.
     if (!point.ok && !failed.some((name) => name.startsWith(`${point.fullname} > `))) fail(point)
     if (level === 1) print(`${point.ok ? 'ok   ' : 'FAIL '} ${point.fullname} (${Math.round(point.time ?? 0)} ms)`)
   },
@@ -40,7 +41,7 @@ process.on('SIGTERM', () => tap.kill())
 createInterface({ input: tap.stdout }).on('line', report)
 tap.on('close', (code) => {
   if (!isComplete) Object.assign(totals, { pass: 0, fail: 1, skip: 0 })
-  // Whatever made tap itself unhappy is a failure too, and so is a run that has tested nothing.
+  // An error exit of tap itself is a failure, and so is a run without tests.
   const isEmpty = totals.pass + totals.fail + totals.skip === 0
   if (totals.fail === 0 && (code !== 0 || isEmpty)) totals.fail = 1
   process.exitCode = totals.fail > 0 ? code || 1 : 0
@@ -58,7 +59,7 @@ function parse (line) {
     const event = JSON.parse(line)
     return Array.isArray(event) ? event : undefined
   } catch {
-    return undefined // Something that a test or tap printed beside the report.
+    return undefined // Other output of a test or of tap.
   }
 }
 
@@ -69,7 +70,7 @@ function fail ({ fullname, diag }) {
   print(`not ok  ${fullname}\n${details.replace(/^(?=.)/gm, '        ')}`)
 }
 
-/** The diagnostics that help; the source is at the place that `at` names. */
+/** Formats diagnostics, without the source: `at` names its location. */
 function describe ({ source, args, cwd, command, externalID, stdio, ...diag }) {
   return Object.entries(diag).map(([key, value]) => {
     const text = typeof value === 'string' ? value.trimEnd() : JSON.stringify(value)

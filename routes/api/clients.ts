@@ -8,7 +8,8 @@ export const clientRoutes: FastifyPluginAsyncTypebox = async function clientRout
   const { hub } = fastify
   const list = { schema: { querystring: PageQuery, response: { 200: ClientPage, ...ERROR_RESPONSES } } }
   const read = { schema: { params: IdParams, response: { 200: ClientInfo, ...ERROR_RESPONSES } } }
-  const disconnect = { schema: { params: IdParams, querystring: DisconnectQuery, response: { 200: Disconnected, ...ERROR_RESPONSES } } }
+  const disconnectResponse = { 200: Disconnected, ...ERROR_RESPONSES }
+  const disconnect = { schema: { params: IdParams, querystring: DisconnectQuery, response: disconnectResponse } }
 
   fastify.get('/clients', list, ({ query: { user, after, limit } }) => hub.clients({ user, after, limit }))
 

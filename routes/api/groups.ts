@@ -1,14 +1,20 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ClientPage, GroupPage } from '../../services/model/info.ts'
-import { ERROR_RESPONSES, GroupClientParams, GroupPageQuery, IdParams, Membership, PageQuery, UserGroupParams } from './schemas.ts'
+import { ERROR_RESPONSES, GroupPageQuery, Membership, PageQuery } from './schemas.ts'
+import { GroupClientParams, IdParams, UserGroupParams } from './schemas.ts'
 
-/** GET /groups and /groups/:id/clients, PUT and DELETE of a client or a user in a group: list groups, read and change members. */
+/**
+ * GET /groups and /groups/:id/clients, PUT and DELETE of a client or a user in a group: list groups, read and change
+ * members.
+ */
 export const groupRoutes: FastifyPluginAsyncTypebox = async function groupRoutes (fastify) {
   const { hub } = fastify
   const list = { schema: { querystring: GroupPageQuery, response: { 200: GroupPage, ...ERROR_RESPONSES } } }
-  const members = { schema: { params: IdParams, querystring: PageQuery, response: { 200: ClientPage, ...ERROR_RESPONSES } } }
-  const clientMembership = { schema: { params: GroupClientParams, response: { 200: Membership, ...ERROR_RESPONSES } } }
-  const userMembership = { schema: { params: UserGroupParams, response: { 200: Membership, ...ERROR_RESPONSES } } }
+  const clientPage = { 200: ClientPage, ...ERROR_RESPONSES }
+  const membership = { 200: Membership, ...ERROR_RESPONSES }
+  const members = { schema: { params: IdParams, querystring: PageQuery, response: clientPage } }
+  const clientMembership = { schema: { params: GroupClientParams, response: membership } }
+  const userMembership = { schema: { params: UserGroupParams, response: membership } }
 
   fastify.get('/groups', list, ({ query: { after, limit } }) => hub.groups({ after, limit }))
 

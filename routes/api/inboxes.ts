@@ -2,7 +2,10 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { InboxInfo, MessageStatus } from '../../services/model/info.ts'
 import { ERROR_RESPONSES, IdParams, OffsetParams, Purged } from './schemas.ts'
 
-/** GET and DELETE /users/:id/inbox, GET /messages/:offset: read and purge the inbox of a user, read the status of a message. */
+/**
+ * GET and DELETE /users/:id/inbox, GET /messages/:offset: read and purge the inbox of a user, read the status of a
+ * message.
+ */
 export const inboxRoutes: FastifyPluginAsyncTypebox = async function inboxRoutes (fastify) {
   const { hub } = fastify
   const read = { schema: { params: IdParams, response: { 200: InboxInfo, ...ERROR_RESPONSES } } }

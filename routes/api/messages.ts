@@ -6,6 +6,11 @@ import { Receipt, type Address } from '../../services/model/message.ts'
 import { ERROR_RESPONSES, IdParams, MessageBody } from './schemas.ts'
 import { sendOptionsOf } from './send-options.ts'
 
+interface MessageRoutesOptions {
+  /** Maximum size of a request body, in bytes. */
+  readonly bodyLimit: number
+}
+
 interface PublishRequest {
   readonly body: Static<typeof MessageBody>
   readonly headers: IncomingHttpHeaders
@@ -15,8 +20,9 @@ interface PublishRequest {
  * POST /broadcast, /users/:id/messages, /groups/:id/messages and /clients/:id/messages: publish a message to everyone, a
  * user, a group or a client. The response is 202 with the receipt.
  */
-export const messageRoutes: FastifyPluginAsyncTypebox<{ bodyLimit: number }> = async function messageRoutes (fastify, { bodyLimit }) {
+export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = async function messageRoutes (fastify, options) {
   const { hub } = fastify
+  const { bodyLimit } = options
   const response = { 202: Receipt, ...ERROR_RESPONSES }
   const toEveryone = { bodyLimit, schema: { body: MessageBody, response } }
   const toId = { bodyLimit, schema: { params: IdParams, body: MessageBody, response } }
@@ -40,7 +46,9 @@ export const messageRoutes: FastifyPluginAsyncTypebox<{ bodyLimit: number }> = a
   fastify.post('/clients/:id/messages', toId, async (request, reply) => {
     const { id } = request.params
     const { total } = await hub.clients({ id, limit: 1 })
-    if (total === 0) throw new HubError('HUB_CLIENT_NOT_FOUND', 'This client is not connected; address the user to reach whichever connection there is.')
+    if (total === 0) {
+      throw new HubError('HUB_CLIENT_NOT_FOUND', 'This client is not connected; address the user to reach whichever connection there is.')
+    }
     return reply.code(202).send(await publish({ client: id }, request))
   })
 }

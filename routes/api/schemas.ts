@@ -31,7 +31,10 @@ export const GroupPageQuery = Type.Object({ ...GroupQuery.properties, ...Token }
 
 /** Query: the close code and the reason of the Close frame. */
 export const DisconnectQuery = Type.Object({
-  code: Type.Optional(Type.Integer({ default: CLOSE.disconnected.code, description: 'Close code: 1000 to 1014 where allowed, or 3000 to 4999' })),
+  code: Type.Optional(Type.Integer({
+    default: CLOSE.disconnected.code,
+    description: 'Close code: 1000 to 1014 where allowed, or 3000 to 4999'
+  })),
   reason: Type.Optional(Type.String({ maxLength: MAX_REASON_BYTES, description: 'Reason in the Close frame' })),
   ...Token
 }, CLOSED)
@@ -45,7 +48,9 @@ export const Membership = Type.Object({ group: Type.String(), member: Type.Boole
 /** Response: the number of messages that were removed. */
 export const Purged = Type.Object({ purged: Type.Integer() })
 
-/** Response: an error, in Fastify's own form with a stable code. Further fields can come from hooks of the application. */
+/**
+ * Response: an error, in Fastify's own form with a stable code. Further fields can come from hooks of the application.
+ */
 export const ErrorResponse = Type.Object({
   statusCode: Type.Integer(),
   code: Type.String({ description: 'Stable code, such as HUB_FORBIDDEN' }),

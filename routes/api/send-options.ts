@@ -11,7 +11,8 @@ const MAX_KEY_LENGTH = 256
  *
  * @throws {HubError} HUB_REQUEST_INVALID when header and body have different keys, or the header has no valid key.
  */
-export function sendOptionsOf ({ message: _message, ...options }: SendOptions & { readonly message?: unknown }, headers: IncomingHttpHeaders): SendOptions {
+export function sendOptionsOf (body: SendOptions & { readonly message?: unknown }, headers: IncomingHttpHeaders): SendOptions {
+  const { message: _message, ...options } = body
   const header = headers['idempotency-key']
   if (header === undefined) return options
   const text = typeof header === 'string' ? header.trim() : ''

@@ -16,7 +16,9 @@ export interface BannerFacts {
   readonly isDemo: boolean
 }
 
-/** Returns the text printed at the start of the service: its addresses, a token, and a command to paste into a shell. */
+/**
+ * Returns the text printed at the start of the service: its addresses, a token, and a command to paste into a shell.
+ */
 export function banner (facts: BannerFacts): string {
   const { version, origin, path, adminToken } = facts
   const fragment = adminToken === null ? '' : `#token=${adminToken}&path=${encodeURIComponent(path)}`
@@ -30,8 +32,12 @@ export function banner (facts: BannerFacts): string {
   lines.push('', adminToken === null
     ? '  Make a token with the configured secret: fastify-hub token --user operator --role admin'
     : `  The token above is valid for ${ADMIN_TOKEN_HOURS} hours and has the role admin.`)
-  if (facts.isSecretRandom) lines.push('  No auth.secret is configured: one was made at random for this run, and its tokens end with it.')
-  if (facts.isDemo) lines.push('  auth.mode is demo: any token of at least 20 characters may connect. Not for production.')
+  if (facts.isSecretRandom) {
+    lines.push('  No auth.secret is configured: one was made at random for this run, and its tokens end with it.')
+  }
+  if (facts.isDemo) {
+    lines.push('  auth.mode is demo: any token of at least 20 characters may connect. Not for production.')
+  }
   return `${lines.join('\n')}\n\n`
 }
 

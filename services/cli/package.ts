@@ -2,7 +2,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** Returns the absolute path of a file or folder of this package. The path is the same from the sources and from dist/. */
+/**
+ * Returns the absolute path of a file or folder of this package. The path is the same from the sources and from dist/.
+ */
 export function packagePath (...parts: string[]): string {
   return join(ROOT, ...parts)
 }

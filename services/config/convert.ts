@@ -38,7 +38,9 @@ function convertList (item: TSchema, raw: unknown): Conversion {
   return { value }
 }
 
-/** One reader for each kind of field. A reader returns undefined when the raw value is not in the notation of the kind. */
+/**
+ * One reader for each kind of field. A reader returns undefined when the raw value is not in the notation of the kind.
+ */
 const readers: Record<Kind, (raw: unknown) => unknown> = {
   boolean: readBoolean,
   integer: readInteger,
@@ -49,7 +51,7 @@ const readers: Record<Kind, (raw: unknown) => unknown> = {
   text: (raw) => (typeof raw === 'string' ? raw : undefined),
   secret: (raw) => (typeof raw === 'string' && (raw === '' || raw.length >= 32) ? raw : undefined),
   origin: (raw) => (typeof raw === 'string' && isOrigin(raw) ? raw : undefined),
-  proxies: (raw) => readBoolean(raw) ?? (typeof raw === 'string' && raw.split(',').every(isProxy) ? raw.trim() : undefined)
+  proxies: (raw) => readBoolean(raw) ?? readProxyList(raw)
 }
 
 function trim (raw: unknown): unknown {
@@ -59,6 +61,10 @@ function trim (raw: unknown): unknown {
 function readBoolean (raw: unknown): boolean | undefined {
   if (typeof raw === 'boolean') return raw
   return new Map<unknown, boolean>([['true', true], ['1', true], ['false', false], ['0', false]]).get(trim(raw))
+}
+
+function readProxyList (raw: unknown): string | undefined {
+  return typeof raw === 'string' && raw.split(',').every(isProxy) ? raw.trim() : undefined
 }
 
 function readInteger (raw: unknown): number | undefined {

@@ -64,7 +64,12 @@ export function size (fallback: string | number, description: string, options: F
 }
 
 /** Defines a key with one word of a few. */
-export function choice<const T extends string> (fallback: NoInfer<T>, words: readonly T[], description: string, options: FieldOptions = {}) {
+export function choice<const T extends string> (
+  fallback: NoInfer<T>,
+  words: readonly T[],
+  description: string,
+  options: FieldOptions = {}
+) {
   const allowed = new Intl.ListFormat('en', { type: 'disjunction' }).format(words)
   const literals: TLiteral<T>[] = words.map((word) => Type.Literal(word))
   return Type.Unsafe<T>(Type.Union(literals, { kind: 'choice', allowed, default: fallback, description, ...options }))
@@ -82,7 +87,10 @@ export function text (fallback: string, description: string, options: TextOption
   return Type.String({ kind: 'text', form, allowed: 'any text', default: fallback, description, ...options })
 }
 
-/** Defines a key with a secret. Secrets are masked in print and may be read from a file that an environment variable names. */
+/**
+ * Defines a key with a secret. Secrets are masked in print and may be read from a file that an environment variable
+ * names.
+ */
 export function secret (fallback: string, description: string, options: FieldOptions = {}): TString {
   const allowed = 'empty or at least 32 characters long'
   return Type.String({ kind: 'secret', secret: true, allowed, default: fallback, description, ...options })
@@ -96,7 +104,10 @@ export function origins (description: string, options: FieldOptions = {}): TArra
   return Type.Array(origin, { allowed, default: [], description, ...options })
 }
 
-/** Defines a key with the proxies to trust: true (all), false (no proxy), or a list of addresses and ranges. Default: false. */
+/**
+ * Defines a key with the proxies to trust: true (all), false (no proxy), or a list of addresses and ranges. Default:
+ * false.
+ */
 export function proxies (description: string, options: FieldOptions = {}) {
   const allowed = 'true, false, or addresses and ranges such as 10.0.0.1, 10.0.0.0/8 or loopback'
   return Type.Union([Type.Boolean(), Type.String()], { kind: 'proxies', allowed, default: false, description, ...options })

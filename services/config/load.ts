@@ -26,7 +26,10 @@ export interface Sources {
   flags?: Flags | undefined
 }
 
-/** A complete configuration, with warnings (unknown environment variables) and the path of the file; null without a file. */
+/**
+ * A complete configuration, with warnings (unknown environment variables) and the path of the file; null without a
+ * file.
+ */
 export interface LoadedConfig {
   config: Config
   warnings: string[]
@@ -43,7 +46,8 @@ export function loadConfig ({ file, text, env = process.env, flags = {} }: Sourc
   const content = readFile(file, text)
   const environment = readEnvironment(env)
   const findings = [...content.findings, ...environment.findings, ...readFlags(flags)]
-  return { config: resolveConfig(findings, env, content.isBroken), warnings: environment.warnings, file: file ?? null }
+  const config = resolveConfig(findings, env, content.isBroken)
+  return { config, warnings: environment.warnings, file: file ?? null }
 }
 
 /**

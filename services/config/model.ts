@@ -43,7 +43,8 @@ export function composeConfig (valueOf: (leaf: Leaf) => unknown): Config {
 
   const config = compose(root)
   if (Value.Check(ConfigSchema, config)) return config
-  throw new TypeError(`The value at ${Value.Errors(ConfigSchema, config).First()?.path} of the configuration has the wrong type.`)
+  const path = Value.Errors(ConfigSchema, config).First()?.path
+  throw new TypeError(`The value at ${path} of the configuration has the wrong type.`)
 }
 
 /** Returns the value of a leaf in a Config. */

@@ -14,7 +14,10 @@ export function maskSecrets (config: Config): Config {
   })
 }
 
-/** Prints a configuration in the form of config.yml. Reading the result gives the same configuration. Secrets are not masked. */
+/**
+ * Prints a configuration in the form of config.yml. Reading the result gives the same configuration. Secrets are not
+ * masked.
+ */
 export function toYaml (config: Config): string {
   return sectionLines(root, (leaf) => toFileValue(leaf, valueAt(config, leaf))).map(({ code }) => `${code}\n`).join('')
 }

@@ -1,7 +1,10 @@
 import type { Environment } from './sources/env.ts'
 import { formatSize } from './units.ts'
 
-/** A value that its field accepts, and the location where the value is set; without a location, the value is the default. */
+/**
+ * A value that its field accepts, and the location where the value is set; without a location, the value is the
+ * default.
+ */
 export interface CheckedValue {
   value: unknown
   location?: string
@@ -18,7 +21,8 @@ export function checkRules (values: ReadonlyMap<string, CheckedValue>, env: Envi
     ...checkDemoMode(values.get('auth.mode'), env),
     ...checkQueueSize(values.get('websocket.maxQueueSize'), values.get('websocket.maxMessageSize')),
     ...COMPAT_ENDPOINTS.flatMap(({ key, path }) => checkCompatEndpoint(values.get(key), path, livePaths)),
-    ...['websocket.pingPeriod', 'websocket.writeDeadline'].flatMap((key) => checkFlushInterval(flushInterval, values.get(key), key))
+    ...checkFlushInterval(flushInterval, values.get('websocket.pingPeriod'), 'websocket.pingPeriod'),
+    ...checkFlushInterval(flushInterval, values.get('websocket.writeDeadline'), 'websocket.writeDeadline')
   ]
 }
 
@@ -30,20 +34,23 @@ const COMPAT_ENDPOINTS = [
   { key: 'compat.pushMessage', path: '/getPushNews' }
 ]
 
-function checkCompatEndpoint (mode: CheckedValue | undefined, path: string, livePaths: ReadonlyArray<CheckedValue | undefined>): string[] {
+type Optional = CheckedValue | undefined
+
+function checkCompatEndpoint (mode: Optional, path: string, livePaths: readonly Optional[]): string[] {
   if (mode === undefined || mode.value === 'off') return []
   return livePaths.flatMap((configured) => {
     if (configured?.value !== path) return []
-    return [`${configured.location}: ${path} is the address of an endpoint that ${mode.location} switches on; choose another path`]
+    const reason = `${path} is the address of an endpoint that ${mode.location} switches on`
+    return [`${configured.location}: ${reason}; choose another path`]
   })
 }
 
-function checkDemoMode (mode: CheckedValue | undefined, env: Environment): string[] {
+function checkDemoMode (mode: Optional, env: Environment): string[] {
   if (mode?.value !== 'demo' || env.NODE_ENV !== 'production') return []
   return [`${mode.location}: demo takes any token and is refused when NODE_ENV is production; use jwt`]
 }
 
-function checkQueueSize (queue: CheckedValue | undefined, message: CheckedValue | undefined): string[] {
+function checkQueueSize (queue: Optional, message: Optional): string[] {
   if (typeof queue?.value !== 'number' || typeof message?.value !== 'number' || queue.value >= message.value) return []
   const [queueSize, messageSize] = [formatSize(queue.value), formatSize(message.value)]
   return queue.location === undefined
@@ -51,8 +58,10 @@ function checkQueueSize (queue: CheckedValue | undefined, message: CheckedValue 
     : [`${queue.location}: must be at least websocket.maxMessageSize (${messageSize}), not ${queueSize}`]
 }
 
-function checkFlushInterval (interval: CheckedValue | undefined, period: CheckedValue | undefined, key: string): string[] {
-  if (typeof interval?.value !== 'number' || typeof period?.value !== 'number' || interval.value <= period.value / 2) return []
+function checkFlushInterval (interval: Optional, period: Optional, key: string): string[] {
+  if (typeof interval?.value !== 'number' || typeof period?.value !== 'number') return []
+  if (interval.value <= period.value / 2) return []
   const location = interval.location ?? 'websocket.flushInterval'
-  return [`${location}: must be at most half of ${key} (${period.value} ms), not ${interval.value} ms, or clients would seem lost while they wait`]
+  const rule = `must be at most half of ${key} (${period.value} ms), not ${interval.value} ms`
+  return [`${location}: ${rule}, or clients would seem lost while they wait`]
 }

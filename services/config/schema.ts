@@ -9,9 +9,14 @@ const longestTimer = 24 * 86_400 * second
 
 const compatModes = ['off', 'token', 'open'] as const
 
+const slowClientPolicies = ['catchUp', 'disconnect', 'dropNewest', 'dropOldest', 'latest'] as const
+
 const levels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
-/** Every key of the configuration with its type, default, bounds and description. The readers and the documentation use this schema. */
+/**
+ * Every key of the configuration with its type, default, bounds and description. The readers and the documentation use
+ * this schema.
+ */
 export const ConfigSchema = section('The configuration of fastify-hub.', {
   server: section('The address that the service listens on.', {
     host: text('127.0.0.1', 'Address to listen on; 0.0.0.0 listens on all IPv4 addresses, :: on all.', {
@@ -47,7 +52,9 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
       note: 'One service per folder, on a local disk.'
     }),
     maxAge: duration('24h', 'Maximum age of a message; messages to users have inbox.maxAge.', { minimum: 1 }),
-    maxCount: integer(100_000, 'Maximum number of messages per address; messages to users have inbox.maxCount.', { minimum: 1 }),
+    maxCount: integer(100_000, 'Maximum number of messages per address; messages to users have inbox.maxCount.', {
+      minimum: 1
+    }),
     maxSize: size('1GiB', 'Maximum size of all messages together, approximately; the oldest are removed first.', {
       minimum: 1,
       note: 'The file of lmdb may become up to twice as large. The file does not shrink; free space in it is used again.'
@@ -56,10 +63,14 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
   inbox: section('Messages to users, kept until they are acknowledged.', {
     maxAge: duration('7d', 'Maximum age of a message to a user.', { minimum: 1 }),
     maxCount: integer(1_000, 'Maximum number of messages per user; the oldest are removed first.', { minimum: 1 }),
-    maxMailboxes: integer(100_000, 'Maximum number of durable cursors of pushMessage clients; 0 = no limit.', { minimum: 0 })
+    maxMailboxes: integer(100_000, 'Maximum number of durable cursors of pushMessage clients; 0 = no limit.', {
+      minimum: 0
+    })
   }),
   idempotency: section('Detection of messages that are published twice with the same key.', {
-    window: duration('2m', 'Time for which a key is remembered; a repetition within it is not delivered again.', { minimum: 1 })
+    window: duration('2m', 'Time for which a key is remembered; a repetition within it is not delivered again.', {
+      minimum: 1
+    })
   }),
   websocket: section('WebSocket clients and their limits.', {
     start: boolean(true, 'Accept clients; false refuses every upgrade with 503.'),
@@ -67,15 +78,26 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
       pattern: '^/[^\\s?#]*$',
       allowed: 'a path that begins with /'
     }),
-    writeReadBufferSize: size(20480, 'Bytes buffered per socket and direction before backpressure starts.', { minimum: 1_024 }),
-    maxMessageSize: size(65535, 'Maximum size of a message, in either direction.', { minimum: 1, maximum: 16 * mebibyte }),
+    writeReadBufferSize: size(20480, 'Bytes buffered per socket and direction before backpressure starts.', {
+      minimum: 1_024
+    }),
+    maxMessageSize: size(65535, 'Maximum size of a message, in either direction.', {
+      minimum: 1,
+      maximum: 16 * mebibyte
+    }),
     pingPeriod: duration('20s', 'Time between two pings to a client.', { minimum: 10, maximum: longestTimer }),
     heartbeatFailMaxTimes: integer(4, 'Unanswered pings after which a client is disconnected.', {
       minimum: 0,
       note: 'A client is disconnected when more pings than this stay unanswered. Any data from the client counts as an answer.'
     }),
-    readDeadline: duration('100s', 'Silence after which a client is disconnected; 0 = no limit.', { minimum: 0, maximum: longestTimer }),
-    writeDeadline: duration('35s', 'Time that a write may be blocked before the client is disconnected.', { minimum: 1, maximum: longestTimer }),
+    readDeadline: duration('100s', 'Silence after which a client is disconnected; 0 = no limit.', {
+      minimum: 0,
+      maximum: longestTimer
+    }),
+    writeDeadline: duration('35s', 'Time that a write may be blocked before the client is disconnected.', {
+      minimum: 1,
+      maximum: longestTimer
+    }),
     handshakeTimeout: duration('10s', 'Time for an upgrade to complete, or its socket is destroyed.', {
       minimum: 1,
       maximum: longestTimer
@@ -85,11 +107,16 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
       note: 'At least `websocket.maxMessageSize`, or the largest message could never be delivered.'
     }),
     maxQueueWrites: integer(1_024, 'Maximum frames queued for one client.', { minimum: 1 }),
-    slowClient: choice('catchUp', ['catchUp', 'disconnect', 'dropNewest', 'dropOldest', 'latest'], 'Policy for a client over its queue limit: catchUp from the log, disconnect it, dropNewest or dropOldest of its messages, or keep the latest of each conflate word.', {
+    slowClient: choice('catchUp', slowClientPolicies, 'Policy for a client over its queue limit: catchUp from the log, disconnect it, dropNewest or dropOldest of its messages, or keep the latest of each conflate word.', {
       note: 'With `catchUp`, every message that is still in the log is delivered. With `disconnect`, the client may connect again at once. The other policies keep the client and drop messages; `latest` also drops, for a client that is behind, messages that a newer message with the same `conflate` word replaces.'
     }),
-    resumeWindow: duration('2m', 'Time for which a client of a reliable subprotocol may resume a lost connection.', { minimum: 1 }),
-    actionTimeout: duration('30s', 'Maximum time of an action before its caller gets an error; 0 = no limit.', { minimum: 0, maximum: longestTimer }),
+    resumeWindow: duration('2m', 'Time for which a client of a reliable subprotocol may resume a lost connection.', {
+      minimum: 1
+    }),
+    actionTimeout: duration('30s', 'Maximum time of an action before its caller gets an error; 0 = no limit.', {
+      minimum: 0,
+      maximum: longestTimer
+    }),
     flushInterval: duration('0', 'Time to collect messages before they are written; 0 = until the end of the tick.', {
       minimum: 0,
       maximum: second,
@@ -110,7 +137,10 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
       note: 'Concerns browsers only: other clients send no `Origin` and need none.'
     }),
     drain: section('Closing of connections when the service stops.', {
-      grace: duration('10s', 'Time for clients to close before they are terminated.', { minimum: 0, maximum: longestTimer }),
+      grace: duration('10s', 'Time for clients to close before they are terminated.', {
+        minimum: 0,
+        maximum: longestTimer
+      }),
       batch: integer(500, 'Clients that get a Close frame in each 100 ms.', { minimum: 1 })
     })
   }),
@@ -120,7 +150,10 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
       pattern: '^/[^\\s?#]*$',
       allowed: 'a path that begins with /'
     }),
-    retry: duration('2s', 'Time after which a client reconnects when its connection is lost.', { minimum: 1, maximum: longestTimer })
+    retry: duration('2s', 'Time after which a client reconnects when its connection is lost.', {
+      minimum: 1,
+      maximum: longestTimer
+    })
   }),
   compat: section('Endpoints for clients of older Go services: off, token (the token check of the hub) or open (no check, as in the older service).', {
     ginSkeleton: choice('off', compatModes, 'GinSkeleton and gophrame: their greeting and refusals, at websocket.path.', {
@@ -129,9 +162,17 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
     ginSkeletonCode: choice('200', ['200', '2000'], 'Code of greeting and echo: 200 is GinSkeleton, 2000 gophrame.', {
       note: 'When `compat.ginSkeleton` is `off`, the greeting has 2000.'
     }),
-    ginSkeletonRefusal: choice('legacy-400-json', ['legacy-400-json', 'empty-200'], 'Refusals: legacy-400-json until August 2022, empty-200 since.'),
-    ginServer: choice('off', compatModes, 'ginServer: GET /ws.', { note: 'With `open`, anybody can publish to everyone.' }),
-    learnGin: choice('off', compatModes, 'learn-gin: GET /echo, /sendall.', { note: 'With `open`, anybody can publish to everyone.' }),
+    ginSkeletonRefusal: choice(
+      'legacy-400-json',
+      ['legacy-400-json', 'empty-200'],
+      'Refusals: legacy-400-json until August 2022, empty-200 since.'
+    ),
+    ginServer: choice('off', compatModes, 'ginServer: GET /ws.', {
+      note: 'With `open`, anybody can publish to everyone.'
+    }),
+    learnGin: choice('off', compatModes, 'learn-gin: GET /echo, /sendall.', {
+      note: 'With `open`, anybody can publish to everyone.'
+    }),
     pushMessage: choice('off', compatModes, 'pushMessage: /client/:id, /message, /message/:id, and its copy in a blog. Open: anybody reads any inbox.', {
       note: 'With `open`, anybody can also publish to everyone.'
     })

@@ -20,12 +20,17 @@ const sizeUnits = new Map([
   ['gib', 1_024 ** 3]
 ])
 
-/** Parses `500ms`, `20s`, `5m`, `1h`, `1d` or a plain number of seconds to milliseconds. Returns undefined for any other value. */
+/**
+ * Parses `500ms`, `20s`, `5m`, `1h`, `1d` or a plain number of seconds to milliseconds. Returns undefined for any other
+ * value.
+ */
 export function parseDuration (raw: unknown): number | undefined {
   return parse(raw, (unit) => durationUnits.get(unit))
 }
 
-/** Parses `64KiB`, `1MiB`, `1GiB`, `64KB` or a plain number of bytes to bytes. Returns undefined for any other value. */
+/**
+ * Parses `64KiB`, `1MiB`, `1GiB`, `64KB` or a plain number of bytes to bytes. Returns undefined for any other value.
+ */
 export function parseSize (raw: unknown): number | undefined {
   return parse(raw, (unit) => sizeUnits.get(unit.toLowerCase()))
 }

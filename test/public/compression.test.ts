@@ -7,10 +7,10 @@ import { GREETING, listen, token, until } from '../support/helper.ts'
 
 const WORDS = ['Grüße', 'naïve', '你好', '世界', '🎉', '👩‍👩‍👧', 'Ελλάδα', '"quoted\\"', '\n', '\u2028']
 const COUNT = 200
-/** A kibibyte of JSON, and much more of everything else. */
+/** Minimum size of a compressed message, in bytes. */
 const THRESHOLD = 1024
 
-/** What a page does with a socket of its own; strings, because they run in the browser. Bytes travel between page and test as hex. */
+/** Scripts that use a socket of the page; strings, because the browser runs them. Bytes are passed between page and test as hex. */
 const PAGE = {
   connect: (bearer: string) => `new Promise((resolve, reject) => {
     window.got = []
@@ -26,7 +26,7 @@ const PAGE = {
   sendBytes: (hex: string) => `socket.send(Uint8Array.from('${hex}'.match(/../g), (byte) => parseInt(byte, 16)))`
 }
 
-/** A page that is connected to a service, and the service's end of its socket. */
+/** Connects a page to a service. Returns both, and the service's side of the socket. */
 async function scene (t: Test, enabled: boolean) {
   const service = await listen(t, { websocket: { maxMessageSize: '1MiB', messagesPerSecond: 0, compression: { enabled, threshold: THRESHOLD } } })
   const { page, problems } = await openPage(t, service.origin)
@@ -36,12 +36,12 @@ async function scene (t: Test, enabled: boolean) {
   return { ...service, page, problems, socket, extensions }
 }
 
-/** Several KB of JSON that names things in many scripts. */
+/** Returns several KB of JSON with text in many scripts. */
 function catalogue (n: number): object {
   return { n, items: Array.from({ length: 40 + n % 60 }, (_, id) => ({ id, name: `${WORDS[id % WORDS.length]} ${id}`, price: id * 1.5, tags: WORDS.slice(0, id % 4) })) }
 }
 
-/** Messages of every kind: JSON, text and bytes, small and large, and bytes that nothing makes smaller. */
+/** Messages of every kind: JSON, text and bytes, small and large, and random bytes that cannot be compressed. */
 function messages (): Array<object | string | Uint8Array> {
   const random = new Random(1)
   return Array.from({ length: COUNT }, (_, n) => {
@@ -54,7 +54,7 @@ function messages (): Array<object | string | Uint8Array> {
   })
 }
 
-/** How a message shall arrive in the page. */
+/** Returns a message as the page receives it. */
 function expected (message: object | string | Uint8Array): unknown {
   if (message instanceof Uint8Array) return { hex: Buffer.from(message).toString('hex') }
   return typeof message === 'string' ? message : JSON.stringify(message)
@@ -65,31 +65,31 @@ function bytesOf (message: object | string | Uint8Array): number {
 }
 
 t.test('a browser', { skip: browserMissing() }, async (t) => {
-  await t.test('agrees on compression, and reads everything unchanged and in order', async (t) => {
+  await t.test('negotiates compression, and reads every message unchanged and in order', async (t) => {
     const { app, page, problems, socket, extensions } = await scene(t, true)
     t.match(extensions, /^permessage-deflate/)
-    const said = messages()
+    const sentMessages = messages()
     const before = socket.bytesWritten
     const sent: Array<Promise<unknown>> = []
-    for (const [n, message] of said.entries()) {
+    for (const [n, message] of sentMessages.entries()) {
       sent.push(app.hub.broadcast(message))
       if (n % 10 === 0) await sent.at(-1)
     }
     await Promise.all(sent)
     await until(async () => await page.evaluate(PAGE.count) === COUNT + 1, 'all messages in the page')
-    t.same(await page.evaluate(PAGE.got), [GREETING, ...said.map(expected)])
+    t.same(await page.evaluate(PAGE.got), [GREETING, ...sentMessages.map(expected)])
 
-    const incompressible = said.filter((message) => message instanceof Uint8Array && message.length === 70_000)
-    const [plain, rest] = [sum(said) - sum(incompressible), socket.bytesWritten - before - sum(incompressible)]
+    const incompressible = sentMessages.filter((message) => message instanceof Uint8Array && message.length === 70_000)
+    const [plain, rest] = [sum(sentMessages) - sum(incompressible), socket.bytesWritten - before - sum(incompressible)]
     t.ok(rest > 0 && rest < plain / 3, `${rest} bytes of the network for ${plain} bytes of messages`)
     t.same(problems, [], 'the page complains of nothing')
   })
 
-  await t.test('compresses what it says, and the service reads it', async (t) => {
+  await t.test('compresses its messages, and the service reads them', async (t) => {
     const { app, page, problems, socket } = await scene(t, true)
-    const heard: Array<string | Buffer> = []
+    const received: Array<string | Buffer> = []
     app.hub.onMessage((client, data) => {
-      heard.push(data)
+      received.push(data)
       client.reply(data)
     })
     const text = JSON.stringify(Array.from({ length: 20 }, (_, n) => catalogue(n)))
@@ -99,22 +99,22 @@ t.test('a browser', { skip: browserMissing() }, async (t) => {
     await page.evaluate(PAGE.sendBytes(bytes.toString('hex')))
     await page.evaluate(PAGE.sendText('short'))
     await until(async () => await page.evaluate(PAGE.count) === 4, 'the replies in the page')
-    t.same(heard, [text, bytes, 'short'])
+    t.same(received, [text, bytes, 'short'])
     t.same(await page.evaluate(PAGE.got), [GREETING, text, expected(bytes), 'short'])
     const [plain, read] = [Buffer.byteLength(text) + bytes.length, socket.bytesRead - before]
     t.ok(read > 0 && read < plain / 3, `${read} bytes of the network for ${plain} bytes of messages`)
     t.same(problems, [], 'the page complains of nothing')
   })
 
-  await t.test('is not spoken to in compressed frames when that is switched off', async (t) => {
+  await t.test('receives no compressed frames when compression is off', async (t) => {
     const { app, page, problems, socket, extensions } = await scene(t, false)
     t.equal(extensions, '')
-    const said = messages().slice(0, 20)
+    const sentMessages = messages().slice(0, 20)
     const before = socket.bytesWritten
-    for (const message of said) await app.hub.broadcast(message)
-    await until(async () => await page.evaluate(PAGE.count) === said.length + 1, 'all messages in the page')
-    t.same(await page.evaluate(PAGE.got), [GREETING, ...said.map(expected)])
-    t.ok(socket.bytesWritten - before > sum(said))
+    for (const message of sentMessages) await app.hub.broadcast(message)
+    await until(async () => await page.evaluate(PAGE.count) === sentMessages.length + 1, 'all messages in the page')
+    t.same(await page.evaluate(PAGE.got), [GREETING, ...sentMessages.map(expected)])
+    t.ok(socket.bytesWritten - before > sum(sentMessages))
     t.same(problems, [], 'the page complains of nothing')
   })
 })

@@ -22,21 +22,21 @@ t.test('serves nothing but the files of public/', async (t) => {
   ]) t.match(await rawRequest(port, `GET ${path} HTTP/1.1\r\nHost: hub\r\n\r\n`), /^HTTP\/1\.1 404 [^]*"code":"HUB_NOT_FOUND"/, path)
 })
 
-t.test('knows the close codes of the service, and comes back after those that allow it', async (t) => {
+t.test('knows the close codes of the service, and reconnects after those that allow a retry', async (t) => {
   const { explainClose } = await import(packagePath('public/close-codes.js')) as { explainClose: (code: number, reason: string) => Record<'detail' | 'retry' | 'needsToken', unknown> }
   for (const { code, reason, mayRetry } of Object.values(CLOSE)) {
     const { detail, ...advice } = explainClose(code, reason)
-    if (code === CLOSE.startOver.code && reason === CLOSE.startOver.reason) continue // Only for those who resume.
-    t.notMatch(detail, 'The server closed the connection.', `${code} has words of its own`)
-    // With the token that has expired, the page would only be refused.
+    if (code === CLOSE.startOver.code && reason === CLOSE.startOver.reason) continue // Only for connections that resume.
+    t.notMatch(detail, 'The server closed the connection.', `${code} has a text of its own`)
+    // The page needs a new token: the expired one would be refused.
     t.same(advice, code === CLOSE.tokenExpired.code ? { retry: false, needsToken: true } : { retry: mayRetry, needsToken: false }, `${code} ${reason}`)
   }
 })
 
-t.test('says in words what a receipt says in numbers', async (t) => {
+t.test('formats receipts as text', async (t) => {
   const { receiptText } = await import(packagePath('public/receipt.js')) as { receiptText: (receipt: Receipt) => string }
   const receipt: Receipt = { offset: 17, duplicate: false, stored: true, matched: 1002, written: 1000, behind: 1, dropped: 1 }
-  t.equal(receiptText(receipt), 'Offset 17, stored: reached 1,000 of 1,002, 1 behind, 1 lost it.')
-  t.equal(receiptText({ ...receipt, stored: false, matched: 0 }), 'Offset 17, not stored: nobody it is meant for is connected.')
+  t.equal(receiptText(receipt), 'Offset 17, stored: reached 1,000 of 1,002, 1 behind, 1 dropped.')
+  t.equal(receiptText({ ...receipt, stored: false, matched: 0 }), 'Offset 17, not stored: no recipient is connected.')
   t.equal(receiptText({ ...receipt, duplicate: true, matched: 2, written: 2, behind: 0, dropped: 0 }), 'Offset 17, stored: a duplicate, nothing was sent. The first time: reached 2 of 2.')
 })

@@ -9,7 +9,7 @@ const COUNTS = '#groups .total'
 const MEMBERSHIPS = '#membership-groups .name'
 const ofUser = (user: string) => `#clients-rows tr:has(.client-user:text-is("${user}"))`
 
-inBrowser(t, 'pushes to a group and to nobody else', {}, async (t, { app, page, push, url, shows }) => {
+inBrowser(t, 'publishes to the members of a group only', {}, async (t, { app, page, push, url, shows }) => {
   const [bob, carol] = [await connect(t, url, { user: 'bob' }), await connect(t, url, { user: 'carol' })]
   await app.hub.join({ user: 'bob' }, 'news')
   await page.selectOption('#target', 'group')
@@ -33,7 +33,7 @@ inBrowser(t, 'lists the groups with their members, page by page', {}, async (t, 
   await page.keyboard.press('Enter')
   await shows(GROUPS, 'group 9')
   await shows(COUNTS, '2')
-  await shows('#groups-place', /^Page 2, as of \d\d:\d\d:\d\d$/)
+  await shows('#groups-page-info', /^Page 2, as of \d\d:\d\d:\d\d$/)
   t.equal(await page.evaluate('document.activeElement.id'), 'groups-first', 'the focus goes to the button that is left')
   await app.hub.leave({ user: 'alice' }, 'group 9')
   await app.hub.leave({ user: 'bob' }, 'group 9')
@@ -45,7 +45,7 @@ inBrowser(t, 'lists the groups with their members, page by page', {}, async (t, 
   await shows('#groups-empty', 'No group has members.')
 })
 
-inBrowser(t, 'shows the members of a group, of one user or of all, and writes to the group', {}, async (t, { app, page, lists, push, url, shows }) => {
+inBrowser(t, 'shows the members of a group, of one user or of all, and publishes to the group', {}, async (t, { app, page, lists, push, url, shows }) => {
   const clients = [await connect(t, url, { user: 'bob' }), await connect(t, url, { user: 'bob' }), await connect(t, url, { user: 'carol' })]
   await lists('alice', 'bob', 'bob', 'carol')
   for (const user of ['bob', 'carol']) await app.hub.join({ user }, 'a/../b?c')
@@ -106,14 +106,14 @@ inBrowser(t, 'lets a client join groups and leave them', { complaints: /status o
   await shows(USERS, 'alice')
 })
 
-inBrowser(t, 'tells raw, reliable and SSE clients apart, and who is behind and has lost something', { config: { websocket: { slowClient: 'dropNewest', maxQueueSize: 70_000 } } }, async (t, { app, page, lists, origin, url, shows }) => {
+inBrowser(t, 'shows the protocol of each client, and whether a client is behind and has dropped frames', { config: { websocket: { slowClient: 'dropNewest', maxQueueSize: 70_000 } } }, async (t, { app, page, lists, origin, url, shows }) => {
   const slow = await connect(t, url, { user: 'bob' })
   const reliable = new WebSocket(`${url}?token=${token({ user: 'carol' })}`, ['json.reliable.webpubsub.azure.v1'])
   t.teardown(() => reliable.terminate())
   await once(reliable, 'message')
   const stream = new AbortController()
   t.teardown(() => stream.abort())
-  // Held, because a response that nobody holds is cancelled.
+  // A reference to the response, because an unreferenced response is cancelled.
   const events = await fetch(`${origin}/admin/events`, { headers: { authorization: `Bearer ${token({ user: 'dave' })}` }, signal: stream.signal })
   await lists('alice', 'bob', 'carol', 'dave')
   await shows('.client-protocol', 'raw', 'raw', 'json.reliable.webpubsub.azure.v1', 'sse')
@@ -163,7 +163,7 @@ inBrowser(t, 'shows hostile names of groups as text, and addresses exactly these
   t.same([await page.locator('img').count(), problems], [1, []], 'the logo is the only image')
 })
 
-inBrowser(t, 'shows the groups to nobody whose token does not allow it', { claims: {}, complaints: /status of 403/ }, async (_t, { shows }) => {
+inBrowser(t, 'shows no groups to a token without the role', { claims: {}, complaints: /status of 403/ }, async (_t, { shows }) => {
   await shows('#groups-error', /^The token is good, but it may not do this: .*\(HUB_FORBIDDEN\)$/)
   await shows('#groups-empty')
 })

@@ -4,16 +4,16 @@ import { WebSocket } from 'ws'
 import { inBrowser, MARKUP } from '../support/browser.ts'
 import { connect, GREETING, TestClient, token, until } from '../support/helper.ts'
 
-const FACTS = '#fate-answer dd'
-const USERS = '#fate-user-rows .name'
-const STATUSES = '#fate-user-rows .badge'
+const FACTS = '#message-status-answer dd'
+const USERS = '#message-status-user-rows .name'
+const STATUSES = '#message-status-user-rows .badge'
 const INBOX = ['#inbox-count', '#inbox-oldest', '#inbox-dropped'].join()
 const DEVICES = '#inbox-device-rows tr'
 
 const time = (offset: number) => new Date(offset / 1000).toTimeString().slice(0, 8)
-const ask = (name: string) => `#${name}-form button`
+const lookUp = (name: string) => `#${name}-form button`
 
-inBrowser(t, 'leads from a receipt to what became of the message', {}, async (t, { app, page, push, url, shows }) => {
+inBrowser(t, 'leads from a receipt to the status of the message', {}, async (t, { app, page, push, url, shows }) => {
   const roles = ['webpubsub.joinLeaveGroup']
   const reliable = new WebSocket(`${url}?token=${token({ user: 'carol', roles })}`, ['json.reliable.webpubsub.azure.v1'])
   t.teardown(() => reliable.terminate())
@@ -22,58 +22,58 @@ inBrowser(t, 'leads from a receipt to what became of the message', {}, async (t,
   for (const user of ['bob', 'carol']) await app.hub.join({ user }, 'news')
   await page.selectOption('#target', 'group')
   await page.fill('#target-id', 'news')
-  const said = once(reliable, 'message')
+  const received = once(reliable, 'message')
   await push('hello members')
   await shows('#receipt', /reached 2 of 2/)
-  await page.click('#receipt-fate')
+  await page.click('#receipt-message-status')
   await shows(FACTS, 'group news', /^\d\d:\d\d:\d\d · \d+ s ago$/)
   await shows(USERS, 'bob', 'carol')
   await shows(STATUSES, 'sent', 'sent')
-  await shows('#fate-counts .badge', '2 sent')
-  t.equal(await page.evaluate('document.activeElement.id'), 'fate-field')
-  const [data] = await said as [Buffer]
+  await shows('#message-status-counts .badge', '2 sent')
+  t.equal(await page.evaluate('document.activeElement.id'), 'message-status-field')
+  const [data] = await received as [Buffer]
   const { sequenceId } = JSON.parse(data.toString()) as { sequenceId: number }
-  t.equal(await page.inputValue('#fate-field'), String(sequenceId))
+  t.equal(await page.inputValue('#message-status-field'), String(sequenceId))
   reliable.send(JSON.stringify({ type: 'sequenceAck', sequenceId }))
   await until(async () => (await app.hub.messageStatus(sequenceId)).users.some(({ status }) => status === 'acknowledged'))
-  await page.click(ask('fate'))
+  await page.click(lookUp('message-status'))
   await shows(STATUSES, 'sent', 'acknowledged')
-  await shows('#fate-counts .badge', '1 sent', '1 acknowledged')
+  await shows('#message-status-counts .badge', '1 sent', '1 acknowledged')
 })
 
-inBrowser(t, 'says what became of a message to everyone, to a user who is away and to a client', {}, async (_t, { app, page, shows }) => {
+inBrowser(t, 'shows the status of a message to everyone, to a user without a connection and to a client', {}, async (_t, { app, page, shows }) => {
   const { clients: [alice] } = await app.hub.clients()
   const look = async (offset: number, ...facts: string[]) => {
-    await page.fill('#fate-field', ` ${offset} `)
+    await page.fill('#message-status-field', ` ${offset} `)
     await page.keyboard.press('Enter')
     await shows(FACTS, ...facts, /ago$/)
   }
   await look((await app.hub.broadcast('all')).offset, 'everyone')
   await shows(USERS, 'alice')
-  await look((await app.hub.send({ user: 'bob' }, 'letter')).offset, 'user bob')
+  await look((await app.hub.send({ user: 'bob' }, 'message')).offset, 'user bob')
   await shows(USERS, 'bob')
   await shows(STATUSES, 'stored')
   await look((await app.hub.send({ client: alice?.id ?? '' }, 'you')).offset, `client ${alice?.id ?? ''}`)
   await shows(USERS, 'alice')
   await look((await app.hub.send({ group: 'nobody' }, 'you')).offset, 'group nobody')
-  await shows('#fate-more', 'Nobody it is meant for is connected.')
+  await shows('#message-status-more', 'No recipient is connected.')
 })
 
-inBrowser(t, 'says that the log does not have a message, and what an offset is', { complaints: /status of 404/ }, async (_t, { app, page, push, shows }) => {
+inBrowser(t, 'reports a message that is not in the log, and a field without an offset', { complaints: /status of 404/ }, async (_t, { app, page, push, shows }) => {
   const { offset } = await app.hub.broadcast('not kept', { keep: false })
   await push('kept')
-  await page.click('#receipt-fate')
+  await page.click('#receipt-message-status')
   await shows(USERS, 'alice')
-  await page.fill('#fate-field', String(offset))
-  await page.click(ask('fate'))
-  await shows('#fate-error', /^The log has no message at this offset.*\(HUB_MESSAGE_NOT_FOUND\)$/)
-  await shows('#fate-answer')
-  await shows('#fate-spoken', '')
+  await page.fill('#message-status-field', String(offset))
+  await page.click(lookUp('message-status'))
+  await shows('#message-status-error', /^The log has no message at this offset.*\(HUB_MESSAGE_NOT_FOUND\)$/)
+  await shows('#message-status-answer')
+  await shows('#message-status-spoken', '')
   for (const text of ['', '12x', '-1', '0', '9007199254740992']) {
-    await page.fill('#fate-field', text)
-    await page.click(ask('fate'))
-    await shows('#fate-field[aria-invalid=true]:focus', '')
-    await shows('#fate-error', 'Enter an offset, the number in a receipt.')
+    await page.fill('#message-status-field', text)
+    await page.click(lookUp('message-status'))
+    await shows('#message-status-field[aria-invalid=true]:focus', '')
+    await shows('#message-status-error', 'Enter an offset, the number in a receipt.')
   }
 })
 
@@ -81,44 +81,44 @@ inBrowser(t, 'shows the first hundred of many users, and all four states', {}, a
   const users = ['stored', 'sent', 'acknowledged', 'expired'].map((status) => ({ user: `a ${status}`, status }))
   const crowd = Array.from({ length: 1200 }, (_, n) => ({ user: `user ${n}`, status: 'sent' }))
   await page.route('**/messages/7', (route) => route.fulfill({ json: { offset: 7, address: { all: true }, at: '2026-11-18T12:00:00.000Z', users: [...users, ...crowd] } }))
-  await page.fill('#fate-field', '7')
-  await page.click(ask('fate'))
-  await shows('#fate-counts .badge', '1 stored', '1,201 sent', '1 acknowledged', '1 expired')
+  await page.fill('#message-status-field', '7')
+  await page.click(lookUp('message-status'))
+  await shows('#message-status-counts .badge', '1 stored', '1,201 sent', '1 acknowledged', '1 expired')
   await shows(`${STATUSES} >> nth=3`, 'expired')
   await shows(`${USERS} >> nth=-1`, 'user 95')
-  await shows('#fate-more', 'The first 100 of 1,204 users.')
+  await shows('#message-status-more', 'The first 100 of 1,204 users.')
 })
 
-inBrowser(t, 'shows what waits for a user, and how far each device has got', {}, async (t, { app, page, url, shows }) => {
-  await page.click(ask('inbox'))
+inBrowser(t, 'shows the inbox of a user, and the position of each device', {}, async (t, { app, page, url, shows }) => {
+  await page.click(lookUp('inbox'))
   await shows('#inbox-error', 'Enter the user id first.')
   await page.fill('#inbox-field', 'bob')
-  await page.click(ask('inbox'))
+  await page.click(lookUp('inbox'))
   await shows(INBOX, '0', '–', '0')
   await shows('#inbox-empty', 'No device has acknowledged anything.')
   const offsets: number[] = []
-  for (const letter of ['one', 'two', 'three']) offsets.push((await app.hub.send({ user: 'bob' }, letter)).offset)
+  for (const message of ['one', 'two', 'three']) offsets.push((await app.hub.send({ user: 'bob' }, message)).offset)
   const [first = 0, , last = 0] = offsets
-  await page.click(ask('inbox'))
+  await page.click(lookUp('inbox'))
   await shows(INBOX, '3', time(first), '0')
   await shows('#inbox-spoken', '3 messages wait for bob.')
   await page.click('#inbox-oldest')
   await shows(FACTS, 'user bob', /ago$/)
-  t.equal(await page.inputValue('#fate-field'), String(first))
+  t.equal(await page.inputValue('#message-status-field'), String(first))
   const phone = new TestClient(new WebSocket(`${url}?token=${token({ user: 'bob' })}&device=phone`))
   t.teardown(() => phone.socket.terminate())
   t.equal(await phone.next(), GREETING)
   await connect(t, url, { user: 'bob' })
   await until(async () => (await app.hub.inbox('bob')).cursors.filter(({ acknowledged }) => acknowledged === last).length === 2, 'the acknowledgements')
-  await page.click(ask('inbox'))
+  await page.click(lookUp('inbox'))
   await shows(INBOX, '0', '–', '0')
   await shows(DEVICES, new RegExp(`^no name${time(last)}\\d+ s ago$`), new RegExp(`^phone${time(last)}\\d+ s ago$`))
 })
 
-inBrowser(t, 'purges an inbox, but asks before', {}, async (t, { app, page, shows }) => {
-  for (const letter of ['one', 'two', 'three']) await app.hub.send({ user: 'bob' }, letter)
+inBrowser(t, 'purges an inbox after a confirmation', {}, async (t, { app, page, shows }) => {
+  for (const message of ['one', 'two', 'three']) await app.hub.send({ user: 'bob' }, message)
   await page.fill('#inbox-field', 'bob')
-  await page.click(ask('inbox'))
+  await page.click(lookUp('inbox'))
   await page.click('#inbox-purge')
   await shows('#confirm-title', 'Purge the inbox of bob?')
   await shows('#confirm-no:focus', 'Cancel')
@@ -133,17 +133,17 @@ inBrowser(t, 'purges an inbox, but asks before', {}, async (t, { app, page, show
   t.equal((await app.hub.inbox('bob')).count, 0)
 })
 
-inBrowser(t, 'forgets what it showed when another token comes', {}, async (_t, { app, page, shows }) => {
-  const { offset } = await app.hub.send({ user: 'bob' }, 'letter')
-  await page.fill('#fate-field', String(offset))
-  await page.click(ask('fate'))
+inBrowser(t, 'removes inbox and message status when the token changes', {}, async (_t, { app, page, shows }) => {
+  const { offset } = await app.hub.send({ user: 'bob' }, 'message')
+  await page.fill('#message-status-field', String(offset))
+  await page.click(lookUp('message-status'))
   await page.fill('#inbox-field', 'bob')
-  await page.click(ask('inbox'))
-  await shows('#fate-user-rows .name, #inbox-count', '1', 'bob')
+  await page.click(lookUp('inbox'))
+  await shows('#message-status-user-rows .name, #inbox-count', '1', 'bob')
   await page.fill('#token', token({ user: 'eve', roles: ['admin'] }))
   await page.click('#connect')
   await shows('.answer')
-  await shows('#inbox-hint, #fate-hint', /^What waits/, /^Where a message/)
+  await shows('#inbox-hint, #message-status-hint', /^Messages that wait/, /^Status of a message/)
 })
 
 inBrowser(t, 'shows hostile names of users and groups as text', {}, async (t, { app, page, problems, url, shows }) => {
@@ -152,12 +152,12 @@ inBrowser(t, 'shows hostile names of users and groups as text', {}, async (t, { 
   const { offset } = await app.hub.send({ group: MARKUP }, MARKUP)
   await app.hub.send({ user: MARKUP }, MARKUP)
   await until(async () => (await app.hub.inbox(MARKUP)).cursors.some(({ acknowledged }) => acknowledged > offset), 'the acknowledgement')
-  await page.fill('#fate-field', String(offset))
-  await page.click(ask('fate'))
+  await page.fill('#message-status-field', String(offset))
+  await page.click(lookUp('message-status'))
   await shows(FACTS, `group ${MARKUP}`, /ago$/)
   await shows(USERS, MARKUP)
   await page.fill('#inbox-field', MARKUP)
-  await page.click(ask('inbox'))
+  await page.click(lookUp('inbox'))
   await shows('#inbox-device-rows .name', 'no name')
   await shows('#inbox-spoken', `0 messages wait for ${MARKUP}.`)
   await page.click('#inbox-purge')
@@ -167,7 +167,7 @@ inBrowser(t, 'shows hostile names of users and groups as text', {}, async (t, { 
   t.same([await page.locator('img').count(), problems], [1, []], 'the logo is the only image')
 })
 
-inBrowser(t, 'fits a screen of 400 px with groups, an inbox, a fate and the dialog', { viewport: { width: 400, height: 800 }, isMobile: true, hasTouch: true }, async (t, { app, page, url, shows }) => {
+inBrowser(t, 'fits a screen of 400 px with groups, an inbox, a message status and the dialog', { viewport: { width: 400, height: 800 }, isMobile: true, hasTouch: true }, async (t, { app, page, url, shows }) => {
   const fits = async (what: string) => {
     const beyond = "Array.from(document.querySelectorAll('button, input, dd, td, .badge')).filter(one => one.checkVisibility() && !one.closest('.spoken')).map(one => one.getBoundingClientRect()).filter(({ left, right }) => left < 0 || right > 400).length"
     t.same(await page.evaluate(`[innerWidth, document.documentElement.scrollWidth, ${beyond}]`), [400, 400, 0], what)
@@ -180,11 +180,11 @@ inBrowser(t, 'fits a screen of 400 px with groups, an inbox, a fate and the dial
   const { offset } = await app.hub.send({ group: 'g'.repeat(256) }, 'hello')
   await page.click('#groups-refresh')
   await page.click('#clients-refresh')
-  await page.fill('#fate-field', String(offset))
-  await page.click(ask('fate'))
+  await page.fill('#message-status-field', String(offset))
+  await page.click(lookUp('message-status'))
   await page.fill('#inbox-field', long)
-  await page.click(ask('inbox'))
-  await shows('#fate-user-rows .name, #groups [data-action=members]', /^g+$/, /^u+$/)
+  await page.click(lookUp('inbox'))
+  await shows('#message-status-user-rows .name, #groups [data-action=members]', /^g+$/, /^u+$/)
   await shows('#inbox-count', '0')
   await fits('with long names')
   await page.click('tr:last-child [data-action=groups]')
@@ -192,14 +192,14 @@ inBrowser(t, 'fits a screen of 400 px with groups, an inbox, a fate and the dial
   await fits('with the dialog')
 })
 
-inBrowser(t, 'asks for an inbox and purges it with the keyboard alone', {}, async (t, { app, page, shows }) => {
+inBrowser(t, 'looks up an inbox and purges it with the keyboard alone', {}, async (t, { app, page, shows }) => {
   const press = async (...keys: string[]) => { for (const key of keys) await page.keyboard.press(key) }
-  await app.hub.send({ user: 'bob' }, 'letter')
+  await app.hub.send({ user: 'bob' }, 'message')
   await page.focus('#inbox-field')
   await press('b', 'o', 'b', 'Enter')
   await shows('#inbox-count', '1')
   await press('Tab', 'Tab', 'Enter')
-  await shows('#fate-field:focus', '')
+  await shows('#message-status-field:focus', '')
   await shows(FACTS, 'user bob', /ago$/)
   await page.focus('#inbox-oldest')
   for (let left = 5; left > 0 && await page.locator('#inbox-purge:focus').count() === 0; left--) await press('Tab')

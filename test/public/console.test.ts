@@ -14,7 +14,7 @@ inBrowser(t, 'connects with the token of the link and takes it out of the addres
   t.equal(await page.isVisible('#main'), false, 'a reload has forgotten it')
 })
 
-inBrowser(t, 'asks for a token, and takes one that is typed or comes with a link later', { claims: null }, async (t, { app, page, origin, lists, shows }) => {
+inBrowser(t, 'asks for a token, and accepts a typed token and a token of a later link', { claims: null }, async (t, { app, page, origin, lists, shows }) => {
   await page.waitForSelector('body[data-token=absent] #token:focus')
   await page.fill('#token', token(ADMIN))
   await page.click('#connect')
@@ -46,7 +46,7 @@ inBrowser(t, 'broadcasts to itself and to others, and shows the receipt', {}, as
   t.equal(await bob.next(), 'hello all')
 })
 
-inBrowser(t, 'sends to a user on all devices and to nobody else', {}, async (t, { page, push, url, shows }) => {
+inBrowser(t, 'publishes to a user on all devices only', {}, async (t, { page, push, url, shows }) => {
   const [phone, laptop, carol] = [await connect(t, url, { user: 'bob' }), await connect(t, url, { user: 'bob' }), await connect(t, url, { user: 'carol' })]
   await page.selectOption('#target', 'user')
   await push('hello bob')
@@ -57,11 +57,11 @@ inBrowser(t, 'sends to a user on all devices and to nobody else', {}, async (t, 
   t.same([await phone.next(), await laptop.next(), await carol.quiet()], ['hello bob', 'hello bob', []])
   await page.fill('#target-id', 'a/../b?c')
   await push('hello nobody')
-  await shows('#receipt', /: nobody it is meant for is connected\.$/)
+  await shows('#receipt', /: no recipient is connected\.$/)
   await shows(RECEIVED, GREETING)
 })
 
-inBrowser(t, 'sends JSON, and says beside the field what is none', {}, async (t, { page, push, url, shows }) => {
+inBrowser(t, 'publishes JSON, and shows invalid JSON beside the field', {}, async (t, { page, push, url, shows }) => {
   const bob = await connect(t, url, { user: 'bob' })
   await page.check('#as-json')
   await push('{ "price": ')
@@ -74,7 +74,7 @@ inBrowser(t, 'sends JSON, and says beside the field what is none', {}, async (t,
   t.equal(await bob.next(), '{"price":[1,null]}')
 })
 
-inBrowser(t, 'lists who is online, filters by user, and writes to one of them', {}, async (t, { page, lists, push, url, shows }) => {
+inBrowser(t, 'lists the clients, filters by user, and publishes to one client', {}, async (t, { page, lists, push, url, shows }) => {
   const [bob, carol] = [await connect(t, url, { user: 'bob' }), await connect(t, url, { user: 'carol', roles: ['admin', 'ops'] })]
   await lists('alice', 'bob', 'carol')
   await shows('#clients-rows .client-roles', 'admin', '–', 'admin, ops')
@@ -90,7 +90,7 @@ inBrowser(t, 'lists who is online, filters by user, and writes to one of them', 
   await shows(USERS, 'alice', 'bob', 'carol')
 })
 
-inBrowser(t, 'disconnects a client, but asks before', {}, async (t, { page, lists, url, shows }) => {
+inBrowser(t, 'disconnects a client after a confirmation', {}, async (t, { page, lists, url, shows }) => {
   const bob = await connect(t, url, { user: 'bob' })
   await lists('alice', 'bob')
   await page.click('tr:last-child [data-action=disconnect]')
@@ -104,7 +104,7 @@ inBrowser(t, 'disconnects a client, but asks before', {}, async (t, { page, list
   await lists('alice')
 })
 
-inBrowser(t, 'comes back by itself after a restart of the service, but not when it was sent away', { clock: true }, async (t, { app, page, requests, shows }) => {
+inBrowser(t, 'reconnects by itself after a restart of the service, but not after a disconnect by an operator', { clock: true }, async (t, { app, page, requests, shows }) => {
   await page.uncheck('#auto-refresh')
   await app.hub.disconnect({ all: true }, { code: 1012, reason: 'service restart' })
   await shows('#log [data-kind=note] .text', 'Connected.', 'The server restarts. Code 1012: service restart', 'Connected.')
@@ -117,7 +117,7 @@ inBrowser(t, 'comes back by itself after a restart of the service, but not when 
   await shows('#state-title', 'Connected')
 })
 
-inBrowser(t, 'says that a token is refused, and does not try again', { claims: { ttlSeconds: -60 }, clock: true, complaints: /status of 401|Authentication failed/ }, async (t, { page, requests, shows }) => {
+inBrowser(t, 'shows that a token is refused, and does not retry', { claims: { ttlSeconds: -60 }, clock: true, complaints: /status of 401|Authentication failed/ }, async (t, { page, requests, shows }) => {
   await shows('#state[data-state=refused] #state-title', 'Token refused')
   await shows('#state-detail', /expired.*\(HUB_TOKEN_EXPIRED\)$/)
   await shows('#clients-error', /^Token refused: /)
@@ -127,7 +127,7 @@ inBrowser(t, 'says that a token is refused, and does not try again', { claims: {
   t.same(requests, before, 'no request in ten minutes')
 })
 
-inBrowser(t, 'connects without the role admin, and says what that keeps from it', { claims: {}, complaints: /status of 403/ }, async (_t, { page, push, shows }) => {
+inBrowser(t, 'connects without the role admin, and shows that the API is forbidden', { claims: {}, complaints: /status of 403/ }, async (_t, { page, push, shows }) => {
   const says = /^The token is good, but it may not do this: .*"admin".*\(HUB_FORBIDDEN\)$/
   await shows('#clients-error', says)
   await shows(USERS)
@@ -138,7 +138,7 @@ inBrowser(t, 'connects without the role admin, and says what that keeps from it'
   await shows(RECEIVED, GREETING, `${ECHO}hello`)
 })
 
-inBrowser(t, 'shows whatever comes from outside as text', { complaints: /Content Security Policy|404/ }, async (t, { app, page, lists, problems, url, shows }) => {
+inBrowser(t, 'shows data from clients as text', { complaints: /Content Security Policy|404/ }, async (t, { app, page, lists, problems, url, shows }) => {
   await connect(t, url, { user: MARKUP, roles: [MARKUP] })
   await app.hub.broadcast(MARKUP)
   await app.hub.broadcast({ html: MARKUP })
@@ -161,8 +161,8 @@ inBrowser(t, 'shows whatever comes from outside as text', { complaints: /Content
 })
 
 inBrowser(t, 'keeps the token out of every address, of storage and of the page', { claims: null }, async (t, { app, log, page, push, origin, requests, shows }) => {
-  const told: unknown[] = []
-  for (const event of ['request', 'upgrade']) app.server.on(event, ({ url, headers }: { url: string, headers: object }) => told.push(url, 'referer' in headers))
+  const requested: unknown[] = []
+  for (const event of ['request', 'upgrade']) app.server.on(event, ({ url, headers }: { url: string, headers: object }) => requested.push(url, 'referer' in headers))
   const secret = token(ADMIN)
   await page.goto('about:blank')
   // A path at another origin would hand the token over to it.
@@ -171,10 +171,10 @@ inBrowser(t, 'keeps the token out of every address, of storage and of the page',
   await shows(USERS, 'alice')
   await push('hello')
   await shows('#receipt', /reached 1 of 1/)
-  t.same(['/admin/ws', '/clients?limit=50', '/groups?limit=8', '/broadcast', true].map((one) => told.includes(one)), [true, true, true, true, false], 'the service was asked, without a referrer')
+  t.same(['/admin/ws', '/clients?limit=50', '/groups?limit=8', '/broadcast', true].map((one) => requested.includes(one)), [true, true, true, true, false], 'the service was asked, without a referrer')
   const { entries } = await (await page.context().newCDPSession(page)).send('Page.getNavigationHistory')
   t.same(entries.map(({ url }) => url), ['about:blank', `${origin}/`, 'about:blank', `${origin}/`], 'the history has no link')
-  t.notMatch([...told, ...requests, log.text, await page.content()].join('\n'), secret)
+  t.notMatch([...requested, ...requests, log.text, await page.content()].join('\n'), secret)
   t.same(await page.context().storageState({ indexedDB: true }), { cookies: [], origins: [] })
   t.same(await page.evaluate('Promise.all([sessionStorage.length, history.state, caches.keys()])'), [0, null, []])
 })
@@ -199,7 +199,7 @@ inBrowser(t, 'works with the keyboard alone', {}, async (t, { page, url, shows }
   t.equal(code, 4000)
 })
 
-inBrowser(t, 'fits a screen of 360 px, whatever it shows', { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true }, async (t, { app, page, lists, push, url, shows }) => {
+inBrowser(t, 'fits a screen of 360 px', { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true }, async (t, { app, page, lists, push, url, shows }) => {
   const fits = async (what: string) => {
     const beyond = "Array.from(document.querySelectorAll('button, input, select, textarea')).map(one => one.getBoundingClientRect()).filter(({ left, right }) => left < 0 || right > 360)"
     t.same(await page.evaluate(`[innerWidth, document.documentElement.scrollWidth, matchMedia('(pointer: coarse)').matches, ${beyond}]`), [360, 360, true, []], what)

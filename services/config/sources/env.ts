@@ -8,7 +8,8 @@ export type Environment = Readonly<Record<string, string | undefined>>
 
 const prefix = 'HUB_'
 const leafByVariable = new Map(leaves.map((leaf) => [leaf.variable, leaf]))
-const secretByFileVariable = new Map(leaves.filter((leaf) => leaf.secret).map((leaf) => [`${leaf.variable}_FILE`, leaf]))
+const secrets = leaves.filter((leaf) => leaf.secret)
+const secretByFileVariable = new Map(secrets.map((leaf) => [`${leaf.variable}_FILE`, leaf]))
 const knownNames = [...leafByVariable.keys(), ...secretByFileVariable.keys()].map((name) => name.slice(prefix.length))
 
 /** Reads the `HUB_…` variables. An empty variable counts as not set; an unknown variable is a warning. */
@@ -20,9 +21,10 @@ export function readEnvironment (env: Environment): { findings: Finding[]; warni
     if (!name.startsWith(prefix) || text === undefined || text === '') continue
     const leaf = leafByVariable.get(name)
     const secret = secretByFileVariable.get(name)
+    const suggestion = didYouMean(name.slice(prefix.length), knownNames, prefix)
     if (leaf) findings.push({ leaf, raw: text, location: name })
     else if (secret) findings.push(readSecretFile(secret, name, text, env))
-    else warnings.push(`${name}: unknown variable, it has no effect${didYouMean(name.slice(prefix.length), knownNames, prefix)}`)
+    else warnings.push(`${name}: unknown variable, it has no effect${suggestion}`)
   }
   return { findings, warnings }
 }

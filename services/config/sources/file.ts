@@ -1,7 +1,10 @@
-import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type YAMLError } from 'yaml'
+import { isAlias, isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml'
+import type { Document, YAMLError } from 'yaml'
 import { walk, type Finding, type Tree } from './walk.ts'
 
-/** The settings and faults of a file. The settings of a broken file (a syntax error, an unreadable file) are unknown. */
+/**
+ * The settings and faults of a file. The settings of a broken file (a syntax error, an unreadable file) are unknown.
+ */
 export interface FileContent {
   findings: Finding[]
   isBroken: boolean
@@ -11,12 +14,12 @@ export interface FileContent {
 export function readYaml (text: string, file: string): FileContent {
   const lines = new LineCounter()
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false })
-  const faults = syntaxFaults(document, { text, file, lines })
+  const faults = syntaxFaults(document, text, file, lines)
   if (faults.length > 0) return { findings: faults.map((fault) => ({ fault })), isBroken: true }
   return { findings: walk(treeOf(document, file, lines), { key: undefined, value: document.contents }), isBroken: false }
 }
 
-function syntaxFaults (document: Document.Parsed, { text, file, lines }: { text: string; file: string; lines: LineCounter }): string[] {
+function syntaxFaults (document: Document.Parsed, text: string, file: string, lines: LineCounter): string[] {
   // One fault a line: the parser reports several errors for the same mistake.
   const faults = new Map<number, string>()
   const report = (offset: number, fault: string): void => {
@@ -27,7 +30,8 @@ function syntaxFaults (document: Document.Parsed, { text, file, lines }: { text:
   for (const error of [...document.errors, ...document.warnings]) report(error.pos[0], faultOf(error))
   visit(document, {
     Alias (_, alias) {
-      if (!alias.resolve(document)) report(offsetOf(alias), 'no anchor of this name stands above; a text that begins with * needs quotes')
+      if (alias.resolve(document)) return
+      report(offsetOf(alias), 'no anchor of this name stands above; a text that begins with * needs quotes')
     },
     Scalar (_, scalar) {
       const [start, end] = scalar.range ?? [0, 0]
@@ -76,7 +80,8 @@ function treeOf (document: Document.Parsed, file: string, lines: LineCounter): T
       const node = resolved(value)
       return isSeq(node) ? node.items.map(plain) : plain(node)
     },
-    // The position of the value if key and value share a line, else of the key: a section is not reported at its first child.
+    // The position of the value if key and value share a line, else of the key: a section is not reported at its first
+    // child.
     location ({ key, value }, path) {
       const [keyPosition, valuePosition] = [lines.linePos(offsetOf(key ?? value)), lines.linePos(offsetOf(value))]
       const { line, col } = valuePosition.line === keyPosition.line ? valuePosition : keyPosition

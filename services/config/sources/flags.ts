@@ -14,6 +14,7 @@ export function readFlags (flags: Flags): Finding[] {
     const leaf = leafByPath.get(path)
     const location = shortFlags.get(path) ?? `--${path}`
     if (raw === undefined) return []
-    return leaf ? [{ leaf, raw, location }] : [{ fault: `${location}: unknown flag${didYouMean(path, leafByPath.keys(), '--')}` }]
+    if (leaf) return [{ leaf, raw, location }]
+    return [{ fault: `${location}: unknown flag${didYouMean(path, leafByPath.keys(), '--')}` }]
   })
 }

@@ -21,7 +21,10 @@ export interface Tree<Node> {
   location(node: Node, path: string): string
 }
 
-/** Collects the settings of a tree, and the faults of its structure: unknown keys, double keys, values in place of sections. */
+/**
+ * Collects the settings of a tree, and the faults of its structure: unknown keys, double keys, values in place of
+ * sections.
+ */
 export function walk<Node> (tree: Tree<Node>, start: Node): Finding[] {
   return walkSection(tree, start, root)
 }
@@ -29,7 +32,9 @@ export function walk<Node> (tree: Tree<Node>, start: Node): Finding[] {
 function walkSection<Node> (tree: Tree<Node>, node: Node, section: Section): Finding[] {
   const entries = tree.entries(node)
   // The fault does not show the value: `secret:abc`, without the space after the colon, is a text here.
-  if (entries === undefined) return [{ fault: `${tree.location(node, section.path)}: must be a section with keys below it` }]
+  if (entries === undefined) {
+    return [{ fault: `${tree.location(node, section.path)}: must be a section with keys below it` }]
+  }
 
   const seen = new Set<string>()
   return [...entries].flatMap(([key, child]) => {
