@@ -33,10 +33,10 @@ export function openClient (
     device: resumed?.session.device ?? device,
     cursor: startCursor(engine.head, after, since, resumed?.session),
     outbox: new Outbox(connection, fanOut.flusher, queue),
-    taskQueueHooks: node.taskQueueHooks,
     messageRate: new RateLimit(messagesPerSecond),
-    hooks: node.clientHooks,
-    clock
+    catchUp,
+    clock,
+    log: node.options.log
   })
   client.greet(protocol.isResumable ? sessions.open(client, resumed?.claim.token) : null)
   registry.add(client)

@@ -15,7 +15,7 @@ export interface HubOptions extends AdmissionLimits {
   readonly engine: Engine
   readonly log: Log
   /** When clients are pinged, and when a silent client is terminated. */
-  readonly heartbeat: Omit<HeartbeatOptions, 'clock'>
+  readonly heartbeat: HeartbeatOptions
   /** How clients are disconnected when the service stops. */
   readonly drain: DrainOptions
   /** Bound of each client's outbox, and the policy over the bound. */

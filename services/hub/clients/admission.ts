@@ -2,19 +2,29 @@ import { HubError } from '../../model/errors.ts'
 import type { UserId } from '../../model/message.ts'
 import type { Registry } from './registry.ts'
 
-/** Whether a hub takes clients. */
+/** State of a hub. Only a `ready` hub accepts clients. */
 export type HubState = 'starting' | 'ready' | 'draining' | 'closed'
 
-/** How many connections there may be; 0 for no limit. */
+/** Limits for the number of connections of this node. */
 export interface AdmissionLimits {
+  /** Connections in all; 0 for no limit. */
   readonly maxClients: number
+  /** Connections of one user; 0 for no limit. */
   readonly maxClientsPerUser: number
 }
 
 const RETRY_AFTER_SECONDS = 5
 const UNLIMITED: AdmissionLimits = { maxClients: 0, maxClientsPerUser: 0 }
 
-/** Throws a HubError when no further client may come in: HUB_DRAINING, HUB_FULL, and HUB_USER_FULL when the user is known. */
+/**
+ * Checks whether the hub accepts a further client.
+ *
+ * @param limits - null when the new connection replaces an existing one, which no limit forbids
+ * @param user - user of the connection; without a user only the state and the total are checked
+ * @throws {HubError} HUB_DRAINING unless the hub is ready
+ * @throws {HubError} HUB_FULL at `maxClients` connections
+ * @throws {HubError} HUB_USER_FULL at `maxClientsPerUser` connections of this user
+ */
 export function admit (state: HubState, registry: Registry, limits: AdmissionLimits | null, user?: UserId): void {
   const retryAfter = RETRY_AFTER_SECONDS
   if (state !== 'ready') {
@@ -22,9 +32,11 @@ export function admit (state: HubState, registry: Registry, limits: AdmissionLim
   }
   const { maxClients, maxClientsPerUser } = limits ?? UNLIMITED
   if (maxClients > 0 && registry.size >= maxClients) {
-    throw new HubError('HUB_FULL', 'The service has as many connections as it may have; connect again later.', { retryAfter })
+    const message = 'The service has as many connections as it may have; connect again later.'
+    throw new HubError('HUB_FULL', message, { retryAfter })
   }
   if (user !== undefined && maxClientsPerUser > 0 && registry.connectionsOf(user) >= maxClientsPerUser) {
-    throw new HubError('HUB_USER_FULL', `One user may have ${maxClientsPerUser} connections; close one first.`, { retryAfter })
+    const message = `One user may have ${maxClientsPerUser} connections; close one first.`
+    throw new HubError('HUB_USER_FULL', message, { retryAfter })
   }
 }

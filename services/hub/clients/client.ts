@@ -1,92 +1,100 @@
 import type { Clock } from '../../lib/clock.ts'
-import type { CloseCode } from '../../model/close-codes.ts'
+import { CLOSE, type CloseCode } from '../../model/close-codes.ts'
 import type { ClientInfo } from '../../model/info.ts'
 import type { Identity } from '../../model/identity.ts'
 import { toPayload, type ClientId, type Message, type Offset } from '../../model/message.ts'
 import type { Protocol } from '../../protocol/protocol.ts'
+import { warnSafely, type Log } from '../../lib/log.ts'
 import type { RateLimit } from '../../lib/rate-limit.ts'
 import { Frame } from '../outbox/batch.ts'
 import type { Connection } from '../outbox/connection.ts'
 import type { Cursor } from './cursor.ts'
 import { EarlyMessages } from './early-messages.ts'
 import type { Outbox } from '../outbox/outbox.ts'
-import { TaskQueue, type TaskQueueHooks } from './task-queue.ts'
+import { TaskQueue } from './task-queue.ts'
 
 /**
- * What an application hangs on its connections. Add fields by declaration merging:
- * `declare module 'fastify-hub' { interface ClientParams { tenant: string } }`.
+ * Data that an application keeps with a connection, in `client.params`. Applications add fields by declaration merging.
+ *
+ * @example
+ * declare module 'fastify-hub' {
+ *   interface ClientParams { tenant: string }
+ * }
+ * fastify.hub.on('open', (client) => { client.params.tenant = 'acme' })
  */
-// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- empty on purpose: applications fill it
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- empty on purpose: applications add the fields
 export interface ClientParams {}
 
-/** A close code and the reason that goes with it. */
+/** A close code and its reason (RFC 6455 section 7.4); the reason has at most 123 bytes of UTF-8. */
 export type CloseReason = Pick<CloseCode, 'code' | 'reason'>
 
-/** What the heartbeat knows of a client. */
+/** State of one client in the heartbeat. Only the heartbeat changes this state. Times are in ms on the steady clock. */
 export interface Liveness {
-  /** When the peer last gave a sign of life, on the steady clock, and what had been read from it by then. */
+  /** Time of the last sign of life. */
   lastSeenAt: number
+  /** Bytes received from the peer at `lastSeenAt`; undefined where the peer sends no bytes. */
   bytesRead: number | undefined
+  /** Time of the last ping. */
   pingedAt: number
-  /** Pings without a sign of life since. */
+  /** Pings sent since the last sign of life. */
   unansweredPings: number
-  /** Where on the heartbeat's wheel the client stands; null when it is not looked after. */
+  /** Slot of the timer wheel that holds the client; null for a client that the heartbeat does not check. */
   slot: Set<Client> | null
 }
 
-/** Hears how a client fares. */
-export interface ClientHooks {
-  /** It has lost a frame because it was over its limit. Once. */
-  onOverflow (client: Client): void
-  /** It is not live any more: the log has what it has not been given. */
-  onBehind (client: Client): void
-}
-
-/** The parts of a client that the hub puts together. */
-export interface ClientParts {
-  readonly id: ClientId
-  readonly identity: Identity
-  readonly protocol: Protocol
+/** The parts of a client, which the hub creates for each connection. */
+export interface ClientParts
+  extends Pick<Client, 'id' | 'identity' | 'protocol' | 'outbox' | 'cursor' | 'device' | 'messageRate'> {
   readonly connection: Connection
-  readonly outbox: Outbox
-  readonly cursor: Cursor
-  /** What the device calls itself; '' for one without a name. */
-  readonly device: string
-  readonly taskQueueHooks: TaskQueueHooks<Client>
-  readonly messageRate: RateLimit
-  readonly hooks: ClientHooks
+  /** Brings a client that has fallen behind to the head of the log. */
+  readonly catchUp: { resume (client: Client): void }
   readonly clock: Clock
+  readonly log: Log
 }
 
-/** One live connection: who it is, how it is doing, and the ways to end it. */
+/** One live connection, over WebSocket or Server-Sent Events: the identity, the state, and the methods to end it. */
 export class Client {
+  /** Id of the connection. Later connections have greater ids; a resumed connection keeps the id. */
   readonly id: ClientId
+  /** Identity from the token: user id, roles, groups and expiry. */
   readonly identity: Identity
+  /** Protocol of the connection: `client.protocol.name` is `raw`, `sse` or the name of a subprotocol. */
   readonly protocol: Protocol
+  /** Frames queued for the client. */
   readonly outbox: Outbox
+  /** Position of the client in the log. */
   readonly cursor: Cursor
+  /** Name of the device, which selects the durable cursor of the user's inbox; '' for a device without a name. */
   readonly device: string
-  readonly taskQueue: TaskQueue<Client>
+  /** Runs the handlers and listeners for this client one after another. */
+  readonly taskQueue: TaskQueue
+  /** Limit of messages per second from the client. */
   readonly messageRate: RateLimit
-  /** Whatever the application wants to keep with the connection. */
+  /**
+   * Data that the application keeps with the connection; the hub does not read this object.
+   *
+   * @default {}
+   */
   readonly params: Partial<ClientParams> = {}
-  /** In ms since the epoch. */
+  /** Time of connecting, in ms since the epoch. */
   readonly openedAt: number
-  /** Whether it has been given everything there is for it and gets what comes at once; otherwise it is catching up from the log. */
+  /** Whether the client is at the head of the log and receives new messages at once; false while it catches up. */
   isLive = false
-  /** Messages that came from it. */
+  /** Messages received from the client. */
   received = 0
-  /** Why the connection failed; null as long as it has not, and for a clean close. */
+  /** The error with which the connection failed; null while the connection is open and after a clean close. */
   failure: Error | null = null
-  /** How the hub ended the connection; null while it has not. */
+  /** Close code and reason with which the hub ended the connection; null while the hub has not ended the connection. */
   closeReason: CloseReason | null = null
+  /** State of the client in the heartbeat. */
   readonly liveness: Liveness
   readonly #connection: Connection
-  readonly #hooks: ClientHooks
+  readonly #catchUp: ClientParts['catchUp']
+  readonly #log: Log
   #isPaused = false
   #hasOverflowed = false
-  /** Null once it has been live. */
-  #held: EarlyMessages | null = new EarlyMessages()
+  /** Null from the moment on that the client is live for the first time. */
+  #earlyMessages: EarlyMessages | null = new EarlyMessages()
 
   constructor (parts: ClientParts) {
     this.id = parts.id
@@ -95,74 +103,89 @@ export class Client {
     this.outbox = parts.outbox
     this.cursor = parts.cursor
     this.device = parts.device
-    this.taskQueue = new TaskQueue(parts.taskQueueHooks, this)
+    this.taskQueue = new TaskQueue(this, parts.log)
     this.messageRate = parts.messageRate
     this.openedAt = parts.clock.wall()
     const now = parts.clock.steady()
-    this.liveness = { lastSeenAt: now, bytesRead: parts.connection.bytesRead, pingedAt: now, unansweredPings: 0, slot: null }
+    const { bytesRead } = parts.connection
+    this.liveness = { lastSeenAt: now, bytesRead, pingedAt: now, unansweredPings: 0, slot: null }
     this.#connection = parts.connection
-    this.#hooks = parts.hooks
+    this.#catchUp = parts.catchUp
+    this.#log = parts.log
   }
 
-  /** Whether frames can still reach it. */
+  /** Whether the connection still accepts frames: false as soon as either side has begun to close. */
   get isOpen (): boolean {
     return this.closeReason === null && this.#connection.isOpen
   }
 
-  /** Whether the hub has stopped reading from it because its handlers are behind. */
+  /** Whether the hub has stopped reading from the connection, because the handlers are slower than the client. */
   get isPaused (): boolean {
     return this.#isPaused
   }
 
+  /** Bytes received from the peer so far; undefined where the peer sends no bytes, such as Server-Sent Events. */
   get bytesRead (): number | undefined {
     return this.#connection.bytesRead
   }
 
-  /** Says the first word on the connection. */
+  /** Queues the greeting of the protocol, the first frame on the connection. */
   greet (resumeToken: string | null): void {
     const bytes = this.protocol.encodeGreeting({ clientId: this.id, user: this.identity.user, resumeToken })
     if (bytes.length > 0) this.push(new Frame(bytes))
   }
 
-  /** Takes a frame that is not in the log, to be written at the end of the tick. */
+  /**
+   * Queues a frame that is not in the log, to be written at the end of the tick. Over the limit, the frame is dropped.
+   */
   push (frame: Frame): void {
     if (!this.outbox.push(frame)) this.outbox.drop(frame)
-    this.#noteOverflow()
+    this.#checkOverflow()
   }
 
-  /** Takes a message that has just been said, to be written at the end of the tick; or leaves it to the log while the client is behind. */
+  /**
+   * Queues the frame of a new message, to be written at the end of the tick. A client that is behind, or falls behind
+   * with this message, reads the message from the log instead.
+   */
   deliver (frame: Frame, { offset, keep }: Message): void {
     if (this.isLive && this.outbox.push(frame)) {
       if (frame.ackOffset !== null) this.probe(offset)
-      return this.#noteOverflow()
+      return this.#checkOverflow()
     }
-    // What the log does not keep cannot be caught up with.
+    // A message that the log does not keep cannot be read again.
     if (keep === false) {
-      if (this.#held?.add(frame, offset) === true) return
+      if (this.#earlyMessages?.add(frame, offset) === true) return
       this.outbox.drop(frame)
-      // Whoever has just come is not slow.
-      if (this.#held === null) this.#noteOverflow()
+      // A client that has never been live is new, not slow.
+      if (this.#earlyMessages === null) this.#checkOverflow()
       return
     }
     if (!this.isLive) return
     this.isLive = false
     this.cursor.position = offset - 1
-    this.#hooks.onBehind(this)
+    this.#catchUp.resume(this)
   }
 
-  /** It has been given everything there was for it. */
+  /** Makes the client live: all messages of the log have been queued, and new messages are delivered at once. */
   beginLive (): void {
     this.flushEarlyMessages(Infinity)
-    this.#held = null
+    this.#earlyMessages = null
     this.isLive = true
   }
 
-  /** Takes what was held back of what was said before an offset: it is its turn in the order of all messages. */
+  /**
+   * Queues the early messages with offsets below `before`, so that the client receives all messages in offset order.
+   */
   flushEarlyMessages (before: Offset): void {
-    for (const frame of this.#held?.takeBefore(before) ?? []) if (!this.outbox.offer(frame)) this.outbox.drop(frame)
+    for (const frame of this.#earlyMessages?.takeBefore(before) ?? []) {
+      if (!this.outbox.offer(frame)) this.outbox.drop(frame)
+    }
   }
 
-  /** A message of the user's inbox is on its way: asks the client to say when it has it. One question at a time. */
+  /**
+   * Records that a message with this offset is queued and has to be acknowledged, and sends an ack probe when the
+   * protocol acknowledges by pong. One probe is in flight at a time.
+   */
   probe (offset: Offset): void {
     this.cursor.inboxSent = offset
     if (this.protocol.acknowledgedBy !== 'pong' || this.cursor.pendingProbe !== null) return
@@ -170,7 +193,10 @@ export class Client {
     if (this.outbox.push(new Frame(bytes))) this.cursor.pendingProbe = { offset, pong }
   }
 
-  /** Asks again for what has not been acknowledged: the question may have been lost. Answers false when there is nothing to ask. */
+  /**
+   * Sends the ack probe again, because the first probe may have been lost. Returns false when all queued messages are
+   * acknowledged, and when the protocol does not acknowledge by pong.
+   */
   reprobe (): boolean {
     const { cursor, protocol } = this
     if (protocol.acknowledgedBy !== 'pong' || cursor.inboxSent <= cursor.acknowledged) return false
@@ -179,7 +205,10 @@ export class Client {
     return true
   }
 
-  /** A pong has come; answers up to where that acknowledges the inbox, null when it says nothing about it. */
+  /**
+   * Returns the offset up to which a pong acknowledges messages; null for a pong that does not answer the probe in
+   * flight.
+   */
   onPong (payload: string): Offset | null {
     const { cursor } = this
     if (cursor.pendingProbe?.pong !== payload) return null
@@ -189,42 +218,64 @@ export class Client {
     return offset
   }
 
-  /** Answers what this client just said: to this connection only, outside the log. What it may be is the same as for `hub.send`, which is for messages. */
+  /**
+   * Sends a reply to this connection alone, outside the log. Without effect once the connection has begun to close.
+   *
+   * @param data - string: text frame as it is; `Uint8Array`: binary frame; any other value: the JSON of the value
+   * @throws {HubError} HUB_REQUEST_INVALID for a value without JSON (`undefined`, functions, cycles, bigint)
+   * @example
+   * fastify.hub.onMessage((client, data) => client.reply({ received: String(data) }))
+   */
   reply (data: unknown): void {
     if (this.isOpen) this.push(new Frame(this.protocol.encodeReply(toPayload(data))))
   }
 
-  /** Ends the connection in order: what is queued is written, then the protocol's last word and the Close frame. */
-  close (ending: CloseReason): void {
+  /**
+   * Closes the connection in order: writes the queued frames, then the close notice of the protocol and the Close
+   * frame. Without effect when the hub has ended the connection already.
+   *
+   * @param closeReason - close code that an application may send (1000, or 3000 to 4999; RFC 6455 section 7.4) and a
+   *   reason of at most 123 bytes of UTF-8
+   * @example
+   * client.close({ code: 4000, reason: 'signed out' })
+   */
+  close (closeReason: CloseReason): void {
     if (this.closeReason !== null) return
-    const { code, reason } = ending
-    const goodbye = this.protocol.encodeCloseNotice(reason)
-    if (goodbye !== null) this.outbox.push(new Frame(goodbye))
+    const { code, reason } = closeReason
+    const closeNotice = this.protocol.encodeCloseNotice(reason)
+    if (closeNotice !== null) this.outbox.push(new Frame(closeNotice))
     this.outbox.flushLast()
-    this.closeReason = ending
+    this.closeReason = closeReason
     this.#connection.close(code, reason)
   }
 
-  /** Ends the connection at once, for a peer that would not read a Close frame. */
-  terminate (ending: CloseReason): void {
-    this.closeReason ??= ending
+  /**
+   * Ends the connection at once, without a Close frame, for a peer that would not read one.
+   *
+   * @param closeReason - code and reason for the `close` listeners, unless the hub has ended the connection already
+   */
+  terminate (closeReason: CloseReason): void {
+    this.closeReason ??= closeReason
     this.#connection.terminate()
   }
 
-  /** Stops or restarts reading. */
+  /** Stops or restarts reading from the connection. */
   setPaused (isPaused: boolean): void {
     this.#isPaused = isPaused
     if (isPaused) this.#connection.pause()
     else this.#connection.resume()
   }
 
-  #noteOverflow (): void {
+  /** Reacts to the first dropped frame: terminates the connection or logs a warning, by the policy for slow clients. */
+  #checkOverflow (): void {
     if (this.outbox.dropped === 0 || this.#hasOverflowed) return
     this.#hasOverflowed = true
-    this.#hooks.onOverflow(this)
+    if (this.outbox.policy === 'disconnect') return this.terminate(CLOSE.slowClient)
+    const circumstances = { clientId: this.id, user: this.identity.user }
+    warnSafely(this.#log, circumstances, 'client is too slow, messages for it are dropped')
   }
 
-  /** What operators see. */
+  /** Returns the client as operators see it in the list of clients. */
   info (): ClientInfo {
     return {
       id: this.id,

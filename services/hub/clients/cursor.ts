@@ -2,58 +2,70 @@ import { Type, type Static } from '@sinclair/typebox'
 import type { Source } from '../../engine/engine.ts'
 import type { Address, ClientId, Group, Offset, UserId } from '../../model/message.ts'
 
-/** Why a client is in a group, and since when. */
+/** Membership of a client in a group. */
 export const Membership = Type.Object({
-  /** The messages above this offset are for it. */
+  /** The client receives the messages to the group above this offset. */
   since: Type.Integer(),
-  /** Its own wish, its token, or the hub's application. */
+  /** Origin of the membership: a command of the client, the client's token, or the hub's application. */
   by: Type.Union([Type.Literal('client'), Type.Literal('token'), Type.Literal('hub')])
 })
 export type Membership = Static<typeof Membership>
 
-/** The position of a lost connection, from which its session resumes. */
+/** Position of a lost connection, from which a session resumes. */
 export interface ResumePoint {
   readonly since: Offset
-  /** Null when the connection was lost before its position in the inbox was known. */
+  /** Null when the connection was lost before the start position in the inbox was resolved. */
   readonly inboxSince: Offset | null
   readonly acknowledged: Offset
   readonly groups: ReadonlyArray<readonly [Group, Membership]>
 }
 
-/** Where in the log a connection begins. */
+/** Start position of a connection in the log. */
 export interface StartPosition {
-  /** What is said to everyone, and to this connection, concerns it above this offset. */
+  /** The client receives messages to everyone, and to this client, above this offset. */
   readonly since: Offset
-  /** The user's inbox concerns it above this offset; undefined: above what the user has acknowledged. */
+  /**
+   * The client receives the user's inbox above this offset; undefined: above the offset that the user has acknowledged.
+   */
   readonly inboxSince?: Offset
-  /** The connection has everything up to here. */
+  /** The client has all messages up to this offset. */
   readonly position?: Offset
+  /** The client has acknowledged all messages up to this offset. */
   readonly acknowledged?: Offset
   readonly groups?: ReadonlyArray<readonly [Group, Membership]>
 }
 
-/** Where a client is in the log. Which messages concern it is a matter of address and offset, so nothing is kept for it. */
+/**
+ * A client's position in the log. Address and offset decide which messages the client receives, so a client that is
+ * behind costs a few numbers, and the hub stores no messages for a single client.
+ */
 export class Cursor {
+  /** See `StartPosition`. */
   readonly since: Offset
+  /** See `StartPosition`; undefined until the start position is resolved. */
   inboxSince: Offset | undefined
-  /** The groups it is a member of. */
+  /** Groups of the client; null for a client without groups. */
   groups: Map<Group, Membership> | null
-  /** While the client is behind: it has been given everything up to here. */
+  /** While the client is behind: all messages up to this offset have been queued for the client. */
   position: Offset
-  /** The client has said that it has everything up to here. */
+  /** The client has acknowledged all messages up to this offset. */
   acknowledged: Offset
-  /** It has been told that messages up to here are gone. */
+  /** The client has been notified of the loss of messages up to this offset. */
   gapUpTo: Offset = 0
-  /** The last message of the user's inbox that it was given. */
+  /** Offset of the last queued message that the client has to acknowledge. */
   inboxSent: Offset = 0
-  /** Whether it goes on where an earlier connection was. */
+  /** Whether the connection continues an earlier connection. */
   readonly isContinued: boolean
-  /** Whether it has been found out what the connection begins with; one that is resumed mostly knows. */
-  isLocated = false
-  /** What its next pong is expected to say, and for which offset; null while none is awaited. */
+  /** Whether the start position is resolved. Most resumed connections know the start position from the beginning. */
+  isStartResolved = false
+  /**
+   * The ack probe in flight: the payload of the expected pong, and the offset that this pong acknowledges; null without
+   * a probe.
+   */
   pendingProbe: { readonly offset: Offset, readonly pong: string } | null = null
 
-  constructor ({ since, inboxSince, position = 0, acknowledged = 0, groups = [] }: StartPosition, isContinued = false) {
+  constructor (start: StartPosition, isContinued = false) {
+    const { since, inboxSince, position = 0, acknowledged = 0, groups = [] } = start
     this.since = since
     this.inboxSince = inboxSince
     this.groups = groups.length === 0 ? null : new Map(groups)
@@ -62,33 +74,41 @@ export class Cursor {
     this.isContinued = isContinued
   }
 
-  /** Of a new connection, when the log is at `head`; it may say that it has everything up to an offset. */
+  /**
+   * Creates the cursor of a new connection, when the log is at `head`. With `after`, the client states that it has all
+   * messages up to this offset; an offset above the head is ignored, because no such message exists.
+   */
   static at (head: Offset, after?: Offset): Cursor {
-    // Nobody can have what has not been said.
     if (after === undefined || after > head) return new Cursor({ since: head })
     return new Cursor({ since: after, inboxSince: after, position: after }, true)
   }
 
-  /** Of a new connection that goes on where its mailbox is. It does not say itself what it has, so nothing ends it when some of that is gone. */
+  /**
+   * Creates the cursor of a new connection that starts at a durable cursor. The client has not stated an offset of its
+   * own, so a gap does not end the connection.
+   */
   static since (offset: Offset): Cursor {
     return new Cursor({ since: offset, inboxSince: offset, acknowledged: offset })
   }
 
-  /** Of a connection that goes on where it was. */
+  /** Creates the cursor of a resumed connection. */
   static resumed ({ since, inboxSince, acknowledged, groups }: ResumePoint): Cursor {
-    const cursor = new Cursor({ since, position: acknowledged, acknowledged, groups, ...(inboxSince === null ? {} : { inboxSince }) }, true)
-    cursor.isLocated = inboxSince !== null
+    const inbox = inboxSince === null ? {} : { inboxSince }
+    const cursor = new Cursor({ since, position: acknowledged, acknowledged, groups, ...inbox }, true)
+    cursor.isStartResolved = inboxSince !== null
     return cursor
   }
 
-  /** Messages of an address concern the client above this offset. */
+  /**
+   * Returns the offset above which the client receives messages to an address; Infinity for a group without the client.
+   */
   floor (address: Address): Offset {
     if ('user' in address) return this.inboxSince ?? this.since
     if ('group' in address) return this.groups?.get(address.group)?.since ?? Infinity
     return this.since
   }
 
-  /** What of the log concerns the client and has not been given to it. */
+  /** Returns the parts of the log that the client receives and that have not been queued for the client yet. */
   sources (client: ClientId, user: UserId): Source[] {
     const addresses: Address[] = [{ all: true }, { user }, { client }]
     for (const group of this.groups?.keys() ?? []) addresses.push({ group })

@@ -1,21 +1,24 @@
 import type { Offset } from '../../model/message.ts'
 import type { Frame } from '../outbox/batch.ts'
 
-/** Messages that wait at most. */
-const MAX_HELD = 16
+/** Early messages kept for one client, at most. */
+const MAX_EARLY_MESSAGES = 16
 
-/** Messages that are not in the log, for a client that has just come: each goes out at its place among those of the log. */
+/**
+ * Messages received before the client is live and not kept in the log (`keep: false`). While the client catches up,
+ * each early message is queued at the position of its offset among the messages of the log.
+ */
 export class EarlyMessages {
   readonly #frames: Array<{ readonly frame: Frame, readonly offset: Offset }> = []
 
-  /** Answers false when no more may wait. Offsets must rise. */
+  /** Adds a message. Returns false when 16 messages are kept already. Offsets must rise. */
   add (frame: Frame, offset: Offset): boolean {
-    if (this.#frames.length >= MAX_HELD) return false
+    if (this.#frames.length >= MAX_EARLY_MESSAGES) return false
     this.#frames.push({ frame, offset })
     return true
   }
 
-  /** Lets go of those that were said before an offset. */
+  /** Removes and yields the messages with offsets below `before`. */
   * takeBefore (before: Offset): Generator<Frame, void> {
     for (let first = this.#frames[0]; first !== undefined && first.offset < before; first = this.#frames[0]) {
       this.#frames.shift()

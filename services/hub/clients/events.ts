@@ -1,41 +1,59 @@
+import { reportFailure, type Log } from '../../lib/log.ts'
 import type { Client } from './client.ts'
 
-/** What happens to connections, and what listeners are told. */
+/**
+ * The events of a hub, with the arguments of the listeners. For each connection the order is `open`, then `error` at
+ * most once, then `close` exactly once and last. Register listeners with `hub.on`.
+ */
 export interface HubEvents {
+  /** A client has connected: the client is registered and the greeting is queued as the first frame. */
   open: [client: Client]
-  /** Once for a connection that ended in any way but a clean close; `close` follows. */
+  /** A connection has ended in any way but a clean close. Emitted at most once for each connection; `close` follows. */
   error: [client: Client, error: Error]
-  /** Once and last for every connection. */
+  /**
+   * A connection has ended. Emitted exactly once for each connection, as the last event. `code` and `reason` are
+   * those with which the hub ended the connection; otherwise the code of the protocol error that ended the connection;
+   * otherwise those of the peer's Close frame (RFC 6455 section 7.4), or 1006 for a lost connection.
+   */
   close: [client: Client, code: number, reason: string]
 }
 
-/** Hears an event; may take its time, later events of the same client wait. */
+/**
+ * A listener for a hub event. A listener may return a promise: later events of the same client are emitted after the
+ * promise has settled. An error that a listener throws is logged and affects neither other listeners nor the
+ * connection.
+ */
 export type Listener<E extends keyof HubEvents> = (...args: HubEvents[E]) => unknown
 
-/** The listeners of a hub. One that fails harms neither the others nor the connection. */
+/** The listeners of a hub. A failed listener is logged and affects neither the other listeners nor the connection. */
 export class Events {
-  readonly #listeners: { [E in keyof HubEvents]: Set<Listener<E>> } = { open: new Set(), error: new Set(), close: new Set() }
-  readonly #onFailure: (error: unknown, client: Client) => void
-
-  constructor (onFailure: (error: unknown, client: Client) => void) {
-    this.#onFailure = onFailure
+  readonly #listeners: { [E in keyof HubEvents]: Set<Listener<E>> } = {
+    open: new Set(), error: new Set(), close: new Set()
   }
 
+  readonly #log: Log
+
+  constructor (log: Log) {
+    this.#log = log
+  }
+
+  /** Adds a listener. Adding the same listener twice has no further effect. */
   on<E extends keyof HubEvents> (event: E, listener: Listener<E>): void {
     this.#listeners[event].add(listener)
   }
 
+  /** Removes a listener. */
   off<E extends keyof HubEvents> (event: E, listener: Listener<E>): void {
     this.#listeners[event].delete(listener)
   }
 
-  /** Calls the listeners in the order in which they came; resolves when all of them are done. */
+  /** Calls the listeners one after another, in the order of adding. Resolves when all are done; never rejects. */
   async emit<E extends keyof HubEvents> (event: E, ...args: HubEvents[E]): Promise<void> {
     for (const listener of this.#listeners[event]) {
       try {
         await listener(...args)
       } catch (error) {
-        this.#onFailure(error, args[0])
+        reportFailure(this.#log, error, { clientId: args[0].id }, 'a listener of the hub failed')
       }
     }
   }

@@ -4,99 +4,116 @@ import type { Protocol } from '../../protocol/protocol.ts'
 import { Frame } from '../outbox/batch.ts'
 import type { Client } from './client.ts'
 
-/** When a client is asked for a sign of life, and when it is given up. All in ms. */
+/** Periods and deadlines of the heartbeat, in ms. */
 export interface HeartbeatOptions {
+  /** Time between two pings to a client. */
   readonly pingPeriodMs: number
-  /** The shortest period that a protocol has of its own, so that its pings come in time; without it there is none. */
+  /**
+   * Shortest ping period among the protocols with a period of their own, to which the timer adapts; undefined without
+   * any.
+   */
   readonly shortestPingMs?: number | undefined
-  /** A client is given up at the first ping that is due after more than this many periods went unanswered. */
+  /**
+   * Ping periods that may pass without a sign of life. The next ping that is due after more periods ends the
+   * connection.
+   */
   readonly maxUnanswered: number
-  /** A client is given up when nothing came from it for this long; 0 never. */
+  /** Time without a received byte after which the connection is terminated; 0 for no limit. */
   readonly readDeadlineMs: number
-  /** A client is given up when its socket has not taken what was written for this long. */
+  /** Time after which the connection is terminated when the socket has not taken the written bytes. */
   readonly writeDeadlineMs: number
-  readonly clock: Clock
 }
 
-/** A client that could resume would try to with the token that has expired; told to start over, it gets a new one. */
-const EXPIRED = { ...CLOSE.startOver, reason: CLOSE.tokenExpired.reason }
+/**
+ * Close reason of an expired token for a client that could resume: the client would try to resume with the expired
+ * token. Code 1008 makes the client start over, and so fetch a new token.
+ */
+const TOKEN_EXPIRED_START_OVER = { ...CLOSE.startOver, reason: CLOSE.tokenExpired.reason }
 
 const MIN_SLOT_MS = 10
 const MAX_SLOT_MS = 1000
 const MAX_SLOTS = 1024
 /**
- * The shortest of the periods is cut into this many slots: so much later than exactly may a client's turn come. With
- * more of them, each answer to a ping would wake the process on its own, which costs more than the ping.
+ * Slots per shortest period; a check can be late by one slot. With more slots, each pong would wake the process on its
+ * own, which costs more than the ping.
  */
 const SLOTS_PER_PERIOD = 32
-/** Steps of this size fill an interval evenly, however many are taken. */
+/** Multiples of the golden ratio, modulo 1, fill an interval evenly for any number of clients. */
 const GOLDEN_RATIO = 0.618034
 
 /**
- * One timer for all clients: asks each for a sign of life once a period, and ends those that are lost, stuck or whose
- * token has run out. Any bytes that came in count as life, so an answered ping and a message are the same.
+ * Pings all clients with one timer, and ends connections that are lost or stuck, or whose token has expired. All
+ * received bytes are a sign of life, so a message counts as much as a pong.
  *
- * Clients stand in the slots of a wheel, each in the one in which it is due next. The timer turns the wheel and looks
- * only at those whose slot has come, so that thousands of clients are neither looked at nor pinged at the same moment.
+ * A timer wheel: each client is in the slot of its next check, and each tick checks only the clients in the slots that
+ * have become due. Thousands of clients are therefore neither checked nor pinged at the same moment.
  */
 export class Heartbeat {
   readonly #options: HeartbeatOptions
+  readonly #clock: Clock
   readonly #slotMs: number
   readonly #slots: Array<Set<Client>>
   readonly #pings = new Map<Protocol, Frame>()
   #timer: NodeJS.Timeout | null = null
-  /** The number of the last slot that was looked at, counted from the beginning of the clock. */
-  #turned: number
+  /** Number of the last checked slot, counted from the origin of the steady clock. */
+  #checkedSlot: number
   #added = 0
 
-  constructor (options: HeartbeatOptions) {
-    const { pingPeriodMs, shortestPingMs = pingPeriodMs, readDeadlineMs, writeDeadlineMs, clock } = options
-    const shortest = Math.min(pingPeriodMs, shortestPingMs, writeDeadlineMs, readDeadlineMs === 0 ? Infinity : readDeadlineMs)
+  constructor (options: HeartbeatOptions, clock: Clock) {
+    const { pingPeriodMs, shortestPingMs = pingPeriodMs, writeDeadlineMs } = options
+    const readDeadlineMs = options.readDeadlineMs === 0 ? Infinity : options.readDeadlineMs
+    const shortest = Math.min(pingPeriodMs, shortestPingMs, writeDeadlineMs, readDeadlineMs)
     this.#options = options
+    this.#clock = clock
     this.#slotMs = Math.min(MAX_SLOT_MS, Math.max(MIN_SLOT_MS, shortest / SLOTS_PER_PERIOD))
     const slots = Math.min(MAX_SLOTS, Math.ceil(pingPeriodMs / this.#slotMs) + 2)
     this.#slots = Array.from({ length: slots }, () => new Set())
-    this.#turned = Math.floor(clock.steady() / this.#slotMs)
+    this.#checkedSlot = Math.floor(clock.steady() / this.#slotMs)
   }
 
+  /** Starts the timer. */
   start (): void {
-    this.#timer ??= setInterval(() => this.turn(), this.#slotMs).unref()
+    this.#timer ??= setInterval(() => this.tick(), this.#slotMs).unref()
   }
 
+  /** Stops the timer. */
   stop (): void {
     if (this.#timer !== null) clearInterval(this.#timer)
     this.#timer = null
   }
 
-  /** Looks after a client from now on. Its first ping comes in the second half of a period, so that those who came together are not pinged together; one whose protocol has a period of its own expects it after exactly that. */
+  /**
+   * Adds a client. The first ping is due in the second half of a period, at a time that differs from client to client,
+   * so that clients that connected together are not pinged together. A protocol with a period of its own gets the first
+   * ping after exactly that period.
+   */
   add (client: Client): void {
-    const { pingPeriodMs, clock } = this.#options
     const phase = (this.#added++ * GOLDEN_RATIO) % 1
-    if (client.protocol.pingPeriodMs === undefined) client.liveness.pingedAt -= phase * pingPeriodMs / 2
-    this.#place(client, clock.steady(), clock.wall())
+    if (client.protocol.pingPeriodMs === undefined) client.liveness.pingedAt -= phase * this.#options.pingPeriodMs / 2
+    this.#schedule(client, this.#clock.steady(), this.#clock.wall())
   }
 
+  /** Removes a client. */
   remove (client: Client): void {
     client.liveness.slot?.delete(client)
     client.liveness.slot = null
   }
 
-  /** Looks at every client whose slot has come since the last turn. */
-  turn (): void {
-    const { clock } = this.#options
-    const [now, wall] = [clock.steady(), clock.wall()]
+  /** Checks the clients in all slots that have become due since the last tick. */
+  tick (): void {
+    const [now, wall] = [this.#clock.steady(), this.#clock.wall()]
     const current = Math.floor(now / this.#slotMs)
-    // After a long standstill each slot still needs to be looked at only once.
-    this.#turned = Math.max(this.#turned, current - this.#slots.length)
-    while (this.#turned < current) {
-      this.#turned++
-      const slot = this.#slot(this.#turned)
+    // After a long standstill of the process, one check of each slot is enough.
+    this.#checkedSlot = Math.max(this.#checkedSlot, current - this.#slots.length)
+    while (this.#checkedSlot < current) {
+      this.#checkedSlot++
+      const slot = this.#slot(this.#checkedSlot)
       for (const client of slot) {
         slot.delete(client)
         try {
           this.#check(client, now, wall)
         } finally {
-          if (client.liveness.slot !== null) this.#place(client, now, wall)
+          if (client.liveness.slot !== null) this.#schedule(client, now, wall)
         }
       }
     }
@@ -104,25 +121,26 @@ export class Heartbeat {
 
   #slot (number: number): Set<Client> {
     const slot = this.#slots[number % this.#slots.length]
-    if (slot === undefined) throw new Error('The wheel of the heartbeat has no slots.')
+    if (slot === undefined) throw new Error('The timer wheel of the heartbeat has no slots.')
     return slot
   }
 
-  /** Puts a client into the slot in which it has to be looked at next. */
-  #place (client: Client, now: number, wall: number): void {
-    const soonest = this.#turned + 1
+  /** Puts a client into the slot of its next check. */
+  #schedule (client: Client, now: number, wall: number): void {
+    const earliest = this.#checkedSlot + 1
+    const latest = this.#checkedSlot + this.#slots.length - 1
     const due = Math.ceil(this.#dueAt(client, now, wall) / this.#slotMs)
-    const slot = this.#slot(Math.min(Math.max(due, soonest), this.#turned + this.#slots.length - 1))
+    const slot = this.#slot(Math.min(Math.max(due, earliest), latest))
     slot.add(client)
     client.liveness.slot = slot
   }
 
-  #dueAt ({ protocol, liveness: pulse, outbox, identity: { expiresAt } }: Client, now: number, wall: number): number {
+  #dueAt ({ protocol, liveness, outbox, identity: { expiresAt } }: Client, now: number, wall: number): number {
     const { readDeadlineMs, writeDeadlineMs } = this.#options
     return Math.min(
-      pulse.pingedAt + this.#periodOf(protocol),
-      readDeadlineMs === 0 ? Infinity : pulse.lastSeenAt + readDeadlineMs,
-      // Seldom enough to cost nothing, often enough that none is stuck for longer than it may.
+      liveness.pingedAt + this.#periodOf(protocol),
+      readDeadlineMs === 0 ? Infinity : liveness.lastSeenAt + readDeadlineMs,
+      // A check once per write deadline is cheap, and a write that is stuck already is checked at its deadline.
       now - outbox.blockedMs(now) + writeDeadlineMs,
       expiresAt === undefined ? Infinity : now + expiresAt - wall
     )
@@ -130,45 +148,51 @@ export class Heartbeat {
 
   #check (client: Client, now: number, wall: number): void {
     const { pingPeriodMs, maxUnanswered, readDeadlineMs, writeDeadlineMs } = this.#options
-    const { liveness: pulse, identity: { expiresAt } } = client
-    const waited = client.outbox.blockedMs(now)
-    if (waited >= writeDeadlineMs) return client.terminate(CLOSE.slowClient)
+    const { bytesRead, liveness, protocol, identity: { expiresAt } } = client
+    const blockedMs = client.outbox.blockedMs(now)
+    if (blockedMs >= writeDeadlineMs) return client.terminate(CLOSE.slowClient)
     if (!client.isOpen) return
-    if (expiresAt !== undefined && expiresAt <= wall) return client.close(client.protocol.isResumable ? EXPIRED : CLOSE.tokenExpired)
-
-    const { bytesRead } = client
-    // Some connections have no way to answer. A paused client may have said much that the hub has not read yet. For one
-    // whose socket is full, a ping would have to wait or be dropped; whether it takes what waits tells as much.
-    const isBlamed = bytesRead !== undefined && !client.isPaused && waited === 0
-    if (bytesRead !== pulse.bytesRead || !isBlamed) {
-      pulse.bytesRead = bytesRead
-      pulse.lastSeenAt = now
-      pulse.unansweredPings = 0
+    if (expiresAt !== undefined && expiresAt <= wall) {
+      return client.close(protocol.isResumable ? TOKEN_EXPIRED_START_OVER : CLOSE.tokenExpired)
     }
-    if (isBlamed && readDeadlineMs > 0 && now - pulse.lastSeenAt >= readDeadlineMs) return client.terminate(CLOSE.heartbeatLost)
 
-    const period = this.#periodOf(client.protocol)
-    if (now - pulse.pingedAt < period) return
-    // Counted in the hub's periods: who is pinged more often has as much time to answer.
-    if (isBlamed && pulse.unansweredPings * period >= (maxUnanswered + 1) * pingPeriodMs) return client.terminate(CLOSE.heartbeatLost)
-    // Keeps the client's place on the wheel, however late its turn came.
-    pulse.pingedAt += Math.floor((now - pulse.pingedAt) / period) * period
-    if (waited > 0) return
-    pulse.unansweredPings++
-    if (!client.reprobe()) client.push(this.#ping(client.protocol))
+    // Exempt from proving life: a connection on which the peer sends no bytes; a paused client, whose messages the hub
+    // has not read yet; and a client with a full socket, which would get the ping late, and has the write deadline.
+    const mustProveLife = bytesRead !== undefined && !client.isPaused && blockedMs === 0
+    if (bytesRead !== liveness.bytesRead || !mustProveLife) {
+      liveness.bytesRead = bytesRead
+      liveness.lastSeenAt = now
+      liveness.unansweredPings = 0
+    }
+    if (mustProveLife && readDeadlineMs > 0 && now - liveness.lastSeenAt >= readDeadlineMs) {
+      return client.terminate(CLOSE.heartbeatLost)
+    }
+
+    const period = this.#periodOf(protocol)
+    if (now - liveness.pingedAt < period) return
+    // Measured in the hub's ping periods, so that a protocol with shorter periods leaves the client as much time to
+    // answer.
+    if (mustProveLife && liveness.unansweredPings * period >= (maxUnanswered + 1) * pingPeriodMs) {
+      return client.terminate(CLOSE.heartbeatLost)
+    }
+    // A whole number of periods, so that a late check does not shift the client's pings.
+    liveness.pingedAt += Math.floor((now - liveness.pingedAt) / period) * period
+    if (blockedMs > 0) return
+    liveness.unansweredPings++
+    if (!client.reprobe()) client.push(this.#ping(protocol))
   }
 
-  /** A period that is a protocol's own still has to come often enough for the deadline. */
+  /** Returns the ping period of a protocol; at most half of the read deadline when the period is the protocol's own. */
   #periodOf ({ pingPeriodMs: own }: Protocol): number {
     const { pingPeriodMs, readDeadlineMs } = this.#options
     if (own === undefined) return pingPeriodMs
     return readDeadlineMs === 0 ? own : Math.min(own, readDeadlineMs / 2)
   }
 
-  /** The ping of a protocol: the same frame for every client. */
+  /** Returns the ping of a protocol, one frame for all clients. */
   #ping (protocol: Protocol): Frame {
-    const known = this.#pings.get(protocol)
-    if (known !== undefined) return known
+    const cached = this.#pings.get(protocol)
+    if (cached !== undefined) return cached
     const frame = new Frame(protocol.ping)
     this.#pings.set(protocol, frame)
     return frame

@@ -1,41 +1,39 @@
 import type { GroupInfo } from '../../model/info.ts'
-import type { NodeAnswers, Questions } from '../../engine/engine.ts'
+import type { Engine, NodeAnswers, Questions } from '../../engine/engine.ts'
 import type { Address, ClientId, Group, UserId } from '../../model/message.ts'
 import type { Client } from './client.ts'
+import { ClientIndex } from './client-index.ts'
 import type { Membership } from './cursor.ts'
 import { MAX_GROUPS, tooManyGroups } from './permissions.ts'
 
-const NOBODY: readonly Client[] = []
-
-/** Which of a node's clients come first and last at an address. Lets the engine follow what somebody here listens to. */
-export interface RegistryHooks {
-  onFirst (address: Address): void
-  onLast (address: Address): void
-}
-
-/** Who is here, by client, by user and by group. */
+/**
+ * The connected clients of this node, by id, by user and by group. The engine follows exactly the addresses that have a
+ * client here.
+ */
 export class Registry {
   readonly #clients = new Map<ClientId, Client>()
-  readonly #users = new Map<UserId, Set<Client>>()
-  readonly #groups = new Map<Group, Set<Client>>()
-  readonly #hooks: RegistryHooks
-  /** Clients that are gone and whose application is still being told. */
-  readonly #leaving = new Set<Client>()
+  readonly #users = new ClientIndex<UserId>()
+  readonly #groups = new ClientIndex<Group>()
+  readonly #engine: Pick<Engine, 'follow' | 'unfollow'>
+  /** Removed clients whose `close` listeners have not finished. */
+  readonly #closing = new Set<Client>()
   #onEmpty: Array<() => void> = []
 
-  constructor (hooks: RegistryHooks) {
-    this.#hooks = hooks
+  constructor (engine: Pick<Engine, 'follow' | 'unfollow'>) {
+    this.#engine = engine
   }
 
+  /** Number of connected clients. */
   get size (): number {
     return this.#clients.size
   }
 
+  /** Adds a client with the groups of its cursor. Throws when the engine refuses to follow an address of the client. */
   add (client: Client): void {
     try {
       this.#insert(client)
     } catch (error) {
-      // The engine may refuse to follow; a part of a client must not stay behind.
+      // No entry of a half-added client stays behind.
       this.remove(client)
       this.release(client)
       throw error
@@ -45,48 +43,37 @@ export class Registry {
   #insert (client: Client): void {
     const { id, identity: { user }, cursor: { groups } } = client
     this.#clients.set(id, client)
-    this.#hooks.onFirst({ client: id })
+    this.#engine.follow({ client: id })
     for (const group of groups?.keys() ?? []) this.#enter(client, group)
-    const devices = this.#users.get(user)
-    if (devices !== undefined) {
-      devices.add(client)
-      return
-    }
-    this.#users.set(user, new Set([client]))
-    this.#hooks.onFirst({ user })
+    if (this.#users.add(user, client)) this.#engine.follow({ user })
   }
 
-  /** Forgets a client; answers false when it was forgotten before. */
+  /** Removes a client. Returns false when the client was removed before. */
   remove (client: Client): boolean {
     const { id, identity: { user }, cursor: { groups } } = client
-    // A connection that was resumed has its id from one before.
+    // A resumed connection has the id of an earlier connection, which must not remove the resumed connection.
     if (this.#clients.get(id) !== client) return false
     this.#clients.delete(id)
-    this.#hooks.onLast({ client: id })
+    this.#engine.unfollow({ client: id })
     for (const group of groups?.keys() ?? []) this.#exit(client, group)
-    const devices = this.#users.get(user)
-    devices?.delete(client)
-    if (devices?.size === 0) {
-      this.#users.delete(user)
-      this.#hooks.onLast({ user })
-    }
-    this.#leaving.add(client)
+    if (this.#users.remove(user, client)) this.#engine.unfollow({ user })
+    this.#closing.add(client)
     return true
   }
 
-  /** The application has been told that the client is gone. */
+  /** Releases a removed client, once the application's `close` listeners have finished. */
   release (client: Client): void {
-    this.#leaving.delete(client)
+    this.#closing.delete(client)
     if (!this.isEmpty) return
     for (const resolve of this.#onEmpty.splice(0)) resolve()
   }
 
-  /** Makes a client a member of a group. Throws a HubError when it has too many groups. */
+  /** Makes a client a member of a group. Throws HUB_REQUEST_INVALID when the client is in 1000 groups already. */
   join (client: Client, group: Group, membership: Membership): void {
     const groups = client.cursor.groups ??= new Map<Group, Membership>()
     const present = groups.get(group)
     if (present !== undefined) {
-      // It stays one whatever becomes of its own rights.
+      // A membership by the hub outlives the client's own right to be in the group.
       if (membership.by === 'hub') present.by = 'hub'
       return
     }
@@ -95,7 +82,7 @@ export class Registry {
     if (this.#clients.get(client.id) === client) this.#enter(client, group)
   }
 
-  /** Answers false when the client was no member. */
+  /** Ends a membership. Returns false when the client was not a member. */
   leave (client: Client, group: Group): boolean {
     if (client.cursor.groups?.delete(group) !== true) return false
     this.#exit(client, group)
@@ -103,73 +90,76 @@ export class Registry {
   }
 
   #enter (client: Client, group: Group): void {
-    const members = this.#groups.get(group)
-    if (members !== undefined) {
-      members.add(client)
-      return
-    }
-    this.#groups.set(group, new Set([client]))
-    this.#hooks.onFirst({ group })
+    if (this.#groups.add(group, client)) this.#engine.follow({ group })
   }
 
   #exit (client: Client, group: Group): void {
-    const members = this.#groups.get(group)
-    if (members?.delete(client) !== true || members.size > 0) return
-    this.#groups.delete(group)
-    this.#hooks.onLast({ group })
+    if (this.#groups.remove(group, client)) this.#engine.unfollow({ group })
   }
 
+  /** Returns the client with this id. */
   get (id: ClientId): Client | undefined {
     return this.#clients.get(id)
   }
 
-  /** The clients at an address. */
+  /** Returns the clients at an address. */
   match (address: Address): Iterable<Client> {
     if ('all' in address) return this.#clients.values()
-    if ('user' in address) return this.#users.get(address.user) ?? NOBODY
-    if ('group' in address) return this.#groups.get(address.group) ?? NOBODY
+    if ('user' in address) return this.#users.get(address.user)
+    if ('group' in address) return this.#groups.get(address.group)
     const client = this.#clients.get(address.client)
-    return client === undefined ? NOBODY : [client]
+    return client === undefined ? [] : [client]
   }
 
-  /** One page of the clients that are not on their way out, oldest first, and how many there are in all. */
+  /**
+   * Returns one page of the open clients that match the query, oldest first, and the total number of matching clients.
+   */
   list ({ id, user, group, after, limit }: Questions['clients']): Omit<NodeAnswers['clients'], 'dropped'> {
-    const address = id !== undefined ? { client: id } : user !== undefined ? { user } : group !== undefined ? { group } : { all: true } as const
-    const found = [...this.match(address)].filter((client) => {
-      return client.isOpen && (user === undefined || client.identity.user === user) && (group === undefined || client.cursor.groups?.has(group) === true)
+    const found = [...this.match(narrowestAddress(id, user, group))].filter((client) => {
+      if (!client.isOpen || (user !== undefined && client.identity.user !== user)) return false
+      return group === undefined || client.cursor.groups?.has(group) === true
     })
-    // By their ids, which say when they came; not by their places here, which change when one is resumed.
+    // Sorted by id, which rises with the time of connecting. The order of the Map changes when a connection is resumed.
     const page = found.filter((client) => after === undefined || client.id > after).sort((a, b) => a.id < b.id ? -1 : 1)
     return { total: found.length, clients: page.slice(0, limit).map((client) => client.info()) }
   }
 
-  /** One page of the groups, by name, with their members here. */
+  /** Returns one page of the groups, by name, with the number of members on this node. */
   groups ({ after, limit }: Questions['groups']): GroupInfo[] {
     const names = [...this.#groups.keys()].filter((group) => after === undefined || group > after).sort()
-    return names.slice(0, limit).map((group) => ({ group, clients: this.#groups.get(group)?.size ?? 0 }))
+    return names.slice(0, limit).map((group) => ({ group, clients: this.#groups.count(group) }))
   }
 
-  /** How many connections a user has. */
+  /** Returns the number of connections of a user on this node. */
   connectionsOf (user: UserId): number {
-    return this.#users.get(user)?.size ?? 0
+    return this.#users.count(user)
   }
 
+  /** Returns all connected clients, in the order of adding. */
   all (): IterableIterator<Client> {
     return this.#clients.values()
   }
 
-  /** Clients that are here, or whose leaving is still being told. */
+  /** Number of clients that are connected, or whose `close` listeners have not finished. */
   get unfinished (): number {
-    return this.#clients.size + this.#leaving.size
+    return this.#clients.size + this.#closing.size
   }
 
+  /** Whether all clients have disconnected and all `close` listeners have finished. */
   get isEmpty (): boolean {
     return this.unfinished === 0
   }
 
-  /** Resolves when it is empty. */
+  /** Resolves when the registry is empty. */
   emptied (): Promise<void> {
     if (this.isEmpty) return Promise.resolve()
     return new Promise((resolve) => this.#onEmpty.push(resolve))
   }
+}
+
+/** The address with the fewest clients among the given criteria; everyone without criteria. */
+function narrowestAddress (id?: ClientId, user?: UserId, group?: Group): Address {
+  if (id !== undefined) return { client: id }
+  if (user !== undefined) return { user }
+  return group !== undefined ? { group } : { all: true }
 }

@@ -1,75 +1,81 @@
+import { reportFailure, type Log } from '../../lib/log.ts'
 import { isThenable } from '../../lib/thenable.ts'
+import type { ClientId } from '../../model/message.ts'
 
-/** A task that may take its time. */
+/** A task: a function that may return a promise. */
 export type Task = () => unknown
 
-/** Who is told how the tasks of an owner fare. */
-export interface TaskQueueHooks<Owner> {
-  /** A task threw or rejected. */
-  onFailure (error: unknown, owner: Owner): void
-  /** Tasks pile up: whoever makes them should stop; false when they have been worked off. */
-  onPressure (isHigh: boolean, owner: Owner): void
+/** The connection whose tasks a queue runs. */
+interface Owner {
+  readonly id: ClientId
+  /** Stops and restarts reading from the peer. */
+  setPaused (isPaused: boolean): void
 }
 
+/** Queued tasks at which the connection is paused. */
 const HIGH_WATER = 16
 
 /**
- * Runs the callbacks of one connection strictly one after another, asynchronous ones included. A task that fails ends
- * nothing: the next one has its turn.
+ * Runs the callbacks of one connection one after another, asynchronous callbacks included. A failed task is logged, and
+ * the next task runs. While 16 or more tasks are queued, the connection is paused, until the queue is empty.
  */
-export class TaskQueue<Owner> {
-  readonly #hooks: TaskQueueHooks<Owner>
+export class TaskQueue {
   readonly #owner: Owner
-  #waiting: Task[] = []
+  readonly #log: Log
+  #queued: Task[] = []
   #isBusy = false
   #isHigh = false
 
-  /** The hooks serve any number of owners. */
-  constructor (hooks: TaskQueueHooks<Owner>, owner: Owner) {
-    this.#hooks = hooks
+  constructor (owner: Owner, log: Log) {
     this.#owner = owner
+    this.#log = log
   }
 
+  /** Runs a task at once when the queue is idle, otherwise after all queued tasks. */
   run (task: Task): void {
     if (!this.#isBusy) {
       this.#start(task)
       return
     }
-    this.#waiting.push(task)
-    if (this.#waiting.length === HIGH_WATER && !this.#isHigh) {
+    this.#queued.push(task)
+    if (this.#queued.length === HIGH_WATER && !this.#isHigh) {
       this.#isHigh = true
-      this.#hooks.onPressure(true, this.#owner)
+      this.#owner.setPaused(true)
     }
   }
 
   #start (first: Task): void {
     this.#isBusy = true
-    for (let task: Task | undefined = first; task !== undefined; task = this.#waiting.shift()) {
+    for (let task: Task | undefined = first; task !== undefined; task = this.#queued.shift()) {
       const pending = this.#attempt(task)
       if (pending !== null) {
         // Resolved by a promise of our own, because a foreign `then` may throw.
-        Promise.resolve(pending).then(() => this.#resume(), (error: unknown) => { this.#hooks.onFailure(error, this.#owner); this.#resume() })
+        Promise.resolve(pending).then(() => this.#resume(), (error: unknown) => { this.#report(error); this.#resume() })
         return
       }
     }
     this.#isBusy = false
     if (!this.#isHigh) return
     this.#isHigh = false
-    this.#hooks.onPressure(false, this.#owner)
+    this.#owner.setPaused(false)
   }
 
   #resume (): void {
     this.#start(() => {})
   }
 
-  /** Runs a task; answers its promise when it takes its time. */
+  /** Runs a task. Returns the promise of an asynchronous task; null for a task that is done. */
   #attempt (task: Task): PromiseLike<unknown> | null {
     try {
       const result = task()
       return isThenable(result) ? result : null
     } catch (error) {
-      this.#hooks.onFailure(error, this.#owner)
+      this.#report(error)
       return null
     }
+  }
+
+  #report (error: unknown): void {
+    reportFailure(this.#log, error, { clientId: this.#owner.id }, 'a message handler failed')
   }
 }

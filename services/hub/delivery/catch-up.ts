@@ -1,98 +1,108 @@
 import { CLOSE } from '../../model/close-codes.ts'
 import type { Engine, Page, PageLimit } from '../../engine/engine.ts'
 import type { Offset } from '../../model/message.ts'
+import { reportFailure, warnSafely, type Log } from '../../lib/log.ts'
 import { Frame } from '../outbox/batch.ts'
 import type { Client } from '../clients/client.ts'
 import { FrameCache } from './frame-cache.ts'
 import type { Flusher } from '../outbox/flusher.ts'
 
-/** What catching up works with. */
-export interface CatchUpOptions {
-  readonly engine: Engine
-  readonly flusher: Flusher
-  /** How much a client is given at once; it must fit into an outbox in which nothing waits. */
-  readonly page: PageLimit
-  /** Finds out where a connection that is new begins. */
-  readonly resolveStart: (client: Client) => Promise<void>
-  /** A client was told that messages are gone. */
-  readonly onGap: (client: Client) => void
-  /** The log could not be read for a client. Must not throw. */
-  readonly onFailure: (error: unknown, client: Client) => void
-}
-
 /**
- * Brings clients that are behind to the head of the log: those that have just come, those that resume, and those that
- * were too slow. Each is given a page when its socket has taken the one before, so a client that is behind costs a number
- * and a page, however far behind it is. When nothing is left it is live: from then on it gets what is said at once.
+ * Brings clients that are behind to the head of the log: new clients, resumed clients and slow clients. A client gets
+ * the next page when its socket has taken the page before, so a client that is behind costs a cursor and a page,
+ * however far behind the client is. At the head the client is live: new messages are delivered at once.
  */
 export class CatchUp {
-  readonly #options: CatchUpOptions
-  readonly #encoded = new FrameCache()
+  readonly #engine: Engine
+  readonly #flusher: Flusher
+  readonly #pageLimit: PageLimit
+  readonly #resolveStart: (client: Client) => Promise<void>
+  readonly #log: Log
+  readonly #frames = new FrameCache()
 
-  constructor (options: CatchUpOptions) {
-    this.#options = options
+  /**
+   * `pageLimit`: the largest page for one client, which must fit into an empty outbox. `resolveStart` finds the start
+   * position of a new client and sets the client's cursor.
+   */
+  constructor (
+    engine: Engine, flusher: Flusher, pageLimit: PageLimit, resolveStart: (client: Client) => Promise<void>, log: Log
+  ) {
+    this.#engine = engine
+    this.#flusher = flusher
+    this.#pageLimit = pageLimit
+    this.#resolveStart = resolveStart
+    this.#log = log
   }
 
-  /** A new connection: is given what waits for it, and what was said since it came. */
+  /** Starts a new connection at its start position. */
   begin (client: Client): void {
     void this.#run(client, true)
   }
 
-  /** A client that was live has become too slow. */
+  /** Resumes a client that was live and has become too slow. */
   resume (client: Client): void {
     void this.#run(client, false)
   }
 
   async #run (client: Client, isNew: boolean): Promise<void> {
-    const { engine, resolveStart: locate, page: limit, onFailure } = this.#options
     try {
-      if (isNew) await locate(client)
+      if (isNew) await this.#resolveStart(client)
       else await client.outbox.drained()
       while (client.isOpen) {
-        if (this.#give(client, await engine.read(client.cursor.sources(client.id, client.identity.user), limit))) return
+        const sources = client.cursor.sources(client.id, client.identity.user)
+        if (this.#deliver(client, await this.#engine.read(sources, this.#pageLimit))) return
         await client.outbox.drained()
       }
     } catch (error) {
-      onFailure(error, client)
+      reportFailure(this.#log, error, { clientId: client.id }, 'the log could not be read for a client')
       client.close(CLOSE.internal)
     }
   }
 
-  /** Answers true when the client is live now, or closed. */
-  #give (client: Client, { messages, upTo, gapUpTo }: Page): boolean {
+  /** Queues a page for a client. Returns whether the client needs no further page: it is live, or closed. */
+  #deliver (client: Client, { messages, upTo, gapUpTo }: Page): boolean {
     const { cursor, id, outbox, protocol } = client
-    // What has been said and is not handed out yet is in the page: it must not come again once the client is live.
-    this.#options.flusher.runDeferred()
+    // Deferred messages are in this page already, so they must be delivered now, before the client is live.
+    this.#flusher.runDeferred()
     if (!client.isOpen) return true
-    if (gapUpTo > cursor.gapUpTo && !this.#tellGap(client, gapUpTo, messages[0]?.offset ?? Infinity)) return true
+    if (gapUpTo > cursor.gapUpTo && !this.#notifyGap(client, gapUpTo, messages[0]?.offset ?? Infinity)) return true
     for (const message of messages) {
       client.flushEarlyMessages(message.offset)
       if (message.except?.includes(id) !== true) {
-        const frame = this.#encoded.frame(protocol, message)
+        const frame = this.#frames.frame(protocol, message)
         if (!outbox.offer(frame)) return false
         cursor.inboxSent = frame.ackOffset ?? cursor.inboxSent
       }
       cursor.position = message.offset
     }
-    const hasPlace = cursor.isContinued || cursor.position > 0
+    const knowsPosition = cursor.isContinued || cursor.position > 0
     cursor.position = Math.max(cursor.position, upTo)
     if (cursor.inboxSent > cursor.acknowledged) client.probe(cursor.inboxSent)
-    // Nothing has been said since the page was read: whatever comes next, the client gets it at once.
-    if (upTo < this.#options.engine.head) return false
+    // At the head there is no message after this page: the next message reaches the client by live delivery.
+    if (upTo < this.#engine.head) return false
     client.beginLive()
-    // So that it can name a place when it comes back, also when nothing has been said by then.
-    if (protocol.acknowledgedBy === 'position' && !hasPlace) client.push(new Frame(protocol.encodeProbe(upTo).bytes))
+    // Gives the client a position for its next connection, even if no message is published until then.
+    if (protocol.acknowledgedBy === 'position' && !knowsPosition) {
+      client.push(new Frame(protocol.encodeProbe(upTo).bytes))
+    }
     return true
   }
 
-  /** Tells a client that messages are gone, once. `next`: the first that it gets. Answers false when that ends its connection. */
-  #tellGap (client: Client, upTo: Offset, next: Offset): boolean {
+  /**
+   * Notifies a client once that messages up to an offset are gone from the log.
+   *
+   * @param next - offset of the first message that the client still receives
+   * @returns false when the gap ends the connection
+   */
+  #notifyGap (client: Client, upTo: Offset, next: Offset): boolean {
     const { cursor, protocol } = client
-    this.#options.onGap(client)
+    const circumstances = { clientId: client.id, user: client.identity.user }
+    warnSafely(this.#log, circumstances, 'messages for a client are gone from the log')
     cursor.gapUpTo = upTo
     const frame = protocol.encodeGap({ after: cursor.position, upTo, position: Math.min(upTo, next - 1) })
     if (frame !== null) client.push(new Frame(frame))
-    // Without a word for it, a connection that had begun ends; one that is new goes on with what is left of its inbox.
+    // A protocol without a gap notice ends a connection that had a position. A new connection continues with the
+    // messages that are left.
     else if (cursor.isContinued || cursor.position > 0) client.close(protocol.isResumable ? CLOSE.startOver : CLOSE.gap)
     return client.isOpen
   }

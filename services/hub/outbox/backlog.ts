@@ -1,43 +1,46 @@
 import { Batch, type Frame } from './batch.ts'
 
 /**
- * What waits for one slow client when older frames may give way to newer ones. Unlike a batch it is the client's own,
- * because every client loses other frames.
+ * The frames queued for one slow client, for the policies that drop older frames in favour of newer frames. A backlog,
+ * unlike a batch, belongs to one client, because every client loses other frames.
  */
 export class Backlog {
-  /** In the order in which they are to be written. A Map, so that any of them can leave at the cost of one. */
+  /** Queued frames in the order of writing. A Map, so that removing any frame takes constant time. */
   readonly #frames = new Map<Frame | string, Frame>()
   readonly #conflates: boolean
-  /** Bytes that wait. */
+  /** Bytes of all queued frames. */
   byteLength = 0
 
-  /** `conflates`: a frame takes the place of the one with the same `conflate` key that still waits. */
+  /** `conflates`: a new frame replaces the queued frame with the same `conflate` key. */
   constructor (conflates: boolean) {
     this.#conflates = conflates
   }
 
-  /** Frames that wait. */
+  /** Number of queued frames. */
   get frames (): number {
     return this.#frames.size
   }
 
-  /** Adds the newest frame; answers the one whose place it took. */
+  /** Adds the newest frame, and returns the frame that the newest frame replaced. */
   add (frame: Frame): Frame | undefined {
     const key = this.#conflates ? frame.conflate ?? frame : frame
-    const older = this.#remove(key)
-    // At the end, not in the old place: the order of a client's frames is that of their offsets.
+    const replaced = this.#remove(key)
+    // The frame goes to the end, because the frames of a client are written in the order of their offsets.
     this.#frames.set(key, frame)
     this.byteLength += frame.bytes.length
-    return older
+    return replaced
   }
 
-  /** Takes the oldest frame out. */
+  /** Removes and returns the oldest frame; undefined when the backlog is empty. */
   shift (): Frame | undefined {
     for (const key of this.#frames.keys()) return this.#remove(key)
     return undefined
   }
 
-  /** Takes the oldest frames out, as many as fit into `maxBytes` but at least one, as a batch of their own; null when nothing waits. */
+  /**
+   * Removes the oldest frames and returns them as a batch: as many frames as fit into `maxBytes`, but at least one.
+   * Null when the backlog is empty. `now`: the time on the steady clock in ms, from which the age of the batch counts.
+   */
   take (maxBytes: number, now: number): Batch | null {
     let batch: Batch | null = null
     for (const [key, frame] of this.#frames) {

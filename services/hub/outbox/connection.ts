@@ -1,20 +1,21 @@
 import type { Writable } from 'node:stream'
 
-/** What the hub needs from a live connection, whatever its transport. */
+/** PORT: a live connection as the hub needs one, over any transport. */
 export interface Connection {
-  /** Where frames are written. Only the outbox does. */
+  /** Stream that takes the frames. Only the outbox writes to this stream. */
   readonly stream: Writable
-  /** The peer's network address, as operators should see it. */
+  /** Network address of the peer, as shown to operators. */
   readonly address: string
-  /** Whether frames may still be written: false from the moment on that either side began to close. */
+  /** Whether frames can still be written: false as soon as either side has begun to close. */
   readonly isOpen: boolean
-  /** Bytes that have come in so far; undefined where there is no network to lose. */
+  /** Bytes received so far; undefined for a connection on which the peer sends no bytes, such as Server-Sent Events. */
   readonly bytesRead: number | undefined
-  /** Ends the connection in order, with a code and a reason of at most 123 bytes. */
+  /** Closes the connection in order, with a close code and a reason of at most 123 bytes. */
   close (code: number, reason: string): void
-  /** Ends the connection at once. */
+  /** Ends the connection at once, without a close handshake. */
   terminate (): void
-  /** Stops and restarts reading from the peer. */
+  /** Stops reading from the peer. */
   pause (): void
+  /** Starts reading from the peer again. */
   resume (): void
 }

@@ -1,100 +1,110 @@
 import type { Writable } from 'node:stream'
+import type { Clock } from '../../lib/clock.ts'
+import { reportFailure, type Log } from '../../lib/log.ts'
 import { Batch, type Frame } from './batch.ts'
 
-/** Something that has bytes to write at the next flush. */
+/** An outbox, as the flusher needs one: an object with bytes to write at the next flush. */
 interface Flushable {
-  /** Must not throw. */
+  /** Writes the queued bytes. Must not throw. */
   flush (): void
 }
 
-/** Gives clients what was said to them; `isFlush`: and writes it at once. */
-type HandOut = (isFlush: boolean) => void
+/** Gives deferred messages to the outboxes; with `isFlush`, the outboxes write at once. */
+type DeferredDelivery = (isFlush: boolean) => void
 
-/** How a Flusher works. */
-export interface FlusherOptions {
-  /** How long to collect frames before they are written, in ms; 0: until the end of the tick. */
-  readonly flushIntervalMs: number
-  /** A steady clock in ms. */
-  readonly now: () => number
-  /** Something could not be handed out. Must not throw. */
-  readonly onFailure: (error: unknown) => void
-}
-
-/** How much of what was written is kept for counting and sharing, at most. */
+/** Bytes of written batches that are kept for sharing and counting, at most: 4 MiB. */
 const MAX_WRITTEN_BYTES = 4 * 1024 ** 2
 
 /**
- * Writes every outbox that has something to write once, at the end of the tick: all frames that reach a client while the
- * event loop handles one round of events leave in one write. With an interval, all those of the interval.
+ * Writes the outboxes at the end of the tick, each outbox once: all frames that reach a client while the event loop
+ * handles one round of events leave in one write. With a flush interval, all frames of the interval leave in one write.
  */
 export class Flusher {
-  /** Frames of all clients, those that are gone included. */
+  /** Frames of all clients of this node since the start, including the clients that have disconnected. */
   readonly counters = { delivered: 0, dropped: 0 }
-  readonly now: () => number
   readonly #flushIntervalMs: number
-  readonly #onFailure: (error: unknown) => void
-  #waiting: Flushable[] = []
+  readonly #clock: Clock
+  readonly #log: Log
+  #queued: Flushable[] = []
+  /** Batches that are written and not settled yet. */
   #written: Batch[] = []
   #writtenBytes = 0
-  /** Writes that the socket had not taken at once, to be looked at again: over TLS it never does. */
-  #open: Array<{ batch: Batch, stream: Writable }> = []
-  /** The batches that began since the last flush, by their first frame; the last one found is what the next client needs too. */
-  readonly #begun = new Map<Frame, Batch>()
+  /**
+   * Writes that the socket did not take at once. The flusher looks again one tick later: a TLS socket is always late.
+   */
+  #lateWrites: Array<{ batch: Batch, stream: Writable }> = []
+  /** Batches started since the last flush, by first frame. */
+  readonly #started = new Map<Frame, Batch>()
+  /** The batch found last, which is most often the batch that the next client needs too. */
   #recent: Batch | null = null
+  /** Resolves when the running or scheduled flush is done; null while no flush is scheduled. */
   #settled: Promise<void> | null = null
-  #handOut: HandOut | null = null
+  #deferred: DeferredDelivery | null = null
 
-  constructor ({ flushIntervalMs, now, onFailure }: FlusherOptions) {
+  /**
+   * `flushIntervalMs`: how long to collect frames before a write, in ms; 0 writes at the end of the tick. `log`
+   * receives the errors of deferred deliveries.
+   */
+  constructor (flushIntervalMs: number, clock: Clock, log: Log) {
     this.#flushIntervalMs = flushIntervalMs
-    this.#onFailure = onFailure
-    this.now = now
+    this.#clock = clock
+    this.#log = log
   }
 
-  /** Asks for a flush. */
+  /** Returns the time on the steady clock, in ms. */
+  now (): number {
+    return this.#clock.steady()
+  }
+
+  /** Schedules a flush of this outbox. */
   add (outbox: Flushable): void {
-    this.#waiting.push(outbox)
+    this.#queued.push(outbox)
     this.#settled ??= this.#flush()
   }
 
   /**
-   * Something is to be handed out that clients have not been given yet. It is, at the latest, at the flush, and before
-   * anything else is given to anyone.
+   * Defers a delivery until the next flush, so that many messages are given to the clients in one pass. The delivery
+   * runs earlier when another frame is queued for any client first, which keeps the order of messages. One delivery can
+   * be deferred at a time; a second call replaces the first.
    */
-  defer (handOut: HandOut): void {
-    this.#handOut = handOut
+  defer (delivery: DeferredDelivery): void {
+    this.#deferred = delivery
     this.#settled ??= this.#flush()
   }
 
-  /** Hands out what was deferred. Never throws: whoever happens to be next has nothing to do with it. */
+  /**
+   * Runs the deferred delivery, if there is one. Never throws: an error is logged, because the caller is queueing
+   * another frame and has no part in the deferred messages.
+   */
   runDeferred (isFlush = false): void {
-    const handOut = this.#handOut
-    if (handOut === null) return
-    this.#handOut = null
+    const deliver = this.#deferred
+    if (deliver === null) return
+    this.#deferred = null
     try {
-      handOut(isFlush)
+      deliver(isFlush)
     } catch (error) {
-      this.#onFailure(error)
+      reportFailure(this.#log, error, {}, 'messages could not be delivered')
     }
   }
 
-  /** The batch that begins with this frame: the same one for all who begin with it before the next flush. */
-  begin (frame: Frame): Batch {
-    if (this.#recent === null || this.#recent.frame !== frame) this.#recent = this.#beginning(frame)
+  /** Returns the batch that starts with this frame: the same batch for all clients until the next flush. */
+  startBatch (frame: Frame): Batch {
+    if (this.#recent === null || this.#recent.frame !== frame) this.#recent = this.#findOrStart(frame)
     return this.#recent
   }
 
-  /** Notes that a batch was written to a client. */
-  wrote (batch: Batch, stream: Writable): void {
+  /** Records that a batch was written to a client's stream, and counts the frames as delivered. */
+  onWrite (batch: Batch, stream: Writable): void {
     this.counters.delivered += batch.frames
-    if (hasTaken(stream)) batch.taken++
-    else this.#open.push({ batch, stream })
+    if (hasTakenAll(stream)) batch.takenBy++
+    else this.#lateWrites.push({ batch, stream })
     this.#list(batch)
     this.#settled ??= this.#flush()
   }
 
   /**
-   * Resolves when all that waits has been offered to its sockets and counted. Never before the end of the tick, so that
-   * whoever waits for one receipt after another leaves the event loop time for the sockets.
+   * Resolves when all queued frames have been offered to their sockets and counted. Never resolves before the end of
+   * the tick, so that a caller that awaits one receipt after another leaves the event loop time for the sockets.
    */
   settled (): Promise<void> {
     return this.#settled ?? endOfTick()
@@ -105,25 +115,26 @@ export class Flusher {
     batch.isListed = true
     this.#written.push(batch)
     this.#writtenBytes += batch.byteLength
-    // What has been written need not wait for the end of a long interval; one batch alone may still be shared.
+    // Frees memory before the end of a long interval. A single batch is kept, because further clients may share that
+    // batch.
     if (this.#writtenBytes > MAX_WRITTEN_BYTES && this.#written.length > 1) this.#settle()
   }
 
-  /** Counts what was written, and lets go of it. */
+  /** Counts the written batches and releases their bytes. */
   #settle (): void {
     const written = this.#written
     this.#written = []
     this.#writtenBytes = 0
-    this.#begun.clear()
+    this.#started.clear()
     this.#recent = null
     for (const batch of written) batch.settle()
   }
 
-  #beginning (frame: Frame): Batch {
-    const known = this.#begun.get(frame)
-    if (known !== undefined) return known
+  #findOrStart (frame: Frame): Batch {
+    const started = this.#started.get(frame)
+    if (started !== undefined) return started
     const batch = new Batch(null, frame, this.now())
-    this.#begun.set(frame, batch)
+    this.#started.set(frame, batch)
     return batch
   }
 
@@ -131,19 +142,19 @@ export class Flusher {
     if (this.#flushIntervalMs > 0) await elapsed(this.#flushIntervalMs)
     else await endOfTick()
     this.runDeferred(true)
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const outbox of waiting) outbox.flush()
-    // From here on a new flush may be asked for, and this one only counts; whoever asked meanwhile gets it.
-    this.#settled = this.#waiting.length > 0 || this.#handOut !== null ? this.#flush() : null
+    const queued = this.#queued
+    this.#queued = []
+    for (const outbox of queued) outbox.flush()
+    // From here on a new flush can be scheduled, and this flush only counts. Frames queued meanwhile get the new flush.
+    this.#settled = this.#queued.length > 0 || this.#deferred !== null ? this.#flush() : null
 
-    const open = this.#open
-    this.#open = []
-    if (open.length > 0) {
+    const lateWrites = this.#lateWrites
+    this.#lateWrites = []
+    if (lateWrites.length > 0) {
       await endOfTick()
-      for (const { batch, stream } of open) {
-        if (!hasTaken(stream)) continue
-        batch.taken++
+      for (const { batch, stream } of lateWrites) {
+        if (!hasTakenAll(stream)) continue
+        batch.takenBy++
         this.#list(batch)
       }
     }
@@ -151,8 +162,10 @@ export class Flusher {
   }
 }
 
-/** Whether the operating system has taken all that was written. A write that failed leaves nothing waiting either. */
-function hasTaken (stream: Writable): boolean {
+/**
+ * Whether the operating system has taken all written bytes. A failed write also empties the stream, and does not count.
+ */
+function hasTakenAll (stream: Writable): boolean {
   return stream.writableLength === 0 && !stream.errored && !stream.destroyed
 }
 

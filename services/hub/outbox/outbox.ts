@@ -3,54 +3,63 @@ import type { Batch, Frame } from './batch.ts'
 import type { Connection } from './connection.ts'
 import type { Flusher } from './flusher.ts'
 
-/** What happens when more would wait for a client than may. */
+/** Policy for a frame that does not fit into a client's outbox: the client is a slow client. */
 export type SlowClientPolicy =
-  /** The frame is not taken: the client gets it from the log when it has caught up. */
+  /** The frame is not queued. The client falls behind and reads the message from the log when it catches up. */
   | 'catchUp'
-  /** The client is cut. */
+  /** The frame is dropped and the connection is terminated. */
   | 'disconnect'
-  /** The frame that does not fit is lost. */
+  /** The frame is dropped. */
   | 'dropNewest'
-  /** The oldest frames are lost. */
+  /** The oldest queued frames are dropped. */
   | 'dropOldest'
-  /** As dropOldest; and from the moment on that the socket is full, of the frames with one `conflate` key only the newest waits. */
+  /** As dropOldest; and while the socket is full, only the newest frame of each `conflate` key stays queued. */
   | 'latest'
 
-/** How much may wait for one client. */
+/** Bounds of one client's outbox. */
 export interface OutboxLimits {
-  /** Bytes that wait here and in the socket. */
+  /** Bytes in the outbox and in the socket's buffer, together. */
   readonly maxBytes: number
-  /** Frames that wait here and writes that wait in the socket: each costs memory of its own, however small. */
+  /** Frames in the outbox plus writes in the socket's buffer: each costs memory of its own, however few bytes. */
   readonly maxWrites: number
+  /** Treatment of a frame that exceeds a bound. */
   readonly policy: SlowClientPolicy
 }
 
-/** What leaves a backlog in one write. What is in the socket can no longer give way to anything newer, so it should not be much. */
+/** Bytes of a backlog that leave in one write: 64 KiB. Newer frames cannot replace a frame that is in the socket. */
 const BACKLOG_WRITE_BYTES = 65_536
-const NOTHING = Buffer.alloc(0)
+const EMPTY = Buffer.alloc(0)
 
 /**
- * What one client still has to be written, and the only code that writes to a connection. At most one write per tick;
- * while the socket is full, frames wait in a batch that clients in the same place share, or in a backlog of the client's
- * own when older frames may give way to newer ones.
+ * Frames queued for one client, and the only code that writes to the client's connection. At most one write per tick.
+ * While the socket is full, the frames stay in a batch, which the client shares with all clients that have the same
+ * frames queued. With a policy that drops older frames, the frames move to a backlog of the client's own.
  */
 export class Outbox {
-  /** Frames handed to the socket. */
+  /** Frames written to the socket. */
   delivered = 0
-  /** Frames that were not, because the client was over its limit. */
+  /** Frames not written, because the outbox was over its limit. */
   dropped = 0
-  /** Offset of the first message that was dropped and would have had to be acknowledged; Infinity while none was. */
+  /**
+   * Offset of the first dropped message that the client would have had to acknowledge; Infinity while no such message
+   * was dropped.
+   */
   firstLostOffset = Infinity
   readonly #connection: Connection
   readonly #flusher: Flusher
   readonly #limits: OutboxLimits
+  /** The queued frames; null while no frame is queued, and while there is a backlog. */
   #tail: Batch | null = null
-  #backlog: Backlog | null = null // In place of the tail, from the first overflow on until it is empty.
-  /** Bytes that were in the socket when it was asked last, which is not for every frame. */
+  /** The queued frames in place of the tail, from the first overflow until the backlog is empty. */
+  #backlog: Backlog | null = null
+  /** Bytes in the socket's buffer at the last look; the outbox does not look for every frame. */
   #bytesInSocket = 0
   #writesInSocket = 0
-  /** Since when what waits longest has been waiting, once the socket has not taken all it was given; 0 while it has. */
-  #waitingSince = 0
+  /**
+   * When the oldest frame that the socket has not taken was queued, in ms on the steady clock; 0 while the socket has
+   * taken all bytes.
+   */
+  #blockedSince = 0
   #isAwaitingSocket = false
   #onDrained: (() => void) | null = null
 
@@ -60,21 +69,29 @@ export class Outbox {
     this.#limits = limits
   }
 
-  /** Whether anything waits that the operating system has not taken. */
+  /** The policy for a frame that does not fit. */
+  get policy (): SlowClientPolicy {
+    return this.#limits.policy
+  }
+
+  /** Whether frames are queued, here or in the socket's buffer, that the operating system has not taken. */
   get isBehind (): boolean {
     return this.#tail !== null || this.#backlog !== null || this.#connection.stream.writableLength > 0
   }
 
-  /** Takes a frame to be written at the next flush. Over its limit, this frame or older ones are dropped and counted; with `catchUp` it answers false instead. */
+  /**
+   * Queues a frame for the next flush. Over the limit, the policy applies: this frame or older frames are dropped and
+   * counted. Returns false only with the policy `catchUp`, for a frame that is neither queued nor counted.
+   */
   push (frame: Frame): boolean {
     return this.offer(frame) || this.#overflow(frame)
   }
 
-  /** The same, but over its limit it answers false, whatever the policy. */
+  /** Queues a frame for the next flush, as `push` does, but returns false over the limit with every policy. */
   offer (frame: Frame): boolean {
     this.#flusher.runDeferred()
     if (this.#isFull(frame)) {
-      // A burst within one tick is no reason to call a client slow: offer it to the socket first.
+      // A burst within one tick does not make a client slow: the socket gets the queued frames first.
       this.flush()
       this.#bytesInSocket = this.#connection.stream.writableLength
       if (this.#isFull(frame)) return false
@@ -84,22 +101,28 @@ export class Outbox {
     return true
   }
 
-  /** Counts a frame that the client does not get. */
-  drop ({ delivery, ackOffset: toAcknowledge }: Frame): void {
+  /** Counts a frame that the client does not receive. */
+  drop ({ delivery, ackOffset }: Frame): void {
     this.dropped++
     this.#flusher.counters.dropped++
     if (delivery !== null) delivery.dropped++
-    if (toAcknowledge !== null) this.firstLostOffset = Math.min(this.firstLostOffset, toAcknowledge)
+    if (ackOffset !== null) this.firstLostOffset = Math.min(this.firstLostOffset, ackOffset)
   }
 
-  /** Resolves when nothing waits any more, here or in the socket; never when the connection ends before. One caller at a time. */
+  /**
+   * Resolves when no frame is queued, here or in the socket; never when the connection ends before. One caller at a
+   * time.
+   */
   drained (): Promise<void> {
     if (!this.isBehind) return Promise.resolve()
     if (this.#tail === null && this.#backlog === null) this.#awaitSocket()
     return new Promise((resolve) => { this.#onDrained = resolve })
   }
 
-  /** Takes in a batch that many get, unless something is to be written before it or it does not fit: then answers false, and its frames have to be pushed. */
+  /**
+   * Queues a batch that many clients receive. Returns false when frames are queued already or when the batch does not
+   * fit: the caller then pushes the frames one by one.
+   */
   accept (batch: Batch): boolean {
     if (this.#tail !== null || this.#backlog !== null) return false
     const { maxBytes, maxWrites } = this.#limits
@@ -112,31 +135,37 @@ export class Outbox {
     return true
   }
 
-  /** Writes what waits, in one write, unless the socket is full: then it is written when the socket has drained. */
+  /** Writes the queued frames in one write. While the socket is full, the write follows when the socket has drained. */
   flush (): void {
     if (this.#tail === null) return
     const { stream } = this.#connection
-    // A socket that has just taken a lot at once still asks to be left alone until the next tick; it need not be.
+    // A socket that took many bytes at once still asks for a drain event until the next tick; the outbox need not wait.
     if (!stream.writableNeedDrain || stream.writableLength === 0) {
       this.#write(this.#tail)
-      this.#noteDrained()
+      this.#resolveDrained()
       return
     }
     this.#awaitSocket()
-    if (this.#limits.policy === 'latest') this.#toBacklog()
+    if (this.#limits.policy === 'latest') this.#moveToBacklog()
   }
 
-  /** Writes what waits even to a full socket, because a Close frame comes next and nothing may follow that. */
+  /**
+   * Writes the queued frames even to a full socket, because a Close frame comes next and no frame may follow a Close
+   * frame.
+   */
   flushLast (): void {
     this.#flusher.runDeferred()
     this.#write(this.#tail ?? this.#backlog?.take(Infinity, this.#flusher.now()) ?? null)
     this.#backlog = null
   }
 
-  /** For how long, in ms, what waits longest has been waiting; of a backlog, what is in the socket. 0 when the socket takes all it is given. */
+  /**
+   * Returns the age of the oldest frame that the socket has not taken, in ms, at the time `now` on the steady clock; 0
+   * when the socket takes all bytes at once. Frames in a backlog do not count, only the frames in the socket's buffer.
+   */
   blockedMs (now: number): number {
     this.#noteTaken()
-    return this.#waitingSince === 0 ? 0 : now - this.#waitingSince
+    return this.#blockedSince === 0 ? 0 : now - this.#blockedSince
   }
 
   #write (batch: Batch | null): void {
@@ -147,51 +176,58 @@ export class Outbox {
     try {
       stream.write(batch.bytes())
     } catch {
-      // A stream that throws is broken. Its end is reported like that of any connection; nobody else may suffer from it.
+      // A stream that throws is broken. The end is reported like the end of any connection; other clients are not
+      // affected.
       this.#connection.terminate()
       return
     }
     this.delivered += batch.frames
-    this.#flusher.wrote(batch, stream)
+    this.#flusher.onWrite(batch, stream)
     if (stream.writableLength === 0) return
     this.#writesInSocket++
-    if (this.#waitingSince === 0) this.#waitingSince = batch.since
+    if (this.#blockedSince === 0) this.#blockedSince = batch.queuedAt
   }
 
-  #noteDrained (): void {
+  /** Resolves the promise of `drained` when no frame is queued any more. */
+  #resolveDrained (): void {
     const { isOpen, stream } = this.#connection
     if (this.#onDrained === null || this.#tail !== null || this.#backlog !== null || !isOpen) return
     if (stream.writableLength > 0) return this.#awaitSocket()
-    const tell = this.#onDrained
+    const resolve = this.#onDrained
     this.#onDrained = null
-    tell()
+    resolve()
   }
 
+  /** Resets the figures about the socket once the socket has taken all bytes. */
   #noteTaken (): void {
     if (this.#connection.stream.writableLength > 0) return
     this.#writesInSocket = 0
-    if (this.#tail === null) this.#waitingSince = 0
+    if (this.#tail === null) this.#blockedSince = 0
   }
 
-  /** Also for what others wrote: the `ws` library's own frames may be what filled the socket. */
+  /**
+   * Continues writing when the socket has drained. Also covers bytes that the outbox did not write: the `ws` library's
+   * own control frames may have filled the socket.
+   */
   #awaitSocket (): void {
     if (this.#isAwaitingSocket) return
     this.#isAwaitingSocket = true
-    if (this.#waitingSince === 0) this.#waitingSince = this.#flusher.now()
-    const resume = (): void => {
+    if (this.#blockedSince === 0) this.#blockedSince = this.#flusher.now()
+    const onSocketDrained = (): void => {
       this.#isAwaitingSocket = false
-      this.#waitingSince = 0
+      this.#blockedSince = 0
       this.flush()
       this.#writeBacklog()
-      this.#noteDrained()
+      this.#resolveDrained()
     }
     const { stream } = this.#connection
-    if (stream.writableNeedDrain) stream.once('drain', resume)
-    // Many small writes wait, not enough for a drain event; an empty write is done when they are.
-    else stream.write(NOTHING, resume)
+    if (stream.writableNeedDrain) stream.once('drain', onSocketDrained)
+    // Many small writes are buffered, too few bytes for a drain event. An empty write calls back after all earlier
+    // writes.
+    else stream.write(EMPTY, onSocketDrained)
   }
 
-  /** Writes from the backlog for as long as the socket takes everything at once. */
+  /** Writes from the backlog for as long as the socket takes all bytes at once. */
   #writeBacklog (): void {
     while (this.#backlog !== null) {
       if (this.#connection.stream.writableLength > 0) return this.#awaitSocket()
@@ -202,7 +238,7 @@ export class Outbox {
 
   #begin (frame: Frame): void {
     this.#bytesInSocket = this.#connection.stream.writableLength
-    this.#tail = this.#flusher.begin(frame)
+    this.#tail = this.#flusher.startBatch(frame)
     this.#flusher.add(this)
   }
 
@@ -210,9 +246,12 @@ export class Outbox {
     if (this.#backlog !== null) return true
     const { maxBytes, maxWrites } = this.#limits
     const tail = this.#tail
-    if (tail !== null) return this.#bytesInSocket + tail.byteLength + frame.bytes.length > maxBytes || this.#writesInSocket + tail.frames >= maxWrites
+    if (tail !== null) {
+      const byteLength = this.#bytesInSocket + tail.byteLength + frame.bytes.length
+      return byteLength > maxBytes || this.#writesInSocket + tail.frames >= maxWrites
+    }
     const { writableLength } = this.#connection.stream
-    // Whoever has nothing waiting may get a frame of any size.
+    // An empty outbox over an empty socket accepts a frame of any size.
     return writableLength > 0 && (writableLength + frame.bytes.length > maxBytes || this.#writesInSocket >= maxWrites)
   }
 
@@ -220,28 +259,33 @@ export class Outbox {
     const { policy } = this.#limits
     if (policy === 'catchUp') return false
     if (policy === 'disconnect' || policy === 'dropNewest') this.drop(frame)
-    else this.#keep(this.#backlog ?? this.#toBacklog(), frame)
+    else this.#addToBacklog(this.#backlog ?? this.#moveToBacklog(), frame)
     return true
   }
 
-  /** Makes what waits the client's own. */
-  #toBacklog (): Backlog {
+  /** Moves the queued frames from the shared batch to the client's own backlog. */
+  #moveToBacklog (): Backlog {
     this.#awaitSocket()
     const backlog = this.#backlog ??= new Backlog(this.#limits.policy === 'latest')
-    const waiting = this.#tail?.list() ?? []
+    const frames = this.#tail?.list() ?? []
     this.#tail = null
-    for (const frame of waiting) this.#keep(backlog, frame)
+    for (const frame of frames) this.#addToBacklog(backlog, frame)
     return backlog
   }
 
-  /** Adds to the backlog; what is over the limit leaves at the old end, but never the newest. */
-  #keep (backlog: Backlog, frame: Frame): void {
-    const superseded = backlog.add(frame)
-    if (superseded !== undefined) this.drop(superseded)
+  /**
+   * Adds a frame to the backlog, and drops the oldest frames until the backlog is within its limit, but never the
+   * newest frame.
+   */
+  #addToBacklog (backlog: Backlog, frame: Frame): void {
+    const replaced = backlog.add(frame)
+    if (replaced !== undefined) this.drop(replaced)
     const { maxBytes, maxWrites } = this.#limits
-    // However much is in the socket, the backlog has some room, or only one frame of many could stay.
-    const room = Math.max(maxBytes - this.#connection.stream.writableLength, Math.min(maxBytes, BACKLOG_WRITE_BYTES))
-    while (backlog.frames > 1 && (backlog.byteLength > room || backlog.frames > maxWrites)) {
+    // However full the socket is, the backlog gets a minimum of bytes; otherwise only one frame of many could stay
+    // queued.
+    const bytesInSocket = this.#connection.stream.writableLength
+    const maxBacklogBytes = Math.max(maxBytes - bytesInSocket, Math.min(maxBytes, BACKLOG_WRITE_BYTES))
+    while (backlog.frames > 1 && (backlog.byteLength > maxBacklogBytes || backlog.frames > maxWrites)) {
       const oldest = backlog.shift()
       if (oldest !== undefined) this.drop(oldest)
     }

@@ -48,7 +48,7 @@ export class StartPositions {
     if (cursor.inboxSince === undefined) cursor.inboxSince = cursor.acknowledged = acknowledged
     this.#leaveForbidden(client, left)
     this.#join(client, joined)
-    cursor.isLocated = true
+    cursor.isStartResolved = true
     void this.#sessions.save(client)
   }
 
@@ -77,7 +77,7 @@ export class StartPositions {
     }
     for (const [group, since] of joined) join(group, since, 'hub')
     // A resumed client is in the groups of its token already, or has left these groups.
-    if (cursor.isLocated) return
+    if (cursor.isStartResolved) return
     for (const group of identity.groups ?? []) join(group, 0, 'token')
   }
 }

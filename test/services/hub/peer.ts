@@ -1,22 +1,58 @@
 import { PassThrough } from 'node:stream'
+import { Client, type ClientParts } from '../../../services/hub/clients/client.ts'
+import { Cursor } from '../../../services/hub/clients/cursor.ts'
 import { Frame, type Delivery } from '../../../services/hub/outbox/batch.ts'
 import type { Connection } from '../../../services/hub/outbox/connection.ts'
 import { Flusher } from '../../../services/hub/outbox/flusher.ts'
 import { Outbox, type OutboxLimits } from '../../../services/hub/outbox/outbox.ts'
+import type { Log } from '../../../services/lib/log.ts'
+import { RateLimit } from '../../../services/lib/rate-limit.ts'
+import { raw } from '../../../services/protocol/raw.ts'
 
-/** Resolves in the next round of the event loop. */
+/** Resolves in the next iteration of the event loop. */
 export const nextTick = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve) })
 
-/** A frame whose bytes are this text. */
-export const frame = (text: string, delivery: Delivery | null = null, conflate?: string): Frame => new Frame(Buffer.from(text), delivery, conflate)
-
-/** A flusher with a clock that can be set. */
-export function newFlusher (flushIntervalMs = 0) {
-  const clock = { now: 1000 }
-  return Object.assign(new Flusher({ flushIntervalMs, now: () => clock.now, onFailure: (error) => { throw error } }), { clock })
+/** Creates a frame with this text as bytes. */
+export const frame = (text: string, delivery: Delivery | null = null, conflate?: string): Frame => {
+  return new Frame(Buffer.from(text), delivery, conflate)
 }
 
-/** A connection whose peer is the test. */
+/** Creates a log that throws every logged error, so that the error fails the test. */
+export function throwingLog (): Log {
+  let cause: unknown
+  return {
+    debug () {},
+    info () {},
+    warn () {},
+    error: (circumstances: unknown) => { throw new Error('an error was logged', { cause: cause ??= circumstances }) }
+  }
+}
+
+/** Creates a flusher with a clock that can be set. */
+export function newFlusher (flushIntervalMs = 0) {
+  const clock = { now: 1000, wall: () => 0, steady: (): number => clock.now }
+  return Object.assign(new Flusher(flushIntervalMs, clock, throwingLog()), { clock })
+}
+
+/** Creates a raw client of alice on a test connection; `parts` replace the defaults. */
+export function newClient (connection: Peer, parts: Partial<ClientParts> = {}): Client {
+  return new Client({
+    id: 'c1',
+    identity: { user: 'alice', roles: [] },
+    protocol: raw,
+    connection,
+    outbox: parts.outbox ?? connection.outbox(newFlusher()),
+    cursor: new Cursor({ since: 0 }),
+    device: '',
+    messageRate: new RateLimit(0),
+    catchUp: { resume () {} },
+    clock: { wall: () => 0, steady: () => 0 },
+    log: throwingLog(),
+    ...parts
+  })
+}
+
+/** A connection with the test as its peer. */
 export class Peer implements Connection {
   readonly stream: PassThrough
   readonly address = 'test'
@@ -26,7 +62,7 @@ export class Peer implements Connection {
   writes = 0
   #text = ''
 
-  /** `highWaterMark` bytes fit into its socket before that is full. */
+  /** `highWaterMark`: bytes that fit into the socket. */
   constructor (highWaterMark = 1_000_000) {
     this.stream = new PassThrough({ highWaterMark })
     const write = this.stream._write.bind(this.stream)
@@ -45,7 +81,7 @@ export class Peer implements Connection {
     return new Outbox(this, flusher, { maxBytes: 1000, maxWrites: 100, policy: 'dropNewest', ...limits })
   }
 
-  /** Takes bytes and passes none on, until `thaw`. */
+  /** Buffers all written bytes until `thaw`. */
   freeze (): this {
     this.stream.cork()
     return this
@@ -55,9 +91,10 @@ export class Peer implements Connection {
     this.stream.uncork()
   }
 
-  /** Everything that came out by now. */
+  /** Returns the text received so far. */
   read (): string {
-    for (let chunk = this.stream.read() as Buffer | null; chunk !== null; chunk = this.stream.read() as Buffer | null) this.#text += chunk.toString()
+    const next = (): Buffer | null => this.stream.read() as Buffer | null
+    for (let chunk = next(); chunk !== null; chunk = next()) this.#text += chunk.toString()
     return this.#text
   }
 }

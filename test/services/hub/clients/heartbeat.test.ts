@@ -1,23 +1,21 @@
 import { once } from 'node:events'
 import t from 'tap'
-import { Client } from '../../../../services/hub/clients/client.ts'
-import { Cursor } from '../../../../services/hub/clients/cursor.ts'
+import type { Client } from '../../../../services/hub/clients/client.ts'
 import { Heartbeat, type HeartbeatOptions } from '../../../../services/hub/clients/heartbeat.ts'
 import type { Protocol } from '../../../../services/protocol/protocol.ts'
 import { raw } from '../../../../services/protocol/raw.ts'
-import { RateLimit } from '../../../../services/lib/rate-limit.ts'
 import { connect, ECHO, listen, until } from '../../../support/helper.ts'
 import { rawConnect, OPCODE, frame } from '../../../support/raw-client.ts'
-import { newFlusher, Peer } from '../peer.ts'
+import { newClient, newFlusher, Peer } from '../peer.ts'
 
 const HURRIED = { pingPeriod: '40ms', heartbeatFailMaxTimes: 2, readDeadline: 0 } as const
 
-/** What the hub tells of the ends of its connections. */
-function endings (app: Awaited<ReturnType<typeof listen>>['app']): string[] {
-  const told: string[] = []
-  app.hub.on('error', (_client, error) => told.push(`error ${error.message}`))
-  app.hub.on('close', (_client, code) => told.push(`close ${code}`))
-  return told
+/** Records the `error` and `close` events of the hub. */
+function recordEnds (app: Awaited<ReturnType<typeof listen>>['app']): string[] {
+  const events: string[] = []
+  app.hub.on('error', (_client, error) => events.push(`error ${error.message}`))
+  app.hub.on('close', (_client, code) => events.push(`close ${code}`))
+  return events
 }
 
 t.test('pings with the payload that clients of the older services know', async (t) => {
@@ -27,15 +25,16 @@ t.test('pings with the payload that clients of the older services know', async (
   t.equal(payload.toString(), 'Server->Ping->Client')
 })
 
-t.test('a client that answers pings stays, however silent it is otherwise', async (t) => {
+t.test('a client that answers pings stays connected without sending messages', async (t) => {
   const { app, url } = await listen(t, { websocket: { ...HURRIED, readDeadline: '150ms' } })
   const client = await connect(t, url)
   for (let n = 0; n < 8; n++) await once(client.socket, 'ping')
   t.equal(app.hub.size, 1)
 })
 
-t.test('a client that says anything stays, though it answers no ping', async (t) => {
-  const { app, port, token } = await listen(t, { websocket: { ...HURRIED, readDeadline: '150ms', messagesPerSecond: 0 } })
+t.test('a client that sends messages stays connected without answering pings', async (t) => {
+  const websocket = { ...HURRIED, readDeadline: '150ms', messagesPerSecond: 0 }
+  const { app, port, token } = await listen(t, { websocket })
   const client = await rawConnect({ port, token })
   t.teardown(() => client.destroy())
   let pings = 0
@@ -47,9 +46,9 @@ t.test('a client that says anything stays, though it answers no ping', async (t)
   t.equal(app.hub.size, 1)
 })
 
-t.test('a dead client is given up after more unanswered pings than it may miss, and forgotten', async (t) => {
+t.test('a client is terminated and removed after more unanswered pings than allowed', async (t) => {
   const { app, port, token } = await listen(t, { websocket: HURRIED })
-  const told = endings(app)
+  const events = recordEnds(app)
   const client = await rawConnect({ port, token })
   t.teardown(() => client.destroy())
   t.equal((await client.next()).opcode, OPCODE.text, 'the greeting')
@@ -57,28 +56,28 @@ t.test('a dead client is given up after more unanswered pings than it may miss, 
   for (let n = 0; n < HURRIED.heartbeatFailMaxTimes + 1; n++) pings.push((await client.next()).opcode)
   t.same(pings, [OPCODE.ping, OPCODE.ping, OPCODE.ping])
   t.same(await client.closed(), { code: 1006, reason: '' })
-  await until(() => told.length === 2)
-  t.same(told, ['error no sign of life', 'close 4408'])
+  await until(() => events.length === 2)
+  t.same(events, ['error no sign of life', 'close 4408'])
   t.equal(app.hub.size, 0)
   t.match(await app.hub.broadcast('anybody?'), { matched: 0 })
 })
 
-t.test('a client from which nothing comes for the read deadline is given up', async (t) => {
+t.test('a client that sends no bytes within the read deadline is terminated', async (t) => {
   const { app, port, token } = await listen(t, { websocket: { pingPeriod: '10s', readDeadline: '100ms' } })
-  const told = endings(app)
+  const events = recordEnds(app)
   const client = await rawConnect({ port, token })
   t.teardown(() => client.destroy())
   t.equal((await client.closed()).code, 1006)
-  await until(() => told.length === 2)
-  t.same(told, ['error no sign of life', 'close 4408'])
+  await until(() => events.length === 2)
+  t.same(events, ['error no sign of life', 'close 4408'])
 })
 
-t.test('a client whose messages wait for a slow handler is not taken for dead', async (t) => {
+t.test('a client is not terminated while its messages are queued for a slow handler', async (t) => {
   const { app, url } = await listen(t, { websocket: { ...HURRIED, readDeadline: '100ms', messagesPerSecond: 0 } })
   let release = (): void => {}
-  const held = new Promise<void>((resolve) => { release = resolve })
+  const blocked = new Promise<void>((resolve) => { release = resolve })
   app.hub.onMessage(async (client, data) => {
-    if (data === '0') await held
+    if (data === '0') await blocked
     client.reply(`done ${String(data)}`)
   })
   const client = await connect(t, url)
@@ -89,7 +88,7 @@ t.test('a client whose messages wait for a slow handler is not taken for dead', 
   for (let n = 0; n < 30; n++) t.equal(await client.next(), `done ${n}`)
 })
 
-t.test('pings keep their place among messages', async (t) => {
+t.test('pings do not change the order of messages', async (t) => {
   const { app, url } = await listen(t, { websocket: { pingPeriod: '20ms' } })
   const client = await connect(t, url)
   const order: string[] = []
@@ -106,23 +105,30 @@ t.test('pings keep their place among messages', async (t) => {
 
 const PATIENT = { pingPeriodMs: 20_000, maxUnanswered: 4, readDeadlineMs: 100_000, writeDeadlineMs: 35_000 }
 
-/** A heartbeat on clocks that the test moves, and clients whose ends and pings it notes. */
-function wheel (options: Omit<HeartbeatOptions, 'clock'> = PATIENT) {
-  const clock = { wallMs: Date.UTC(2026, 0, 1), steadyMs: 5_000_000, wall: () => clock.wallMs, steady: () => clock.steadyMs }
-  const heartbeat = new Heartbeat({ ...options, clock })
+/** Creates a heartbeat on clocks that the test advances, and records the pings and the ends of its clients. */
+function newHeartbeat (options: HeartbeatOptions = PATIENT) {
+  const clock = {
+    wallMs: Date.UTC(2026, 0, 1),
+    steadyMs: 5_000_000,
+    wall: () => clock.wallMs,
+    steady: () => clock.steadyMs
+  }
+  const heartbeat = new Heartbeat(options, clock)
   const flusher = newFlusher()
   const ended: string[] = []
   const pinged: string[] = []
-  const join = (user: string, { expiresAt, answers = true, protocol = raw }: { expiresAt?: number, answers?: boolean, protocol?: Protocol } = {}): Client => {
-    const peer = Object.assign(new Peer(), { bytesRead: 0, close: (code: number) => { ended.push(`${user} ${code}`) }, terminate: () => { ended.push(`${user} cut`); peer.isOpen = false } })
+  const join = (user: string, options: { expiresAt?: number, answers?: boolean, protocol?: Protocol } = {}): Client => {
+    const { expiresAt, answers = true, protocol = raw } = options
+    const peer = Object.assign(new Peer(), {
+      bytesRead: 0,
+      close: (code: number) => { ended.push(`${user} ${code}`) },
+      terminate: () => { ended.push(`${user} cut`); peer.isOpen = false }
+    })
     peer.stream.resume()
     const outbox = peer.outbox(flusher)
     const push = outbox.push.bind(outbox)
     outbox.push = (frame) => { pinged.push(user); if (answers) peer.bytesRead++; return push(frame) }
-    const client = new Client({
-      id: user, identity: { user, roles: [], expiresAt }, protocol, connection: peer, clock, outbox, cursor: new Cursor({ since: 0 }), device: '',
-      taskQueueHooks: { onFailure () {}, onPressure () {} }, messageRate: new RateLimit(0), hooks: { onOverflow () {}, onBehind () {} }
-    })
+    const client = newClient(peer, { id: user, identity: { user, roles: [], expiresAt }, protocol, clock, outbox })
     heartbeat.add(client)
     return client
   }
@@ -130,14 +136,14 @@ function wheel (options: Omit<HeartbeatOptions, 'clock'> = PATIENT) {
     for (const end = clock.steadyMs + ms; clock.steadyMs < end;) {
       clock.steadyMs += stepMs
       clock.wallMs += stepMs
-      heartbeat.turn()
+      heartbeat.tick()
     }
   }
   return { clock, heartbeat, ended, pinged, join, pass }
 }
 
-t.test('a jump of the time of day disturbs nobody but those whose token it ends', async (t) => {
-  const { clock, ended, join, pass } = wheel()
+t.test('a jump of the wall clock closes only the clients with an expired token', async (t) => {
+  const { clock, ended, join, pass } = newHeartbeat()
   join('forever')
   join('until noon', { expiresAt: clock.wallMs + 12 * 3_600_000 })
   clock.wallMs += 3_600_000
@@ -150,8 +156,8 @@ t.test('a jump of the time of day disturbs nobody but those whose token it ends'
   t.same([...new Set(ended)], ['until noon 4401'])
 })
 
-t.test('a token ends its connection within a second, however seldom the client is pinged', async (t) => {
-  const { clock, ended, join, pass } = wheel({ ...PATIENT, pingPeriodMs: 24 * 3_600_000, readDeadlineMs: 0 })
+t.test('an expired token closes the connection within a second, with any ping period', async (t) => {
+  const { clock, ended, join, pass } = newHeartbeat({ ...PATIENT, pingPeriodMs: 24 * 3_600_000, readDeadlineMs: 0 })
   join('alice', { expiresAt: clock.wallMs + 12_345 })
   pass(12_300)
   t.same(ended, [])
@@ -159,8 +165,8 @@ t.test('a token ends its connection within a second, however seldom the client i
   t.same(ended, ['alice 4401'])
 })
 
-t.test('clients that came together are pinged spread over time, each once a period, and not in the first half of one', async (t) => {
-  const { pinged, join, pass } = wheel()
+t.test('clients that connect together are pinged at different times, first after half a period', async (t) => {
+  const { pinged, join, pass } = newHeartbeat()
   for (let n = 0; n < 1000; n++) join(`${n}`)
   pass(9_900)
   t.equal(pinged.length, 0)
@@ -178,8 +184,8 @@ t.test('clients that came together are pinged spread over time, each once a peri
   t.ok(pinged.length > 9_700 && pinged.length <= 10_000, `${pinged.length} pings in ten periods`)
 })
 
-t.test('a client that has gone is not looked after any more', async (t) => {
-  const { heartbeat, pinged, join, pass } = wheel()
+t.test('a removed client is not pinged', async (t) => {
+  const { heartbeat, pinged, join, pass } = newHeartbeat()
   const client = join('gone')
   heartbeat.remove(client)
   t.equal(client.liveness.slot, null)
@@ -187,20 +193,20 @@ t.test('a client that has gone is not looked after any more', async (t) => {
   t.same(pinged, [])
 })
 
-t.test('after a standstill of the process nobody is given up who has not been asked', async (t) => {
-  const { clock, ended, pinged, join, pass, heartbeat } = wheel()
+t.test('after a standstill of the process, no client is terminated without a ping', async (t) => {
+  const { clock, ended, pinged, join, pass, heartbeat } = newHeartbeat()
   for (let n = 0; n < 100; n++) join(`${n}`)
   pass(25_000)
   pinged.length = 0
   clock.steadyMs += 90_000
-  heartbeat.turn()
+  heartbeat.tick()
   t.equal(pinged.length, 100)
   pass(40_000)
   t.same(ended, [])
 })
 
-t.test('a client that answers nothing is given up after its pings, not before', async (t) => {
-  const { ended, pinged, join, pass } = wheel({ ...PATIENT, readDeadlineMs: 0 })
+t.test('a client that answers no ping is terminated after the allowed pings, not before', async (t) => {
+  const { ended, pinged, join, pass } = newHeartbeat({ ...PATIENT, readDeadlineMs: 0 })
   join('mute', { answers: false })
   pass(101_000)
   t.equal(pinged.length, 5)
@@ -209,13 +215,13 @@ t.test('a client that answers nothing is given up after its pings, not before', 
   t.same(ended, ['mute cut'])
 })
 
-t.test('a protocol may have a period of its own: its clients are pinged in it, and have as much time to answer as all others', async (t) => {
-  const { ended, pinged, join, pass } = wheel({ ...PATIENT, readDeadlineMs: 0, shortestPingMs: 1000 })
+t.test('clients are pinged in the period of their protocol, and have the usual time to answer', async (t) => {
+  const { ended, pinged, join, pass } = newHeartbeat({ ...PATIENT, readDeadlineMs: 0, shortestPingMs: 1000 })
   const hurried = { ...raw, pingPeriodMs: 1000 }
   join('often', { protocol: hurried })
   join('mute', { protocol: hurried, answers: false })
   pass(900)
-  t.same(pinged, [], 'the first one comes after exactly a period')
+  t.same(pinged, [], 'the first ping is due after exactly a period')
   pass(9200)
   t.equal(pinged.filter((user) => user === 'often').length, 10)
   pass(88_000)
@@ -224,8 +230,8 @@ t.test('a protocol may have a period of its own: its clients are pinged in it, a
   t.same(ended, ['mute cut'])
 })
 
-t.test('a period of its own is never too long for the deadline', async (t) => {
-  const { ended, join, pass } = wheel({ ...PATIENT, pingPeriodMs: 1000, readDeadlineMs: 5000 })
+t.test('the ping period of a protocol is at most half of the read deadline', async (t) => {
+  const { ended, join, pass } = newHeartbeat({ ...PATIENT, pingPeriodMs: 1000, readDeadlineMs: 5000 })
   join('seldom', { protocol: { ...raw, pingPeriodMs: 10_000 } })
   join('mute', { protocol: { ...raw, pingPeriodMs: 10_000 }, answers: false })
   pass(60_000)

@@ -1,19 +1,23 @@
 import t from 'tap'
 import { TaskQueue } from '../../../../services/hub/clients/task-queue.ts'
+import { throwingLog } from '../peer.ts'
 
-function turns () {
-  const failures: unknown[] = []
-  const pressure: boolean[] = []
-  return { failures, pressure, turns: new TaskQueue({ onFailure: (error) => failures.push(error), onPressure: (isHigh) => pressure.push(isHigh) }, null) }
+/** Creates a queue, and records the logged errors and the pauses of the connection. */
+function newQueue () {
+  const errors: unknown[] = []
+  const pauses: boolean[] = []
+  const owner = { id: 'c1', setPaused: (isPaused: boolean) => { pauses.push(isPaused) } }
+  const log = { ...throwingLog(), error: ({ err }: { err: unknown }) => { errors.push(err) } }
+  return { errors, pauses, queue: new TaskQueue(owner, log) }
 }
 
-t.test('tasks run one after another, those that take their time included', async (t) => {
-  const { turns: line } = turns()
+t.test('tasks run one after another, asynchronous tasks included', async (t) => {
+  const { queue } = newQueue()
   const done: number[] = []
   const { promise, resolve } = gate()
-  line.run(() => { done.push(1) })
-  line.run(async () => { await promise; done.push(2) })
-  line.run(() => { done.push(3) })
+  queue.run(() => { done.push(1) })
+  queue.run(async () => { await promise; done.push(2) })
+  queue.run(() => { done.push(3) })
   t.same(done, [1], 'the third waits for the second')
   resolve()
   await promise
@@ -21,40 +25,40 @@ t.test('tasks run one after another, those that take their time included', async
   t.same(done, [1, 2, 3])
 })
 
-t.test('a task that throws or rejects is reported and ends nothing', async (t) => {
-  const { turns: line, failures } = turns()
+t.test('a task that throws or rejects is logged, and the next task runs', async (t) => {
+  const { queue, errors } = newQueue()
   const done: string[] = []
-  line.run(() => { throw new Error('now') })
-  line.run(async () => { throw new Error('later') })
-  line.run(() => { done.push('after') })
+  queue.run(() => { throw new Error('now') })
+  queue.run(async () => { throw new Error('later') })
+  queue.run(() => { done.push('after') })
   await new Promise((resolve) => setImmediate(resolve))
   t.same(done, ['after'])
-  t.match(failures, [{ message: 'now' }, { message: 'later' }])
+  t.match(errors, [{ message: 'now' }, { message: 'later' }])
 })
 
-t.test('says when tasks pile up and when they are done, and any number of them may wait', async (t) => {
-  const { turns: line, pressure } = turns()
+t.test('pauses the connection while 16 or more tasks are queued, and queues any number of tasks', async (t) => {
+  const { queue, pauses } = newQueue()
   const { promise, resolve } = gate()
-  line.run(() => promise)
+  queue.run(() => promise)
   let done = 0
-  for (let n = 0; n < 100_000; n++) line.run(() => { done++ })
-  t.same(pressure, [true])
+  for (let n = 0; n < 100_000; n++) queue.run(() => { done++ })
+  t.same(pauses, [true])
   resolve()
   await promise
   await new Promise((resolve) => setImmediate(resolve))
   t.equal(done, 100_000)
-  t.same(pressure, [true, false])
+  t.same(pauses, [true, false])
 })
 
-t.test('a task may return whatever it likes, even something that only looks like a promise', async (t) => {
-  const { turns: line, failures } = turns()
+t.test('a task may return any value, even an object that only looks like a promise', async (t) => {
+  const { queue, errors } = newQueue()
   const done: string[] = []
-  line.run(() => ({ then () { throw new Error('bad then') } }))
-  line.run(() => ({ then: 5 }))
-  line.run(() => { done.push('after') })
+  queue.run(() => ({ then () { throw new Error('bad then') } }))
+  queue.run(() => ({ then: 5 }))
+  queue.run(() => { done.push('after') })
   await new Promise((resolve) => setImmediate(resolve))
   t.same(done, ['after'])
-  t.match(failures, [{ message: 'bad then' }])
+  t.match(errors, [{ message: 'bad then' }])
 })
 
 function gate () {

@@ -5,7 +5,7 @@ import { PLAIN, type JsonClient, welcome, type Said } from '../../../support/jso
 
 type App = Awaited<ReturnType<typeof listen>>['app']
 
-/** The ids of all connections, oldest first, once all of them are live. */
+/** Resolves with the ids of all connections, oldest first, when all are live. */
 async function live (app: App, size: number): Promise<string[]> {
   let ids: string[] = []
   await until(async () => {
@@ -16,21 +16,25 @@ async function live (app: App, size: number): Promise<string[]> {
   return ids
 }
 
-/** What the hub said to a client up to now. */
+/** Returns the data of all messages that a client has received and not read. */
 async function data (client: JsonClient): Promise<unknown[]> {
   return (await client.quiet()).map((text) => (JSON.parse(String(text)) as Said)['data'])
 }
 
-t.test('what is said to a group reaches its members, in order with everything else, and nobody else', async (t) => {
+t.test('messages to a group reach the members only, in order with all other messages', async (t) => {
   const { app: { hub }, app, url } = await listen(t)
-  const [one, two, three] = [await connect(t, url), await connect(t, url, { user: 'bob' }), await connect(t, url, { user: 'carol' })]
+  const [one, two] = [await connect(t, url), await connect(t, url, { user: 'bob' })]
+  const three = await connect(t, url, { user: 'carol' })
   const [a = '', b = ''] = await live(app, 3)
   await hub.join(a, 'news')
   await hub.join(b, 'news')
   await hub.join(b, 'other')
   t.match(await hub.send({ group: 'news' }, 'n1'), { matched: 2, written: 2, stored: true })
-  // In one tick, without waiting: the order is that of the calls.
-  const receipts = await Promise.all([hub.broadcast('all 1'), hub.send({ group: 'other' }, 'o1'), hub.broadcast('all 2'), hub.send({ group: 'news' }, 'n2'), hub.send({ user: 'bob' }, 'u1')])
+  // In one tick: the messages are in the order of the calls.
+  const receipts = await Promise.all([
+    hub.broadcast('all 1'), hub.send({ group: 'other' }, 'o1'), hub.broadcast('all 2'),
+    hub.send({ group: 'news' }, 'n2'), hub.send({ user: 'bob' }, 'u1')
+  ])
   t.same(receipts.map(({ matched }) => matched), [3, 1, 3, 2, 1])
   t.match(await hub.send([{ group: 'news' }, { group: 'other' }], 'both'), [{ matched: 2 }, { matched: 1 }])
   t.match(await hub.send({ group: 'news' }, 'not b', { except: [b] }), { matched: 1 })
@@ -44,42 +48,50 @@ t.test('what is said to a group reaches its members, in order with everything el
   t.same(await three.quiet(), ['all 1', 'all 2'])
 })
 
-t.test('who joins gets what is said from then on, in the same moment too', async (t) => {
+t.test('a client that joins a group receives the messages from then on, in the same tick too', async (t) => {
   const { app: { hub }, app, url } = await listen(t)
   const client = await connect(t, url)
   const [id = ''] = await live(app, 1)
-  const said = [hub.send({ group: 'news' }, 'before')]
+  const sent = [hub.send({ group: 'news' }, 'before')]
   const joined = hub.join(id, 'news')
-  said.push(hub.send({ group: 'news' }, 'after'))
+  sent.push(hub.send({ group: 'news' }, 'after'))
   const left = joined.then(() => hub.leave(id, 'news')).then(() => hub.send({ group: 'news' }, 'when it had left'))
-  t.same((await Promise.all([...said, left])).map(({ matched }) => matched), [0, 1, 0])
+  t.same((await Promise.all([...sent, left])).map(({ matched }) => matched), [0, 1, 0])
   await hub.join(id, 'news')
   await hub.send({ group: 'news' }, 'again')
   t.same(await client.quiet(), ['after', 'again'])
 })
 
-t.test('a client that is still catching up gets what is said to the groups that it joins meanwhile', async (t) => {
+t.test('a client that catches up receives messages to the groups that it joins meanwhile', async (t) => {
   const { app: { hub }, url } = await listen(t)
-  for (let n = 0; n < 1000; n++) await hub.send({ user: 'bob' }, `letter ${n}`)
-  const expected = Array.from({ length: 1000 }, (_, n) => `letter ${n}`)
-  const said: Array<Promise<unknown>> = []
+  for (let n = 0; n < 1000; n++) await hub.send({ user: 'bob' }, `message ${n}`)
+  const expected = Array.from({ length: 1000 }, (_, n) => `message ${n}`)
+  const calls: Array<Promise<unknown>> = []
   hub.on('open', ({ id }) => {
-    said.push(hub.send({ group: 'news' }, 'before'), hub.join(id, 'news'), hub.send({ group: 'news' }, 'after'), hub.join(id, 'other'), hub.leave(id, 'news'), hub.send({ group: 'news' }, 'left'), hub.send({ group: 'other' }, 'end'))
+    calls.push(
+      hub.send({ group: 'news' }, 'before'), hub.join(id, 'news'), hub.send({ group: 'news' }, 'after'),
+      hub.join(id, 'other'), hub.leave(id, 'news'), hub.send({ group: 'news' }, 'left'),
+      hub.send({ group: 'other' }, 'end')
+    )
   })
   const bob = await connect(t, url, { user: 'bob' })
   const got: unknown[] = []
   while (got.at(-1) !== 'end') got.push(await bob.next())
-  await Promise.all(said)
-  t.same(got, [...expected, 'end'], 'what concerns it no longer does not come later')
+  await Promise.all(calls)
+  t.same(got, [...expected, 'end'], 'no messages of a group that it has left')
   t.same(await bob.quiet(), [])
 })
 
-t.test('whoever joins, leaves and goes, each gets exactly what is said while it is a member', async (t) => {
+t.test('with any sequence of joins, leaves and lost connections, members receive exactly their messages', async (t) => {
   const { app: { hub }, app, url } = await listen(t, { websocket: { upgradesPerSecond: 0, maxClientsPerUser: 0 } })
-  const step = fc.record({ verb: fc.constantFrom('join', 'join', 'leave', 'send', 'send', 'send', 'lose'), who: fc.nat(2), group: fc.constantFrom('a', 'b') })
-  let said = 0
+  const verb = fc.constantFrom('join', 'join', 'leave', 'send', 'send', 'send', 'lose')
+  const step = fc.record({ verb, who: fc.nat(2), group: fc.constantFrom('a', 'b') })
+  let sent = 0
   await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
-    const all = await Promise.all([0, 1, 2].map(async () => ({ client: await welcome(t, url, { subprotocol: PLAIN }), groups: new Set<string>(), expected: [] as string[], isHere: true })))
+    const all = await Promise.all([0, 1, 2].map(async () => {
+      const client = await welcome(t, url, { subprotocol: PLAIN })
+      return { client, groups: new Set<string>(), expected: [] as string[], isHere: true }
+    }))
     const compare = async ({ client, expected }: typeof all[number]): Promise<void> => {
       const got = await data(client)
       if (got.join() !== expected.join()) throw new Error(`${got.join()}, not ${expected.join()}`)
@@ -91,8 +103,8 @@ t.test('whoever joins, leaves and goes, each gets exactly what is said while it 
       if (verb === 'leave') await hub.leave(one.client.id, group).then(() => one.groups.delete(group))
       if (verb === 'send') {
         const members = all.filter(({ groups, isHere }) => isHere && groups.has(group))
-        for (const { expected } of members) expected.push(`${said}`)
-        const { matched } = await hub.send({ group }, `${said++}`)
+        for (const { expected } of members) expected.push(`${sent}`)
+        const { matched } = await hub.send({ group }, `${sent++}`)
         if (matched !== members.length) throw new Error(`${matched} members of ${group}, not ${members.length}`)
       }
       if (verb !== 'lose') continue
@@ -125,7 +137,7 @@ t.test('a membership ends with its connection', async (t) => {
   t.same(await second.quiet(), [])
 })
 
-t.test('a token may name groups to begin in', async (t) => {
+t.test('a token may name groups to join on connecting', async (t) => {
   const { app: { hub }, app, url } = await listen(t)
   await hub.send({ group: 'news' }, 'before it came')
   const bob = await welcome(t, url, { groups: ['news', 'ö/?'], roles: [] })
@@ -139,18 +151,19 @@ t.test('a token may name groups to begin in', async (t) => {
   await bob.lose(app)
   const resumed = await welcome(t, url, { groups: ['news', 'ö/?', 'later'], query: bob.resumption })
   await live(app, 1)
-  t.match(await hub.clients({ user: 'bob' }), { clients: [{ groups: ['ö/?'] }] }, 'a connection that goes on does not begin again')
-  t.same(await data(resumed), [], 'nothing comes from a group that it has left')
+  t.match(await hub.clients({ user: 'bob' }), { clients: [{ groups: ['ö/?'] }] }, 'the groups of the session')
+  t.same(await data(resumed), [], 'no messages of a group that it has left')
   await resumed.lose(app)
   await welcome(t, url, { groups: ['later'], query: bob.resumption })
-  await until(async () => (await hub.clients({ user: 'bob' })).clients[0]?.groups.length === 0, 'that it leaves where its token does not name it any more')
+  const groupsOfBob = async (): Promise<string[] | undefined> => (await hub.clients({ user: 'bob' })).clients[0]?.groups
+  await until(async () => (await groupsOfBob())?.length === 0, 'leaving the group that the new token does not name')
   const fresh = await connect(t, url, { user: 'bob' })
   await live(app, 2)
   t.match(await hub.send({ group: 'news' }, 'x'), { matched: 0 }, 'another token, other groups')
   t.same(await fresh.quiet(), [])
 })
 
-t.test('one may be in 1000 groups, and no more', async (t) => {
+t.test('a client and a user may be in 1000 groups, and no more', async (t) => {
   const { app: { hub }, app, url } = await listen(t)
   const bob = await connect(t, url, { user: 'bob' })
   const [id = ''] = await live(app, 1)
@@ -171,7 +184,7 @@ t.test('one may be in 1000 groups, and no more', async (t) => {
   t.equal((await hub.clients({ user: 'alice' })).clients[0]?.groups.length, 1000)
 })
 
-t.test('a name that is none is refused', async (t) => {
+t.test('an invalid group name is refused', async (t) => {
   const { app: { hub }, app, url } = await listen(t)
   await connect(t, url)
   const [id = ''] = await live(app, 1)
@@ -184,7 +197,7 @@ t.test('a name that is none is refused', async (t) => {
   t.match(await hub.groups(), { groups: [{ group: 'x'.repeat(256), clients: 1 }] })
 })
 
-t.test('a client that lost its connection goes on in its groups, with what was said there meanwhile', async (t) => {
+t.test('a resumed client is in its groups, and receives the messages published meanwhile', async (t) => {
   const { app: { hub }, app, url } = await listen(t)
   const bob = await welcome(t, url)
   await live(app, 1)
@@ -198,7 +211,7 @@ t.test('a client that lost its connection goes on in its groups, with what was s
   t.same(await data(resumed), ['live'])
 })
 
-t.test('a user who is put out of a group while a connection is lost is out of it when that goes on', async (t) => {
+t.test('a user who is removed from a group while a connection is lost is not a member on resuming', async (t) => {
   const { app: { hub }, app, url } = await listen(t)
   const bob = await welcome(t, url)
   await live(app, 1)
@@ -215,7 +228,7 @@ t.test('a user who is put out of a group while a connection is lost is out of it
   t.same(await data(resumed), [])
 })
 
-t.test('a user who is put into a group while a connection is lost gets what is said there from then on', async (t) => {
+t.test('a user who is added to a group while a connection is lost receives the messages from then on', async (t) => {
   const { app: { hub }, app, url } = await listen(t)
   const bob = await welcome(t, url)
   await live(app, 1)
@@ -229,7 +242,7 @@ t.test('a user who is put into a group while a connection is lost gets what is s
   t.same(await data(resumed), ['as a member'])
 })
 
-t.test('who was put out of a group and has joined it again stays in it when the connection is lost', async (t) => {
+t.test('a user who was removed from a group and has joined again stays a member on resuming', async (t) => {
   const { app: { hub }, app, url } = await listen(t)
   const bob = await welcome(t, url)
   await live(app, 1)

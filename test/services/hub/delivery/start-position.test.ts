@@ -1,7 +1,7 @@
-// What happens to connections in their first moments, and in their last.
+// The beginning and the end of connections.
 
 import { once } from 'node:events'
-import { connect as connectTcp } from 'node:net'
+import { connect as connectTcp, type Server } from 'node:net'
 import { WebPubSubClient, WebPubSubJsonReliableProtocol } from '@azure/web-pubsub-client'
 import Fastify from 'fastify'
 import t from 'tap'
@@ -10,12 +10,12 @@ import { connect, IN_MEMORY, listen, token, until } from '../../../support/helpe
 import { welcome } from '../../../support/json-client.ts'
 
 for (const slowClient of ['catchUp', 'disconnect'] as const) {
-  t.test(`whoever has just come gets what is said to it and not kept, after its inbox (slowClient: ${slowClient})`, async (t) => {
+  t.test(`a new client receives early messages after its inbox (slowClient: ${slowClient})`, async (t) => {
     const { app, url } = await listen(t, { websocket: { slowClient } })
     app.hub.on('open', ({ id }) => void app.hub.send({ client: id }, 'welcome', { keep: false }))
-    await app.hub.send({ user: 'bob' }, 'letter')
+    await app.hub.send({ user: 'bob' }, 'in the inbox')
     const bob = await connect(t, url, { user: 'bob' })
-    t.same([await bob.next(), await bob.next()], ['letter', 'welcome'])
+    t.same([await bob.next(), await bob.next()], ['in the inbox', 'welcome'])
     const carl = await welcome(t, url, { user: 'carl' })
     t.match(await carl.heard(), { data: 'welcome' })
     t.match(await app.hub.broadcast('to all'), { matched: 2, written: 2, dropped: 0 })
@@ -23,9 +23,11 @@ for (const slowClient of ['catchUp', 'disconnect'] as const) {
   })
 }
 
-t.test('of a crowd of such messages only the first wait, and nobody is cut for the rest', async (t) => {
+t.test('of many early messages the first 16 are delivered, and the client stays connected', async (t) => {
   const { app, url, log } = await listen(t, { websocket: { slowClient: 'disconnect' } })
-  app.hub.on('open', ({ id }) => { for (let n = 0; n < 40; n++) void app.hub.send({ client: id }, `${n}`, { keep: false }) })
+  app.hub.on('open', ({ id }) => {
+    for (let n = 0; n < 40; n++) void app.hub.send({ client: id }, `${n}`, { keep: false })
+  })
   const bob = await connect(t, url, { user: 'bob' })
   for (let n = 0; n < 16; n++) t.equal(await bob.next(), `${n}`)
   await app.hub.broadcast('live')
@@ -33,30 +35,30 @@ t.test('of a crowd of such messages only the first wait, and nobody is cut for t
   t.notMatch(log.text, /too slow/)
 })
 
-t.test('a stream whose client has gone while its token was checked leaves nothing behind', async (t) => {
-  const waiting: Array<() => void> = []
+t.test('a stream whose client disconnects during the token check leaves no client behind', async (t) => {
+  const checks: Array<() => void> = []
   // `fetch` opens a spare connection that never sends a request. Without this option `close()` waits for its timeout.
   const app = Fastify({ forceCloseConnections: true })
   t.teardown(() => app.close())
   await app.register(fastifyHub, {
     ...IN_MEMORY,
     websocket: { maxClientsPerUser: 3 },
-    authenticate: () => new Promise((resolve) => { waiting.push(() => resolve({ user: 'bob', roles: [] })) })
+    authenticate: () => new Promise((resolve) => { checks.push(() => resolve({ user: 'bob', roles: [] })) })
   })
   const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
   for (let n = 1; n <= 5; n++) {
     const socket = connectTcp(Number(port), '127.0.0.1')
     socket.write('GET /admin/events?token=x HTTP/1.1\r\nHost: localhost\r\n\r\n')
-    await until(() => waiting.length === n, 'the check')
+    await until(() => checks.length === n, 'the check')
     socket.destroy()
     await once(socket, 'close')
   }
-  await until(async () => await connections(app.server) === 0, 'that the server has noticed')
-  for (const answer of waiting) answer()
-  // Their handlers have run when that of a later request has.
+  await until(async () => await connections(app.server) === 0, 'the server to see the end of the connections')
+  for (const finish of checks) finish()
+  // The handlers of these requests have run when the handler of a later request has run.
   const last = fetch(`http://127.0.0.1:${port}/admin/events?token=x`)
-  await until(() => waiting.length === 6)
-  waiting.at(-1)?.()
+  await until(() => checks.length === 6)
+  checks.at(-1)?.()
   const response = await last
   t.equal(response.status, 200)
   t.match(await app.hub.clients(), { total: 1 })
@@ -65,9 +67,11 @@ t.test('a stream whose client has gone while its token was checked leaves nothin
   await until(() => app.hub.size === 0)
 })
 
-t.test('in an orderly end, all that is known of clients reaches the log first', async (t) => {
+t.test('on an orderly shutdown, the state of all clients is stored first', async (t) => {
   const { app, url, log } = await listen(t)
-  const clients = await Promise.all(Array.from({ length: 30 }, (_, n) => welcome(t, url, { user: `user ${n}`, roles: ['webpubsub.joinLeaveGroup'] })))
+  const clients = await Promise.all(Array.from({ length: 30 }, (_, n) => {
+    return welcome(t, url, { user: `user ${n}`, roles: ['webpubsub.joinLeaveGroup'] })
+  }))
   for (const client of clients) client.say({ type: 'joinGroup', group: 'news' })
   await until(async () => (await app.hub.clients({ group: 'news' })).total === clients.length)
   await app.close()
@@ -78,11 +82,11 @@ t.test('the npm client gets a new token as soon as its own has expired', async (
   const { app, url } = await listen(t)
   // `exp` is in whole seconds: a token of one second may live for a few milliseconds only.
   const ttls = [2, 3600]
-  const asked: number[] = []
+  const requested: number[] = []
   const client = new WebPubSubClient({
     getClientAccessUrl: async () => {
-      const ttlSeconds = ttls[Math.min(asked.length, ttls.length - 1)] ?? 0
-      asked.push(ttlSeconds)
+      const ttlSeconds = ttls[Math.min(requested.length, ttls.length - 1)] ?? 0
+      requested.push(ttlSeconds)
       return `${url}?token=${token({ user: 'bob', ttlSeconds })}`
     }
     // After a reconnect the client forgets the timers of its keep-alive, which keep the process alive for 40 s.
@@ -91,13 +95,15 @@ t.test('the npm client gets a new token as soon as its own has expired', async (
   const got: unknown[] = []
   client.on('server-message', ({ message }) => got.push(message.data))
   await client.start()
-  await until(() => asked.length === 2 && app.hub.size === 1, 'another token')
+  await until(() => requested.length === 2 && app.hub.size === 1, 'another token')
   await until(async () => (await app.hub.clients()).clients[0]?.behind === false, 'being live')
   await app.hub.send({ user: 'bob' }, 'still here')
   await until(() => got.includes('still here'))
-  t.same(asked, ttls)
+  t.same(requested, ttls)
 })
 
-function connections (server: { getConnections (callback: (error: Error | null, count: number) => void): unknown }): Promise<number> {
-  return new Promise((resolve, reject) => server.getConnections((error, count) => { if (error === null) resolve(count); else reject(error) }))
+function connections (server: Server): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.getConnections((error, count) => { if (error === null) resolve(count); else reject(error) })
+  })
 }

@@ -3,7 +3,7 @@ import t from 'tap'
 import { Batch, Delivery } from '../../../../services/hub/outbox/batch.ts'
 import { frame, newFlusher, nextTick, Peer } from '../peer.ts'
 
-t.test('clients that got the same frames share one batch and its bytes', async (t) => {
+t.test('clients with the same queued frames share one batch and its bytes', async (t) => {
   const [a, b, c] = [frame('a'), frame('b'), frame('c')]
   const begin = new Batch(null, a, 0)
   const [one, two] = [begin.add(b).add(c), begin.add(b).add(c)]
@@ -15,20 +15,21 @@ t.test('clients that got the same frames share one batch and its bytes', async (
   t.not(begin.add(c).add(b), one)
 })
 
-t.test('clients share what begins with the same frame, also when others begin with another one', async (t) => {
+t.test('clients with the same first frame share a batch, others do not', async (t) => {
   const flusher = newFlusher()
   const [raw, deflated] = [frame('raw'), frame('deflated')]
-  const batches = [raw, deflated, raw, deflated].map((first) => flusher.begin(first))
+  const batches = [raw, deflated, raw, deflated].map((first) => flusher.startBatch(first))
   t.equal(batches[0], batches[2])
   t.equal(batches[1], batches[3])
   t.not(batches[0], batches[1])
   flusher.add({ flush () {} })
   await flusher.settled()
-  t.not(flusher.begin(raw), batches[0], 'a new tick begins anew')
+  t.not(flusher.startBatch(raw), batches[0], 'a new tick starts a new batch')
 })
 
-t.test('whatever is sent to whom, each client reads its own frames in their order', async () => {
-  const step = fc.record({ text: fc.string({ minLength: 1, maxLength: 5 }), to: fc.uniqueArray(fc.nat(3)), endsTick: fc.boolean() })
+t.test('for any sequence of frames and receivers, each client reads its own frames in order', async () => {
+  const text = fc.string({ minLength: 1, maxLength: 5 })
+  const step = fc.record({ text, to: fc.uniqueArray(fc.nat(3)), endsTick: fc.boolean() })
   await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
     const flusher = newFlusher()
     const clients = [0, 1, 2, 3].map(() => {
@@ -62,7 +63,7 @@ t.test('all frames of a tick leave in one write', async (t) => {
   t.same(flusher.counters, { delivered: 3, dropped: 0 })
 })
 
-t.test('with an interval, all frames of the interval leave in one write, and a receipt waits for it', async (t) => {
+t.test('with an interval, all frames of the interval leave in one write, then receipts resolve', async (t) => {
   const peer = new Peer()
   const flusher = newFlusher(40)
   const outbox = peer.outbox(flusher)
@@ -80,10 +81,10 @@ t.test('with an interval, all frames of the interval leave in one write, and a r
   t.equal(delivery.written, 2)
   const idle = performance.now()
   await flusher.settled()
-  t.ok(performance.now() - idle < 39, 'where nothing waits, nobody waits')
+  t.ok(performance.now() - idle < 39, 'without queued frames, settled does not wait for the interval')
 })
 
-t.test('counts say for how many clients the socket took the bytes', async (t) => {
+t.test('a delivery counts the clients whose socket took the bytes', async (t) => {
   const flusher = newFlusher()
   const [healthy, stuck] = [new Peer(), new Peer().freeze()]
   const delivery = new Delivery()
@@ -93,7 +94,7 @@ t.test('counts say for how many clients the socket took the bytes', async (t) =>
   t.equal(delivery.written, 1)
 })
 
-t.test('a write that failed is not counted, one that throws ends its connection, and others get theirs', async (t) => {
+t.test('a failed write is not counted, a throwing write ends its connection, others are not affected', async (t) => {
   const flusher = newFlusher()
   const [failed, broken, healthy] = [new Peer(), new Peer(), new Peer()]
   failed.stream.on('error', () => {})

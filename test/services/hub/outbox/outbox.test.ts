@@ -5,15 +5,15 @@ import type { OutboxLimits } from '../../../../services/hub/outbox/outbox.ts'
 import { until } from '../../../support/helper.ts'
 import { frame, newFlusher, nextTick, Peer } from '../peer.ts'
 
-/** A client whose socket is full: it has been given a frame of five bytes and passes none on. */
+/** Creates an outbox with a full socket, which holds a frame of five bytes until the peer thaws. */
 async function stuck (limits: Partial<OutboxLimits>) {
   const peer = new Peer(4).freeze()
   const flusher = newFlusher()
   const outbox = peer.outbox(flusher, limits)
   outbox.push(frame('first'))
   await flusher.settled()
-  /** Says each in a tick of its own. */
-  const say = async (...texts: Array<string | [text: string, conflate: string]>): Promise<Delivery[]> => {
+  /** Pushes each text in a tick of its own. */
+  const push = async (...texts: Array<string | [text: string, conflate: string]>): Promise<Delivery[]> => {
     const deliveries: Delivery[] = []
     for (const text of texts) {
       const delivery = new Delivery()
@@ -23,20 +23,20 @@ async function stuck (limits: Partial<OutboxLimits>) {
     }
     return deliveries
   }
-  /** What the peer has read when it has all that waited. */
+  /** Thaws the peer, and returns the text that the peer has received in all. */
   const thawed = async (): Promise<string> => {
     peer.thaw()
     await until(() => { peer.read(); return !outbox.isBehind })
     return peer.read()
   }
-  return { peer, flusher, outbox, say, thawed }
+  return { peer, flusher, outbox, push, thawed }
 }
 
-t.test('a full socket is left alone until it drains, then gets all that waited in one write', async (t) => {
-  const { peer, flusher, outbox, say, thawed } = await stuck({})
+t.test('a full socket gets no write until it drains, then all queued frames in one write', async (t) => {
+  const { peer, flusher, outbox, push, thawed } = await stuck({})
   t.ok(peer.stream.writableNeedDrain)
   flusher.clock.now += 500
-  await say('2', '3')
+  await push('2', '3')
   t.equal(peer.stream.writableLength, 5, 'nothing was added to the socket')
   t.equal(outbox.blockedMs(flusher.clock.now), 500)
   t.ok(outbox.isBehind)
@@ -45,10 +45,10 @@ t.test('a full socket is left alone until it drains, then gets all that waited i
   t.equal(outbox.blockedMs(flusher.clock.now), 0)
 })
 
-t.test('the age of what waits counts from its first frame, also when it has left for the socket only now', async (t) => {
-  const { peer, flusher, outbox, say } = await stuck({})
+t.test('the age of queued frames counts from the first frame, also after a late write to the socket', async (t) => {
+  const { peer, flusher, outbox, push } = await stuck({})
   flusher.clock.now += 300
-  await say('second')
+  await push('second')
   flusher.clock.now += 200
   peer.stream.prependOnceListener('drain', () => peer.freeze())
   peer.thaw()
@@ -56,10 +56,10 @@ t.test('the age of what waits counts from its first frame, also when it has left
   t.equal(outbox.blockedMs(flusher.clock.now), 200)
 })
 
-t.test('the bound counts bytes and writes, and drops what is beyond', async (t) => {
+t.test('the bound counts bytes and writes, and frames over the bound are dropped', async (t) => {
   for (const [limits, text, fits] of [[{ maxBytes: 14 }, 'xxxx', 2], [{ maxWrites: 3 }, 'x', 2]] as const) {
-    const { outbox, flusher, say, thawed } = await stuck(limits)
-    const deliveries = await say(text, text, text, text)
+    const { outbox, flusher, push, thawed } = await stuck(limits)
+    const deliveries = await push(text, text, text, text)
     t.equal(outbox.dropped, 4 - fits)
     t.same(flusher.counters.dropped, 4 - fits)
     t.same(deliveries.map(({ dropped }) => dropped), [0, 0, 1, 1])
@@ -67,34 +67,34 @@ t.test('the bound counts bytes and writes, and drops what is beyond', async (t) 
   }
 })
 
-t.test('dropOldest keeps the newest, in order, and says which messages were lost', async (t) => {
+t.test('dropOldest keeps the newest frames in order, and counts the dropped messages', async (t) => {
   for (const limits of [{ maxBytes: 10 }, { maxWrites: 2 }]) {
-    const { outbox, say, thawed } = await stuck({ policy: 'dropOldest', ...limits })
-    const deliveries = await say('-1-', '-2-', '-3-', '-4-', '-5-')
+    const { outbox, push, thawed } = await stuck({ policy: 'dropOldest', ...limits })
+    const deliveries = await push('-1-', '-2-', '-3-', '-4-', '-5-')
     t.ok(outbox.dropped >= 2)
     const kept = deliveries.map(({ dropped }, at) => dropped === 0 ? `-${at + 1}-` : '').join('')
     t.match(kept, /-5-$/)
     t.equal(await thawed(), `first${kept}`)
-    await say('live')
+    await push('live')
     t.equal(await thawed(), `first${kept}live`)
   }
 })
 
-t.test('dropOldest never drops the newest, however large it is', async (t) => {
-  const { say, thawed } = await stuck({ policy: 'dropOldest', maxBytes: 10 })
-  await say('-1-', '-2-', 'much larger than the bound')
+t.test('dropOldest never drops the newest frame, however large', async (t) => {
+  const { push, thawed } = await stuck({ policy: 'dropOldest', maxBytes: 10 })
+  await push('-1-', '-2-', 'much larger than the bound')
   t.equal(await thawed(), 'firstmuch larger than the bound')
 })
 
-t.test('latest keeps the newest of each conflate key, at its own place in the order', async (t) => {
-  const { outbox, say, thawed } = await stuck({ policy: 'latest' })
-  const deliveries = await say(['a1', 'a'], ['b1', 'b'], 'x', ['a2', 'a'], 'y', ['a3', 'a'])
+t.test('latest keeps the newest frame of each conflate key, in the order of pushing', async (t) => {
+  const { outbox, push, thawed } = await stuck({ policy: 'latest' })
+  const deliveries = await push(['a1', 'a'], ['b1', 'b'], 'x', ['a2', 'a'], 'y', ['a3', 'a'])
   t.equal(outbox.dropped, 2)
   t.same(deliveries.map(({ dropped }) => dropped), [1, 0, 0, 1, 0, 0])
   t.equal(await thawed(), 'firstb1xya3')
 })
 
-t.test('latest drops nothing for a client that keeps up, and over the bound the oldest', async (t) => {
+t.test('latest drops no frame of a client that keeps up, and over the bound the oldest frames', async (t) => {
   const peer = new Peer()
   const flusher = newFlusher()
   const outbox = peer.outbox(flusher, { policy: 'latest' })
@@ -104,25 +104,25 @@ t.test('latest drops nothing for a client that keeps up, and over the bound the 
   t.equal(outbox.dropped, 0)
 
   const slow = await stuck({ policy: 'latest', maxWrites: 2 })
-  await slow.say('x', 'y', 'z')
+  await slow.push('x', 'y', 'z')
   t.equal(await slow.thawed(), 'firstyz')
 })
 
-t.test('what waits in a backlog leaves in parts, and what comes meanwhile goes behind it', async (t) => {
-  const { peer, outbox, say, thawed } = await stuck({ policy: 'dropOldest', maxBytes: 200_000, maxWrites: 4 })
-  const letters = ['a', 'b', 'c', 'd', 'e'].map((letter) => letter.repeat(40_000))
-  await say(...letters)
+t.test('a backlog is written in parts, and later frames are queued behind it', async (t) => {
+  const { peer, outbox, push, thawed } = await stuck({ policy: 'dropOldest', maxBytes: 200_000, maxWrites: 4 })
+  const texts = ['a', 'b', 'c', 'd', 'e'].map((letter) => letter.repeat(40_000))
+  await push(...texts)
   t.equal(outbox.dropped, 1)
   peer.stream.prependOnceListener('drain', () => peer.freeze())
   peer.thaw()
   await until(() => { peer.read(); return peer.stream.writableLength > 5 })
-  t.equal(peer.stream.writableLength, 40_000, 'only as much as may not give way any more')
-  await say('last')
-  t.ok(await thawed() === `first${letters.slice(1).join('')}last`)
+  t.equal(peer.stream.writableLength, 40_000, 'one part only, because newer frames cannot replace frames in the socket')
+  await push('last')
+  t.ok(await thawed() === `first${texts.slice(1).join('')}last`)
   t.equal(outbox.isBehind, false)
 })
 
-t.test('a backlog behind many small writes is written when they are', async (t) => {
+t.test('a backlog behind many small writes is written after these writes', async (t) => {
   const peer = new Peer(1000).freeze()
   const flusher = newFlusher()
   const outbox = peer.outbox(flusher, { policy: 'dropOldest', maxWrites: 3 })
@@ -136,15 +136,15 @@ t.test('a backlog behind many small writes is written when they are', async (t) 
 })
 
 t.test('a backlog is written before a Close frame', async (t) => {
-  const { peer, outbox, say } = await stuck({ policy: 'dropOldest', maxWrites: 2 })
-  await say('1', '2', '3')
+  const { peer, outbox, push } = await stuck({ policy: 'dropOldest', maxWrites: 2 })
+  await push('1', '2', '3')
   outbox.flushLast()
   peer.thaw()
   await until(() => peer.read() === 'first23')
   t.equal(outbox.isBehind, false)
 })
 
-t.test('whatever the policy and the pace, a client reads a part of what was said, in order, and every frame is counted once', async () => {
+t.test('with every policy, a client reads a part of the frames in order, and every frame is counted once', async () => {
   const step = fc.record({ key: fc.constantFrom(undefined, 'a', 'b'), thaws: fc.boolean(), endsTick: fc.boolean() })
   const policies = fc.constantFrom('dropNewest', 'dropOldest', 'latest')
   await fc.assert(fc.asyncProperty(policies, fc.array(step, { maxLength: 60 }), async (policy, steps) => {
@@ -165,11 +165,12 @@ t.test('whatever the policy and the pace, a client reads a part of what was said
     const numbers = peer.read().split(';').slice(0, -1).map(Number)
     const isRising = numbers.every((number, at) => at === 0 || number > (numbers[at - 1] ?? Infinity))
     const hasNewest = policy === 'dropNewest' || steps.length === 0 || numbers.at(-1) === steps.length - 1
-    return isRising && hasNewest && numbers.length + outbox.dropped === steps.length && outbox.delivered === numbers.length
+    const isCounted = outbox.delivered === numbers.length && numbers.length + outbox.dropped === steps.length
+    return isRising && hasNewest && isCounted
   }), { numRuns: 150 })
 })
 
-t.test('a frame of any size goes to a client for which nothing waits', async (t) => {
+t.test('an empty outbox accepts a frame of any size', async (t) => {
   const peer = new Peer()
   const flusher = newFlusher()
   peer.outbox(flusher, { maxBytes: 10, maxWrites: 1 }).push(frame('x'.repeat(1000)))
@@ -177,7 +178,7 @@ t.test('a frame of any size goes to a client for which nothing waits', async (t)
   t.equal(peer.read().length, 1000)
 })
 
-t.test('a burst in one tick does not make a healthy client slow, whatever its socket takes at once', async (t) => {
+t.test('a burst in one tick does not make a healthy client slow, with a small or a large socket buffer', async (t) => {
   for (const highWaterMark of [4, 1_000_000]) {
     const peer = new Peer(highWaterMark)
     const flusher = newFlusher()
@@ -192,7 +193,7 @@ t.test('a burst in one tick does not make a healthy client slow, whatever its so
   }
 })
 
-t.test('the bound counts what is in the socket now, not what was', async (t) => {
+t.test('the bound counts the bytes in the socket now, not at an earlier time', async (t) => {
   const peer = new Peer(4)
   const flusher = newFlusher()
   const outbox = peer.outbox(flusher, { maxBytes: 1000 })
