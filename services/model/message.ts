@@ -14,13 +14,13 @@ export const Id = Type.String({ minLength: 1, maxLength: MAX_ID_LENGTH, pattern:
 const CLOSED = { additionalProperties: false }
 
 /** Address of all connected clients. */
-export const ToAll = Type.Object({ all: Type.Literal(true) }, CLOSED)
+const ToAll = Type.Object({ all: Type.Literal(true) }, CLOSED)
 /** Address of one user, on all devices. */
-export const ToUser = Type.Object({ user: Id }, CLOSED)
+const ToUser = Type.Object({ user: Id }, CLOSED)
 /** Address of the members of one group. */
-export const ToGroup = Type.Object({ group: Id }, CLOSED)
+const ToGroup = Type.Object({ group: Id }, CLOSED)
 /** Address of one connection. */
-export const ToClient = Type.Object({ client: Id }, CLOSED)
+const ToClient = Type.Object({ client: Id }, CLOSED)
 
 /**
  * The recipients of a message: `{ all: true }`, `{ user }`, `{ group }` or `{ client }`. Ids have 1 to 256 characters.
