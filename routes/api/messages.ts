@@ -17,10 +17,13 @@ interface PublishRequest {
 }
 
 /**
- * POST /broadcast, /users/:id/messages, /groups/:id/messages and /clients/:id/messages: publish a message to everyone, a
- * user, a group or a client. The response is 202 with the receipt.
+ * POST /broadcast, /users/:id/messages, /groups/:id/messages and /clients/:id/messages: publish a message to everyone,
+ * a user, a group or a client. The response is 202 with the receipt.
  */
-export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = async function messageRoutes (fastify, options) {
+export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = async function messageRoutes (
+  fastify,
+  options
+) {
   const { hub } = fastify
   const { bodyLimit } = options
   const response = { 202: Receipt, ...ERROR_RESPONSES }

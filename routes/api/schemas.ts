@@ -18,7 +18,9 @@ export const GroupClientParams = Type.Object({ id: Id, clientId: Id }, CLOSED)
 export const UserGroupParams = Type.Object({ id: Id, group: Id }, CLOSED)
 
 /** Path parameter: the offset of a message. */
-export const OffsetParams = Type.Object({ offset: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }) }, CLOSED)
+export const OffsetParams = Type.Object({
+  offset: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })
+}, CLOSED)
 
 /** The token in a query. The schemas of queries ignore the token, because the token check has read the token before. */
 const Token = { token: Type.Optional(Type.Unknown()), access_token: Type.Optional(Type.Unknown()) }

@@ -8,12 +8,15 @@ const MAX_KEY_LENGTH = 256
 type PublishBody = SendOptions & { readonly message?: unknown }
 
 /**
- * Returns the send options of a request that publishes. The idempotency key is the field `key` of the body, or the header
- * `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) as plain text or as a quoted string.
+ * Returns the send options of a request that publishes. The idempotency key is the field `key` of the body, or the
+ * header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) as plain text or as a quoted string.
  *
  * @throws {HubError} HUB_REQUEST_INVALID when header and body have different keys, or the header has no valid key.
  */
-export function sendOptionsOf ({ message: _message, ...options }: PublishBody, headers: IncomingHttpHeaders): SendOptions {
+export function sendOptionsOf (
+  { message: _message, ...options }: PublishBody,
+  headers: IncomingHttpHeaders
+): SendOptions {
   const header = headers['idempotency-key']
   if (header === undefined) return options
   const text = typeof header === 'string' ? header.trim() : ''

@@ -9,8 +9,8 @@ type Serialize = (data: unknown) => string
 const serializers = new WeakMap<TSchema, Serialize>()
 
 /**
- * Makes the routes of a scope serialize JSON with their own response schemas. The compiler and the reply serializer of the
- * application have no effect in the scope: both may be unable to read these schemas.
+ * Makes the routes of a scope serialize JSON with their own response schemas. The compiler and the reply serializer of
+ * the application have no effect in the scope: both may be unable to read these schemas.
  */
 export function useResponseSchemas (scope: FastifyInstance): void {
   scope.setSerializerCompiler(serializerCompiler)
@@ -28,8 +28,8 @@ const serializerCompiler: FastifySerializerCompiler<TSchema> = ({ schema }) => {
 }
 
 /**
- * Compiles a serializer. A value that does not match the schema is serialized without the schema: a hook of the application
- * may answer a request to the hub with a body of its own, such as a refusal.
+ * Compiles a serializer. A value that does not match the schema is serialized without the schema: a hook of the
+ * application may answer a request to the hub with a body of its own, such as a refusal.
  */
 function compile (schema: TSchema): Serialize {
   const responseCheck = TypeCompiler.Compile(schema)

@@ -73,7 +73,10 @@ function printToken ({ config: file, user, roles, ttl }: Extract<CommandLine, { 
   surroundings.stdout.write(`${createToken(auth, { user, roles, ttlSeconds: ttlMs / 1000 })}\n`)
 }
 
-function load ({ config: file, flags = {} }: { config: string | undefined, flags?: Record<string, string> }, { stderr, env }: Surroundings) {
+function load (
+  { config: file, flags = {} }: { config: string | undefined, flags?: Record<string, string> },
+  { stderr, env }: Surroundings
+) {
   const found = file ?? (existsSync('config.yml') ? 'config.yml' : undefined)
   const loaded = loadConfig({ file: found, flags, env })
   for (const warning of loaded.warnings) stderr.write(`${warning}\n`)

@@ -9,8 +9,8 @@ import { parseDuration, parseSize } from './units.ts'
 export type Conversion = { value: unknown } | { fault: string }
 
 /**
- * Converts a raw value to the type of a field. Raw values are text from a flag or an environment variable, and scalars or
- * lists from YAML or code.
+ * Converts a raw value to the type of a field. Raw values are text from a flag or an environment variable, and scalars
+ * or lists from YAML or code.
  *
  * @throws {TypeError} when the schema is not made by a function of fields.ts.
  */
@@ -73,8 +73,8 @@ function readInteger (raw: unknown): number | undefined {
 }
 
 /**
- * Tells whether a text is an origin as browsers send it: scheme and host in lower case, without a default port. Any other
- * notation would never match the `Origin` header of a request.
+ * Tells whether a text is an origin as browsers send it: scheme and host in lower case, without a default port. Any
+ * other notation would never match the `Origin` header of a request.
  */
 function isOrigin (text: string): boolean {
   if (text === '*') return true

@@ -19,8 +19,8 @@ export function quote (raw: unknown): string {
 }
 
 /**
- * Suggests the known name that is nearest to an unknown one, as the end of a fault: `, did you mean "host"?`. Returns an
- * empty text when no known name is near.
+ * Suggests the known name that is nearest to an unknown one, as the end of a fault: `, did you mean "host"?`. Returns
+ * an empty text when no known name is near.
  */
 export function didYouMean (name: string, known: Iterable<string>, prefix = ''): string {
   let nearest = ''

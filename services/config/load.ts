@@ -51,8 +51,8 @@ export function loadConfig ({ file, text, env = process.env, flags = {} }: Sourc
 }
 
 /**
- * Completes the options of the plugin with the defaults. Reads neither a file nor HUB_ variables. A number is milliseconds
- * for a duration and bytes for a size.
+ * Completes the options of the plugin with the defaults. Reads neither a file nor HUB_ variables. A number is
+ * milliseconds for a duration and bytes for a size.
  *
  * @throws {ConfigError} with every fault of the options.
  */

@@ -4,8 +4,8 @@ import type { Config } from './schema.ts'
 import { formatDuration, formatSize } from './units.ts'
 
 /**
- * Returns a copy of the configuration with eight stars in place of every secret that is set. Eight characters are too few
- * for a secret, so a printed configuration that is read again is refused.
+ * Returns a copy of the configuration with eight stars in place of every secret that is set. Eight characters are too
+ * few for a secret, so a printed configuration that is read again is refused.
  */
 export function maskSecrets (config: Config): Config {
   return composeConfig((leaf) => {

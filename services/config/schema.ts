@@ -183,8 +183,8 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
 export type Config = Static<typeof ConfigSchema>
 
 /**
- * Configuration in code: any part of Config. Durations are milliseconds or text such as `20s`; sizes are bytes or text such
- * as `1MiB`.
+ * Configuration in code: any part of Config. Durations are milliseconds or text such as `20s`; sizes are bytes or text
+ * such as `1MiB`.
  */
 export type ConfigInput = InputOf<typeof ConfigSchema>
 

@@ -16,7 +16,8 @@ export function readYaml (text: string, file: string): FileContent {
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false })
   const faults = syntaxFaults(document, text, file, lines)
   if (faults.length > 0) return { findings: faults.map((fault) => ({ fault })), isBroken: true }
-  return { findings: walk(treeOf(document, file, lines), { key: undefined, value: document.contents }), isBroken: false }
+  const findings = walk(treeOf(document, file, lines), { key: undefined, value: document.contents })
+  return { findings, isBroken: false }
 }
 
 function syntaxFaults (document: Document.Parsed, text: string, file: string, lines: LineCounter): string[] {

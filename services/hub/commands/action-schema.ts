@@ -11,7 +11,8 @@ export type DataCheck = (data: unknown) => string | null
 
 /**
  * Fastify's options of ajv without the three that change the data (`coerceTypes`, `useDefaults`, `removeAdditional`).
- * `addUsedSchema` is off, so that two actions may have schemas with the same `$id`. The logger is off: strict mode throws.
+ * `addUsedSchema` is off, so that two actions may have schemas with the same `$id`. The logger is off: strict mode
+ * throws.
  */
 const AJV_OPTIONS = { addUsedSchema: false, logger: false } as const
 
@@ -19,7 +20,8 @@ let ajv: Ajv | undefined
 
 /**
  * Compiles the schema of an action. A TypeBox schema is compiled by TypeBox, any other JSON Schema (draft 7) by ajv in
- * strict mode: an unknown keyword or format is a fault, and a `$ref` to another document is not loaded from the network.
+ * strict mode: an unknown keyword or format is a fault, and a `$ref` to another document is not loaded from the
+ * network.
  *
  * @throws {Error} when the schema does not compile; the message has the name of the action.
  */
