@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { peers, type Peer } from './peers.ts'
+import { earlierBuild, peers, type Peer } from './peers.ts'
 import { full, quick, type Effort } from './rig/effort.ts'
 import { scenarios } from './scenarios.ts'
 import type { Scenario } from './scenarios/scenario.ts'
@@ -21,7 +21,12 @@ export interface Plan {
 export function readFlags (args: string[]): Plan {
   const { values } = parseArgs({
     args,
-    options: { quick: { type: 'boolean', default: false }, rounds: { type: 'string' }, only: { type: 'string', multiple: true, default: [] } }
+    options: {
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      only: { type: 'string', multiple: true, default: [] },
+      before: { type: 'string' }
+    }
   })
   const effort = { ...(values.quick ? quick : full) }
   if (values.rounds !== undefined) effort.rounds = Number(values.rounds)
@@ -31,20 +36,22 @@ export function readFlags (args: string[]): Plan {
   const unknown = values.only.find((id) => !known.includes(id))
   if (unknown !== undefined) throw new Error(`--only ${unknown} is neither a peer nor a scenario: choose from ${known.join(', ')}.`)
 
-  const missing = pick(peers, values.only).map((peer) => ({ peer, reason: peer.missing?.() }))
+  const rows = pick(peers, values.only)
+  if (values.before !== undefined) rows.push(earlierBuild(values.before))
+  const missing = rows.map((peer) => ({ peer, reason: peer.missing?.() }))
   return {
     command: ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' '),
     effort,
     peers: missing.filter(({ reason }) => reason === undefined).map(({ peer }) => peer),
     scenarios: pick(scenarios, values.only)
       .filter(({ id, isQuick }) => isQuick || !values.quick || values.only.includes(id))
-      .map((scenario) => ({ scenario, rounds: Math.min(effort.rounds, scenario.rounds) })),
+      .map((scenario) => ({ scenario, rounds: values.rounds === undefined ? Math.min(effort.rounds, scenario.rounds) : effort.rounds })),
     leftOut: missing.flatMap(({ peer, reason }) => reason === undefined ? [] : [`${peer.name} is left out: ${reason}.`]),
-    fitFor: values.only.length > 0 ? 'eyes' : values.quick || effort.rounds < full.rounds ? 'comparison' : 'documentation'
+    fitFor: values.only.length > 0 || values.before !== undefined ? 'eyes' : values.quick || effort.rounds < full.rounds ? 'comparison' : 'documentation'
   }
 }
 
 function pick<T extends { id: string }> (all: T[], only: string[]): T[] {
   const chosen = all.filter(({ id }) => only.includes(id))
-  return chosen.length > 0 ? chosen : all
+  return chosen.length > 0 ? chosen : [...all]
 }

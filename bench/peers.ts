@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { compilerMissing } from './rig/setup/compiled.ts'
 import { uwsMissing } from './rig/setup/uws-binary.ts'
 import { token } from './rig/token.ts'
@@ -62,6 +65,15 @@ export const peers: Peer[] = [
   { id: 'kernel', name: 'kernel floor', file: 'servers/kernel.c', protocol: 'websocket', path: () => '/', packages: [], missing: compilerMissing }
 ]
 
+/** Returns the row of another build of fastify-hub, in a folder that holds its dist/ and node_modules/. */
+export function earlierBuild (folder: string): Peer {
+  const file = resolve(folder, 'dist', 'index.js')
+  if (!existsSync(file)) throw new Error(`--before ${folder}: there is no ${file}; build that checkout first.`)
+  const ours = peers.find(({ id }) => id === 'ours')
+  if (ours === undefined) throw new Error('The table of peers has no row "ours".')
+  return { ...ours, id: 'before', name: 'fastify-hub before', options: { entry: pathToFileURL(file).href } }
+}
+
 /** Returns the same servers with these additional options, by the peer's id. */
 export function withOptions (rows: Peer[], options: Record<Peer['id'], object>): Peer[] {
   return rows.map((peer) => ({ ...peer, options: { ...peer.options, ...options[peer.id] } }))
@@ -74,10 +86,11 @@ export function withoutSameLoop (chosen: Peer[]): Peer[] {
 
 /** Returns another row of a table for the same server, created with these options. */
 export function variant (peer: Peer, id: string, name: string, options: object): Peer {
-  return { ...peer, id: `${peer.id}-${id}`, name, options }
+  const rowName = peer.id === 'before' ? name.replace('fastify-hub', peer.name) : name
+  return { ...peer, id: `${peer.id}-${id}`, name: rowName, options: { ...peer.options, ...options } }
 }
 
 /** Returns the rows of a scenario that measures fastify-hub alone. */
 export function variantsOfOurs (variants: (ours: Peer) => Peer[]): (chosen: Peer[]) => Peer[] {
-  return (chosen) => chosen.filter(({ id }) => id === 'ours').flatMap(variants)
+  return (chosen) => chosen.filter(({ id }) => id === 'ours' || id === 'before').flatMap(variants)
 }

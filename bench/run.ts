@@ -1,4 +1,4 @@
-// npm run bench [-- --quick] [--rounds N] [--only <peer or scenario>]…
+// npm run bench [-- --quick] [--rounds N] [--only <peer or scenario>]… [--before <folder of another build>]
 import { readFlags, type Plan } from './flags.ts'
 import { chart } from './report/chart.ts'
 import { writeDocs } from './report/docs.ts'

@@ -8,9 +8,13 @@ import { listenApp } from './listen.ts'
 import { options } from './options.ts'
 import { serve } from './serve.ts'
 
-const { fastifyHub } = await import(entry().href) as typeof import('../../index.ts')
-/** With `keep: false`, broadcasts are not written to the log; with `to`, messages are sent to this user instead. */
-const { keep = true, to, websocket, ...rest }: FastifyHubOptions & { keep?: boolean, to?: string } = options
+/**
+ * With `keep: false`, broadcasts are not written to the log; with `to`, messages are sent to this user instead; with
+ * `entry`, another build is measured.
+ */
+interface Options extends FastifyHubOptions { keep?: boolean, to?: string, entry?: string }
+const { keep = true, to, websocket, entry: href = entry().href, ...rest }: Options = options
+const { fastifyHub } = await import(href) as typeof import('../../index.ts')
 const sendOptions = keep ? undefined : { keep }
 
 const app = fastify()
