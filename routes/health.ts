@@ -1,4 +1,5 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { decoratorOf } from './decorators.ts'
 
 const State = Type.Object({ status: Type.String(), problem: Type.Optional(Type.String()) })
 
@@ -10,8 +11,8 @@ const State = Type.Object({ status: Type.String(), problem: Type.Optional(Type.S
  *   the engine cannot write the log.
  */
 export const healthRoutes: FastifyPluginAsyncTypebox = async function healthRoutes (fastify) {
-  const hub = fastify.getDecorator<typeof fastify.hub>('hub')
-  const engine = fastify.getDecorator<typeof fastify.engine>('engine')
+  const hub = decoratorOf(fastify, 'hub')
+  const engine = decoratorOf(fastify, 'engine')
 
   fastify.get('/healthz', { schema: { response: { 200: State } } }, async () => ({ status: 'ok' }))
 

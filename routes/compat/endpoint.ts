@@ -4,7 +4,7 @@ import { badRequest, isHandshakeError, type HttpResponse } from '../../services/
 import { HubError } from '../../services/model/errors.ts'
 import { ADMIN_ROLE, type Identity } from '../../services/model/identity.ts'
 import { checkOrigin } from '../../services/transport/handshake.ts'
-import type { EndpointOptions } from '../live/ws-endpoint.ts'
+import type { EndpointOptions } from '../live/endpoint.ts'
 
 /** Options of an endpoint for clients of an older service. */
 export interface CompatEndpointOptions extends EndpointOptions {

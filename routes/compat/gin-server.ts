@@ -6,6 +6,7 @@ import { CLOSE } from '../../services/model/close-codes.ts'
 import { ADMIN_ROLE } from '../../services/model/identity.ts'
 import type { Client } from '../../services/transport/ws-service.ts'
 import { addWebSocketEndpoint } from '../live/ws-endpoint.ts'
+import { decoratorOf } from '../decorators.ts'
 import { refuseLikeGorilla, type CompatEndpointOptions } from './endpoint.ts'
 
 /** Role of a client whose replies may go to other clients, too. */
@@ -18,7 +19,7 @@ export const ginServerEndpoint: FastifyPluginAsync<CompatEndpointOptions> = asyn
   fastify,
   { isOpen, ...options }
 ) {
-  const hub = fastify.getDecorator<typeof fastify.hub>('hub')
+  const hub = decoratorOf(fastify, 'hub')
   refuseLikeGorilla(fastify, AFTER_BAD_REQUEST)
 
   const mayReachOthers = ({ identity: { roles } }: Client): boolean =>

@@ -3,8 +3,9 @@ import { findToken } from '../../services/auth/credentials.ts'
 import { CORS_HEADERS, GOPHRAME_ECHO, refusalOf, type RefusalStyle } from '../../services/compat/gin-skeleton.ts'
 import { HubError } from '../../services/model/errors.ts'
 import { createEcho } from '../../services/transport/ws-service.ts'
-import type { EndpointOptions } from '../live/ws-endpoint.ts'
+import type { EndpointOptions } from '../live/endpoint.ts'
 import { wsRoute } from '../live/ws.ts'
+import { decoratorOf } from '../decorators.ts'
 import { redirectWithoutSlash, sendHttpResponse } from './endpoint.ts'
 
 /** Options of the endpoint for clients of GinSkeleton and gophrame. */
@@ -22,7 +23,7 @@ export const ginSkeletonEndpoint: FastifyPluginAsync<GinSkeletonOptions> = async
   fastify,
   { code, refusal, ...options }
 ) {
-  const hub = fastify.getDecorator<typeof fastify.hub>('hub')
+  const hub = decoratorOf(fastify, 'hub')
 
   fastify.setErrorHandler((error, { headers, query }, reply) => {
     const isOlderClient = headers['sec-websocket-protocol'] === undefined

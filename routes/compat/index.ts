@@ -3,7 +3,8 @@ import type { Authenticate } from '../../services/auth/token.ts'
 import { withLongTokens } from '../../services/compat/gin-skeleton.ts'
 import { LEARN_GIN_PING_MS } from '../../services/compat/learn-gin.ts'
 import type { Config } from '../../services/config/schema.ts'
-import type { EndpointOptions } from '../live/ws-endpoint.ts'
+import type { EndpointOptions } from '../live/endpoint.ts'
+import { decoratorOf } from '../decorators.ts'
 import { anonymousIdentity } from './endpoint.ts'
 import { ginServerEndpoint } from './gin-server.ts'
 import { ginSkeletonEndpoint } from './gin-skeleton.ts'
@@ -32,7 +33,7 @@ const RISKS_OF_OPEN = {
 export const compatRoutes: FastifyPluginAsync<CompatRoutesOptions> = async function compatRoutes (fastify, options) {
   const { compat, check, ...endpoint } = options
   const { authenticate } = endpoint
-  const hub = fastify.getDecorator<typeof fastify.hub>('hub')
+  const hub = decoratorOf(fastify, 'hub')
 
   // Clients of the older services call this action as their sign of life.
   hub.actions.addDefault('heart_beat', () => null)

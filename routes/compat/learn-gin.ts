@@ -6,6 +6,7 @@ import {
 } from '../../services/compat/learn-gin.ts'
 import type { Client } from '../../services/transport/ws-service.ts'
 import { addWebSocketEndpoint } from '../live/ws-endpoint.ts'
+import { decoratorOf } from '../decorators.ts'
 import { requireOperator, refuseLikeGorilla, type CompatEndpointOptions } from './endpoint.ts'
 
 /** GET /echo: clients of the course learn-gin. Any method on /sendall: broadcasts a message. */
@@ -13,7 +14,7 @@ export const learnGinEndpoint: FastifyPluginAsync<CompatEndpointOptions> = async
   fastify,
   options
 ) {
-  const hub = fastify.getDecorator<typeof fastify.hub>('hub')
+  const hub = decoratorOf(fastify, 'hub')
   refuseLikeGorilla(fastify)
 
   const executeAndReply = async (client: Client, action: string, data: unknown): Promise<void> => {

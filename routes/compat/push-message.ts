@@ -5,6 +5,7 @@ import { HubError } from '../../services/model/errors.ts'
 import type { Identity } from '../../services/model/identity.ts'
 import { Id, MAX_ID_LENGTH, type Address, type UserId } from '../../services/model/message.ts'
 import { addWebSocketEndpoint } from '../live/ws-endpoint.ts'
+import { decoratorOf } from '../decorators.ts'
 import { requireOperator, redirectWithoutSlash, refuseLikeGorilla, type CompatEndpointOptions } from './endpoint.ts'
 
 const idCheck = TypeCompiler.Compile(Id)
@@ -41,7 +42,7 @@ export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = as
   fastify,
   options
 ) {
-  const hub = fastify.getDecorator<typeof fastify.hub>('hub')
+  const hub = decoratorOf(fastify, 'hub')
   const onRequest = requireOperator(fastify, options)
   const bodyLimit = options.config.maxMessageSize
   refuseLikeGorilla(fastify)
@@ -57,7 +58,7 @@ export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = as
       onMessage: (client, message) => hub.messageHandler?.(client, message),
       // Opens the mailbox before the upgrade: a message that follows the handshake response at once must find the
       // mailbox.
-      resolveStart: async (request) => {
+      startPosition: async (request) => {
         const user = userFromRequest(request)
         if (request.identity?.user !== user) throw new HubError('HUB_FORBIDDEN', 'The token is that of another user.')
         // Check the limits first: a refused client must not create a mailbox.

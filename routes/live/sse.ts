@@ -7,7 +7,8 @@ import { deviceFromQuery, lastEventId } from '../../services/transport/connect-q
 import { checkOrigin } from '../../services/transport/handshake.ts'
 import { SseConnection } from '../../services/transport/sse-connection.ts'
 import { WsService } from '../../services/transport/ws-service.ts'
-import { assertCapacity, type EndpointOptions } from './ws-endpoint.ts'
+import { decoratorOf } from '../decorators.ts'
+import { assertCapacity, type EndpointOptions } from './endpoint.ts'
 
 /** Options of the Server-Sent Events route. */
 export interface SseRouteOptions extends EndpointOptions {
@@ -20,7 +21,7 @@ export interface SseRouteOptions extends EndpointOptions {
  */
 export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseRoute (fastify, options) {
   const { config: websocket, connectRate, authenticate, sse } = options
-  const hub = fastify.getDecorator<typeof fastify.hub>('hub')
+  const hub = decoratorOf(fastify, 'hub')
   const service = new WsService(hub, fastify.log, websocket.maxMessageSize)
   const protocol = createSse({ retryMs: sse.retry })
 

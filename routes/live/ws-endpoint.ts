@@ -3,29 +3,19 @@ import type {
   FastifyInstance, FastifyRequest, onRequestAsyncHookHandler, preHandlerHookHandler, preValidationHookHandler
 } from 'fastify'
 import type { WebSocket } from 'ws'
-import type { Config } from '../../services/config/schema.ts'
-import { systemClock } from '../../services/lib/clock.ts'
-import type { RateLimit } from '../../services/lib/rate-limit.ts'
 import { CLOSE } from '../../services/model/close-codes.ts'
 import { HubError } from '../../services/model/errors.ts'
 import { SUBPROTOCOLS, type ProtocolChoice } from '../../services/protocol/subprotocols.ts'
 import { checkHandshake, checkOrigin, takeFirstSubprotocol, takesDeflated } from '../../services/transport/handshake.ts'
 import { WsConnection } from '../../services/transport/ws-connection.ts'
 import { WsService, type ClientMessageHandler, type OpenOptions } from '../../services/transport/ws-service.ts'
+import { decoratorOf } from '../decorators.ts'
+import { assertCapacity, type EndpointOptions } from './endpoint.ts'
 
 type Hub = FastifyInstance['hub']
 
 /** Start position of a connecting client; 'refused' for a client that cannot resume its lost connection. */
 export type ConnectionStart = OpenOptions | 'refused'
-
-/** Options that all endpoints share. */
-export interface EndpointOptions {
-  readonly config: Config['websocket']
-  /** Rate limit of new connections, shared by all endpoints. */
-  readonly connectRate: RateLimit
-  /** Hook that checks the token of a client and sets `request.identity`. */
-  readonly authenticate: preValidationHookHandler
-}
 
 /** Description of one WebSocket endpoint. */
 export interface WebSocketEndpoint {
@@ -41,7 +31,7 @@ export interface WebSocketEndpoint {
   /** Hook that sets `request.identity`. Default: `EndpointOptions.authenticate`. */
   readonly identify?: preValidationHookHandler
   /** Resolves to the start position of a client. Runs before the upgrade, because the client opens right after it. */
-  readonly resolveStart?: (request: FastifyRequest) => Promise<ConnectionStart | undefined>
+  readonly startPosition?: (request: FastifyRequest) => Promise<ConnectionStart | undefined>
   /** Whether the client asks to resume a lost connection of its own. Default: never. */
   readonly wantsToResume?: (request: FastifyRequest) => boolean
 }
@@ -55,21 +45,21 @@ const REFUSAL_TIMEOUT_MS = 1000
  *
  * 1. `admitRequest` (onRequest): is there capacity, is the handshake valid, is the origin allowed?
  * 2. `identify` (preValidation): is the token valid? Sets `request.identity`.
- * 3. `storeStart` (preValidation): at which position does the client start? Only with `endpoint.resolveStart`.
+ * 3. `storeStart` (preValidation): at which position does the client start? Only with `endpoint.startPosition`.
  * 4. `admitUser` (preHandler): may this user have a further connection?
  * 5. @fastify/websocket completes the upgrade.
  * 6. `openClient` (handler): registers the client with the hub and connects the socket's events with `WsService`.
  *
- * @throws {FastifyError} FST_ERR_DEC_UNDECLARED at boot, without `fastify.hub` or `fastify.upgradeGate`.
+ * @throws {Error} at boot, without `fastify.hub` or `fastify.upgradeGate`.
  */
 export function addWebSocketEndpoint (
   fastify: FastifyInstance,
   { config, connectRate, authenticate }: EndpointOptions,
   endpoint: WebSocketEndpoint
 ): void {
-  const hub = fastify.getDecorator<Hub>('hub')
-  const upgradeGate = fastify.getDecorator<FastifyInstance['upgradeGate']>('upgradeGate')
-  const { path, protocolFor, onMessage, identify = authenticate, resolveStart, wantsToResume } = endpoint
+  const hub = decoratorOf(fastify, 'hub')
+  const upgradeGate = decoratorOf(fastify, 'upgradeGate')
+  const { path, protocolFor, onMessage, identify = authenticate, startPosition, wantsToResume } = endpoint
   const service = new WsService(hub, fastify.log, config.maxMessageSize, onMessage)
   const windowBits = serverMaxWindowBits(fastify)
   /**
@@ -97,7 +87,7 @@ export function addWebSocketEndpoint (
   // A separate hook, only for endpoints with start positions: without its await, Node reads no further request before
   // this upgrade.
   const storeStart = async (request: FastifyRequest): Promise<void> => {
-    const start = await resolveStart?.(request)
+    const start = await startPosition?.(request)
     if (start !== undefined) starts.set(request, start)
   }
 
@@ -132,22 +122,9 @@ export function addWebSocketEndpoint (
   fastify.get(path, {
     websocket: true,
     onRequest: admitRequest,
-    preValidation: resolveStart === undefined ? identify : [identify, storeStart],
+    preValidation: startPosition === undefined ? identify : [identify, storeStart],
     preHandler: admitUser
   }, openClient)
-}
-
-/**
- * Refuses a connection that exceeds the node's limits, before the token check.
- *
- * @param isReplacing - whether the client replaces a connection of its own, which `maxClients` does not limit.
- * @throws {HubError} HUB_DRAINING, HUB_FULL, HUB_TOO_MANY_UPGRADES.
- */
-export function assertCapacity (hub: Hub, connectRate: RateLimit, isReplacing = false): void {
-  hub.admit(undefined, isReplacing)
-  if (connectRate.allow(systemClock.steady())) return
-  const sentence = 'Too many connections are being opened at once; try again in a second.'
-  throw new HubError('HUB_TOO_MANY_UPGRADES', sentence, { retryAfter: 1 })
 }
 
 /** Whether a client resumes a connection that is still registered and ends with the resumption. */

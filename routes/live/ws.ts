@@ -5,7 +5,9 @@ import { createProtocols, SUBPROTOCOLS } from '../../services/protocol/subprotoc
 import { deviceFromQuery, resumeClaimFromQuery, wantsToResume } from '../../services/transport/connect-query.ts'
 import { chooseSubprotocol } from '../../services/transport/handshake.ts'
 import type { ClientMessageHandler } from '../../services/transport/ws-service.ts'
-import { addWebSocketEndpoint, type ConnectionStart, type EndpointOptions } from './ws-endpoint.ts'
+import { decoratorOf } from '../decorators.ts'
+import type { EndpointOptions } from './endpoint.ts'
+import { addWebSocketEndpoint, type ConnectionStart } from './ws-endpoint.ts'
 
 /** Options of the WebSocket route. */
 export interface WsRouteOptions extends EndpointOptions {
@@ -19,10 +21,10 @@ export interface WsRouteOptions extends EndpointOptions {
 export const wsRoute: FastifyPluginAsync<WsRouteOptions> = async function wsRoute (fastify, options) {
   const { greeting, onMessage, ...endpointOptions } = options
   const { authenticate, config: { path, compression } } = endpointOptions
-  const hub = fastify.getDecorator<typeof fastify.hub>('hub')
+  const hub = decoratorOf(fastify, 'hub')
 
   // A resuming client with an expired token repeats the same request after an HTTP error. The hook lets the client pass
-  // without an identity, so that `resolveStart` refuses it with the close code for a new start, with a new token.
+  // without an identity, so that `startPosition` refuses it with the close code for a new start, with a new token.
   const identify: preValidationHookHandler = function (request, reply, done) {
     authenticate.call(this, request, reply, (error?: Error) => {
       const isExpired = error instanceof HubError && error.code === 'HUB_TOKEN_EXPIRED'
@@ -30,7 +32,7 @@ export const wsRoute: FastifyPluginAsync<WsRouteOptions> = async function wsRout
     })
   }
 
-  const resolveStart = async ({ headers, identity, query }: FastifyRequest): Promise<ConnectionStart | undefined> => {
+  const startPosition = async ({ headers, identity, query }: FastifyRequest): Promise<ConnectionStart | undefined> => {
     if (identity === null) return 'refused'
     if (!wantsToResume(query)) {
       const device = deviceFromQuery(query)
@@ -46,7 +48,7 @@ export const wsRoute: FastifyPluginAsync<WsRouteOptions> = async function wsRout
     path,
     protocolFor: createProtocols({ thresholdBytes: compression.threshold, level: compression.level }, greeting),
     identify,
-    resolveStart,
+    startPosition,
     wantsToResume: ({ query }) => wantsToResume(query),
     ...(onMessage === undefined ? {} : { onMessage })
   })

@@ -5,7 +5,7 @@ import { Id, type ClientId } from '../model/message.ts'
 import { OPCODE, encodeFrame } from '../protocol/frame.ts'
 import type { CommandResult } from '../protocol/protocol.ts'
 import { escapeHtml, foldKeys } from './go-json.ts'
-import { createCompatProtocol } from './gorilla.ts'
+import { createCompatProtocol } from './compat-protocol.ts'
 
 /** Most other clients that one reply may go to. */
 const MAX_OTHER_CLIENTS = 100

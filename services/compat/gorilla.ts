@@ -1,9 +1,5 @@
-// The common parts of the older Go services, which all use the library gorilla/websocket: how each refuses a handshake,
-// and the base of each protocol.
+// How the older Go services, which all use the library gorilla/websocket, refuse a handshake.
 import type { ErrorCode } from '../model/errors.ts'
-import type { Payload } from '../model/message.ts'
-import type { Protocol } from '../protocol/protocol.ts'
-import { raw } from '../protocol/raw.ts'
 
 /** An HTTP response of an older service, byte for byte. */
 export interface HttpResponse {
@@ -30,32 +26,4 @@ export function badRequest (tail = ''): HttpResponse {
 /** Whether a code of the hub refuses a request because it is no valid WebSocket handshake. */
 export function isHandshakeError (code: ErrorCode): boolean {
   return code === 'HUB_UPGRADE_REQUIRED' || code === 'HUB_HANDSHAKE_INVALID'
-}
-
-/** Encodes a payload as a complete frame of an older service; null selects the frame of the raw protocol. */
-export type PayloadEncoder = (payload: Payload) => Buffer | null
-
-const NO_GREETING = Buffer.alloc(0)
-
-/**
- * Creates the protocol of an older service: the raw protocol without a greeting and without commands. Every client
- * message goes to the handler of the endpoint.
- *
- * @param overrides - further members that differ from the raw protocol.
- */
-export function createCompatProtocol (
-  name: string,
-  encodePayload: PayloadEncoder,
-  overrides: Partial<Protocol> = {}
-): Protocol {
-  const encode = (payload: Payload): Buffer => encodePayload(payload) ?? raw.encodeReply(payload)
-  return {
-    ...raw,
-    name,
-    encodeGreeting: () => NO_GREETING,
-    decode: (data, isBinary) => ({ kind: 'message', data: isBinary ? data : data.toString() }),
-    encode: ({ payload }) => encode(payload),
-    encodeReply: encode,
-    ...overrides
-  }
 }

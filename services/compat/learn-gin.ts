@@ -1,7 +1,7 @@
 import { safeParse } from 'secure-json-parse'
 import { OPCODE, encodeFrame } from '../protocol/frame.ts'
 import { escapeHtml, foldKeys } from './go-json.ts'
-import { createCompatProtocol } from './gorilla.ts'
+import { createCompatProtocol } from './compat-protocol.ts'
 
 /** Time between two text frames `ping`, in ms. */
 export const LEARN_GIN_PING_MS = 1000

@@ -1,7 +1,7 @@
 import type { Payload } from '../model/message.ts'
 import { OPCODE, encodeFrame } from '../protocol/frame.ts'
 import { escapeHtml, parseFirstJson, sortedGoJson } from './go-json.ts'
-import { createCompatProtocol } from './gorilla.ts'
+import { createCompatProtocol } from './compat-protocol.ts'
 
 /**
  * The protocol of pushMessage: every payload as Go's JSON with a line feed, and an empty Ping frame every 10 s.

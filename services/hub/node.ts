@@ -18,7 +18,7 @@ import { EverythingCursors } from './store/everything-cursors.ts'
 import { InboxCursors } from './store/inbox-cursors.ts'
 import { Memberships } from './store/memberships.ts'
 import { Sessions } from './store/sessions.ts'
-import { StartPositions } from './store/start-position.ts'
+import { StartResolver } from './store/start-position.ts'
 
 /** Life of durable cursors and of the groups of a user after the last change, in ms: a year. */
 const REMEMBER_MS = 365 * 24 * 3_600_000
@@ -66,13 +66,13 @@ export function createNode (options: HubOptions, clock: Clock): Node {
   const everythingCursors = new EverythingCursors(engine, options.maxMailboxes, REMEMBER_MS, clock)
   const memberships = new Memberships(engine, REMEMBER_MS)
   const acknowledgements = new Acknowledgements(engine, inboxCursors, sessions)
-  const startPositions = new StartPositions(inboxCursors, everythingCursors, memberships, registry, sessions)
+  const startResolver = new StartResolver(inboxCursors, everythingCursors, memberships, registry, sessions)
 
   const pageLimit = {
     messages: Math.min(PAGE.messages, Math.ceil(queue.maxWrites / 2)),
     bytes: Math.min(PAGE.bytes, Math.ceil(queue.maxBytes / 2))
   }
-  const catchUp = new CatchUp(engine, flusher, pageLimit, (client) => startPositions.resolve(client), log)
+  const catchUp = new CatchUp(engine, flusher, pageLimit, (client) => startResolver.resolve(client), log)
 
   // Publishing and commands of clients.
   const publisher = new Publisher(engine, options.idempotencyWindowMs, clock)

@@ -9,8 +9,8 @@ import { EVERYTHING } from './keys.ts'
 import type { Memberships } from './memberships.ts'
 import type { Sessions } from './sessions.ts'
 
-/** Start positions of new and resumed connections: the offset in the inbox, and the groups. */
-export class StartPositions {
+/** Resolves the start positions of new and resumed connections: the offset in the inbox, and the groups. */
+export class StartResolver {
   readonly #inboxCursors: InboxCursors
   readonly #everythingCursors: EverythingCursors
   readonly #memberships: Memberships
