@@ -1,14 +1,15 @@
 import tseslint from 'typescript-eslint'
 import { importRules } from './scripts/import-rules.js'
 
-/**
- * Who may import whom: each folder with what it may import beside itself. `!` takes a part of an allowed folder out.
- * Folders that have no line of their own belong to the folder around them.
- */
-const [MODEL, LIB, AUTH, PROTOCOL, ENGINE, HUB] = ['model', 'lib', 'auth', 'protocol', 'engine', 'hub'].map((name) => `services/${name}`)
+const NAMES = ['model', 'lib', 'auth', 'protocol', 'engine', 'hub']
+const [MODEL, LIB, AUTH, PROTOCOL, ENGINE, HUB] = NAMES.map((name) => `services/${name}`)
 const PORTS = [`${ENGINE}/engine`, `${PROTOCOL}/protocol`]
 const BASE = [MODEL, LIB]
 
+/**
+ * Who may import whom: each folder with what it may import beside itself. `!` takes a part of an allowed folder out.
+ * A folder without a line belongs to the folder around it.
+ */
 const IMPORTS = {
   'server.ts': ['app', 'services'],
   'index.ts': ['app', 'services'],

@@ -23,7 +23,7 @@ async function serve (config: Config): Promise<string> {
     if (err !== undefined) fastify.log.fatal({ err }, 'the service stops because of an error')
     else fastify.log.info({ signal }, 'the service stops')
     await fastify.hub.drain()
-    // Whoever is still sending a request when the clients have gone gets as much time as they had.
+    // Requests that are still being sent when the clients are gone get the same grace.
     setTimeout(() => fastify.server.closeAllConnections(), grace).unref()
     await fastify.close()
   })

@@ -5,8 +5,7 @@ import { PagedList } from './paged-list.js'
 import { setText } from './text.js'
 
 // The clients that are online: all, of one user, or the members of a group. `list` and `disconnect` call the API;
-// onGroup
-// receives the group of the filter.
+// onGroup receives the group of the filter.
 export class ClientsView {
   #title = document.getElementById('clients-title')
   #total = document.getElementById('clients-total')

@@ -10,8 +10,7 @@ const arrows = {
 }
 
 // The log of frames: bounded, oldest first, updated once per animation frame. The log stays at the newest row unless
-// the
-// user scrolled up.
+// the user scrolled up.
 export class LogView {
   #log = document.getElementById('log')
   #empty = document.getElementById('log-empty')

@@ -2,10 +2,8 @@ import { NameField } from './name-field.js'
 import { setText } from './text.js'
 
 // A panel that looks up one item by its name: a field, and the newest result below the field. check(name) returns a
-// problem
-// as text or '', read(name) resolves with the result; show(result) draws the result and returns a sentence for screen
-// readers.
-// The ids of its elements begin with `name`.
+// problem as text or '', read(name) resolves with the result; show(result) draws the result and returns a sentence for
+// screen readers. The ids of its elements begin with `name`.
 export class Lookup {
   #panel
   #input

@@ -1,6 +1,5 @@
 // A field for a name. A name set by the page is returned unchanged, also with a line break or with spaces at the end;
-// spaces
-// around a typed name are removed.
+// spaces around a typed name are removed.
 export class NameField {
   #input
   #exactName = ''

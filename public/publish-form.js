@@ -6,8 +6,7 @@ const buttonTexts = { everyone: 'Send to everyone', group: 'Send to group', user
 const idLabels = { group: 'Group', user: 'User id', client: 'Client id' }
 
 // The form that publishes to everyone, a group, a user or a client, and shows the receipt. `publish(target, message)`
-// calls
-// the API; onMessageStatus receives the offset of a message to look up.
+// calls the API; onMessageStatus receives the offset of a message to look up.
 export class PublishForm {
   #form = document.getElementById('broadcast-form')
   #target = document.getElementById('target')

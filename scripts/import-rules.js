@@ -1,9 +1,10 @@
-// An ESLint rule for the product's own imports: a folder imports only from the folders that the configuration allows,
-// and
-// imports form no circle. Type imports count.
+// An ESLint rule for the product's own imports: a folder imports only from the folders that the configuration allows, and
+// no file imports itself through other files. Type imports count.
 import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { dirname, relative, resolve, sep } from 'node:path'
 import ts from 'typescript'
+
+const { name: PACKAGE_NAME } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
 
 /** Files that each file imports by a relative path. Each file is read once per run. */
 const importsByFile = new Map()
@@ -43,6 +44,8 @@ export const importRules = {
     type: 'problem',
     schema: [{ type: 'object' }],
     messages: {
+      unlisted: 'This file has no line in the table of imports in eslint.config.js: add its folder.',
+      unreadable: 'Import by a relative path in quotes, so that the import rules can check the import.',
       forbidden: '{{folder}} may import from {{allowed}} only, not from {{target}}.',
       circle: 'This import closes a circle: {{path}}.'
     }
@@ -54,13 +57,19 @@ export const importRules = {
     const [folders] = context.options
     // The innermost folder with a line in the configuration.
     const folder = Object.keys(folders).filter((one) => isIn(pathOf(file), one)).sort((a, b) => b.length - a.length)[0]
-    if (folder === undefined) return {}
+    if (folder === undefined) return { Program: (node) => { context.report({ node, messageId: 'unlisted' }) } }
     const allowed = [folder, ...folders[folder]].filter((one) => !one.startsWith('!'))
     const forbidden = folders[folder].filter((one) => one.startsWith('!')).map((one) => one.slice(1))
 
-    const check = (node) => {
-      if (node.source?.value === undefined || !String(node.source.value).startsWith('.')) return
-      const target = resolve(dirname(file), node.source.value)
+    const check = (node, source = node.source) => {
+      if (source === null || source === undefined) return
+      const name = source.value
+      // A computed name, an absolute path and the name of this package would evade the table.
+      if (typeof name !== 'string' || name.startsWith('/') || name.startsWith('file:') || isIn(name, PACKAGE_NAME)) {
+        return context.report({ node, messageId: 'unreadable' })
+      }
+      if (!name.startsWith('.')) return
+      const target = resolve(dirname(file), name)
       const path = pathOf(target)
       const isAllowed = allowed.some((one) => isIn(path, one) || isIn(path, `${one}.ts`))
       const isForbidden = forbidden.some((one) => isIn(path, one))
@@ -72,6 +81,12 @@ export const importRules = {
       if (circle === undefined) return
       context.report({ node, messageId: 'circle', data: { path: [file, ...circle].map(pathOf).join(' → ') } })
     }
-    return { ImportDeclaration: check, ExportNamedDeclaration: check, ExportAllDeclaration: check, ImportExpression: check }
+    return {
+      ImportDeclaration: (node) => check(node),
+      ExportNamedDeclaration: (node) => check(node),
+      ExportAllDeclaration: (node) => check(node),
+      ImportExpression: (node) => check(node),
+      TSImportType: (node) => check(node, node.source ?? node.argument?.literal)
+    }
   }
 }

@@ -1,6 +1,5 @@
 // Runs the tests: `node scripts/test.js [arguments of tap]`. Prints one line a file, the details of failures, and as
-// the last
-// line `N passed, N failed` with tap's own counts. Exits with tap's exit code.
+// the last line `N passed, N failed` with tap's own counts. Exits with tap's exit code.
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'

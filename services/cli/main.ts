@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { ADMIN_TOKEN_HOURS, banner } from './banner.ts'
-import { HELP, parseCommandLine, type CommandLine } from './command-line.ts'
+import { createToken } from '../auth/token.ts'
 import { loadConfig, maskSecrets, toYaml } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { parseDuration } from '../config/units.ts'
 import { ADMIN_ROLE } from '../model/identity.ts'
+import { ADMIN_TOKEN_HOURS, banner } from './banner.ts'
+import { HELP, parseCommandLine, type CommandLine } from './command-line.ts'
 import { packageVersion } from './package.ts'
-import { createToken } from '../auth/token.ts'
 
 /** A stream for text, such as `process.stdout`. */
 export interface Output {
@@ -35,6 +35,7 @@ export async function main (argv: readonly string[], surroundings: Surroundings)
   }
 }
 
+/** Executes one command. Rejects with an Error whose message is a sentence for the user. */
 async function execute (line: CommandLine, surroundings: Surroundings): Promise<void> {
   const { stdout } = surroundings
   switch (line.command) {
@@ -52,27 +53,38 @@ async function start (config: Config, { stdout, serve }: Surroundings): Promise<
   const isSecretRandom = config.auth.secret === ''
   const auth = isSecretRandom ? { ...config.auth, secret: randomBytes(32).toString('base64url') } : config.auth
   const origin = await serve({ ...config, auth })
+  // A token of a configured secret is shown on a terminal only, never in collected output.
+  const mayShowToken = isSecretRandom || stdout.isTTY === true
+  const operator = { user: 'operator', roles: [ADMIN_ROLE], ttlSeconds: ADMIN_TOKEN_HOURS * 3600 }
   stdout.write(banner({
     version: packageVersion(),
     origin,
     path: config.websocket.path,
     api: config.api,
     console: config.console,
-    // A token of a configured secret is shown on a terminal only, never in collected output.
-    adminToken: isSecretRandom || stdout.isTTY === true ? createToken(auth, { user: 'operator', roles: [ADMIN_ROLE], ttlSeconds: ADMIN_TOKEN_HOURS * 3600 }) : null,
+    adminToken: mayShowToken ? createToken(auth, operator) : null,
     isSecretRandom,
     isDemo: auth.mode === 'demo'
   }))
 }
 
-function printToken ({ config: file, user, roles, ttl }: Extract<CommandLine, { command: 'token' }>, surroundings: Surroundings): void {
+type TokenCommand = Extract<CommandLine, { command: 'token' }>
+
+/** Prints a token that is signed with the configured secret. */
+function printToken ({ config: file, user, roles, ttl }: TokenCommand, surroundings: Surroundings): void {
   const { config: { auth } } = load({ config: file }, surroundings)
   const ttlMs = parseDuration(ttl)
-  if (ttlMs === undefined || ttlMs <= 0) throw new Error(`--ttl must be a duration such as 30m, 1h or 7d, not "${ttl}".`)
-  if (auth.secret === '') throw new Error('There is no auth.secret to sign with: set it in config.yml, or HUB_AUTH_SECRET, to the value that the service has.')
+  if (ttlMs === undefined || ttlMs <= 0) {
+    throw new Error(`--ttl must be a duration such as 30m, 1h or 7d, not "${ttl}".`)
+  }
+  if (auth.secret === '') {
+    const remedy = 'set it in config.yml, or HUB_AUTH_SECRET, to the value that the service has.'
+    throw new Error(`There is no auth.secret to sign with: ${remedy}`)
+  }
   surroundings.stdout.write(`${createToken(auth, { user, roles, ttlSeconds: ttlMs / 1000 })}\n`)
 }
 
+/** Loads the configuration file, the environment and the flags; warnings go to stderr. */
 function load (
   { config: file, flags = {} }: { config: string | undefined, flags?: Record<string, string> },
   { stderr, env }: Surroundings
@@ -83,8 +95,9 @@ function load (
   return loaded
 }
 
+/** The sentence for the user about an error. */
 function explain (error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  if ('code' in error && error.code === 'EADDRINUSE') return `${error.message}. Choose another port with --port or server.port, or stop what listens there.`
-  return error.message
+  if (!('code' in error) || error.code !== 'EADDRINUSE') return error.message
+  return `${error.message}. Choose another port with --port or server.port, or stop what listens there.`
 }

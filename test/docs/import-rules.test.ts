@@ -51,6 +51,20 @@ t.test('a folder imports only from the folders that it may import', async (t) =>
   t.strictSame(wrong, [])
 })
 
+t.test('an import that the rule cannot resolve is refused, and so is a file outside the table', async (t) => {
+  const file = 'routes/api/clients.ts'
+  const lint = async (path: string, code: string): Promise<string[]> => {
+    const results = await eslint.lintText(`${code}\n`, { filePath: packagePath(path) })
+    return results.flatMap(({ messages }) => messages.map(({ message }) => message))
+  }
+  t.match(await lint(file, "export type H = import('../../services/hub/hub.ts').Hub"), [/may import from/], 'a type')
+  t.match(await lint(file, 'await import(`../../services/hub/hub.ts`)'), [/Import by a relative path/], 'a template')
+  t.match(await refusals(file, 'fastify-hub'), [/Import by a relative path/], 'the package itself')
+  t.match(await refusals(file, packagePath('services/hub/hub.ts')), [/Import by a relative path/], 'an absolute path')
+  t.match(await refusals('services/shortcut/x.ts', '../hub/hub.ts'), [/no line in the table/], 'a new folder')
+  t.match(await refusals('loose.ts', './services/hub/hub.ts'), [/no line in the table/], 'a loose file')
+})
+
 t.test('an import that closes a circle is refused, and a type import counts', async (t) => {
   t.match(await refusals('services/hub/clients/cursor.ts', './client.ts'), [/closes a circle: .*cursor\.ts → .*client\.ts → .*cursor\.ts/])
   t.match(await refusals('services/hub/clients/cursor.ts', './client.ts', 'import type { Client } from'), [/closes a circle/])

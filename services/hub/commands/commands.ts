@@ -99,8 +99,7 @@ export class Commands {
         this.#assertNew(client, command.id)
         const result = await this.#actions.call(command.name, command.data, client)
         // A failed event may be repeated under the same id: clients take the error `Duplicate` for success. An event
-        // that
-        // timed out may still succeed, so a repetition stays a duplicate.
+        // that timed out may still succeed, so a repetition stays a duplicate.
         if (!result.ok && result.error.code !== 'HUB_ACTION_TIMEOUT') this.#calls.delete(`${id} ${String(command.id)}`)
         return result
       }
