@@ -1,17 +1,22 @@
+// Takes over 10 s because the compiler checks the snippets against the sources, and the tours start ten Node processes
+// and wait for the seconds of their `curl` commands. The tours run at the same time.
+
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { createServer, type AddressInfo } from 'node:net'
 import { dirname, join } from 'node:path'
 import Fastify from 'fastify'
 import t from 'tap'
-import ts from 'typescript'
+import type ts from 'typescript'
 import { app, serverOptions } from '../../app.ts'
 import { CLOSE } from '../../services/model/close-codes.ts'
 import { completeConfig } from '../../services/config/load.ts'
 import { ERRORS } from '../../services/model/errors.ts'
 import { packagePath } from '../../services/cli/package.ts'
-import { SECRET, until } from '../support/helper.ts'
+import { SECRET } from '../support/helper.ts'
+import { PROGRAMS_MS, until } from '../support/until.ts'
 
 const PAGES = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', ...readdirSync(packagePath('docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
 
@@ -126,8 +131,10 @@ t.test('every TypeScript snippet compiles against the package', async (t) => {
     return [[packagePath(`${path}.${index}.ts`), `${imports.join('\n')}\n${READERS}\n${code}`]]
   })))
   t.ok(sources.size > 10, 'there are snippets')
+  // `import` would pass the compiler through the loader of the tests, which takes over a second.
+  const ts = createRequire(import.meta.url)('typescript') as typeof import('typescript')
   const options: ts.CompilerOptions = {
-    target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.NodeNext, strict: true, noEmit: true, skipLibCheck: true,
+    target: ts.ScriptTarget.ES2022, lib: ['lib.es2023.d.ts'], module: ts.ModuleKind.NodeNext, strict: true, noEmit: true, skipLibCheck: true,
     allowImportingTsExtensions: true, types: ['node'], paths: { 'fastify-hub': [packagePath('index.ts')] }
   }
   const disk = ts.createCompilerHost(options)
@@ -157,6 +164,7 @@ function missing (...programs: string[]): string | false {
 
 const TOURS = [['README.md', 'Five minutes with curl'], ['docs/delivery.md', 'Try it'], ['docs/coming-from-go.md', 'Try it']] as const
 
+t.jobs = TOURS.length
 for (const [path, heading] of TOURS) t.test(`the tour of ${path} does what it says, pasted into a shell`, { skip: missing('bash', 'curl') }, async (t) => {
   // A folder that looks like the checkout, so that nothing is left behind in it.
   const cwd = t.testdir({})
@@ -186,7 +194,7 @@ for (const [path, heading] of TOURS) t.test(`the tour of ${path} does what it sa
     }
     expected.push(...content.trim().split('\n').map(plain))
     // The assertion tells more than the timeout.
-    await until(() => rest() === '').catch(() => {})
+    await until(() => rest() === '', content, PROGRAMS_MS).catch(() => {})
     t.equal(rest(), '', content, { complaints })
   }
   shell.stdin.end()

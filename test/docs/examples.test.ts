@@ -1,10 +1,12 @@
+// Takes over 10 s because it starts the examples twelve times, and a browser. The examples run two at a time.
+
 import { readdirSync, readFileSync } from 'node:fs'
 import t, { type Test } from 'tap'
 import { packagePath } from '../../services/cli/package.ts'
 import { backendPush } from './examples/backend-push.ts'
 import { broadcastFromAnywhere } from './examples/broadcast-from-anywhere.ts'
 import { browser } from './examples/browser.ts'
-import { commandOf, Example, projectWith } from './examples/example.ts'
+import { commandOf, Example, projectWith, temporaryFolder } from './examples/example.ts'
 import { inbox } from './examples/inbox.ts'
 
 /** What each folder of examples/ shows, on processes that run it. */
@@ -24,14 +26,17 @@ t.test('each example is checked here, and is in the table of examples/README.md 
   for (const [, path = ''] of linked) t.ok(readFileSync(packagePath('examples', path)).length > 0, `${path} exists`)
 })
 
+t.jobs = 2
 for (const [name, check] of Object.entries(CHECKS)) {
   t.test(`the example "${name}" does what it says`, (t) => check(t, new Example(t, name, packagePath())))
 
   t.test(`the example "${name}" also runs in a project of one's own, and leaves nothing there`, async (t) => {
     const project = await projectWith(t, name)
-    const app = new Example(t, name, project).run('app.js', { PORT: '0' })
+    const TMPDIR = await temporaryFolder(t)
+    const app = new Example(t, name, project).run('app.js', { PORT: '0', TMPDIR })
     await app.says(/(\S)/)
     t.equal(await app.stop('SIGINT'), 0, app.output)
     t.same(readdirSync(project).sort(), ['examples', 'node_modules', 'package.json'])
+    t.same(readdirSync(TMPDIR), [], 'nothing is left on the disk')
   })
 }

@@ -1,23 +1,27 @@
 // Packs the package and uses it from a project of its own.
 //
-//   HUB_PACKING=full npm test -- test/package.test.ts
+//   HUB_PACKING=full node scripts/test.js test/package/package.test.ts
 //
 // In `npm test` the project gets a copy of the packed files, and the dependencies that package.json names are links to those
-// of this repository. The full form installs the tarball with its dependencies from the registry. The file takes over 10 s
-// because npm packs the package and the compiler checks two applications with the declarations of all libraries.
+// of this repository, and the compiler checks no libraries that import no other package. The full form installs the tarball
+// with its dependencies from the registry, and checks the declarations of all libraries. The file takes over 10 s because
+// npm packs the package and the compiler checks two applications and the declarations of their libraries.
 
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chmod, copyFile, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { homedir, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import type { CompilerHost, Diagnostic, Program, SourceFile } from 'typescript'
 import { packagePath, packageVersion } from '../../services/cli/package.ts'
-import { until } from '../support/helper.ts'
+import { PROGRAMS_MS, until } from '../support/until.ts'
 
-const TSC = packagePath('node_modules', 'typescript', 'bin', 'tsc')
+// `import` would pass the compiler through the loader of the tests, which takes over a second.
+const ts = createRequire(import.meta.url)('typescript') as typeof import('typescript')
 const PROJECT = packagePath('test', 'package', 'project')
 /** Without what configures the service or belongs to the test runner. */
 const ENVIRONMENT = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(HUB_|NODE_|TAP_|_TAPJS)/.test(name)))
@@ -105,6 +109,46 @@ async function install (packed: Packed): Promise<boolean> {
   }
 }
 
+/** Libraries that import no other package: a change of this package causes no error in their declarations alone. */
+const STANDALONE = /\/node_modules\/(typescript|@types\/node|undici-types|@sinclair\/typebox)\//
+
+/** Parsed once for both applications. */
+const parsed = new Map<string, SourceFile | undefined>()
+
+/** Loads the application of a tsconfig file, as `tsc -p` does. */
+function load (config: string): Program {
+  const onUnRecoverableConfigFileDiagnostic = (fault: Diagnostic) => { throw new Error(describe([fault])) }
+  const command = ts.getParsedCommandLineOfConfigFile(config, {}, { ...ts.sys, onUnRecoverableConfigFileDiagnostic })
+  if (command === undefined) throw new Error(`${config} was not read`)
+  const host = ts.createCompilerHost(command.options)
+  const getSourceFile: CompilerHost['getSourceFile'] = (name, ...rest) => {
+    if (!parsed.has(name)) parsed.set(name, host.getSourceFile(name, ...rest))
+    return parsed.get(name)
+  }
+  return ts.createProgram({
+    rootNames: command.fileNames,
+    options: command.options,
+    host: { ...host, getSourceFile },
+    configFileParsingDiagnostics: command.errors
+  })
+}
+
+/** Returns the errors of an application and its libraries; '' without an error. */
+function check (program: Program): string {
+  const files = program.getSourceFiles().filter(({ fileName }) => isFull || !STANDALONE.test(fileName))
+  return describe([
+    ...program.getConfigFileParsingDiagnostics(),
+    ...program.getOptionsDiagnostics(),
+    ...program.getGlobalDiagnostics(),
+    ...files.flatMap((file) => [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)])
+  ])
+}
+
+function describe (faults: readonly Diagnostic[]): string {
+  const host = { getCanonicalFileName: (name: string) => name, getCurrentDirectory: packagePath, getNewLine: () => '\n' }
+  return ts.formatDiagnostics(faults, host)
+}
+
 const packed = await pack(t)
 
 t.test('the tarball has what is needed and nothing else', async (t) => {
@@ -122,16 +166,18 @@ t.test('the tarball has what is needed and nothing else', async (t) => {
 
 t.test('works where it is installed', async (t) => {
   const { folder } = packed
-  if (!await install(packed)) return t.plan(0, 'the registry was not reached; with it, `HUB_PACKING=full npm test -- test/package.test.ts` installs the package like anybody else')
+  if (!await install(packed)) return t.plan(0, 'the registry was not reached; with it, `HUB_PACKING=full node scripts/test.js test/package/package.test.ts` installs the package like anybody else')
   const inProject = (...args: string[]) => run(folder, process.execPath, args)
 
   await t.test('in TypeScript with everything strict, libraries included', async (t) => {
-    await inProject(TSC, '-p', folder)
+    const program = load(join(folder, 'tsconfig.json'))
+    t.equal(check(program), '')
+    program.emit(program.getSourceFile(join(folder, 'app.ts')))
     t.equal(await inProject('built/app.js'), 'ok\n')
   })
 
   await t.test('beside names of its own in TypeScript', async (t) => {
-    await t.resolves(inProject(TSC, '-p', join(folder, 'own-names.json')))
+    t.equal(check(load(join(folder, 'own-names.json'))), '')
   })
 
   await t.test('in CommonJS', async (t) => {
@@ -144,7 +190,7 @@ t.test('works where it is installed', async (t) => {
     t.teardown(() => child.kill('SIGKILL'))
     let output = ''
     child.stdout.on('data', (chunk: Buffer) => { output += chunk.toString() })
-    await until(() => /Console +http/.test(output) || child.exitCode !== null, 'the start-up lines')
+    await until(() => /Console +http/.test(output) || child.exitCode !== null, 'the start-up lines', PROGRAMS_MS)
     const [, origin = ''] = /Console +(http:\/\/[^/]+)\//.exec(output) ?? []
     t.match(await (await fetch(origin)).text(), /<title>/, 'the console is there')
     const exit = once(child, 'exit')

@@ -3,12 +3,12 @@ import { chromium, type Browser, type BrowserContextOptions, type Page } from 'p
 import type { Test } from 'tap'
 import type { ConfigInput } from '../../services/config/schema.ts'
 import type { TokenClaims } from '../../services/auth/token.ts'
-import { listen, token, until } from './helper.ts'
+import { listen, token } from './helper.ts'
+import { PROGRAMS_MS, until } from './until.ts'
 
 const PATHS = ['/usr/bin/chromium', '/usr/bin/google-chrome']
 const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 const MISSING = 'There is no Chromium here: apt-get install chromium (Debian), or say where it is in CHROMIUM_PATH.'
-const PATIENCE_MS = 10_000
 
 /** Claims of those who may use all of the console. */
 export const ADMIN = { roles: ['admin'] }
@@ -73,7 +73,7 @@ export async function openPage (t: Test, url: string, { clock = false, ...option
   const browser = await shared
   const context = await browser.newContext(options)
   t.teardown(() => context.close())
-  context.setDefaultTimeout(PATIENCE_MS)
+  context.setDefaultTimeout(PROGRAMS_MS)
   const page = await context.newPage()
   if (clock) await page.clock.install()
   const opened = { page, problems: problemsOf(page), requests: requestsOf(page), shows: assertion(t, page) }
@@ -146,7 +146,7 @@ function assertion (t: Test, page: Page): OpenPage['shows'] {
       found = await page.locator(selector).filter({ visible: true }).allTextContents()
       return found.length === expected.length && expected.every((one, at) => fitsText(one, found[at] ?? ''))
     }
-    const shown = await until(fits).then(() => true, () => false)
+    const shown = await until(fits, selector, PROGRAMS_MS).then(() => true, () => false)
     t.ok(shown, `${selector} shows ${expected.join(' | ') || 'nothing'}`, { found })
   }
 }

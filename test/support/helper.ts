@@ -8,6 +8,8 @@ import { completeConfig } from '../../services/config/load.ts'
 import type { ConfigInput } from '../../services/config/schema.ts'
 import { createToken, type TokenClaims } from '../../services/auth/token.ts'
 
+export { until } from './until.ts'
+
 /** Options of a hub that leaves nothing on the disk. */
 export const IN_MEMORY = { engine: { kind: 'memory' } } as const
 export const SECRET = 'a secret of the tests, long enough for HS256'
@@ -108,15 +110,6 @@ export async function connect (t: Test, url: string, claims?: Partial<TokenClaim
   const greeting = await client.next()
   if (greeting !== GREETING) throw new Error(`the first frame was ${String(greeting)}`)
   return client
-}
-
-/** Resolves when a condition holds; polled, because what it looks at tells nobody. */
-export async function until (condition: () => boolean | Promise<boolean>, what = 'the condition'): Promise<void> {
-  const deadline = Date.now() + TIMEOUT_MS
-  while (!await condition()) {
-    if (Date.now() > deadline) throw new Error(`${what} did not come true`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
 }
 
 /** A REST call as an operator. */

@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import { browserMissing, MARKUP, openPage } from '../../support/browser.ts'
-import { until } from '../../support/helper.ts'
+import { PROGRAMS_MS, until } from '../../support/until.ts'
 import type { Example } from './example.ts'
 
 /** Two people talk in two pages, whatever happens to the hub. */
@@ -27,13 +27,13 @@ export async function browser (t: Test, example: Example): Promise<void> {
     const states = await watch(page)
 
     t.equal(await first.stop('SIGINT'), 0)
-    await until(() => states.some((state) => state.startsWith('The connection ended (1012).')), 'the end of the connection')
+    await until(() => states.some((state) => state.startsWith('The connection ended (1012).')), 'the end of the connection', PROGRAMS_MS)
     t.equal(await page.isDisabled('#text'), true, 'nobody writes into the void')
     const waits = () => states.flatMap((state) => /Trying again in (\S+) s/.exec(state)?.[1] ?? [])
     await until(async () => {
       await page.clock.runFor(1000)
       return waits().length >= 9
-    }, 'nine attempts')
+    }, 'nine attempts', PROGRAMS_MS)
     t.same(waits().slice(0, 9), ['0.3', '0.5', '1.0', '2.0', '4.0', '8.0', '10.0', '10.0', '10.0'], 'it waits longer and longer, with a limit, and for a random part of that')
 
     const second = example.run('app.js', { PORT: new URL(url).port })
@@ -41,7 +41,7 @@ export async function browser (t: Test, example: Example): Promise<void> {
     await until(async () => {
       await page.clock.runFor(1000)
       return states.at(-1) === 'Connected as alice.'
-    }, 'the connection')
+    }, 'the connection', PROGRAMS_MS)
     await say(page, 'here I am again')
     await shows('#messages li', 'alice: here I am again')
     t.same(problems.filter((problem) => !problem.includes('ERR_CONNECTION_REFUSED')), [])
@@ -52,7 +52,7 @@ export async function browser (t: Test, example: Example): Promise<void> {
     const app = example.run('app.js', { PORT: '0', TOKEN_SECONDS: '2' })
     const { page, problems, requests } = await openPage(t, await app.says(/(\S+user=alice)/))
     const states = await watch(page)
-    await until(() => /ended \(4401\).* Trying again .*\nConnecting …\nConnected as alice\.$/m.test(states.join('\n')), 'a new connection')
+    await until(() => /ended \(4401\).* Trying again .*\nConnecting …\nConnected as alice\.$/m.test(states.join('\n')), 'a new connection', PROGRAMS_MS)
     const asked = (path: string) => requests.filter((url) => url.includes(path)).length
     t.ok(asked('/token') >= 2 && asked('/token') >= asked('/live'), 'it asks for a token each time')
     t.same(problems, [])

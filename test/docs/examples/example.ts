@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { packagePath } from '../../../services/cli/package.ts'
-import { until } from '../../support/helper.ts'
+import { PROGRAMS_MS, until } from '../../support/until.ts'
 
 /** Packages that an example may import. */
 const PACKAGES = ['fastify', 'fastify-hub', 'fastify-plugin', 'ws']
@@ -57,7 +57,7 @@ export class Program {
 
   /** Resolves with the first group of the pattern when that has been printed. */
   async says (pattern: RegExp): Promise<string> {
-    await until(() => pattern.test(this.output) || this.#code !== undefined, `${pattern.source} in what the program prints`)
+    await until(() => pattern.test(this.output) || this.#code !== undefined, `${pattern.source} in the output of the program`, PROGRAMS_MS)
     const found = pattern.exec(this.output)
     if (found === null) throw new Error(`The program ended without saying ${pattern.source} (npm run build comes first): ${this.output}`)
     return found[1] ?? ''
@@ -65,7 +65,7 @@ export class Program {
 
   /** Resolves with the exit code: null if it was killed, below 0 if there is no such program. */
   async ends (): Promise<number | null> {
-    await until(() => this.#code !== undefined, 'the end of the program')
+    await until(() => this.#code !== undefined, 'the end of the program', PROGRAMS_MS)
     return this.#code ?? null
   }
 

@@ -25,10 +25,9 @@ export async function inbox (t: Test, example: Example): Promise<void> {
   t.equal(story.output, STORY)
   t.same(readdirSync(TMPDIR), [], 'nothing is left on the disk')
 
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    const stopped = example.run('app.js', { PORT: '0', TMPDIR })
-    await stopped.says(/(Bob is away)/)
-    t.equal(await stopped.stop(signal), 0, `it ends in order at ${signal}`)
-    t.same(readdirSync(TMPDIR), [], 'nothing is left on the disk')
-  }
+  // The test in a project stops it with SIGINT.
+  const stopped = example.run('app.js', { PORT: '0', TMPDIR })
+  await stopped.says(/(Bob is away)/)
+  t.equal(await stopped.stop('SIGTERM'), 0, 'it ends in order at SIGTERM')
+  t.same(readdirSync(TMPDIR), [], 'nothing is left on the disk')
 }
