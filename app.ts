@@ -5,8 +5,9 @@ import { auth } from './plugins/auth.ts'
 import { engine } from './plugins/engine.ts'
 import { errors, notFound, sendClientError, sendError } from './plugins/errors.ts'
 import { hub } from './plugins/hub.ts'
-// The emitted types keep only this form of the import: an application that imports this package gets the type of
-// `fastify.hub` from it.
+// The emitted types keep only this form of these imports: an application that imports this package gets the type of
+// `fastify.hub` and `fastify.engine` from them.
+import './plugins/engine.ts'
 import './plugins/hub.ts'
 import { securityHeaders } from './plugins/security-headers.ts'
 import { consoleFiles } from './plugins/static.ts'
