@@ -45,6 +45,7 @@ export function chooseSubprotocol (
 /**
  * Checks the headers of a WebSocket handshake (RFC 6455 section 4.2.1).
  *
+ * @param supported - subprotocols in order of preference. An error names the last one, which needs no client library.
  * @throws {HubError} HUB_UPGRADE_REQUIRED for another protocol version, HUB_HANDSHAKE_INVALID for every other fault.
  */
 export function checkHandshake (handshake: Handshake, supported: readonly string[]): void {

@@ -1,6 +1,6 @@
 // Takes 8 s in `npm test`, and up to four times 30 s where the machine is too slow for enough to happen in that time: a
 // crowd needs seconds to fill the buffers of the kernel, and memory can only be judged after them. Longer, and with a seed
-// that makes the same crowd again: SOAK_SECONDS=3600 SOAK_SEED=7 npx tap test/soak.test.ts
+// that makes the same crowd again: SOAK_SECONDS=3600 SOAK_SEED=7 npm test -- test/soak/soak.test.ts
 
 import { randomInt } from 'node:crypto'
 import t, { type Test } from 'tap'

@@ -1,4 +1,4 @@
-// What tests do in a process of its own: `lmdb-child.ts MODE FOLDER [CLOCK]`. CLOCK is added to the clock, in ms.
+// What tests do in a process of its own: `child.ts MODE FOLDER [CLOCK]`. CLOCK is added to the clock, in ms.
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { LmdbEngine } from '../../../../services/engine/lmdb/engine.ts'

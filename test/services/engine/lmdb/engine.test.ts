@@ -67,7 +67,7 @@ t.test('offsets rise on when the clock goes back, while it runs and while it doe
   t.equal((await engine.append(draft('later'))).offset, now * 1000, 'and follow the clock again when it is ahead')
 })
 
-/** What a file has to spare for a large transaction: services/engine/lmdb-room.ts. */
+/** What a file has to spare for a large transaction: services/engine/lmdb/room.ts. */
 const ROOM_BYTES = 8 * 1024 ** 2
 
 t.test('a file from which 200 000 messages were taken stays small', async (t) => {

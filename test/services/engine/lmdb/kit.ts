@@ -41,7 +41,7 @@ export async function openEngine (t: Test, path: string, retention: Partial<Rete
 const PROGRAM = fileURLToPath(new URL('child.ts', import.meta.url))
 const TSX = ['--import', import.meta.resolve('tsx')]
 
-/** A process of its own that works on a folder, as lmdb-child.ts says; gone when the test ends. */
+/** A process of its own that works on a folder, as child.ts says; gone when the test ends. */
 export class Child {
   readonly process: ChildProcess
   /** What it has said so far. */
