@@ -102,6 +102,18 @@ t.test('a key returns the same receipt again, although clients have connected an
   t.same(await alice.quiet(), [])
 })
 
+t.test('a publish with the same key in the same tick gets the counts of the first publish', async (t) => {
+  const { app: { hub }, url } = await listen(t)
+  await connect(t, url, { user: 'bob' })
+  await connect(t, url)
+  await until(async () => (await hub.clients()).clients.every(({ behind }) => !behind), 'being live')
+  for (const [address, matched] of [[{ all: true as const }, 2], [{ user: 'bob' }, 1]] as const) {
+    const [first, ...others] = await Promise.all([1, 2, 3].map(() => hub.send(address, 'once', { key: 'k' })))
+    t.match(first, { duplicate: false, stored: true, matched, written: matched, behind: 0, dropped: 0 })
+    t.same(others, [{ ...first, duplicate: true }, { ...first, duplicate: true }])
+  }
+})
+
 t.test('a key expires with the window', async (t) => {
   const { app: { hub }, url } = await listen(t, { idempotency: { window: '400ms' } })
   const client = await connect(t, url)
