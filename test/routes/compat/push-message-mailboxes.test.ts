@@ -170,3 +170,37 @@ t.test('a mailbox that is removed while its reader comes is there for who has co
   t.equal((await fetch(`${origin}/message/alice`, { method: 'POST', body: '1' })).status, 200)
   t.equal(await alice.next(), '1\n')
 })
+
+t.test('an acknowledgement passes over none of several messages that were dropped for a slow client', async (t) => {
+  const slowClients = { slowClient: 'dropOldest', maxQueueSize: 70_000, writeReadBufferSize: 1024 } as const
+  const service = await serve(t, { websocket: slowClients })
+  const slow = await rawConnect({ port: service.port, path: '/client/alice' })
+  t.teardown(() => slow.destroy())
+  slow.pause()
+  const { hub } = service.app
+  const offsets: number[] = []
+  while (hub.counters.dropped < 3) {
+    offsets.push((await hub.broadcast(`${offsets.length} ${'x'.repeat(30_000)}`)).offset)
+  }
+  slow.resume()
+  // The first probe is for the first message. The second probe comes after the last message.
+  const received: number[] = []
+  for (let probes = 0; probes < 2;) {
+    const { opcode, payload } = await slow.next()
+    if (opcode === OPCODE.text) received.push(parseInt(payload.toString().slice(1)))
+    if (opcode !== OPCODE.ping || payload.length === 0) continue
+    slow.send(frame({ opcode: OPCODE.pong, payload }))
+    probes++
+  }
+  t.equal(received.at(-1), offsets.length - 1)
+  const firstLost = received.findIndex((number, at) => number !== at)
+  const acknowledged = async (): Promise<number> => (await hub.inbox('alice')).cursors[0]?.acknowledged ?? 0
+  await until(async () => await acknowledged() > (offsets[0] ?? 0), 'the second acknowledgement')
+  t.equal(await acknowledged(), (offsets[firstLost] ?? 0) - 1)
+
+  slow.destroy()
+  await until(() => hub.size === 0)
+  const again = await open(t, service, 'alice')
+  const missed = (await take(again, offsets.length - firstLost)).map((text) => parseInt(String(text)))
+  t.same(missed, offsets.map((_, n) => n).slice(firstLost), 'the next connection receives all of these messages')
+})

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { Delivery } from '../../../../services/hub/outbox/batch.ts'
+import { Delivery, Frame } from '../../../../services/hub/outbox/batch.ts'
 import type { OutboxLimits } from '../../../../services/hub/outbox/outbox.ts'
 import { until } from '../../../support/helper.ts'
 import { frame, newFlusher, nextTick, Peer } from '../peer.ts'
@@ -142,6 +142,27 @@ t.test('a backlog is written before a Close frame', async (t) => {
   peer.thaw()
   await until(() => peer.read() === 'first23')
   t.equal(outbox.isBehind, false)
+})
+
+t.test('of all dropped messages to acknowledge, the outbox reports the lowest offset, in any order of dropping', async (t) => {
+  const ofOffset = (offset: number, conflate?: string): Frame => new Frame(Buffer.from('xx'), null, conflate, offset)
+  const cases = [
+    ['dropNewest', [ofOffset(1), ofOffset(2), ofOffset(3), ofOffset(4), ofOffset(5)], 2],
+    ['dropOldest', [ofOffset(1), ofOffset(2), ofOffset(3), ofOffset(4), ofOffset(5)], 1],
+    // Offset 2 is replaced first, then offset 1 is over the bound, then offset 3.
+    ['latest', [ofOffset(1), ofOffset(2, 'a'), ofOffset(3, 'a'), ofOffset(4), ofOffset(5)], 1]
+  ] as const
+  for (const [policy, frames, lowest] of cases) {
+    const { outbox, flusher } = await stuck({ policy, maxWrites: policy === 'dropNewest' ? 3 : 2 })
+    outbox.push(frame('of no message to acknowledge'))
+    t.equal(outbox.firstLostOffset, Infinity)
+    for (const one of frames) {
+      outbox.push(one)
+      await flusher.settled()
+    }
+    t.ok(outbox.dropped >= 3)
+    t.equal(outbox.firstLostOffset, lowest, policy)
+  }
 })
 
 t.test('with every policy, a client reads a part of the frames in order, and every frame is counted once', async () => {
