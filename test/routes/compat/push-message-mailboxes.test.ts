@@ -204,3 +204,22 @@ t.test('an acknowledgement passes over none of several messages that were droppe
   const missed = (await take(again, offsets.length - firstLost)).map((text) => parseInt(String(text)))
   t.same(missed, offsets.map((_, n) => n).slice(firstLost), 'the next connection receives all of these messages')
 })
+
+t.test('of several broadcasts in one tick, the next connection receives none again that this connection acknowledged', async (t) => {
+  const service = await serve(t)
+  const { hub } = service.app
+  const alice = await rawConnect({ port: service.port, path: '/client/alice' })
+  t.teardown(() => alice.destroy())
+  await until(async () => (await hub.clients()).clients[0]?.behind === false, 'being live')
+  const receipts = await Promise.all(['one', 'two', 'three'].map((message) => hub.broadcast(message)))
+  for (const text of ['one', 'two', 'three']) t.equal((await alice.next()).payload.toString(), `"${text}"\n`)
+  const probe = await alice.next()
+  t.equal(probe.opcode, OPCODE.ping)
+  alice.send(frame({ opcode: OPCODE.pong, payload: probe.payload }))
+  const acknowledged = async (): Promise<unknown> => (await hub.inbox('alice')).cursors[0]?.acknowledged
+  await until(async () => await acknowledged() === receipts[2]?.offset, 'the acknowledgement of the last broadcast')
+  alice.destroy()
+  await until(() => hub.size === 0)
+  await hub.broadcast('four')
+  t.equal(await (await open(t, service, 'alice')).next(), '"four"\n')
+})
