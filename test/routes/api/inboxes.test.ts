@@ -127,6 +127,23 @@ t.test('GET /messages/:offset tells of a message to many how far each user who i
   t.same(await fate(origin, toClient), {}, 'there is nobody left whom it is for')
 })
 
+t.test('GET /messages/:offset does not list a client that except names', async (t) => {
+  const { app: { hub }, origin, url } = await listen(t)
+  const [bob, alice] = [await welcome(t, url), await welcome(t, url, { user: 'alice' })]
+  await hub.join(bob.id, 'news')
+  await hub.join(alice.id, 'news')
+  await until(async () => (await hub.clients()).clients.every(({ behind }) => !behind), 'being live')
+  for (const address of [{ all: true as const }, { group: 'news' }]) {
+    const { offset } = await hub.send(address, 'not for bob', { except: [bob.id] })
+    t.same(await fate(origin, offset), { alice: 'sent' })
+  }
+  const tablet = await welcome(t, url)
+  const { offset } = await hub.send({ user: 'bob' }, 'for no connection', { except: [bob.id, tablet.id] })
+  t.same(await fate(origin, offset), { bob: 'stored' }, 'the inbox of bob has the message, no connection received it')
+  const { offset: toTablet } = await hub.send({ user: 'bob' }, 'for the tablet', { except: [bob.id] })
+  await until(async () => (await fate(origin, toTablet))['bob'] === 'sent', 'sending to the other connection')
+})
+
 t.test('nothing is known of what the log does not have', async (t) => {
   const { app, origin } = await listen(t)
   const { offset } = await app.hub.send({ user: 'bob' }, 'x', { keep: false })
