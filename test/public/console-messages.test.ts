@@ -1,3 +1,4 @@
+// Takes over 10 s: each test starts a service, and the browser loads and compiles the 36 files of the console from its origin.
 import { once } from 'node:events'
 import t from 'tap'
 import { WebSocket } from 'ws'

@@ -19,14 +19,19 @@ export interface Saying extends Numbered {
 export type Order = { readonly id: number } & (
   | { readonly kind: 'say', readonly sayings: readonly Saying[], readonly isAwaited: boolean }
   | { readonly kind: 'measure' }
+  | { readonly kind: 'count' }
   | { readonly kind: 'close' }
 )
 
-/** What the service weighs after a garbage collection, and what it has open. */
-export interface Measures {
-  readonly usedBytes: number
+/** What the service has open. */
+export interface Counts {
   readonly sockets: number
   readonly clients: number
+}
+
+/** What the service has open, and its memory after a garbage collection. */
+export interface Measures extends Counts {
+  readonly usedBytes: number
   /** Frames lost because a client was over its limit. */
   readonly dropped: number
 }
@@ -51,6 +56,7 @@ async function obey (order: Order): Promise<object> {
   switch (order.kind) {
     case 'say': return say(order.sayings, order.isAwaited)
     case 'measure': return measure()
+    case 'count': return count()
     case 'close': {
       await fastify.close()
       process.off('disconnect', abandoned)
@@ -81,6 +87,10 @@ async function measure (): Promise<Measures> {
     await nextTurn()
   }
   const { heapUsed, external } = process.memoryUsage()
+  return { ...count(), usedBytes: heapUsed + external, dropped: fastify.hub.counters.dropped }
+}
+
+function count (): Counts {
   const sockets = process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length
-  return { usedBytes: heapUsed + external, sockets, clients: fastify.hub.size, dropped: fastify.hub.counters.dropped }
+  return { sockets, clients: fastify.hub.size }
 }

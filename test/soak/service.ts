@@ -1,13 +1,13 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import type { ConfigInput } from '../../services/config/schema.ts'
+import { compile } from '../support/compile.ts'
 import { SECRET, token } from '../support/helper.ts'
 import { rawRequest } from '../support/raw-client.ts'
-import type { Measures, Order, Saying } from './server.ts'
+import type { Counts, Measures, Order, Saying } from './server.ts'
 
-const PROGRAM = fileURLToPath(new URL('server.ts', import.meta.url))
+const PROGRAM = new URL('server.ts', import.meta.url)
 /** Without what configures the service or belongs to the test runner. */
 const ENVIRONMENT = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(HUB_|NODE_|TAP_|_TAPJS)/.test(name)))
 
@@ -44,8 +44,8 @@ export class Service {
 
   static async start (t: Test, input: ConfigInput): Promise<Service> {
     const config: ConfigInput = { ...input, auth: { secret: SECRET }, logger: { level: 'error' } }
-    const execArgv = ['--expose-gc', '--import', import.meta.resolve('tsx')]
-    const child = fork(PROGRAM, [JSON.stringify(config)], { execArgv, env: ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+    const execArgv = ['--expose-gc']
+    const child = fork(compile(t, PROGRAM), [JSON.stringify(config)], { execArgv, env: ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
     t.teardown(() => child.kill('SIGKILL'))
     const service = new Service(child)
     const { origin } = await service.#answer(0) as { origin: string }
@@ -64,6 +64,11 @@ export class Service {
 
   async measure (): Promise<Measures> {
     return await this.#ask({ kind: 'measure' }) as Measures
+  }
+
+  /** Without a garbage collection: to be polled. */
+  async count (): Promise<Counts> {
+    return await this.#ask({ kind: 'count' }) as Counts
   }
 
   /** GET /clients, on a connection that is not kept. */

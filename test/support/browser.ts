@@ -22,6 +22,8 @@ export const MARKUP = '<img src=x onerror=alert(1)>'
 export interface PageOptions extends BrowserContextOptions {
   /** Puts the page's timers into the test's hands: `page.clock.runFor(ms)`. Time also passes by itself. */
   readonly clock?: boolean
+  /** Opens a page with a fresh profile, for a test of the history or of the storage. */
+  readonly isFresh?: boolean
 }
 
 /** A page in a browser, and what has happened in it since before it was loaded. */
@@ -67,14 +69,16 @@ export async function launchBrowser (): Promise<Browser> {
   return chromium.launch({ executablePath, args: ARGS })
 }
 
-/** Opens an address in a fresh profile, closed when the test ends. The tests of a file share one browser, closed after the last of them. */
-export async function openPage (t: Test, url: string, { clock = false, ...options }: PageOptions = {}): Promise<OpenPage> {
+/**
+ * Opens an address. The tests of a file share one browser, closed after the last test, and one page, which is blank between
+ * two tests: a new page costs a process of the browser. A page with options of its own has a fresh profile, closed when the
+ * test ends.
+ */
+export async function openPage (t: Test, url: string, { clock = false, isFresh = false, ...options }: PageOptions = {}): Promise<OpenPage> {
   shared ??= share(t)
-  const browser = await shared
-  const context = await browser.newContext(options)
-  t.teardown(() => context.close())
-  context.setDefaultTimeout(PROGRAMS_MS)
-  const page = await context.newPage()
+  const { browser, page: common } = await shared
+  const page = clock || isFresh || Object.keys(options).length > 0 ? await newPage(browser, options) : common
+  t.teardown(() => page === common ? blank(page) : page.context().close())
   if (clock) await page.clock.install()
   const opened = { page, problems: problemsOf(page), requests: requestsOf(page), shows: assertion(t, page) }
   await page.goto(url)
@@ -102,12 +106,26 @@ export function inBrowser (t: Test, title: string, { claims = ADMIN, config, com
   })
 }
 
-let shared: Promise<Browser> | undefined
+let shared: Promise<{ browser: Browser, page: Page }> | undefined
 
-async function share (t: Test): Promise<Browser> {
+async function share (t: Test): Promise<{ browser: Browser, page: Page }> {
   const browser = await launchBrowser()
   rootOf(t).teardown(() => browser.close())
-  return browser
+  return { browser, page: await newPage(browser) }
+}
+
+async function newPage (browser: Browser, options: BrowserContextOptions = {}): Promise<Page> {
+  const context = await browser.newContext(options)
+  context.setDefaultTimeout(PROGRAMS_MS)
+  return context.newPage()
+}
+
+/** Removes what a test left in the shared page. Storage is not shared: the service of each test has an origin of its own. */
+async function blank (page: Page): Promise<void> {
+  await page.unrouteAll()
+  await page.goto('about:blank')
+  page.removeAllListeners()
+  await page.context().clearCookies()
 }
 
 function rootOf (t: Test): Test {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { LmdbEngine } from '../../../../services/engine/lmdb/engine.ts'
 import { HubError } from '../../../../services/model/errors.ts'
-import { ALL, BOB, IDLE_NODE, readAll, draft } from '../../../engine-suite/engine-suite.ts'
+import { ALL, BOB, IDLE_NODE, readAll, draft } from '../../../engine-suite/kit.ts'
 import { ROOMY, Sentences } from './kit.ts'
 
 const [mode, path = '', clock = '0'] = process.argv.slice(2)

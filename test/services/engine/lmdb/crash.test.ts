@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { Offset } from '../../../../services/model/message.ts'
 import { ALL, BOB, readAll } from '../../../engine-suite/engine-suite.ts'
-import { Child, openEngine } from './kit.ts'
+import { Child } from './child-process.ts'
+import { openEngine } from './kit.ts'
 
 t.setTimeout(120_000)
 

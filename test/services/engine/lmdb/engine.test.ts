@@ -1,3 +1,4 @@
+// Takes over 10 s on a busy machine: 60 000 messages are written and evicted to show that the file stays small.
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -70,10 +71,10 @@ t.test('offsets rise on when the clock goes back, while it runs and while it doe
 /** What a file has to spare for a large transaction: services/engine/lmdb/room.ts. */
 const ROOM_BYTES = 8 * 1024 ** 2
 
-t.test('a file from which 200 000 messages were taken stays small', async (t) => {
+t.test('a file from which 60 000 messages were taken stays small', async (t) => {
   const path = t.testdir({})
   const engine = await openEngine(t, path, { log: { ...ROOMY.log, maxCount: 2000 }, inbox: { ...ROOMY.inbox, maxCount: 10 }, maxBytes: 2 * 1024 ** 2 })
-  const COUNT = 200_000
+  const COUNT = 60_000
   for (let n = 0; n < COUNT; n += 2000) {
     await Promise.all(numbers(2000).map((k) => engine.append(draft(`${n + Number(k)}`, { address: Number(k) % 2 === 0 ? NEWS : { user: `${Number(k) % 500}` } }))))
   }
@@ -81,7 +82,9 @@ t.test('a file from which 200 000 messages were taken stays small', async (t) =>
   t.equal(kept, 2000)
   t.equal(evicted.count + kept, COUNT / 2, 'each is accounted for')
   t.equal((await readAll(engine, [NEWS], evicted.upTo)).texts[0], `${COUNT - 4000}`)
-  t.ok(statSync(join(path, 'data.mdb')).size - ROOM_BYTES < 8 * 1024 ** 2, `${statSync(join(path, 'data.mdb')).size} bytes`)
+  const { size } = statSync(join(path, 'data.mdb'))
+  // 4.7 MB: a leak of 61 bytes a message exceeds the limit.
+  t.ok(size < 8 * 1024 ** 2, `${size} bytes`)
 })
 
 t.test('a file is not much larger than maxBytes, whatever the messages are like, and makes use of them', async (t) => {

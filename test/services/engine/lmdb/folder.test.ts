@@ -6,7 +6,8 @@ import { keyOf } from '../../../../services/engine/lmdb/layout.ts'
 import { LmdbEngine } from '../../../../services/engine/lmdb/engine.ts'
 import { LMDB_OPTIONS } from '../../../../services/engine/lmdb/store.ts'
 import { ALL, numbers, readAll, draft } from '../../../engine-suite/engine-suite.ts'
-import { Child, openEngine, ROOMY, Sentences } from './kit.ts'
+import { Child } from './child-process.ts'
+import { openEngine, ROOMY, Sentences } from './kit.ts'
 
 t.setTimeout(120_000)
 
