@@ -161,7 +161,7 @@ inBrowser(t, 'shows data from clients as text', { complaints: /Content Security 
   await until(() => problems.some((problem) => problem.includes('Content Security Policy')), 'a complaint about the same as markup')
 })
 
-inBrowser(t, 'keeps the token out of every address, of storage and of the page', { claims: null, isFresh: true }, async (t, { app, log, page, push, origin, requests, shows }) => {
+inBrowser(t, 'keeps the token out of every address, of storage and of the page', { claims: null, isShared: false }, async (t, { app, log, page, push, origin, requests, shows }) => {
   const requested: unknown[] = []
   for (const event of ['request', 'upgrade']) app.server.on(event, ({ url, headers }: { url: string, headers: object }) => requested.push(url, 'referer' in headers))
   const secret = token(ADMIN)

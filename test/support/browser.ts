@@ -22,8 +22,8 @@ export const MARKUP = '<img src=x onerror=alert(1)>'
 export interface PageOptions extends BrowserContextOptions {
   /** Puts the page's timers into the test's hands: `page.clock.runFor(ms)`. Time also passes by itself. */
   readonly clock?: boolean
-  /** Opens a page with a fresh profile, for a test of the history or of the storage. */
-  readonly isFresh?: boolean
+  /** Uses the page that the tests of a file share, in place of a fresh profile. Not with `clock` or options of the profile. */
+  readonly isShared?: boolean
 }
 
 /** A page in a browser, and what has happened in it since before it was loaded. */
@@ -70,14 +70,13 @@ export async function launchBrowser (): Promise<Browser> {
 }
 
 /**
- * Opens an address. The tests of a file share one browser, closed after the last test, and one page, which is blank between
- * two tests: a new page costs a process of the browser. A page with options of its own has a fresh profile, closed when the
- * test ends.
+ * Opens an address in a fresh profile, which is closed when the test ends. With `isShared`, in the page that the tests of a
+ * file share, because a new page costs a process of the browser; the page is blank between two tests.
  */
-export async function openPage (t: Test, url: string, { clock = false, isFresh = false, ...options }: PageOptions = {}): Promise<OpenPage> {
+export async function openPage (t: Test, url: string, { clock = false, isShared = false, ...options }: PageOptions = {}): Promise<OpenPage> {
   shared ??= share(t)
   const { browser, page: common } = await shared
-  const page = clock || isFresh || Object.keys(options).length > 0 ? await newPage(browser, options) : common
+  const page = isShared ? common : await newPage(browser, options)
   t.teardown(() => page === common ? blank(page) : page.context().close())
   if (clock) await page.clock.install()
   const opened = { page, problems: problemsOf(page), requests: requestsOf(page), shows: assertion(t, page) }
@@ -86,10 +85,13 @@ export async function openPage (t: Test, url: string, { clock = false, isFresh =
 }
 
 /** Tests the console in a browser. A page that complains of what the test does not expect fails it. */
-export function inBrowser (t: Test, title: string, { claims = ADMIN, config, complaints, ...options }: ConsoleOptions, body: (t: Test, console: Console) => Promise<void>): void {
+export function inBrowser (t: Test, title: string, { claims = ADMIN, config, complaints, isShared, ...options }: ConsoleOptions, body: (t: Test, console: Console) => Promise<void>): void {
   void t.test(title, { skip: browserMissing() }, async (t) => {
     const service = await listen(t, config)
-    const opened = await openPage(t, `${service.origin}/${claims === null ? '' : `#token=${token(claims)}`}`, options)
+    // The shared page may keep a spare connection that never sends a request, for which `close()` waits for a minute.
+    t.teardown(() => service.app.server.closeAllConnections())
+    const pageOptions = { ...options, isShared: isShared ?? Object.keys(options).length === 0 }
+    const opened = await openPage(t, `${service.origin}/${claims === null ? '' : `#token=${token(claims)}`}`, pageOptions)
     const { page, problems, shows } = opened
     if (claims !== null) await page.waitForSelector('[data-state=connected], [data-state=refused]')
     const push = async (message: string) => {
