@@ -1,7 +1,7 @@
-import type { Payload } from '../model/message.ts'
+import { toBase64, type Payload } from '../model/message.ts'
 import { OPCODE, encodeFrame } from '../protocol/frame.ts'
-import { escapeHtml, parseFirstJson, sortedGoJson } from './go-json.ts'
 import { createCompatProtocol } from './compat-protocol.ts'
+import { escapeHtml, parseFirstJson, sortedGoJson } from './go-json.ts'
 
 /**
  * The protocol of pushMessage: every payload as Go's JSON with a line feed, and an empty Ping frame every 10 s.
@@ -32,9 +32,7 @@ export function parseMessage (body: unknown): unknown {
 /** A payload as Go's JSON. As in Go, text becomes a JSON string, and binary becomes a JSON string in base64. */
 function toGoJson ({ kind, data }: Payload): string {
   if (kind === 'text') return escapeHtml(JSON.stringify(data))
-  if (kind === 'binary') {
-    return JSON.stringify(Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString('base64'))
-  }
+  if (kind === 'binary') return JSON.stringify(toBase64(data))
   try {
     return sortedGoJson(JSON.parse(data))
   } catch {
