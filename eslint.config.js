@@ -41,7 +41,7 @@ const IMPORTS = {
 }
 
 export default tseslint.config(
-  { ignores: ['dist/**', 'bench/node_modules/**', 'node_modules/**', '.tap/**', 'coverage/**'] },
+  { ignores: ['dist/**', 'bench/node_modules/**', 'node_modules/**', '.tap/**', '.compiled/**', 'coverage/**'] },
   ...tseslint.configs.strictTypeChecked.map((config) => ({ ...config, files: ['**/*.ts'] })),
   {
     files: ['**/*.ts'],

@@ -1,80 +1,107 @@
-// Runs the tests: `node scripts/test.js [arguments of tap]`. Prints one line a file, the details of failures, and as
-// the last line `N passed, N failed` with tap's own counts. Exits with tap's exit code.
+// Compiles and runs the tests: `node scripts/test.js [parts of paths]`, by default all. `!crash` leaves out the files with
+// `crash` in their path. Prints one line a file, the details of failures, and as the last line `N passed, N failed`.
+// Exits with 1 after a failure.
+//
+// Each file is a program that reports to its standard output, and runs in a process of its own without the runner of tap:
+// with the hooks of that runner a process takes three times as long to start.
+
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { availableParallelism } from 'node:os'
+import { Parser } from 'tap-parser'
+import { compileTests, sourcePaths } from './compile-tests.js'
 
-const TAP = fileURLToPath(new URL('../node_modules/.bin/tap', import.meta.url))
-// tap's report as events, one JSON array a line. The last option wins over a reporter among the arguments.
-const REPORT = ['--no-color', '--reporter=jsonstream']
+/** Files that run at the same time. One more than processors, because tests also wait. */
+const JOBS = Number(process.env.TEST_JOBS ?? availableParallelism() + 1)
+/** A file that takes longer has failed. A file may choose another limit with `t.setTimeout()`. */
+const TIMEOUT_SECONDS = 180
+/** After its limit, tap reports what the file still waits for. Then the process is killed. */
+const GRACE_SECONDS = 10
 
 const totals = { pass: 0, fail: 0, skip: 0 }
-const failed = []
-let isComplete = false
+const children = new Set()
+process.on('exit', () => { for (const child of children) child.kill('SIGKILL') })
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
 
-/** Counts and prints each event of the report. */
-const events = {
-  pass () { totals.pass++ },
-  skip ({ fullname, skip }) {
-    totals.skip++
-    print(`skip  ${fullname}: ${String(skip)}`)
-  },
-  fail (point) { fail(point) },
-  end ({ level, bailout, ...point }) {
-    if (level === 0) {
-      isComplete = true
-      if (typeof bailout === 'string') fail({ fullname: 'tap', diag: `Bail out! ${bailout}` })
-      return
-    }
-    // A test without assertions counts as one.
-    if (point.ok && point.tests === 0) totals[point.skip === undefined ? 'pass' : 'skip']++
-    // A failed test without a failed assertion: a crash, a timeout or an unfulfilled plan.
-    if (!point.ok && !failed.some((name) => name.startsWith(`${point.fullname} > `))) fail(point)
-    if (level === 1) print(`${point.ok ? 'ok   ' : 'FAIL '} ${point.fullname} (${Math.round(point.time ?? 0)} ms)`)
-  },
-  extra (text) { process.stdout.write(text) }
+const compiled = await compileTests()
+const sources = [...compiled.keys()].filter(isWanted).sort((a, b) => rank(a) - rank(b))
+if (sources.length === 0) fail({ fullname: 'no test file matches', diag: { arguments: process.argv.slice(2) } })
+await Promise.all(Array.from({ length: JOBS }, async () => {
+  for (let source = sources.shift(); source !== undefined; source = sources.shift()) await run(source)
+}))
+process.exitCode = totals.fail > 0 ? 1 : 0
+print(`${totals.pass} passed, ${totals.fail} failed${totals.skip > 0 ? `, ${totals.skip} skipped` : ''}`)
+
+/** Whether the arguments of the program choose a file. */
+function isWanted (source) {
+  const parts = process.argv.slice(2)
+  const wanted = parts.filter((part) => !part.startsWith('!'))
+  return (wanted.length === 0 || wanted.some((part) => source.includes(part))) && !parts.some((part) => part.startsWith('!') && source.includes(part.slice(1)))
 }
 
-const tap = spawn(TAP, ['run', ...process.argv.slice(2), ...REPORT], { stdio: ['inherit', 'pipe', 'inherit'] })
-process.on('SIGTERM', () => tap.kill())
-createInterface({ input: tap.stdout }).on('line', report)
-tap.on('close', (code) => {
-  if (!isComplete) Object.assign(totals, { pass: 0, fail: 1, skip: 0 })
-  // An error exit of tap itself is a failure, and so is a run without tests.
-  const isEmpty = totals.pass + totals.fail + totals.skip === 0
-  if (totals.fail === 0 && (code !== 0 || isEmpty)) totals.fail = 1
-  process.exitCode = totals.fail > 0 ? code || 1 : 0
-  print(`${totals.pass} passed, ${totals.fail} failed${totals.skip > 0 ? `, ${totals.skip} skipped` : ''}`)
-})
-
-function report (line) {
-  const [name, data] = parse(line) ?? []
-  if (name === undefined) print(line)
-  else if (Object.hasOwn(events, name)) events[name](data)
+/** Programs, browsers and crowds take longest and start first, so that no processor is idle at the end. */
+function rank (source) {
+  return /^test\/(services|routes)\//.test(source) ? 1 : 0
 }
 
-function parse (line) {
-  try {
-    const event = JSON.parse(line)
-    return Array.isArray(event) ? event : undefined
-  } catch {
-    return undefined // Other output of a test or of tap.
+/** Runs one file, and counts and prints what it reports. */
+async function run (source) {
+  const start = performance.now()
+  const child = spawn(process.execPath, ['--enable-source-maps', compiled.get(source)], {
+    stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, TAP: '1', TAP_TIMEOUT: String(TIMEOUT_SECONDS) }
+  })
+  children.add(child)
+  const ended = new Promise((resolve) => { child.on('close', (code, signal) => resolve(signal ?? code)) })
+  const parser = new Parser({ name: source })
+  const timer = killAfterLimit(child, parser)
+  let failures = 0
+  const failed = (failure) => {
+    failures++
+    fail(failure)
   }
+  parser.on('pass', () => { totals.pass++ })
+  parser.on('skip', ({ fullname, skip }) => {
+    totals.skip++
+    print(`skip  ${fullname}: ${skip}`)
+  })
+  parser.on('fail', failed)
+  parser.on('bailout', (reason) => failed({ fullname: source, diag: { reason: `Bail out! ${reason}` } }))
+  parser.on('extra', (text) => process.stdout.write(text))
+  for await (const line of createInterface({ input: child.stdout })) parser.write(`${sourcePaths(line)}\n`)
+  const end = await ended
+  parser.end()
+  clearTimeout(timer())
+  children.delete(child)
+  // A failure that is no assertion: a crash, a timeout, or a report that ends in the middle.
+  if (failures === 0 && end !== 0) failed({ fullname: source, diag: { reason: `the process ended with ${end}` } })
+  if (failures === 0 && !parser.ok) failed({ fullname: source, diag: { reason: 'the report is not complete', failures: parser.results?.failures } })
+  print(`${failures === 0 ? 'ok   ' : 'FAIL '} ${source} (${Math.round(performance.now() - start)} ms)`)
 }
 
-function fail ({ fullname, diag }) {
+/** Kills a process that is still there some time after its limit. Returns what gives the current timer. */
+function killAfterLimit (child, parser) {
+  let timer
+  const limit = (ms) => {
+    clearTimeout(timer)
+    timer = setTimeout(() => child.kill('SIGKILL'), ms + GRACE_SECONDS * 1000)
+  }
+  limit(TIMEOUT_SECONDS * 1000)
+  parser.on('comment', (text) => {
+    const [, ms] = /^# timeout=(\d+)$/m.exec(text) ?? []
+    if (ms !== undefined) limit(Number(ms))
+  })
+  return () => timer
+}
+
+/** Counts and prints a failure, without the source: `at` names its location. */
+function fail ({ fullname, diag, tapError }) {
   totals.fail++
-  failed.push(fullname)
-  const details = typeof diag === 'string' ? diag : describe(diag ?? {})
-  print(`not ok  ${fullname}\n${details.replace(/^(?=.)/gm, '        ')}`)
-}
-
-/** Formats diagnostics, without the source: `at` names its location. */
-function describe ({ source, args, cwd, command, externalID, stdio, ...diag }) {
-  return Object.entries(diag).map(([key, value]) => {
+  const { source, ...details } = diag ?? { reason: tapError ?? 'failed' }
+  const lines = Object.entries(details).map(([key, value]) => {
     const text = typeof value === 'string' ? value.trimEnd() : JSON.stringify(value)
     return text.includes('\n') ? `${key}:\n${text.replace(/^/gm, '  ')}` : `${key}: ${text}`
-  }).join('\n')
+  })
+  print(`not ok  ${fullname}\n${lines.join('\n').replace(/^(?=.)/gm, '        ')}`)
 }
 
 function print (text) {

@@ -2,12 +2,12 @@ import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Test } from 'tap'
 import type { ConfigInput } from '../../services/config/schema.ts'
-import { compile } from '../support/compile.ts'
+import { program } from '../support/program.ts'
 import { SECRET, token } from '../support/helper.ts'
 import { rawRequest } from '../support/raw-client.ts'
 import type { Counts, Measures, Order, Saying } from './server.ts'
 
-const PROGRAM = new URL('server.ts', import.meta.url)
+const { path, execArgv } = program('server.ts', import.meta.url)
 /** Without what configures the service or belongs to the test runner. */
 const ENVIRONMENT = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(HUB_|NODE_|TAP_|_TAPJS)/.test(name)))
 
@@ -44,8 +44,7 @@ export class Service {
 
   static async start (t: Test, input: ConfigInput): Promise<Service> {
     const config: ConfigInput = { ...input, auth: { secret: SECRET }, logger: { level: 'error' } }
-    const execArgv = ['--expose-gc']
-    const child = fork(compile(t, PROGRAM), [JSON.stringify(config)], { execArgv, env: ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+    const child = fork(path, [JSON.stringify(config)], { execArgv: [...execArgv, '--expose-gc'], env: ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
     t.teardown(() => child.kill('SIGKILL'))
     const service = new Service(child)
     const { origin } = await service.#answer(0) as { origin: string }

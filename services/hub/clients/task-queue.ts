@@ -22,7 +22,10 @@ const HIGH_WATER = 16
 export class TaskQueue {
   readonly #owner: Owner
   readonly #log: Log
+  /** Tasks in the order of their arrival. */
   #queued: Task[] = []
+  /** Tasks from before those, the first one last: taking a task costs the same however many are queued. */
+  #next: Task[] = []
   #isBusy = false
   #isHigh = false
 
@@ -38,7 +41,7 @@ export class TaskQueue {
       return
     }
     this.#queued.push(task)
-    if (this.#queued.length === HIGH_WATER && !this.#isHigh) {
+    if (this.#queued.length + this.#next.length >= HIGH_WATER && !this.#isHigh) {
       this.#isHigh = true
       this.#owner.setPaused(true)
     }
@@ -46,7 +49,7 @@ export class TaskQueue {
 
   #start (first: Task): void {
     this.#isBusy = true
-    for (let task: Task | undefined = first; task !== undefined; task = this.#queued.shift()) {
+    for (let task: Task | undefined = first; task !== undefined; task = this.#take()) {
       const pending = this.#attempt(task)
       if (pending !== null) {
         // Resolved by a promise of our own, because a foreign `then` may throw.
@@ -58,6 +61,14 @@ export class TaskQueue {
     if (!this.#isHigh) return
     this.#isHigh = false
     this.#owner.setPaused(false)
+  }
+
+  #take (): Task | undefined {
+    if (this.#next.length === 0) {
+      this.#next = this.#queued.reverse()
+      this.#queued = []
+    }
+    return this.#next.pop()
   }
 
   #resume (): void {

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { isSeq, parseDocument } from 'yaml'
 import { configFile, configurationPage } from '../../../services/config/document.ts'
+import { packagePath } from '../../../services/cli/package.ts'
 import { completeConfig, maskSecrets, toYaml } from '../../../services/config/load.ts'
 import { formatDuration, formatSize, parseDuration, parseSize } from '../../../services/config/units.ts'
 import { defaults, faultsOf, faultsOfEnv, faultsOfText, load, secret, unusual } from './helper.ts'
@@ -111,12 +112,11 @@ t.test('printing', async (t) => {
 })
 
 t.test('generated files', async (t) => {
-  const root = new URL('../../../', import.meta.url)
   const stale = 'differs from services/config: run `npm run docs`'
 
   t.test('config.yml and docs/configuration.md are up to date', async (t) => {
-    t.equal(readFileSync(new URL('config.yml', root), 'utf8'), configFile(), `config.yml ${stale}`)
-    t.equal(readFileSync(new URL('docs/configuration.md', root), 'utf8'), configurationPage(), `docs/configuration.md ${stale}`)
+    t.equal(readFileSync(packagePath('config.yml'), 'utf8'), configFile(), `config.yml ${stale}`)
+    t.equal(readFileSync(packagePath('docs/configuration.md'), 'utf8'), configurationPage(), `docs/configuration.md ${stale}`)
   })
 
   t.test('config.yml read as it is gives the defaults and holds every key once', async (t) => {

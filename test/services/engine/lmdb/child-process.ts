@@ -2,9 +2,9 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
-import { compile } from '../../../support/compile.ts'
+import { program } from '../../../support/program.ts'
 
-const PROGRAM = new URL('child.ts', import.meta.url)
+const { path, execArgv } = program('child.ts', import.meta.url)
 
 /** A process of its own that works on a folder, as child.ts says; gone when the test ends. */
 export class Child {
@@ -17,7 +17,7 @@ export class Child {
   /** `shell`: what a shell does before it becomes the process. */
   constructor (t: Test, args: readonly string[], shell = 'true') {
     // The test runner puts itself into every program that is started, and makes it end at signals that it would ignore.
-    const command = [process.execPath, '--enable-source-maps', compile(t, PROGRAM), ...args]
+    const command = [process.execPath, '--enable-source-maps', ...execArgv, path, ...args]
     this.process = spawn('bash', ['-c', `${shell}; exec env -u NODE_OPTIONS "$@"`, 'bash', ...command], { stdio: ['pipe', 'pipe', 'pipe'] })
     t.teardown(() => this.process.kill('SIGKILL'))
     this.process.stderr?.on('data', (chunk: Buffer) => { this.errors += chunk.toString() })
