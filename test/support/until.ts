@@ -2,6 +2,10 @@
 const TIMEOUT_MS = 10_000
 /** Time limit of a condition that depends on programs which start while the machine runs other tests. */
 export const PROGRAMS_MS = 60_000
+/** How often a condition is looked at: often in this process, where a look costs nothing. */
+const INTERVAL_MS = 5
+/** The same where a look is a message to another program. */
+const PROGRAMS_INTERVAL_MS = 25
 
 /** Resolves when a condition holds, and rejects after the time limit. Polls, because the condition emits no event. */
 export async function until (
@@ -10,8 +14,9 @@ export async function until (
   limitMs = TIMEOUT_MS
 ): Promise<void> {
   const deadline = Date.now() + limitMs
+  const interval = limitMs === PROGRAMS_MS ? PROGRAMS_INTERVAL_MS : INTERVAL_MS
   while (!await condition()) {
     if (Date.now() > deadline) throw new Error(`${what} did not come true`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    await new Promise((resolve) => setTimeout(resolve, interval))
   }
 }
