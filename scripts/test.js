@@ -11,8 +11,8 @@ import { availableParallelism } from 'node:os'
 import { Parser } from 'tap-parser'
 import { compileTests, sourcePaths } from './compile-tests.js'
 
-/** Files that run at the same time. One more than processors, because tests also wait. */
-const JOBS = Number(process.env.TEST_JOBS ?? availableParallelism() + 1)
+/** Files that run at the same time. */
+const JOBS = Number(process.env.TEST_JOBS ?? availableParallelism())
 /** A file that takes longer has failed. A file may choose another limit with `t.setTimeout()`. */
 const TIMEOUT_SECONDS = 180
 /** After its limit, tap reports what the file still waits for. Then the process is killed. */

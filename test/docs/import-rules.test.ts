@@ -4,9 +4,7 @@ import { packagePath } from '../../services/cli/package.ts'
 
 const eslint = new ESLint({
   cwd: packagePath(),
-  // This rule alone needs no types, so the test does not wait for the compiler.
-  ruleFilter: ({ ruleId }) => ruleId === 'house/imports',
-  overrideConfig: { files: ['**/*.ts'], languageOptions: { parserOptions: { projectService: false } } }
+  ruleFilter: ({ ruleId }) => ruleId === 'house/imports'
 })
 
 /** The messages about one import in a file. */

@@ -9,7 +9,7 @@ import { PROGRAMS_MS, until } from './until.ts'
 /** The headless shell needs a third less of the processor. */
 const PATHS = ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium', '/usr/bin/google-chrome']
 const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
-const MISSING = 'There is no Chromium here: apt-get install chromium (Debian), or say where it is in CHROMIUM_PATH.'
+const MISSING = 'There is no Chromium here: apt-get install chromium-headless-shell (Debian), or say where it is in CHROMIUM_PATH.'
 
 /** Claims of those who may use all of the console. */
 export const ADMIN = { roles: ['admin'] }

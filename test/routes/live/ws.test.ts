@@ -108,7 +108,7 @@ t.test('a handler that throws or rejects affects no other message and no other c
     if (data === 'nasty') throw Object.defineProperty(new Error('nasty'), 'stack', { get () { throw new Error('do not look') } })
     if (data === 'nasty later') return Promise.reject(Object.defineProperty(new Error('nasty'), 'x', { enumerable: true, get () { throw new Error('do not look') } }))
     if (data === 'reject') return Promise.reject(new Error('rejected later'))
-    // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- applications do such things
+    // oxlint-disable-next-line typescript/prefer-promise-reject-errors -- applications do such things
     if (data === 'nothing') return Promise.reject(undefined)
     client.reply('alive')
   })
