@@ -3,7 +3,8 @@ import { convert } from './convert.ts'
 import { ConfigError } from './faults.ts'
 import { composeConfig, leaves, type Leaf } from './model.ts'
 import { checkRules, type CheckedValue } from './rules.ts'
-import type { Config, ConfigInput } from './schema.ts'
+import type { ConfigInput } from './input.ts'
+import type { Config } from './schema.ts'
 import { errorCodeOf, readEnvironment, type Environment } from './sources/env.ts'
 import { readYaml, type FileContent } from './sources/file.ts'
 import { readFlags, type Flags } from './sources/flags.ts'
@@ -12,7 +13,8 @@ import type { Finding } from './sources/walk.ts'
 
 export { ConfigError } from './faults.ts'
 export { maskSecrets, toYaml } from './print.ts'
-export type { Config, ConfigInput } from './schema.ts'
+export type { ConfigInput } from './input.ts'
+export type { Config } from './schema.ts'
 
 /** The sources of the service's configuration. */
 export interface Sources {

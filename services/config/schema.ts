@@ -1,4 +1,4 @@
-import type { Static, TObject, TSchema } from '@sinclair/typebox'
+import type { Static } from '@sinclair/typebox'
 import { boolean, choice, duration, integer, origins, proxies, secret, section, size, text } from './fields.ts'
 
 const second = 1_000
@@ -181,14 +181,3 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
 
 /** The complete, checked configuration; durations in milliseconds, sizes in bytes. */
 export type Config = Static<typeof ConfigSchema>
-
-/**
- * Configuration in code: any part of Config. Durations are milliseconds or text such as `20s`; sizes are bytes or text
- * such as `1MiB`.
- */
-export type ConfigInput = InputOf<typeof ConfigSchema>
-
-type InputOf<S extends TSchema> =
-  S extends TObject<infer Properties> ? { [Key in keyof Properties]?: InputOf<Properties[Key]> }
-  : S extends { kind: 'duration' | 'size' } ? number | string
-  : Static<S>

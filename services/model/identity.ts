@@ -6,8 +6,15 @@ import { Id } from './message.ts'
 export const ADMIN_ROLE = 'admin'
 
 /**
- * The identity of a client or caller: user, roles, groups and expiry, from the token or from the application's
- * `authenticate`. An application may add fields of its own; the hub passes them through.
+ * The identity of a client or caller, from the token or from the application's `authenticate`:
+ *
+ * - `user`: id of the user, 1 to 128 characters. All connections with this id are devices of one user.
+ * - `roles`: names of roles; `admin` may use the REST API and the console.
+ * - `groups`: groups that the client joins when it connects; none by default.
+ * - `expiresAt`: when the token expires, in ms since the epoch. The hub then closes the connection. Without it, the
+ *   connection has no time limit.
+ *
+ * An application may add fields of its own; the hub passes them through.
  */
 export const Identity = Type.Object({
   user: Id,

@@ -14,7 +14,17 @@ function limitOf (entries: string) {
   return Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: DEFAULT_PAGE, description }))
 }
 
-/** One live connection, as `hub.clients()` and `GET /clients` report it to operators. */
+/**
+ * One live connection, as `hub.clients()` and `GET /clients` report it to operators:
+ *
+ * - `id`: id of the client; later connections have greater ids.
+ * - `user`, `roles`: from the token. `groups`: the groups of which the client is a member now.
+ * - `protocol`: name of the protocol, for example `raw`, `sse` or `json.hub.v1`.
+ * - `address`: network address of the peer. `openedAt`: when the connection was opened, ISO 8601.
+ * - `received`: messages from the client. `delivered`: frames handed to the connection.
+ * - `dropped`: frames dropped because the client was over its limit.
+ * - `behind`: whether data for the client is queued right now, in memory or in the log.
+ */
 export const ClientInfo = Type.Object({
   id: Type.String({ description: 'Client id; later connections have greater ids' }),
   user: Type.String(),
@@ -30,7 +40,14 @@ export const ClientInfo = Type.Object({
 })
 export type ClientInfo = Static<typeof ClientInfo>
 
-/** One page of clients in the order of their ids, oldest connection first. */
+/**
+ * One page of clients in the order of their ids, oldest connection first:
+ *
+ * - `clients`: the connections of this page.
+ * - `total`: connections that match the query, on all pages.
+ * - `dropped`: frames dropped for slow clients since the service started, closed connections included.
+ * - `next`: the `after` of the next page; null on the last page.
+ */
 export const ClientPage = Type.Object({
   total: Type.Integer({ description: 'Connections that match the query, on all pages' }),
   dropped: Type.Integer({
@@ -54,14 +71,14 @@ export const ClientQuery = Type.Object({
 }, { additionalProperties: false })
 export type ClientQuery = Static<typeof ClientQuery>
 
-/** A group that has at least one connected member. */
+/** A group that has at least one connected member. `clients`: connections that are members. */
 export const GroupInfo = Type.Object({
   group: Type.String(),
   clients: Type.Integer({ description: 'Connections that are members' })
 })
 export type GroupInfo = Static<typeof GroupInfo>
 
-/** One page of groups, in the order of their names. */
+/** One page of groups, in the order of their names. `next`: the `after` of the next page; null on the last page. */
 export const GroupPage = Type.Object({
   groups: Type.Array(GroupInfo),
   next
@@ -78,7 +95,14 @@ export const GroupQuery = Type.Object({
 }, { additionalProperties: false })
 export type GroupQuery = Static<typeof GroupQuery>
 
-/** The unacknowledged messages of a user, and how far each device of the user has acknowledged. */
+/**
+ * The unacknowledged messages of a user, and how far each device of the user has acknowledged:
+ *
+ * - `count`: messages that the user has not acknowledged. `oldest`: offset of the first of these; null without one.
+ * - `dropped`: messages that left the log before the user acknowledged them: too old, too many, or past their ttl.
+ * - `cursors`: for each `device` (empty for all devices without a name), the offset up to which the device has
+ *   `acknowledged` every message, and `at` when, ISO 8601.
+ */
 export const InboxInfo = Type.Object({
   user: Type.String(),
   count: Type.Integer({ description: 'Messages that the user has not acknowledged' }),
@@ -105,7 +129,14 @@ export const UserMessageStatus = Type.Union([
 ])
 export type UserMessageStatus = Static<typeof UserMessageStatus>
 
-/** The status of a message, user by user: the result of `hub.messageStatus(offset)`. */
+/**
+ * The status of a message, user by user: the result of `hub.messageStatus(offset)`.
+ *
+ * - `offset`, `address`: position and address of the message. `at`: when it was published, ISO 8601.
+ * - `total`: users that the message is for, as far as known.
+ * - `users`: the status for each of the first 1000: the addressed user; for a message to everyone or to a group, the
+ *   users who are connected now and were when it was published.
+ */
 export const MessageStatus = Type.Object({
   offset: Type.Integer(),
   address: Address,

@@ -7,7 +7,7 @@ import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { fastifyHub } from '../../index.ts'
-import type { ConfigInput } from '../../services/config/schema.ts'
+import type { ConfigInput } from '../../services/config/input.ts'
 import { connect, IN_MEMORY, listen, LogLines, SECRET, TestClient, token } from '../support/helper.ts'
 import { frame, OPCODE, rawConnect, rawRequest, handshake, type Frame } from '../support/raw-client.ts'
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { FastifyInstance } from 'fastify'
-import type { ConfigInput } from '../../services/config/schema.ts'
+import type { ConfigInput } from '../../services/config/input.ts'
 import { connect, listen, token, until } from '../support/helper.ts'
 import { frame, OPCODE, rawConnect, type RawClient } from '../support/raw-client.ts'
 

@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import Fastify from 'fastify'
 import { app, serverOptions } from '../../app.ts'
 import { completeConfig } from '../../services/config/load.ts'
-import type { ConfigInput } from '../../services/config/schema.ts'
+import type { ConfigInput } from '../../services/config/input.ts'
 import type { Receipt } from '../../services/model/message.ts'
 import { compose, type Numbered } from './numbered.ts'
 

@@ -1,7 +1,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import type { Test } from 'tap'
-import type { ConfigInput } from '../../services/config/schema.ts'
+import type { ConfigInput } from '../../services/config/input.ts'
 import { program } from '../support/program.ts'
 import { SECRET, token } from '../support/helper.ts'
 import { rawRequest } from '../support/raw-client.ts'

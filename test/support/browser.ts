@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
 import type { Test } from 'tap'
-import type { ConfigInput } from '../../services/config/schema.ts'
+import type { ConfigInput } from '../../services/config/input.ts'
 import type { TokenClaims } from '../../services/auth/token.ts'
 import { listen, token } from './helper.ts'
 import { PROGRAMS_MS, until } from './until.ts'

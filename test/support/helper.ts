@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import { WebSocket } from 'ws'
 import { app, serverOptions } from '../../app.ts'
 import { completeConfig } from '../../services/config/load.ts'
-import type { ConfigInput } from '../../services/config/schema.ts'
+import type { ConfigInput } from '../../services/config/input.ts'
 import { createToken, type TokenClaims } from '../../services/auth/token.ts'
 
 export { until } from './until.ts'

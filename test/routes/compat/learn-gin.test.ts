@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
-import type { ConfigInput } from '../../../services/config/schema.ts'
+import type { ConfigInput } from '../../../services/config/input.ts'
 import { build, listen, TestClient, until } from '../../support/helper.ts'
 import { OPCODE, rawConnect } from '../../support/raw-client.ts'
 

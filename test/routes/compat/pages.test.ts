@@ -3,7 +3,7 @@
 import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
 import { packagePath } from '../../../services/cli/package.ts'
-import type { ConfigInput } from '../../../services/config/schema.ts'
+import type { ConfigInput } from '../../../services/config/input.ts'
 import { browserMissing, openPage, type OpenPage } from '../../support/browser.ts'
 import { listen, until } from '../../support/helper.ts'
 

@@ -2,7 +2,7 @@
 
 import t from 'tap'
 import { HubError } from '../../../index.ts'
-import type { ConfigInput } from '../../../services/config/schema.ts'
+import type { ConfigInput } from '../../../services/config/input.ts'
 import { connect, listen, until } from '../../support/helper.ts'
 import { frame, handshake, OPCODE, rawConnect, rawRequest } from '../../support/raw-client.ts'
 import { open, serve, take } from './push-message.ts'

@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import type { Test } from 'tap'
 import { WebSocket } from 'ws'
-import type { ConfigInput } from '../../../services/config/schema.ts'
+import type { ConfigInput } from '../../../services/config/input.ts'
 import { listen, TestClient } from '../../support/helper.ts'
 
 type Service = Awaited<ReturnType<typeof serve>>

@@ -3,7 +3,7 @@
 import { Type } from '@sinclair/typebox'
 import type { Test } from 'tap'
 import { ActionError } from '../../../index.ts'
-import type { ConfigInput } from '../../../services/config/schema.ts'
+import type { ConfigInput } from '../../../services/config/input.ts'
 import { listen, token } from '../../support/helper.ts'
 import { frame, handshake, OPCODE, rawConnect, rawRequest, type Frame, type RawClient } from '../../support/raw-client.ts'
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { completeConfig } from '../../../services/config/load.ts'
-import type { ConfigInput } from '../../../services/config/schema.ts'
+import type { ConfigInput } from '../../../services/config/input.ts'
 import { defaults, faultsOf, faultsOfEnv, fileWith, load, secret, unusual } from './helper.ts'
 
 t.test('sources', async (t) => {

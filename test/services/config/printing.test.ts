@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
 import { isSeq, parseDocument } from 'yaml'
-import { configFile, configurationPage } from '../../../services/config/document.ts'
+import { configFile, configurationPage, inputTypes } from '../../../services/config/document.ts'
 import { packagePath } from '../../../services/cli/package.ts'
 import { completeConfig, maskSecrets, toYaml } from '../../../services/config/load.ts'
 import { formatDuration, formatSize, parseDuration, parseSize } from '../../../services/config/units.ts'
@@ -114,9 +114,10 @@ t.test('printing', async (t) => {
 t.test('generated files', async (t) => {
   const stale = 'differs from services/config: run `npm run docs`'
 
-  t.test('config.yml and docs/configuration.md are up to date', async (t) => {
+  t.test('config.yml, docs/configuration.md and the type of the options are up to date', async (t) => {
     t.equal(readFileSync(packagePath('config.yml'), 'utf8'), configFile(), `config.yml ${stale}`)
     t.equal(readFileSync(packagePath('docs/configuration.md'), 'utf8'), configurationPage(), `docs/configuration.md ${stale}`)
+    t.equal(readFileSync(packagePath('services/config/input.ts'), 'utf8'), inputTypes(), `services/config/input.ts ${stale}`)
   })
 
   t.test('config.yml read as it is gives the defaults and holds every key once', async (t) => {
