@@ -3,14 +3,14 @@ import type { Test } from 'tap'
 import type { AddressKey } from '../../services/model/message.ts'
 import { Random } from '../soak/random.ts'
 import { Chaos } from './chaos.ts'
-import { AUDITOR, audit, BULK, FLEETING, gather, NEWS, USERS, type CrewOptions, type Member } from './crew.ts'
+import { AUDITOR, audit, BULK, FLEETING, gather, NEWS, USERS, type CrewOptions, type Member } from './clients.ts'
 import type { HubProcess } from './hub-process.ts'
 import { Journal, type Said } from './journal.ts'
 import { Publisher, type Lane } from './publisher.ts'
 import { ReliableSubject } from './reliable-subject.ts'
-import { Tripwire } from './tripwire.ts'
-import { judge } from './verdict.ts'
-import { Witness } from './witness.ts'
+import { Tripwire } from './crash-trigger.ts'
+import { judge } from './check.ts'
+import { Witness } from './recorder.ts'
 
 /** How long everything may take to come to rest once the network is good and the hub runs. */
 const REST_MS = 60_000

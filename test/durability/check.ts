@@ -1,6 +1,6 @@
 import type { Offset } from '../../services/model/message.ts'
 import type { Journal, Said } from './journal.ts'
-import type { Got, Span, Stretch, Witness } from './witness.ts'
+import type { Got, Span, Stretch, Witness } from './recorder.ts'
 
 /** What the witnesses of a round say together. */
 export interface Verdict {

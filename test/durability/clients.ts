@@ -8,8 +8,8 @@ import { NpmSubject } from './npm-subject.ts'
 import { ReliableSubject } from './reliable-subject.ts'
 import { SseSubject } from './sse-subject.ts'
 import { addressesOf, type Subject, type SubjectOptions } from './subject.ts'
-import type { Tripwire } from './tripwire.ts'
-import { Witness } from './witness.ts'
+import type { Tripwire } from './crash-trigger.ts'
+import { Witness } from './recorder.ts'
 import { WsSubject } from './ws-subject.ts'
 
 /** A group of those who are given more than they can take. */

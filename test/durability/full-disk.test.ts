@@ -5,12 +5,12 @@
 
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { judge } from './verdict.ts'
-import { settle, type Member } from './crew.ts'
+import { judge } from './check.ts'
+import { settle, type Member } from './clients.ts'
 import { FileLimit, SmallFileSystem, type Disk } from './disk.ts'
 import { HubProcess } from './hub-process.ts'
 import { Journal, textOf, type Said } from './journal.ts'
-import { Tripwire } from './tripwire.ts'
+import { Tripwire } from './crash-trigger.ts'
 import { Random } from '../soak/random.ts'
 import { until } from '../support/helper.ts'
 

@@ -3,7 +3,7 @@ import type { AddressKey } from '../../services/model/message.ts'
 import type { Random } from '../soak/random.ts'
 import { OPERATOR, type HubProcess } from './hub-process.ts'
 import { textOf, type Journal, type Said } from './journal.ts'
-import type { Tripwire } from './tripwire.ts'
+import type { Tripwire } from './crash-trigger.ts'
 
 /** What a publisher works with. */
 export interface PublisherOptions {

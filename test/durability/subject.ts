@@ -2,8 +2,8 @@ import type { AddressKey } from '../../services/model/message.ts'
 import type { Random } from '../soak/random.ts'
 import type { Journal } from './journal.ts'
 import type { Link } from './link.ts'
-import type { Tripwire } from './tripwire.ts'
-import type { Witness } from './witness.ts'
+import type { Tripwire } from './crash-trigger.ts'
+import type { Witness } from './recorder.ts'
 
 /** What happened to the connections of a client. */
 export interface ConnectionCounts {

@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { Crowd, type CrowdSize } from './crowd.ts'
 import { Service } from './service.ts'
-import { WAYS } from './leavers.ts'
+import { WAYS } from './disconnects.ts'
 import { until } from '../support/helper.ts'
 
 const SECONDS = Number(process.env.SOAK_SECONDS ?? 8)
