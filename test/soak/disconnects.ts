@@ -5,33 +5,33 @@ import { frame, handshake, OPCODE, rawConnect, type RawClient } from '../support
 import type { Random } from './random.ts'
 
 const TEXT = frame({ opcode: OPCODE.text, payload: 'x'.repeat(1000) })
-const GOODBYE = frame({ opcode: OPCODE.close, payload: Buffer.of(0x03, 0xe8) })
+const CLOSE = frame({ opcode: OPCODE.close, payload: Buffer.of(0x03, 0xe8) })
 
 /** The ways in which clients leave, by name; each opens a connection of its own, and is done when the client is gone. */
-export const WAYS: Readonly<Record<string, (port: number, random: Random) => Promise<void>>> = {
+export const DISCONNECTS: Readonly<Record<string, (port: number, random: Random) => Promise<void>>> = {
   async 'close in order' (port, random) {
-    const client = await openAndRead(port, random)
-    client.send(GOODBYE)
+    const client = await connectAndRead(port, random)
+    client.send(CLOSE)
     const { code } = await client.closed()
     if (code !== 1000) throw new Error(`a client that said goodbye was answered with ${code}`)
   },
 
   async 'half-close' (port, random) {
-    const client = await openAndRead(port, random)
+    const client = await connectAndRead(port, random)
     client.end()
     await client.closed()
   },
 
   async vanish (port, random) {
-    (await openAndRead(port, random)).destroy()
+    (await connectAndRead(port, random)).destroy()
   },
 
   async reset (port, random) {
-    (await openAndRead(port, random)).reset()
+    (await connectAndRead(port, random)).reset()
   },
 
   async 'leave in the middle of a frame' (port, random) {
-    const client = await openAndRead(port, random)
+    const client = await connectAndRead(port, random)
     client.send(TEXT.subarray(0, random.between(1, TEXT.length - 1)))
     if (random.next() < 0.5) client.end()
     else client.destroy()
@@ -58,13 +58,13 @@ export const WAYS: Readonly<Record<string, (port: number, random: Random) => Pro
 }
 
 /** A client that has stopped reading for good. */
-export async function freeze (port: number, user: string): Promise<RawClient> {
+export async function connectFrozen (port: number, user: string): Promise<RawClient> {
   const client = await rawConnect({ port, token: token({ user }) })
   client.pause()
   return client
 }
 
-async function openAndRead (port: number, random: Random): Promise<RawClient> {
+async function connectAndRead (port: number, random: Random): Promise<RawClient> {
   const client = await rawConnect({ port, token: token({ user: 'churn' }) })
   for (let frames = random.between(1, 12); frames > 0; frames--) await client.next()
   return client

@@ -8,7 +8,7 @@ export interface ReaderOptions {
   readonly url: string
   readonly user: string
   /** The streams that are for it; a message of any other is a fault. */
-  readonly hears: readonly Stream[]
+  readonly streams: readonly Stream[]
   /** Whether numbers may be missing, because the service drops what a slow client does not take. */
   readonly mayMiss?: boolean
 }
@@ -60,29 +60,29 @@ export class Reader {
   }
 
   /** Says goodbye, and notes a fault when that is not answered. */
-  async leave (): Promise<void> {
-    if (!this.isOpen) return this.#blame('was cut')
+  async disconnect (): Promise<void> {
+    if (!this.isOpen) return this.#addFault('was cut')
     const closed = once(this.socket, 'close') as Promise<[number, Buffer]>
     this.socket.close(1000)
     const [code] = await closed
-    if (code !== 1000) this.#blame(`was closed with ${code}`)
+    if (code !== 1000) this.#addFault(`was closed with ${code}`)
   }
 
   #check (data: Buffer, isBinary: boolean): void {
     if (!this.#isGreeted) {
       this.#isGreeted = data.toString() === GREETING
-      if (!this.#isGreeted) this.#blame('was not greeted first')
+      if (!this.#isGreeted) this.#addFault('was not greeted first')
       return
     }
     const message = parse(data, isBinary)
-    if (message === null) return this.#blame(`got a message that was changed: ${data.toString('latin1', 0, 48)}`)
+    if (message === null) return this.#addFault(`got a message that was changed: ${data.toString('latin1', 0, 48)}`)
     const { stream, number, order } = message
     const last = this.#lasts.get(stream)
-    if (!this.#options.hears.includes(stream)) this.#blame(`got ${stream} ${number}, which is not for it`)
-    if (order <= this.#order) this.#blame(`got message ${order} after ${this.#order}`)
+    if (!this.#options.streams.includes(stream)) this.#addFault(`got ${stream} ${number}, which is not for it`)
+    if (order <= this.#order) this.#addFault(`got message ${order} after ${this.#order}`)
     if (last !== undefined && number !== last + 1) {
       this.missing += Math.max(0, number - last - 1)
-      if (number <= last || this.#options.mayMiss !== true) this.#blame(`got ${stream} ${number} after ${last}`)
+      if (number <= last || this.#options.mayMiss !== true) this.#addFault(`got ${stream} ${number} after ${last}`)
     }
     if (last === undefined) this.#firsts.set(stream, number)
     this.#lasts.set(stream, number)
@@ -90,7 +90,7 @@ export class Reader {
     this.read++
   }
 
-  #blame (what: string): void {
+  #addFault (what: string): void {
     // The first ones tell; after them, everything is wrong.
     if (this.faults.length < 5) this.faults.push(`${this.user} ${what}`)
   }

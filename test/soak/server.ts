@@ -10,14 +10,14 @@ import type { Receipt } from '../../services/model/message.ts'
 import { compose, type Numbered } from './numbered.ts'
 
 /** A message to everyone, or one to each of some users. */
-export interface Saying extends Numbered {
+export interface TestMessage extends Numbered {
   readonly users?: readonly string[]
   readonly conflate?: string
 }
 
 /** What the test asks for. `isAwaited`: each message waits for the receipt of the one before it; otherwise all are said in one tick. */
-export type Order = { readonly id: number } & (
-  | { readonly kind: 'say', readonly sayings: readonly Saying[], readonly isAwaited: boolean }
+export type Command = { readonly id: number } & (
+  | { readonly kind: 'publish', readonly messages: readonly TestMessage[], readonly isAwaited: boolean }
   | { readonly kind: 'measure' }
   | { readonly kind: 'count' }
   | { readonly kind: 'close' }
@@ -40,26 +40,26 @@ const config = completeConfig(JSON.parse(process.argv[2] ?? '{}') as ConfigInput
 const fastify = Fastify(serverOptions(config))
 await fastify.register(app, { config })
 
-process.on('message', (order: Order) => {
+process.on('message', (command: Command) => {
   // An order that cannot be obeyed ends the process, and with it the test.
-  void obey(order).then((answer) => process.send?.({ id: order.id, ...answer }))
+  void execute(command).then((reply) => process.send?.({ id: command.id, ...reply }))
 })
 // Nobody would end it when the test has died.
-process.on('disconnect', abandoned)
+process.on('disconnect', exitWithTest)
 process.send?.({ id: 0, origin: await fastify.listen({ port: 0, host: '127.0.0.1' }) })
 
-function abandoned (): void {
+function exitWithTest (): void {
   process.exit(1)
 }
 
-async function obey (order: Order): Promise<object> {
-  switch (order.kind) {
-    case 'say': return say(order.sayings, order.isAwaited)
+async function execute (command: Command): Promise<object> {
+  switch (command.kind) {
+    case 'publish': return publish(command.messages, command.isAwaited)
     case 'measure': return measure()
     case 'count': return count()
     case 'close': {
       await fastify.close()
-      process.off('disconnect', abandoned)
+      process.off('disconnect', exitWithTest)
       // Nothing else may hold the process from here on.
       setImmediate(() => process.disconnect())
       return {}
@@ -67,17 +67,17 @@ async function obey (order: Order): Promise<object> {
   }
 }
 
-/** Answers how many clients the broadcast that reached the fewest was for. */
-async function say (sayings: readonly Saying[], isAwaited: boolean): Promise<{ fewest: number }> {
+/** Answers how many clients the broadcast that reached the fewestMatched was for. */
+async function publish (messages: readonly TestMessage[], isAwaited: boolean): Promise<{ fewestMatched: number }> {
   const receipts: Array<Promise<Receipt>> = []
-  for (const saying of sayings) {
-    const { users, conflate } = saying
+  for (const message of messages) {
+    const { users, conflate } = message
     const options = conflate === undefined ? {} : { conflate }
-    const sent = users === undefined ? fastify.hub.broadcast(compose(saying), options) : fastify.hub.send(users.map((user) => ({ user })), compose(saying), options)
+    const sent = users === undefined ? fastify.hub.broadcast(compose(message), options) : fastify.hub.send(users.map((user) => ({ user })), compose(message), options)
     if (isAwaited) await sent
     if (users === undefined) receipts.push(sent as Promise<Receipt>)
   }
-  return { fewest: Math.min(...(await Promise.all(receipts)).map(({ matched }) => matched)) }
+  return { fewestMatched: Math.min(...(await Promise.all(receipts)).map(({ matched }) => matched)) }
 }
 
 async function measure (): Promise<Measures> {

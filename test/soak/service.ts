@@ -5,14 +5,14 @@ import type { ConfigInput } from '../../services/config/input.ts'
 import { program } from '../support/program.ts'
 import { SECRET, token } from '../support/helper.ts'
 import { rawRequest } from '../support/raw-client.ts'
-import type { Counts, Measures, Order, Saying } from './server.ts'
+import type { Counts, Measures, Command, TestMessage } from './server.ts'
 
 const { path, execArgv } = program('server.ts', import.meta.url)
 /** Without what configures the service or belongs to the test runner. */
 const ENVIRONMENT = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(HUB_|NODE_|TAP_|_TAPJS)/.test(name)))
 
-type Wish<O> = O extends Order ? Omit<O, 'id'> : never
-interface Waiter { readonly resolve: (answer: object) => void, readonly reject: (error: Error) => void }
+type CommandWithoutId<O> = O extends Command ? Omit<O, 'id'> : never
+interface PendingReply { readonly resolve: (reply: object) => void, readonly reject: (error: Error) => void }
 
 /** A page of GET /clients, as far as the soak looks at it. */
 export interface ClientsPage {
@@ -26,19 +26,19 @@ export class Service {
   output = ''
   port = 0
   readonly #child: ChildProcess
-  readonly #waiters = new Map<number, Waiter>()
+  readonly #pendingReplies = new Map<number, PendingReply>()
   #ids = 0
 
   constructor (child: ChildProcess) {
     this.#child = child
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => { this.output += chunk.toString() })
-    child.on('message', (answer: { id: number }) => {
-      this.#waiters.get(answer.id)?.resolve(answer)
-      this.#waiters.delete(answer.id)
+    child.on('message', (reply: { id: number }) => {
+      this.#pendingReplies.get(reply.id)?.resolve(reply)
+      this.#pendingReplies.delete(reply.id)
     })
     child.on('close', (code, signal) => {
-      for (const { reject } of this.#waiters.values()) reject(new Error(`The service ended with ${signal ?? code}: ${this.output}`))
-      this.#waiters.clear()
+      for (const { reject } of this.#pendingReplies.values()) reject(new Error(`The service ended with ${signal ?? code}: ${this.output}`))
+      this.#pendingReplies.clear()
     })
   }
 
@@ -47,7 +47,7 @@ export class Service {
     const child = fork(path, [JSON.stringify(config)], { execArgv: [...execArgv, '--expose-gc'], env: ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
     t.teardown(() => child.kill('SIGKILL'))
     const service = new Service(child)
-    const { origin } = await service.#answer(0) as { origin: string }
+    const { origin } = await service.#reply(0) as { origin: string }
     service.port = Number(new URL(origin).port)
     return service
   }
@@ -56,18 +56,18 @@ export class Service {
     return `ws://127.0.0.1:${this.port}/admin/ws`
   }
 
-  /** Sends messages; answers how many clients the broadcast that reached the fewest was for. */
-  async say (sayings: readonly Saying[], isAwaited: boolean): Promise<number> {
-    return (await this.#ask({ kind: 'say', sayings, isAwaited }) as { fewest: number }).fewest
+  /** Sends messages; answers how many clients the broadcast that reached the fewestMatched was for. */
+  async publish (messages: readonly TestMessage[], isAwaited: boolean): Promise<number> {
+    return (await this.#execute({ kind: 'publish', messages, isAwaited }) as { fewestMatched: number }).fewestMatched
   }
 
   async measure (): Promise<Measures> {
-    return await this.#ask({ kind: 'measure' }) as Measures
+    return await this.#execute({ kind: 'measure' }) as Measures
   }
 
   /** Without a garbage collection: to be polled. */
   async count (): Promise<Counts> {
-    return await this.#ask({ kind: 'count' }) as Counts
+    return await this.#execute({ kind: 'count' }) as Counts
   }
 
   /** GET /clients, on a connection that is not kept. */
@@ -80,18 +80,18 @@ export class Service {
   /** Closes the service; answers how the process ended. Nothing but what the service left open keeps it from ending. */
   async close (): Promise<{ code: number | null, signal: string | null }> {
     const exit = once(this.#child, 'exit') as Promise<[number | null, string | null]>
-    await this.#ask({ kind: 'close' })
+    await this.#execute({ kind: 'close' })
     const [code, signal] = await exit
     return { code, signal }
   }
 
-  #ask (wish: Wish<Order>): Promise<object> {
+  #execute (command: CommandWithoutId<Command>): Promise<object> {
     const id = ++this.#ids
-    this.#child.send({ ...wish, id })
-    return this.#answer(id)
+    this.#child.send({ ...command, id })
+    return this.#reply(id)
   }
 
-  #answer (id: number): Promise<object> {
-    return new Promise((resolve, reject) => { this.#waiters.set(id, { resolve, reject }) })
+  #reply (id: number): Promise<object> {
+    return new Promise((resolve, reject) => { this.#pendingReplies.set(id, { resolve, reject }) })
   }
 }
