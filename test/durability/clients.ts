@@ -8,8 +8,8 @@ import { NpmSubject } from './npm-subject.ts'
 import { ReliableSubject } from './reliable-subject.ts'
 import { SseSubject } from './sse-subject.ts'
 import { addressesOf, type Subject, type SubjectOptions } from './subject.ts'
-import type { Tripwire } from './crash-trigger.ts'
-import { Witness } from './recorder.ts'
+import type { CrashTrigger } from './crash-trigger.ts'
+import { Recorder } from './recorder.ts'
 import { WsSubject } from './ws-subject.ts'
 
 /** A group of those who are given more than they can take. */
@@ -23,7 +23,7 @@ export const FLEETING = 'fleeting'
 export const AUDITOR = 'auditor'
 
 /** One client of the crew. */
-export interface Place {
+export interface ClientSpec {
   readonly kind: Subject['kind']
   readonly user: string
   readonly device?: string
@@ -32,10 +32,10 @@ export interface Place {
   /** Groups that it joins itself. */
   readonly joins?: readonly string[]
   readonly acknowledgeMs?: number
-  readonly wavers?: string
+  readonly toggledGroup?: string
 }
 
-const PLACES: readonly Place[] = [
+const CLIENTS: readonly ClientSpec[] = [
   { kind: 'raw', user: 'anna', device: 'phone', groups: [NEWS] },
   { kind: 'raw', user: 'anna', device: 'laptop', groups: [NEWS] },
   { kind: 'raw', user: 'ben' },
@@ -45,8 +45,8 @@ const PLACES: readonly Place[] = [
   { kind: 'reliable', user: 'emil', joins: [NEWS] },
   { kind: 'plain', user: 'fred', device: 'phone', groups: [NEWS] },
   { kind: 'npm plain', user: 'gina', joins: [NEWS] },
-  { kind: 'reliable', user: 'hans', acknowledgeMs: 100, wavers: FLEETING },
-  { kind: 'reliable', user: 'ida', joins: [NEWS], wavers: FLEETING },
+  { kind: 'reliable', user: 'hans', acknowledgeMs: 100, toggledGroup: FLEETING },
+  { kind: 'reliable', user: 'ida', joins: [NEWS], toggledGroup: FLEETING },
   { kind: 'reliable', user: 'jan', acknowledgeMs: 8000, joins: [NEWS] },
   { kind: 'reliable', user: 'kim', device: 'phone', acknowledgeMs: 2000, groups: [BULK] },
   { kind: 'npm reliable', user: 'lara', joins: [NEWS] },
@@ -59,46 +59,46 @@ const PLACES: readonly Place[] = [
   { kind: 'sse', user: 'tina', groups: [NEWS] }
 ]
 
-export const USERS: ReadonlyArray<`user:${string}`> = [...new Set(PLACES.map(({ user }) => user))].map((user) => `user:${user}` as const)
+export const USERS: ReadonlyArray<`user:${string}`> = [...new Set(CLIENTS.map(({ user }) => user))].map((user) => `user:${user}` as const)
 
 /** What the crew works with. */
-export interface CrewOptions {
+export interface RunOptions {
   readonly hub: HubProcess
   readonly journal: Journal
-  readonly tripwire: Tripwire
+  readonly crashTrigger: CrashTrigger
   readonly seed: number
 }
 
 /** A client, and where it is once all is calm. */
-export interface Member {
+export interface CampaignClient {
   readonly subject: Subject
-  readonly home: readonly AddressKey[]
+  readonly stableAddresses: readonly AddressKey[]
   /** Whether more is said to it than it can take when it is held up. */
   readonly isBulk: boolean
 }
 
 /** Makes the clients; their users are in their groups when this resolves. */
-export async function gather (t: Test, options: CrewOptions): Promise<Member[]> {
-  for (const { user, groups = [] } of [...PLACES, { user: AUDITOR, groups: [NEWS, BULK, FLEETING] }]) {
+export async function createClients (t: Test, options: RunOptions): Promise<CampaignClient[]> {
+  for (const { user, groups = [] } of [...CLIENTS, { user: AUDITOR, groups: [NEWS, BULK, FLEETING] }]) {
     for (const group of groups) await options.hub.api('PUT', `/users/${user}/groups/${group}`)
   }
-  const members = []
-  for (const [n, place] of PLACES.entries()) members.push(await settle(t, options, place, n))
-  return members
+  const clients = []
+  for (const [n, spec] of CLIENTS.entries()) clients.push(await createClient(t, options, spec, n))
+  return clients
 }
 
 /** Makes one client. `n` tells it from others. */
-export async function settle (t: Test, { hub, journal, tripwire, seed }: CrewOptions, place: Place, n: number): Promise<Member> {
-  const { kind, user, device = '', groups = [], joins = [], acknowledgeMs = 1000, wavers = '' } = place
-  const home = [...addressesOf({ user, groups }), ...joins.map((group) => `group:${group}`)]
-  const witness = new Witness({ name: `${kind} ${user}${device === '' ? '' : `/${device}`}`, journal, addresses: wavers === '' ? home : [...home, `group:${wavers}`] })
-  const parts = { user, device, groups, link: await Link.open(t, hub.port), witness, journal, tripwire, random: new Random(seed + 100 + n) }
-  const subject = create(kind, { ...parts, joins, acknowledgeMs, wavers })
+export async function createClient (t: Test, { hub, journal, crashTrigger, seed }: RunOptions, spec: ClientSpec, n: number): Promise<CampaignClient> {
+  const { kind, user, device = '', groups = [], joins = [], acknowledgeMs = 1000, toggledGroup = '' } = spec
+  const stableAddresses = [...addressesOf({ user, groups }), ...joins.map((group) => `group:${group}`)]
+  const recorder = new Recorder({ name: `${kind} ${user}${device === '' ? '' : `/${device}`}`, journal, addresses: toggledGroup === '' ? stableAddresses : [...stableAddresses, `group:${toggledGroup}`] })
+  const parts = { user, device, groups, link: await Link.open(t, hub.port), recorder, journal, crashTrigger, random: new Random(seed + 100 + n) }
+  const subject = createSubject(kind, { ...parts, joins, acknowledgeMs, toggledGroup })
   t.teardown(() => subject.stop())
-  return { subject, home, isBulk: groups.includes(BULK) }
+  return { subject, stableAddresses, isBulk: groups.includes(BULK) }
 }
 
-function create (kind: Subject['kind'], options: ConstructorParameters<typeof ReliableSubject>[0]): Subject {
+function createSubject (kind: Subject['kind'], options: ConstructorParameters<typeof ReliableSubject>[0]): Subject {
   switch (kind) {
     case 'raw':
     case 'plain': return new WsSubject(kind, options)
@@ -110,8 +110,8 @@ function create (kind: Subject['kind'], options: ConstructorParameters<typeof Re
 }
 
 /** A client that reads everything that the log has for all and for groups, from after an offset. */
-export async function audit (t: Test, { hub, journal, tripwire, seed }: CrewOptions, witness: Witness, after: number): Promise<SseSubject> {
-  const options: SubjectOptions = { user: AUDITOR, device: '', groups: [], link: await Link.open(t, hub.port), witness, journal, tripwire, random: new Random(seed) }
+export async function startAuditor (t: Test, { hub, journal, crashTrigger, seed }: RunOptions, recorder: Recorder, after: number): Promise<SseSubject> {
+  const options: SubjectOptions = { user: AUDITOR, device: '', groups: [], link: await Link.open(t, hub.port), recorder, journal, crashTrigger, random: new Random(seed) }
   const subject = new SseSubject(options, after)
   subject.start()
   return subject

@@ -24,12 +24,12 @@ export class HubProcess {
   readonly folder: string
   /** What it logged as an error, wrote to stderr, or ended with when nobody had asked it to. */
   readonly faults: string[] = []
-  readonly counts = { starts: 0, kills: 0, killsWhileStarting: 0, terms: 0, stops: 0 }
+  readonly counts = { starts: 0, kills: 0, killsWhileStarting: 0, terminations: 0, suspensions: 0 }
   /** When it was killed, in ms since the epoch. */
   readonly killedAt: number[] = []
   #child: ChildProcess | null = null
   #hasStarted = false
-  #isWanted = false
+  #shouldRun = false
 
   private constructor (port: number, folder: string) {
     this.port = port
@@ -69,14 +69,14 @@ export class HubProcess {
     // The test runner puts itself into every program that is started; into this one it must not.
     const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, PROGRAM], { cwd: this.folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#child = child
-    this.#isWanted = true
+    this.#shouldRun = true
     const exited = once(child, 'close').then(([code, signal]: unknown[]) => {
       this.#child = null
       this.#hasStarted = false
-      if (this.#isWanted) this.faults.push(`the hub ended by itself, with ${String(signal ?? code)}`)
+      if (this.#shouldRun) this.faults.push(`the hub ended by itself, with ${String(signal ?? code)}`)
       return false
     })
-    child.stderr.on('data', (chunk: Buffer) => { this.#blame(`the hub wrote to stderr: ${chunk.toString()}`) })
+    child.stderr.on('data', (chunk: Buffer) => { this.#addFault(`the hub wrote to stderr: ${chunk.toString()}`) })
     const started = new Promise<boolean>((resolve) => {
       let rest = ''
       child.stdout.on('data', (chunk: Buffer) => {
@@ -87,7 +87,7 @@ export class HubProcess {
         if (lines.some((line) => line.includes('WebSocket  ws:'))) resolve(true)
       })
     })
-    const late = setTimeout(() => { this.#blame(`the hub did not start within ${START_MS} ms`) }, START_MS)
+    const late = setTimeout(() => { this.#addFault(`the hub did not start within ${START_MS} ms`) }, START_MS)
     this.#hasStarted = await Promise.race([started, exited])
     clearTimeout(late)
     return this.#hasStarted
@@ -97,23 +97,23 @@ export class HubProcess {
   async end (signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
     const child = this.#child
     if (child === null) return
-    if (signal === 'SIGTERM') this.counts.terms++
+    if (signal === 'SIGTERM') this.counts.terminations++
     else {
       this.counts.kills++
       if (!this.#hasStarted) this.counts.killsWhileStarting++
       this.killedAt.push(Date.now())
     }
-    this.#isWanted = false
+    this.#shouldRun = false
     const closed = once(child, 'close') as Promise<[number | null, string | null]>
     child.kill(signal)
     const [code, reason] = await closed
-    if (code !== 0 && reason !== 'SIGKILL') this.#blame(`the hub ended with ${String(reason ?? code)} after ${signal}`)
+    if (code !== 0 && reason !== 'SIGKILL') this.#addFault(`the hub ended with ${String(reason ?? code)} after ${signal}`)
   }
 
   /** As if the machine had no time for it, until the function that this answers is called. */
-  stop (): () => void {
+  suspend (): () => void {
     const child = this.#child
-    this.counts.stops++
+    this.counts.suspensions++
     child?.kill('SIGSTOP')
     return () => { child?.kill('SIGCONT') }
   }
@@ -131,10 +131,10 @@ export class HubProcess {
   #read (line: string): void {
     if (!line.startsWith('{')) return
     const entry = JSON.parse(line) as { level: number, msg: string, err?: { message: string, stack: string } }
-    if (entry.level >= ERROR_LEVEL) this.#blame(`the hub logged an error: ${line}`)
+    if (entry.level >= ERROR_LEVEL) this.#addFault(`the hub logged an error: ${line}`)
   }
 
-  #blame (what: string): void {
+  #addFault (what: string): void {
     // The first ones tell.
     if (this.faults.length < 20) this.faults.push(what)
   }

@@ -3,8 +3,8 @@ import type { AddressKey, Offset } from '../../services/model/message.ts'
 /** A moment of the run: later ones are greater. Everybody reads the same clock, so "before" has a meaning without a tolerance. */
 export type Moment = number
 
-/** Something that was to be said, and what its publisher knows of it. */
-export interface Said {
+/** Something that was to be published, and what its publisher knows of it. */
+export interface PublishedMessage {
   readonly n: number
   readonly address: AddressKey
   readonly bytes: number
@@ -15,14 +15,14 @@ export interface Said {
   /** Attempts of which the publisher does not know what became of them. */
   unknown: number
   /** The hub was killed during one of these, or after it: it may have handed the message out and forgotten it. */
-  wasCut: boolean
+  wasInterrupted: boolean
 }
 
 /** Everything that was said in a round: what the clients have to have in the end is checked against it. */
 export class Journal {
   /** Messages with lower numbers belong to earlier rounds. */
   first = 1
-  #round: Said[] = []
+  #round: PublishedMessage[] = []
   #moments = 0
   #numbers = 0
 
@@ -30,22 +30,22 @@ export class Journal {
     return ++this.#moments
   }
 
-  begin (address: AddressKey, bytes: number): Said {
-    const said: Said = { n: ++this.#numbers, address, bytes, startedAt: this.now(), acknowledged: null, unknown: 0, wasCut: false }
-    this.#round.push(said)
-    return said
+  begin (address: AddressKey, bytes: number): PublishedMessage {
+    const published: PublishedMessage = { n: ++this.#numbers, address, bytes, startedAt: this.now(), acknowledged: null, unknown: 0, wasInterrupted: false }
+    this.#round.push(published)
+    return published
   }
 
-  acknowledge (said: Said, offset: Offset): void {
-    said.acknowledged = { at: this.now(), offset }
+  acknowledge (published: PublishedMessage, offset: Offset): void {
+    published.acknowledged = { at: this.now(), offset }
   }
 
-  find (n: number): Said | undefined {
+  find (n: number): PublishedMessage | undefined {
     return this.#round[n - this.first]
   }
 
   /** What was said in this round. */
-  all (): readonly Said[] {
+  all (): readonly PublishedMessage[] {
     return this.#round
   }
 
@@ -57,7 +57,7 @@ export class Journal {
 }
 
 /** The text of a message: the same for every attempt. */
-export function textOf ({ n, address, bytes }: Said): string {
+export function textOf ({ n, address, bytes }: PublishedMessage): string {
   return `${n} ${address} `.padEnd(bytes, 'x')
 }
 

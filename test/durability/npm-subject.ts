@@ -1,14 +1,14 @@
 import { WebPubSubClient, WebPubSubJsonProtocol, WebPubSubJsonReliableProtocol, type OnGroupDataMessageArgs, type OnServerDataMessageArgs } from '@azure/web-pubsub-client'
 import { token } from '../support/helper.ts'
-import { addressesOf, noConnections, type Subject, type SubjectOptions } from './subject.ts'
+import { addressesOf, newConnectionCounts, type Subject, type SubjectOptions } from './subject.ts'
 
 /** The unmodified client of the published subprotocols: it recovers and starts over by itself. */
 export class NpmSubject implements Subject {
   readonly kind: 'npm reliable' | 'npm plain'
   readonly user: string
-  readonly witness: SubjectOptions['witness']
+  readonly recorder: SubjectOptions['recorder']
   readonly link: SubjectOptions['link']
-  readonly counts = noConnections()
+  readonly counts = newConnectionCounts()
   readonly #options: SubjectOptions & { readonly joins: readonly string[] }
   readonly #client: WebPubSubClient
   /** Groups that it joins again by itself in every session, before it says that it is connected. */
@@ -20,7 +20,7 @@ export class NpmSubject implements Subject {
   constructor (kind: 'npm reliable' | 'npm plain', options: SubjectOptions & { readonly joins: readonly string[] }) {
     this.kind = kind
     this.user = options.user
-    this.witness = options.witness
+    this.recorder = options.recorder
     this.link = options.link
     this.#options = options
     const protocol = kind === 'npm reliable' ? WebPubSubJsonReliableProtocol() : WebPubSubJsonProtocol()
@@ -32,16 +32,16 @@ export class NpmSubject implements Subject {
       keepAliveTimeoutInMs: 9000
     })
     this.#client = client
-    client.on('server-message', ({ message }: OnServerDataMessageArgs) => { this.#get(message) })
-    client.on('group-message', ({ message }: OnGroupDataMessageArgs) => { this.#get(message) })
-    client.on('connected', ({ connectionId }) => { this.#greet(connectionId) })
+    client.on('server-message', ({ message }: OnServerDataMessageArgs) => { this.#record(message) })
+    client.on('group-message', ({ message }: OnGroupDataMessageArgs) => { this.#record(message) })
+    client.on('connected', ({ connectionId }) => { this.#onGreeting(connectionId) })
     client.on('disconnected', ({ connectionId }) => {
       if (connectionId !== undefined) {
         this.counts.startedOver++
         this.#ended.add(connectionId)
       }
       // What comes from now on is the next session's, also before that is called connected.
-      this.witness.begin()
+      this.recorder.beginSegment()
     })
     // It does not try a second time.
     client.on('rejoin-group-failed', ({ group }) => { this.#join(group) })
@@ -65,12 +65,12 @@ export class NpmSubject implements Subject {
     return `ws://127.0.0.1:${port}/admin/ws?token=${token({ user, roles: ['webpubsub.joinLeaveGroup'] })}${device === '' ? '' : `&device=${device}`}`
   }
 
-  #greet (id: string): void {
+  #onGreeting (id: string): void {
     // It says so late, after other connections even, when it has been cut while it joined its groups again.
     if (this.#ended.has(id)) return
     this.counts.opened++
-    this.witness.hears(...addressesOf(this.#options), ...[...this.#joined].map((group) => `group:${group}`))
-    this.#options.tripwire.touch('greeted')
+    this.recorder.subscribed(...addressesOf(this.#options), ...[...this.#joined].map((group) => `group:${group}`))
+    this.#options.crashTrigger.reach('greeted')
     if (this.counts.opened === 1) for (const group of this.#options.joins) this.#join(group)
   }
 
@@ -78,12 +78,12 @@ export class NpmSubject implements Subject {
     this.#joined.delete(group)
     this.#client.joinGroup(group).then(() => {
       this.#joined.add(group)
-      this.witness.hears(`group:${group}`)
-      this.#options.tripwire.touch('joined')
-    }, () => { if (!this.#isStopped) this.witness.blame(`could not join ${group}`) })
+      this.recorder.subscribed(`group:${group}`)
+      this.#options.crashTrigger.reach('joined')
+    }, () => { if (!this.#isStopped) this.recorder.addFault(`could not join ${group}`) })
   }
 
-  #get ({ data, sequenceId }: { readonly data: unknown, readonly sequenceId?: number }): void {
-    this.witness.get(String(data), sequenceId ?? null)
+  #record ({ data, sequenceId }: { readonly data: unknown, readonly sequenceId?: number }): void {
+    this.recorder.record(String(data), sequenceId ?? null)
   }
 }

@@ -2,14 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { AddressKey } from '../../services/model/message.ts'
 import type { Random } from '../soak/random.ts'
 import { OPERATOR, type HubProcess } from './hub-process.ts'
-import { textOf, type Journal, type Said } from './journal.ts'
-import type { Tripwire } from './crash-trigger.ts'
+import { textOf, type Journal, type PublishedMessage } from './journal.ts'
+import type { CrashTrigger } from './crash-trigger.ts'
 
 /** What a publisher works with. */
 export interface PublisherOptions {
   readonly hub: HubProcess
   readonly journal: Journal
-  readonly tripwire: Tripwire
+  readonly crashTrigger: CrashTrigger
   /** To tell runs apart in keys. */
   readonly seed: number
 }
@@ -18,7 +18,7 @@ export interface PublisherOptions {
 type Outcome = { readonly offset: number, readonly duplicate: boolean, readonly stored: boolean } | 'unknown' | 'refused'
 
 /** How long an answer is waited for. */
-const PATIENCE_MS = 15_000
+const TIMEOUT_MS = 15_000
 
 /**
  * Backends that say things over REST, each one message after another and each message under a key, again and again until
@@ -34,15 +34,15 @@ export class Publisher {
   }
 
   /** One backend: says things at a pace until the signal comes, and then until the last one is known. */
-  async lane (random: Random, { addresses, bytes, pauseMs, burst = 1 }: Lane, signal: AbortSignal): Promise<void> {
-    let last: Said | null = null
+  async runBackend (random: Random, { addresses, bytes, pauseMs, burst = 1 }: Backend, signal: AbortSignal): Promise<void> {
+    let last: PublishedMessage | null = null
     const isOver = (): boolean => signal.aborted
     while (!isOver()) {
       for (let left = burst; left > 0; left--) {
-        const said = this.#begin(random.pick(...addresses), bytes(random))
-        await this.#settle(said, random)
-        if (last !== null) this.#compare(last, said)
-        if (said.acknowledged !== null) last = said
+        const published = this.#begin(random.pick(...addresses), bytes(random))
+        await this.#publishUntilKnown(published, random)
+        if (last !== null) this.#compare(last, published)
+        if (published.acknowledged !== null) last = published
         // A backend that was itself restarted may say something again much later.
         if (last !== null && random.next() < 0.03) await this.#repeat(last)
         if (isOver()) return
@@ -52,32 +52,32 @@ export class Publisher {
   }
 
   /** Says something until it is acknowledged. */
-  async say (address: AddressKey, bytes = 64): Promise<Said> {
-    const said = this.#begin(address, bytes)
-    await this.#settle(said, null)
-    return said
+  async publish (address: AddressKey, bytes = 64): Promise<PublishedMessage> {
+    const published = this.#begin(address, bytes)
+    await this.#publishUntilKnown(published, null)
+    return published
   }
 
-  #begin (address: AddressKey, bytes: number): Said {
+  #begin (address: AddressKey, bytes: number): PublishedMessage {
     this.counts.published++
     return this.#options.journal.begin(address, bytes)
   }
 
   /** Tries until the outcome is known; with a random, it may lose patience. */
-  async #settle (said: Said, random: Random | null): Promise<void> {
+  async #publishUntilKnown (published: PublishedMessage, random: Random | null): Promise<void> {
     const { counts } = this.#options.hub
     const { kills } = counts
     for (;;) {
       const isImpatient = random !== null && random.next() < 0.02
-      const outcome = await this.#attempt(said, isImpatient ? random.between(0, 8) : PATIENCE_MS)
+      const outcome = await this.#attempt(published, isImpatient ? random.between(0, 8) : TIMEOUT_MS)
       // Also some time after an attempt was given up: the hub may have gone on with it.
-      if (said.unknown > 0 && counts.kills !== kills) said.wasCut = true
+      if (published.unknown > 0 && counts.kills !== kills) published.wasInterrupted = true
       if (typeof outcome === 'object') {
         this.counts.acknowledged++
-        this.#options.journal.acknowledge(said, outcome.offset)
-        if (!outcome.stored) this.#blame(`${said.n} was acknowledged and not stored`)
-        if (outcome.duplicate && said.unknown === 0) this.#blame(`${said.n} was called a duplicate at the first time`)
-        this.#options.tripwire.touch('acknowledged')
+        this.#options.journal.acknowledge(published, outcome.offset)
+        if (!outcome.stored) this.#addFault(`${published.n} was acknowledged and not stored`)
+        if (outcome.duplicate && published.unknown === 0) this.#addFault(`${published.n} was called a duplicate at the first time`)
+        this.#options.crashTrigger.reach('acknowledged')
         return
       }
       if (outcome === 'unknown' && random !== null && random.next() < 0.1) {
@@ -89,51 +89,51 @@ export class Publisher {
   }
 
   /** The same key again: the answer is the first one, and nobody hears of it. */
-  async #repeat (said: Said): Promise<void> {
-    const outcome = await this.#attempt(said, PATIENCE_MS)
+  async #repeat (published: PublishedMessage): Promise<void> {
+    const outcome = await this.#attempt(published, TIMEOUT_MS)
     if (typeof outcome !== 'object') return
     this.counts.repeated++
-    if (!outcome.duplicate || outcome.offset !== said.acknowledged?.offset) this.#blame(`${said.n} was acknowledged at ${said.acknowledged?.offset ?? 0}, and again with ${JSON.stringify(outcome)}`)
+    if (!outcome.duplicate || outcome.offset !== published.acknowledged?.offset) this.#addFault(`${published.n} was acknowledged at ${published.acknowledged?.offset ?? 0}, and again with ${JSON.stringify(outcome)}`)
   }
 
-  async #attempt (said: Said, patienceMs: number): Promise<Outcome> {
-    const { hub, seed, tripwire } = this.#options
+  async #attempt (published: PublishedMessage, timeoutMs: number): Promise<Outcome> {
+    const { hub, seed, crashTrigger } = this.#options
     this.counts.attempts++
     try {
-      const answer = fetch(hub.origin + pathOf(said.address), {
+      const answer = fetch(hub.origin + pathOf(published.address), {
         method: 'POST',
-        headers: { authorization: `Bearer ${OPERATOR}`, 'content-type': 'application/json', 'idempotency-key': `${seed}-${said.n}` },
-        body: JSON.stringify({ message: textOf(said) }),
-        signal: AbortSignal.timeout(patienceMs)
+        headers: { authorization: `Bearer ${OPERATOR}`, 'content-type': 'application/json', 'idempotency-key': `${seed}-${published.n}` },
+        body: JSON.stringify({ message: textOf(published) }),
+        signal: AbortSignal.timeout(timeoutMs)
       })
-      tripwire.touch('sent')
+      crashTrigger.reach('sent')
       const response = await answer
       const text = await response.text()
       if (response.status === 202) return JSON.parse(text) as Outcome
-      if (response.status !== 503) this.#blame(`${said.n} was answered with ${response.status}: ${text}`)
+      if (response.status !== 503) this.#addFault(`${published.n} was answered with ${response.status}: ${text}`)
       // It may have been stored before the hub closed.
     } catch (error) {
       if (isRefused(error)) return 'refused'
     }
     this.counts.unknown++
-    said.unknown++
+    published.unknown++
     return 'unknown'
   }
 
   /** What one backend says later is later in the log. */
-  #compare (earlier: Said, later: Said): void {
+  #compare (earlier: PublishedMessage, later: PublishedMessage): void {
     if (earlier.acknowledged === null || later.acknowledged === null || earlier.acknowledged.offset < later.acknowledged.offset) return
-    this.#blame(`${later.n} is at ${later.acknowledged.offset}, and ${earlier.n}, which its backend said before, at ${earlier.acknowledged.offset}`)
+    this.#addFault(`${later.n} is at ${later.acknowledged.offset}, and ${earlier.n}, which its backend published before, at ${earlier.acknowledged.offset}`)
   }
 
-  #blame (what: string): void {
+  #addFault (what: string): void {
     // The first ones tell.
     if (this.faults.length < 5) this.faults.push(what)
   }
 }
 
 /** What one backend says. */
-export interface Lane {
+export interface Backend {
   readonly addresses: readonly [AddressKey, ...AddressKey[]]
   readonly bytes: (random: Random) => number
   /** Between two bursts, at least and at most. */

@@ -2,7 +2,7 @@ import type { AddressKey, Offset } from '../../services/model/message.ts'
 import { numberIn, textOf, type Journal, type Moment } from './journal.ts'
 
 /** An address whose messages are for a client, from one moment to another. */
-export interface Span {
+export interface Subscription {
   readonly address: AddressKey
   readonly from: Moment
   until: Moment
@@ -11,7 +11,7 @@ export interface Span {
 }
 
 /** A message that came, and its offset where the protocol says it. */
-export interface Got {
+export interface RecordedMessage {
   readonly n: number
   readonly offset: Offset | null
 }
@@ -20,12 +20,12 @@ export interface Got {
  * A part of a client's life in which the hub promises that nothing is missing between two messages: a connection of a raw
  * client, all connections of a reliable session, all that an SSE client has resumed.
  */
-export class Stretch {
-  readonly got: Got[] = []
-  readonly spans: Span[] = []
+export class Segment {
+  readonly messages: RecordedMessage[] = []
+  readonly subscriptions: Subscription[] = []
   /** The last offset that came before this round. */
   after: Offset = 0
-  /** The client has lost its place: what came after the last message is nobody's promise. */
+  /** The client has lost its spec: what came after the last message is nobody's promise. */
   isOver = false
 }
 
@@ -39,19 +39,19 @@ export interface WitnessOptions {
 }
 
 /** What one client saw. */
-export class Witness {
+export class Recorder {
   readonly name: string
   readonly addresses: ReadonlySet<AddressKey>
   readonly readsLog: boolean
   /** The last one goes on unless it is over. */
-  stretches: Stretch[] = []
+  segments: Segment[] = []
   /** What was wrong, in words. */
   readonly faults: string[] = []
   /** Messages that came in all, and of these those that the client had before and that its protocol lets it drop. */
   received = 0
   replayed = 0
   /** When its first connection was greeted. */
-  firstSeen: Moment = Infinity
+  firstGreetedAt: Moment = Infinity
   readonly #journal: Journal
   readonly #seen = new Set<number>()
 
@@ -62,100 +62,100 @@ export class Witness {
     this.readsLog = readsLog
   }
 
-  /** A new stretch begins; what was before is over. */
-  begin (): void {
-    this.lose()
-    this.stretches.push(new Stretch())
+  /** A new segment begins; what was before is over. */
+  beginSegment (): void {
+    this.endSegment()
+    this.segments.push(new Segment())
   }
 
   /** The client has lost its place. */
-  lose (): void {
-    const last = this.stretches.at(-1)
+  endSegment (): void {
+    const last = this.segments.at(-1)
     if (last !== undefined) last.isOver = true
   }
 
   /** The client knows that it gets what is said to these addresses from now on. */
-  hears (...addresses: readonly AddressKey[]): void {
+  subscribed (...addresses: readonly AddressKey[]): void {
     const from = this.#journal.now()
-    this.firstSeen = Math.min(this.firstSeen, from)
-    this.#stretch().spans.push(...addresses.map((address) => ({ address, from, until: Infinity, upTo: Infinity })))
+    this.firstGreetedAt = Math.min(this.firstGreetedAt, from)
+    this.#segment().subscriptions.push(...addresses.map((address) => ({ address, from, until: Infinity, upTo: Infinity })))
   }
 
   /** From now on it may or may not hear what is said there, nor what has been said and has not come yet. */
-  ignores (address: AddressKey): void {
+  unsubscribing (address: AddressKey): void {
     const until = this.#journal.now()
-    const { spans, got, after } = this.#stretch()
-    for (const span of spans) {
-      if (span.address !== address || span.until < until) continue
-      span.until = until
-      span.upTo = got.at(-1)?.offset ?? after
+    const { subscriptions, messages, after } = this.#segment()
+    for (const subscription of subscriptions) {
+      if (subscription.address !== address || subscription.until < until) continue
+      subscription.until = until
+      subscription.upTo = messages.at(-1)?.offset ?? after
     }
   }
 
   /** Whether it listens to an address as far as it knows. */
-  isAt (address: AddressKey): boolean {
-    const stretch = this.stretches.at(-1)
-    return stretch?.isOver === false && stretch.spans.some((span) => span.address === address && span.until === Infinity)
+  isSubscribed (address: AddressKey): boolean {
+    const segment = this.segments.at(-1)
+    return segment?.isOver === false && segment.subscriptions.some((subscription) => subscription.address === address && subscription.until === Infinity)
   }
 
   /** A message came. */
-  get (text: string, offset: Offset | null): void {
+  record (text: string, offset: Offset | null): void {
     const n = this.#read(text)
     this.#seen.add(n)
-    this.#stretch().got.push({ n, offset })
+    this.#segment().messages.push({ n, offset })
   }
 
   /** A message came that the client drops, because it has a later one; it had better have this one, too. */
-  drop (text: string, offset: Offset): void {
+  recordDropped (text: string, offset: Offset): void {
     const n = this.#read(text)
     this.replayed++
-    if (n >= this.#journal.first && !this.#seen.has(n)) this.blame(`has to drop ${n} at ${offset}, which it never had: it came after a later one`)
+    if (n >= this.#journal.first && !this.#seen.has(n)) this.addFault(`has to drop ${n} at ${offset}, which it never had: it came after a later one`)
   }
 
   has (n: number): boolean {
     return this.#seen.has(n)
   }
 
-  blame (what: string): void {
+  addFault (what: string): void {
     // The first ones tell; after them, everything is wrong.
     if (this.faults.length < 5) this.faults.push(`${this.name} ${what}`)
   }
 
   /** Everything so far has been checked: goes on with what it listens to. */
   nextRound (): void {
-    const { spans, isOver, got, after } = this.#stretch()
-    const next = new Stretch()
+    const { subscriptions, isOver, messages, after } = this.#segment()
+    const next = new Segment()
     next.isOver = isOver
-    next.after = got.at(-1)?.offset ?? after
-    next.spans.push(...spans.filter(({ until }) => until === Infinity))
-    this.stretches = [next]
+    next.after = messages.at(-1)?.offset ?? after
+    next.subscriptions.push(...subscriptions.filter(({ until }) => until === Infinity))
+    this.segments = [next]
     this.#seen.clear()
   }
 
-  #stretch (): Stretch {
-    const last = this.stretches.at(-1)
+  #segment (): Segment {
+    const last = this.segments.at(-1)
     if (last !== undefined) return last
-    const first = new Stretch()
-    this.stretches.push(first)
+    const first = new Segment()
+    this.segments.push(first)
     return first
   }
 
   #read (text: string): number {
     this.received++
     const n = numberIn(text)
-    const said = this.#journal.find(n)
-    if (said === undefined) {
-      if (!(n < this.#journal.first)) this.blame(`got a message that nobody said: ${text.slice(0, 80)}`)
+    const published = this.#journal.find(n)
+    if (published === undefined) {
+      if (!(n < this.#journal.first)) this.addFault(`got a message that nobody published: ${text.slice(0, 80)}`)
     } else {
-      if (text !== textOf(said)) this.blame(`got a message of ${said.bytes} bytes that was changed: ${text.length} characters, and behind the same beginning ${JSON.stringify(text.slice(differsAt(text, textOf(said))).slice(0, 80))}`)
-      if (!this.addresses.has(said.address)) this.blame(`got ${n}, which is for ${said.address}`)
+      if (text !== textOf(published)) this.addFault(`got a message of ${published.bytes} bytes that was changed: ${text.length} characters, and behind the same beginning ${JSON.stringify(text.slice(commonLength(text, textOf(published))).slice(0, 80))}`)
+      if (!this.addresses.has(published.address)) this.addFault(`got ${n}, which is for ${published.address}`)
     }
     return n
   }
 }
 
 /** How many characters two texts have in common at the beginning. */
-function differsAt (a: string, b: string): number {
+function commonLength (a: string, b: string): number {
   let at = 0
   while (at < a.length && a[at] === b[at]) at++
   return at

@@ -1,6 +1,6 @@
 import { WebSocket } from 'ws'
 import { token } from '../support/helper.ts'
-import { addressesOf, beforeReturn, noConnections, RELIABLE_SUBPROTOCOL, type Subject, type SubjectOptions } from './subject.ts'
+import { addressesOf, reconnectDelayMs, newConnectionCounts, RELIABLE_SUBPROTOCOL, type Subject, type SubjectOptions } from './subject.ts'
 
 /** A session that the hub keeps for the client. */
 interface Session {
@@ -30,7 +30,7 @@ export interface ReliableOptions {
   /** Groups that it joins by itself. */
   readonly joins: readonly string[]
   /** A group that it joins and leaves, over and over; '' for none. */
-  readonly wavers: string
+  readonly toggledGroup: string
 }
 
 /**
@@ -40,15 +40,15 @@ export interface ReliableOptions {
 export class ReliableSubject implements Subject {
   readonly kind = 'reliable' as const
   readonly user: string
-  readonly witness: SubjectOptions['witness']
+  readonly recorder: SubjectOptions['recorder']
   readonly link: SubjectOptions['link']
-  readonly counts = noConnections()
+  readonly counts = newConnectionCounts()
   /** When the hub refused to resume a session, and when it had last greeted it, in ms since the epoch. */
   readonly refusals: Array<{ readonly at: number, readonly greetedAt: number }> = []
   readonly #options: SubjectOptions & ReliableOptions
   readonly #timers: NodeJS.Timeout[] = []
   /** Requests that are not answered yet, by ackId. */
-  readonly #asked = new Map<number, { readonly type: 'joinGroup' | 'leaveGroup', readonly group: string }>()
+  readonly #pendingRequests = new Map<number, { readonly type: 'joinGroup' | 'leaveGroup', readonly group: string }>()
   #socket: WebSocket | null = null
   #session: Session | null = null
   #acknowledged = 0
@@ -57,15 +57,15 @@ export class ReliableSubject implements Subject {
 
   constructor (options: SubjectOptions & ReliableOptions) {
     this.user = options.user
-    this.witness = options.witness
+    this.recorder = options.recorder
     this.link = options.link
     this.#options = options
   }
 
   start (): void {
-    const { acknowledgeMs, random, wavers } = this.#options
+    const { acknowledgeMs, random, toggledGroup } = this.#options
     if (acknowledgeMs !== Infinity) this.#timers.push(setInterval(() => { this.#acknowledge() }, acknowledgeMs))
-    if (wavers !== '') this.#timers.push(setInterval(() => { this.#waver(wavers) }, random.between(300, 700)))
+    if (toggledGroup !== '') this.#timers.push(setInterval(() => { this.#toggle(toggledGroup) }, random.between(300, 700)))
     this.#connect()
   }
 
@@ -77,14 +77,14 @@ export class ReliableSubject implements Subject {
 
   #connect (): void {
     if (this.#isStopped) return
-    const claimed = this.#session
+    const attempted = this.#session
     const socket = new WebSocket(this.#url(), [RELIABLE_SUBPROTOCOL], { perMessageDeflate: false, handshakeTimeout: 5000 })
     this.#socket = socket
     socket.on('error', () => {}) // An end like any other.
     socket.on('message', (data) => { this.#read(JSON.parse((data as Buffer).toString()) as Frame) })
     socket.on('close', (code) => {
-      if (code === 1008) this.#startOver(claimed)
-      setTimeout(() => { this.#connect() }, beforeReturn(this.#options.random))
+      if (code === 1008) this.#startOver(attempted)
+      setTimeout(() => { this.#connect() }, reconnectDelayMs(this.#options.random))
     })
   }
 
@@ -102,42 +102,42 @@ export class ReliableSubject implements Subject {
 
   #read (frame: Frame): void {
     const { type, event, sequenceId = 0, data = '' } = frame
-    if (type === 'system' && event === 'connected') return this.#greet(frame.connectionId ?? '', frame.reconnectionToken ?? '')
+    if (type === 'system' && event === 'connected') return this.#onGreeting(frame.connectionId ?? '', frame.reconnectionToken ?? '')
     if (type === 'system') return
-    if (this.#session === null) return this.witness.blame(`was not greeted first: ${JSON.stringify(frame).slice(0, 80)}`)
-    if (type === 'ack') return this.#hear(frame)
-    if (type !== 'message') return this.witness.blame(`got a ${type}`)
-    if (sequenceId <= this.#session.last) return this.witness.drop(data, sequenceId)
+    if (this.#session === null) return this.recorder.addFault(`was not greeted first: ${JSON.stringify(frame).slice(0, 80)}`)
+    if (type === 'ack') return this.#onAck(frame)
+    if (type !== 'message') return this.recorder.addFault(`got a ${type}`)
+    if (sequenceId <= this.#session.last) return this.recorder.recordDropped(data, sequenceId)
     this.#session.last = sequenceId
-    this.witness.get(data, sequenceId)
+    this.recorder.record(data, sequenceId)
   }
 
-  #greet (id: string, reconnectionToken: string): void {
+  #onGreeting (id: string, reconnectionToken: string): void {
     if (this.#session === null) {
       this.#session = { id, token: reconnectionToken, greetedAt: Date.now(), last: 0 }
       this.counts.opened++
-      this.witness.begin()
-      this.witness.hears(...addressesOf(this.#options))
-      for (const group of this.#options.joins) this.#asked.set(++this.#ids, { type: 'joinGroup', group })
+      this.recorder.beginSegment()
+      this.recorder.subscribed(...addressesOf(this.#options))
+      for (const group of this.#options.joins) this.#pendingRequests.set(++this.#ids, { type: 'joinGroup', group })
     } else {
-      if (id !== this.#session.id) this.witness.blame(`resumed ${this.#session.id} and got ${id}`)
+      if (id !== this.#session.id) this.recorder.addFault(`resumed ${this.#session.id} and got ${id}`)
       this.#session.token = reconnectionToken
       this.#session.greetedAt = Date.now()
       this.counts.resumed++
     }
     // Whatever was not answered is asked again.
-    for (const ackId of this.#asked.keys()) this.#ask(ackId)
-    this.#options.tripwire.touch('greeted')
+    for (const ackId of this.#pendingRequests.keys()) this.#sendRequest(ackId)
+    this.#options.crashTrigger.reach('greeted')
   }
 
   /** The session is gone, and with it what it was in. */
-  #startOver (claimed: Session | null): void {
-    if (claimed !== null) this.refusals.push({ at: Date.now(), greetedAt: claimed.greetedAt })
+  #startOver (attempted: Session | null): void {
+    if (attempted !== null) this.refusals.push({ at: Date.now(), greetedAt: attempted.greetedAt })
     this.counts.startedOver++
     this.#session = null
     this.#acknowledged = 0
-    this.#asked.clear()
-    this.witness.lose()
+    this.#pendingRequests.clear()
+    this.recorder.endSegment()
   }
 
   #acknowledge (): void {
@@ -147,26 +147,26 @@ export class ReliableSubject implements Subject {
     this.#socket.send(JSON.stringify({ type: 'sequenceAck', sequenceId: last }))
   }
 
-  #waver (group: string): void {
-    if (this.#session === null || this.#asked.size > 0) return
+  #toggle (group: string): void {
+    if (this.#session === null || this.#pendingRequests.size > 0) return
     const address = `group:${group}`
-    const isMember = this.witness.isAt(address)
-    if (isMember) this.witness.ignores(address)
-    this.#asked.set(++this.#ids, { type: isMember ? 'leaveGroup' : 'joinGroup', group })
-    this.#ask(this.#ids)
+    const isMember = this.recorder.isSubscribed(address)
+    if (isMember) this.recorder.unsubscribing(address)
+    this.#pendingRequests.set(++this.#ids, { type: isMember ? 'leaveGroup' : 'joinGroup', group })
+    this.#sendRequest(this.#ids)
   }
 
-  #ask (ackId: number): void {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify({ ...this.#asked.get(ackId), ackId }))
+  #sendRequest (ackId: number): void {
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify({ ...this.#pendingRequests.get(ackId), ackId }))
   }
 
-  #hear ({ ackId = 0, success }: Frame): void {
-    const asked = this.#asked.get(ackId)
-    if (asked === undefined) return
-    if (success !== true) this.witness.blame(`may not ${asked.type} ${asked.group}`)
-    this.#asked.delete(ackId)
-    if (asked.type !== 'joinGroup') return
-    this.witness.hears(`group:${asked.group}`)
-    this.#options.tripwire.touch('joined')
+  #onAck ({ ackId = 0, success }: Frame): void {
+    const request = this.#pendingRequests.get(ackId)
+    if (request === undefined) return
+    if (success !== true) this.recorder.addFault(`may not ${request.type} ${request.group}`)
+    this.#pendingRequests.delete(ackId)
+    if (request.type !== 'joinGroup') return
+    this.recorder.subscribed(`group:${request.group}`)
+    this.#options.crashTrigger.reach('joined')
   }
 }

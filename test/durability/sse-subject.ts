@@ -1,14 +1,14 @@
 import { request, type ClientRequest, type IncomingMessage } from 'node:http'
 import { token } from '../support/helper.ts'
-import { addressesOf, beforeReturn, noConnections, type Subject, type SubjectOptions } from './subject.ts'
+import { addressesOf, reconnectDelayMs, newConnectionCounts, type Subject, type SubjectOptions } from './subject.ts'
 
 /** A client of Server-Sent Events (WHATWG HTML section 9.2) that names the last event it had when it comes again. */
 export class SseSubject implements Subject {
   readonly kind = 'sse' as const
   readonly user: string
-  readonly witness: SubjectOptions['witness']
+  readonly recorder: SubjectOptions['recorder']
   readonly link: SubjectOptions['link']
-  readonly counts = noConnections()
+  readonly counts = newConnectionCounts()
   readonly #options: SubjectOptions
   #lastId: string
   #request: ClientRequest | null = null
@@ -17,7 +17,7 @@ export class SseSubject implements Subject {
   /** `after`: where in the log it begins, when that is not where the log ends. */
   constructor (options: SubjectOptions, after = 0) {
     this.user = options.user
-    this.witness = options.witness
+    this.recorder = options.recorder
     this.link = options.link
     this.#options = options
     this.#lastId = after === 0 ? '' : `${after}`
@@ -34,8 +34,8 @@ export class SseSubject implements Subject {
     sent.on('response', (response) => { this.#read(response) })
     sent.on('close', () => {
       // Before its first event there is nothing that it could name.
-      if (this.#lastId === '') this.witness.lose()
-      setTimeout(() => { this.start() }, beforeReturn(random))
+      if (this.#lastId === '') this.recorder.endSegment()
+      setTimeout(() => { this.start() }, reconnectDelayMs(random))
     })
     sent.end()
   }
@@ -48,7 +48,7 @@ export class SseSubject implements Subject {
   #read (response: IncomingMessage): void {
     // It is away, or does not take clients just now.
     if (response.statusCode !== 200) {
-      if (response.statusCode !== 503) this.witness.blame(`was answered with ${String(response.statusCode)}`)
+      if (response.statusCode !== 503) this.recorder.addFault(`was answered with ${String(response.statusCode)}`)
       response.resume()
       return
     }
@@ -62,7 +62,7 @@ export class SseSubject implements Subject {
       const lines = (rest + text).split('\n')
       rest = lines.pop() ?? ''
       for (const line of lines) {
-        if (line === ': connected') this.#greet()
+        if (line === ': connected') this.#onGreeting()
         else if (line.startsWith('id: ')) id = line.slice(4)
         else if (line.startsWith('event: ')) event = line.slice(7)
         else if (line.startsWith('data: ')) data.push(line.slice(6))
@@ -75,21 +75,21 @@ export class SseSubject implements Subject {
     })
   }
 
-  #greet (): void {
-    if (this.#lastId === '' || this.witness.stretches.length === 0) {
+  #onGreeting (): void {
+    if (this.#lastId === '' || this.recorder.segments.length === 0) {
       this.counts.opened++
-      this.witness.begin()
-      this.witness.hears(...addressesOf(this.#options))
+      this.recorder.beginSegment()
+      this.recorder.subscribed(...addressesOf(this.#options))
     } else {
       this.counts.resumed++
     }
-    this.#options.tripwire.touch('greeted')
+    this.#options.crashTrigger.reach('greeted')
   }
 
   #dispatch (event: string, id: string, data: readonly string[]): void {
     this.#lastId = id
     if (data.length === 0 || event === 'goodbye') return
-    if (event !== '') return this.witness.blame(`got an event "${event}": ${data.join(' ')}`)
-    this.witness.get(data.join('\n'), Number(id))
+    if (event !== '') return this.recorder.addFault(`got an event "${event}": ${data.join(' ')}`)
+    this.recorder.record(data.join('\n'), Number(id))
   }
 }

@@ -2,8 +2,8 @@ import type { AddressKey } from '../../services/model/message.ts'
 import type { Random } from '../soak/random.ts'
 import type { Journal } from './journal.ts'
 import type { Link } from './link.ts'
-import type { Tripwire } from './crash-trigger.ts'
-import type { Witness } from './recorder.ts'
+import type { CrashTrigger } from './crash-trigger.ts'
+import type { Recorder } from './recorder.ts'
 
 /** What happened to the connections of a client. */
 export interface ConnectionCounts {
@@ -20,7 +20,7 @@ export interface Subject {
   /** How it speaks, for the report. */
   readonly kind: 'raw' | 'plain' | 'npm plain' | 'npm reliable' | 'reliable' | 'sse'
   readonly user: string
-  readonly witness: Witness
+  readonly recorder: Recorder
   readonly link: Link
   readonly counts: ConnectionCounts
   start (): void
@@ -32,24 +32,24 @@ export interface SubjectOptions {
   readonly user: string
   /** '' for none. */
   readonly device: string
-  /** Groups that the user is a member of before it comes. */
+  /** Groups that the user is a client of before it comes. */
   readonly groups: readonly string[]
   readonly link: Link
-  readonly witness: Witness
+  readonly recorder: Recorder
   readonly journal: Journal
-  readonly tripwire: Tripwire
+  readonly crashTrigger: CrashTrigger
   readonly random: Random
 }
 
 export const RELIABLE_SUBPROTOCOL = 'json.reliable.webpubsub.azure.v1'
 export const PLAIN_SUBPROTOCOL = 'json.webpubsub.azure.v1'
 
-export function noConnections (): ConnectionCounts {
+export function newConnectionCounts (): ConnectionCounts {
   return { opened: 0, resumed: 0, startedOver: 0 }
 }
 
 /** How long a client waits before it connects again, in ms. */
-export function beforeReturn (random: Random): number {
+export function reconnectDelayMs (random: Random): number {
   return random.pick(0, random.between(0, 50), random.between(50, 500))
 }
 

@@ -1,6 +1,6 @@
 import { WebSocket } from 'ws'
 import { GREETING, token } from '../support/helper.ts'
-import { addressesOf, beforeReturn, noConnections, PLAIN_SUBPROTOCOL, type Subject, type SubjectOptions } from './subject.ts'
+import { addressesOf, reconnectDelayMs, newConnectionCounts, PLAIN_SUBPROTOCOL, type Subject, type SubjectOptions } from './subject.ts'
 
 /**
  * A WebSocket client that cannot say what it has: raw, or of the plain subprotocol. Within a connection it misses nothing;
@@ -9,9 +9,9 @@ import { addressesOf, beforeReturn, noConnections, PLAIN_SUBPROTOCOL, type Subje
 export class WsSubject implements Subject {
   readonly kind: 'raw' | 'plain'
   readonly user: string
-  readonly witness: SubjectOptions['witness']
+  readonly recorder: SubjectOptions['recorder']
   readonly link: SubjectOptions['link']
-  readonly counts = noConnections()
+  readonly counts = newConnectionCounts()
   readonly #options: SubjectOptions
   readonly #url: string
   #socket: WebSocket | null = null
@@ -20,7 +20,7 @@ export class WsSubject implements Subject {
   constructor (kind: 'raw' | 'plain', options: SubjectOptions) {
     this.kind = kind
     this.user = options.user
-    this.witness = options.witness
+    this.recorder = options.recorder
     this.link = options.link
     this.#options = options
     const device = options.device === '' ? '' : `&device=${options.device}`
@@ -35,14 +35,14 @@ export class WsSubject implements Subject {
     socket.on('error', () => {}) // An end like any other.
     socket.on('message', (data, isBinary) => {
       const text = (data as Buffer).toString()
-      if (isBinary) return this.witness.blame('got a binary frame')
+      if (isBinary) return this.recorder.addFault('got a binary frame')
       if (isGreeted) return this.#read(text)
       isGreeted = true
-      this.#greet(text)
+      this.#onGreeting(text)
     })
     socket.on('close', () => {
-      if (isGreeted) this.witness.lose()
-      setTimeout(() => { this.start() }, beforeReturn(this.#options.random))
+      if (isGreeted) this.recorder.endSegment()
+      setTimeout(() => { this.start() }, reconnectDelayMs(this.#options.random))
     })
   }
 
@@ -51,18 +51,18 @@ export class WsSubject implements Subject {
     this.#socket?.terminate()
   }
 
-  #greet (text: string): void {
+  #onGreeting (text: string): void {
     const isRight = this.kind === 'raw' ? text === GREETING : text.startsWith('{"type":"system","event":"connected",')
-    if (!isRight) this.witness.blame(`was not greeted first: ${text.slice(0, 80)}`)
+    if (!isRight) this.recorder.addFault(`was not greeted first: ${text.slice(0, 80)}`)
     this.counts.opened++
-    this.witness.begin()
-    this.witness.hears(...addressesOf(this.#options))
-    this.#options.tripwire.touch('greeted')
+    this.recorder.beginSegment()
+    this.recorder.subscribed(...addressesOf(this.#options))
+    this.#options.crashTrigger.reach('greeted')
   }
 
   #read (text: string): void {
-    if (this.kind === 'raw') return this.witness.get(text, null)
+    if (this.kind === 'raw') return this.recorder.record(text, null)
     const message = JSON.parse(text) as { type: string, data: string }
-    if (message.type === 'message') this.witness.get(message.data, null)
+    if (message.type === 'message') this.recorder.record(message.data, null)
   }
 }
