@@ -10,28 +10,40 @@ import type { Measures, TestMessage } from './server.ts'
 import type { Service } from './service.ts'
 
 const KIBIBYTE = 1024
-/** Broadcasts that the readers may be behind before the publisher waits for them: far less than the kernel holds for each. */
+/**
+ * Broadcasts by which readers may be behind before the publisher waits: far less than the kernel buffers for each
+ * reader.
+ */
 const MAX_BEHIND = 60
-/** Some 50 of these a second fill what the kernel holds for a client that does not read before the heartbeat finds out about it. */
+/**
+ * Size of a large message. Some 50 of these a second fill the kernel buffers of a client that does not read, before the
+ * heartbeat detects this client.
+ */
 const BULK_BYTES = 60 * KIBIBYTE
 
-/** How much longer than it has to a crowd goes on when nothing has come of it yet. */
+/** Time beyond the planned time that a crowd may continue until enough has happened. */
 const EXTRA_MS = 30_000
 
-/** How many of each kind there are at any time. */
-export interface CrowdSize { readonly steady: number, readonly transient: number, readonly slow: number, readonly frozen: number, readonly churners: number }
+/** Number of clients of each kind at any time. */
+export interface CrowdSize {
+  readonly steady: number
+  readonly transient: number
+  readonly slow: number
+  readonly frozen: number
+  readonly churners: number
+}
 
-/** Clients of all kinds and one publisher. What they do follows from the seed, but for who is faster. */
+/** Clients of all kinds and one publisher. The seed determines their actions; the timing depends on the machine. */
 export class Crowd {
-  /** Those that stay from the first message to the last. */
+  /** Clients that stay connected from the first message to the last. */
   readonly steady: Reader[] = []
-  /** Those that read too slowly and are connected at the end. */
+  /** Clients that read too slowly and are connected at the end, by user. */
   readonly slow = new Map<string, Reader>()
   readonly published: Record<Stream, number> = { all: 0, steady: 0, slow: 0, frozen: 0 }
   readonly samples: Measures[] = []
-  /** How many left in each way. */
+  /** Number of disconnects of each kind. */
   readonly disconnects: Record<string, number> = {}
-  /** Clients that the broadcast that was for the fewestMatched was for. */
+  /** Matched clients of the broadcast that matched the fewest. */
   fewestMatched = Infinity
   transientConnections = 0
   readonly #service: Service
@@ -39,7 +51,7 @@ export class Crowd {
   readonly #seed: number
   readonly #dropsFrames: boolean
   readonly #readers = new Set<Reader>()
-  /** Readers that the publisher waits for, and the last broadcast before they came. */
+  /** Readers that the publisher waits for, each with the last broadcast before the connection. */
   readonly #awaitedReaders = new Map<Reader, number>()
   readonly #frozen = new Map<string, RawClient>()
   readonly #faults: string[] = []
@@ -57,17 +69,21 @@ export class Crowd {
     setMaxListeners(0, this.#stopping.signal)
   }
 
-  /** Whatever was wrong with a message or an end. */
+  /** Faults in messages and in the ends of connections. */
   get faults (): string[] {
     return [...this.#faults, ...[...this.#readers].flatMap(({ faults }) => faults)]
   }
 
-  /** Slow ones that lost messages or were cut. */
+  /** Number of slow clients that lost messages or were disconnected. */
   get affectedSlow (): number {
-    return [...this.#readers].filter(({ user, missing, isOpen }) => user.startsWith('slow') && (missing > 0 || !isOpen)).length
+    const readers = [...this.#readers].filter(({ user }) => user.startsWith('slow'))
+    return readers.filter(({ missing, isOpen }) => missing > 0 || !isOpen).length
   }
 
-  /** Lets them all come, and go on for some time and, if that does not take for ever, until `isEnough`. At the end the steady and the slow are still there, and the frozen, who do not notice anything. */
+  /**
+   * Connects all clients and keeps them active for some time, then until `isEnough`, but for a limited time. At the end
+   * the steady and the slow clients are still connected, and the frozen clients, which cannot detect a disconnect.
+   */
   async run (ms: number, isEnough: () => boolean): Promise<void> {
     await Promise.all(this.#times(this.#size.steady, async () => {
       const reader = await this.#open('steady', ['all', 'steady'])
@@ -85,7 +101,7 @@ export class Crowd {
     ]
     const ending = this.#endAfter(ms, isEnough)
     try {
-      // Whoever still wants to read something before it leaves gets it.
+      // Before a disconnect, a client still receives the messages that the client waits for.
       await Promise.race([Promise.all(actors), publishing])
     } finally {
       this.#stopping.abort()
@@ -95,22 +111,26 @@ export class Crowd {
     await publishing
   }
 
-  /** One more broadcast when all is calm; resolves when it has reached everybody who is still there. */
+  /**
+   * Publishes one more broadcast when no client acts any more; resolves when all connected clients have this message.
+   */
   async publishLast (): Promise<void> {
     await this.#service.publish([this.#message('all', MIN_BYTES)], true)
     const all = [...this.steady, ...this.slow.values()].filter(({ isOpen }) => isOpen)
-    await until(() => all.every((reader) => reader.last('all') === this.published.all), 'the last broadcast for everybody')
+    const haveAll = () => all.every((reader) => reader.last('all') === this.published.all)
+    await until(haveAll, 'the last broadcast for all clients')
   }
 
-  /** The frozen go without a word; without it, the service has to find out that they are frozen. */
+  /** Resets the connections of the frozen clients. Without a reset, the service has to detect the frozen clients. */
   resetFrozen (): void {
     for (const client of this.#frozen.values()) client.reset()
   }
 
-  /** Everybody goes. */
+  /** Disconnects all clients. */
   async disconnect (): Promise<void> {
     this.resetFrozen()
-    await Promise.all([...this.steady, ...this.slow.values()].filter(({ isOpen }) => isOpen).map((reader) => reader.disconnect()))
+    const readers = [...this.steady, ...this.slow.values()].filter(({ isOpen }) => isOpen)
+    await Promise.all(readers.map((reader) => reader.disconnect()))
   }
 
   get #isStopping (): boolean {
@@ -124,10 +144,16 @@ export class Crowd {
     this.#stopping.abort()
   }
 
-  /** Rounds of messages: a handful for everyone, some for the steady ones, and much for those that cannot take it. */
+  /**
+   * Publishes rounds of messages: a few for all clients, some for the steady clients, and more for slow and frozen
+   * clients than these can take.
+   */
   async #publish (random: Random): Promise<void> {
     while (!this.#isPublisherStopped) {
-      await until(() => [...this.#awaitedReaders].every(([reader, before]) => this.#hasRead(reader, before, this.published.all - MAX_BEHIND)), 'a round for all readers')
+      const isReady = () => [...this.#awaitedReaders].every(([reader, before]) => {
+        return this.#hasRead(reader, before, this.published.all - MAX_BEHIND)
+      })
+      await until(isReady, 'a round for all readers')
       const fewestMatched = await this.#service.publish(this.#round(random), random.next() < 0.5)
       this.fewestMatched = Math.min(this.fewestMatched, fewestMatched)
       await sleep(random.between(10, 60))
@@ -136,7 +162,8 @@ export class Crowd {
 
   #round (random: Random): TestMessage[] {
     const messages: TestMessage[] = []
-    const bytes = () => random.between(MIN_BYTES, random.pick(60, 60, 1 * KIBIBYTE, 1 * KIBIBYTE, 8 * KIBIBYTE, random.pick(1, 1, 1, 60) * KIBIBYTE))
+    const maxBytes = () => random.pick(60, 60, KIBIBYTE, KIBIBYTE, 8 * KIBIBYTE, random.pick(1, 1, 1, 60) * KIBIBYTE)
+    const bytes = () => random.between(MIN_BYTES, maxBytes())
     for (let left = random.between(1, random.pick(6, 6, 30)); left > 0; left--) {
       messages.push(this.#message('all', bytes()))
       if (random.next() < 0.2) messages.push(this.#message('steady', bytes(), { users: ['steady'] }))
@@ -144,7 +171,8 @@ export class Crowd {
     for (const stream of ['slow', 'frozen'] as const) {
       const users = this.#times(this.#size[stream], (n) => this.#user(stream, n))
       for (let left = random.between(1, 4); left > 0; left--) {
-        messages.push(this.#message(stream, BULK_BYTES, { users, ...(random.next() < 0.5 ? { conflate: 'bulk' } : {}) }))
+        const options = random.next() < 0.5 ? { conflate: 'bulk' } : {}
+        messages.push(this.#message(stream, BULK_BYTES, { users, ...options }))
       }
     }
     return messages
@@ -161,7 +189,7 @@ export class Crowd {
     }
   }
 
-  /** Comes for some seconds, and misses nothing between. */
+  /** Connects for some seconds at a time, and receives all messages of this time. */
   async #connectBriefly (random: Random): Promise<void> {
     while (!this.#isStopping) {
       const reader = await this.#open('transient', ['all'])
@@ -169,15 +197,17 @@ export class Crowd {
       this.#awaitedReaders.set(reader, before)
       await this.#pause(random.between(200, 4000))
       const wanted = this.published.all
-      await until(() => this.#hasRead(reader, before, wanted), 'all that was said before a visitor leaves')
+      await until(() => this.#hasRead(reader, before, wanted), 'all messages before a transient client disconnects')
       this.#awaitedReaders.delete(reader)
-      if (reader.first('all') > before + 1) this.#faults.push(`a visitor who came after ${before} got ${reader.first('all')} first`)
+      if (reader.first('all') > before + 1) {
+        this.#faults.push(`a transient client that connected after ${before} got ${reader.first('all')} first`)
+      }
       await reader.disconnect()
       this.transientConnections++
     }
   }
 
-  /** Reads a little, pauses, reads on; comes again when it is cut for that. */
+  /** Reads a little, pauses, and reads on; connects again after the service has disconnected the slow client. */
   async #readSlowly (user: string, random: Random): Promise<void> {
     let reader: Reader | undefined
     while (!this.#isStopping) {
@@ -186,14 +216,17 @@ export class Crowd {
       const { socket, read } = reader
       const goal = read + random.between(1, 30)
       socket.resume()
-      await until(() => reader?.isOpen !== true || reader.read >= goal || this.#isStopping, `something for ${user} to read`)
+      const isReady = () => reader?.isOpen !== true || reader.read >= goal || this.#isStopping
+      await until(isReady, `something for ${user} to read`)
       socket.pause()
       await this.#pause(random.between(200, 2500))
     }
     reader?.socket.resume()
   }
 
-  /** Reads nothing, until it is gone without a word; the one that is there at the end does not even go. */
+  /**
+   * Connects a client that never reads, and resets the connection after a while; at the end the client stays connected.
+   */
   async #freeze (user: string, random: Random): Promise<void> {
     while (!this.#isStopping) {
       const client = await connectFrozen(this.#service.port, user)
@@ -214,13 +247,14 @@ export class Crowd {
   }
 
   async #open (user: string, streams: Stream[]): Promise<Reader> {
-    const reader = await Reader.open({ url: this.#service.url, user, streams, mayMiss: this.#dropsFrames && user.startsWith('slow') })
+    const mayMiss = this.#dropsFrames && user.startsWith('slow')
+    const reader = await Reader.open({ url: this.#service.url, user, streams, mayMiss })
     this.#readers.add(reader)
     return reader
   }
 
   #hasRead (reader: Reader, before: number, wanted: number): boolean {
-    if (!reader.isOpen) throw new Error(`A client that reads was cut after broadcast ${reader.last('all')}.`)
+    if (!reader.isOpen) throw new Error(`A reading client was disconnected after broadcast ${reader.last('all')}.`)
     return Math.max(reader.last('all'), before) >= wanted
   }
 
@@ -228,7 +262,7 @@ export class Crowd {
     return Array.from({ length: count }, (_, n) => make(n))
   }
 
-  /** Of this crowd alone: what an earlier one has left in its inboxes is not for it. */
+  /** Name of a user of this crowd alone: the inbox holds no messages of an earlier crowd. */
   #user (kind: 'slow' | 'frozen', n: number): string {
     return `${kind}-${this.#seed}-${n}`
   }
@@ -237,8 +271,8 @@ export class Crowd {
     return new Random(this.#seed + this.#actors++)
   }
 
-  /** Passes time, not to wait for anything but for the end. */
+  /** Passes time, until the crowd stops at the latest. */
   async #pause (ms: number): Promise<void> {
-    await sleep(ms, undefined, { signal: this.#stopping.signal }).catch(() => {}) // The only failure is the end.
+    await sleep(ms, undefined, { signal: this.#stopping.signal }).catch(() => {}) // Only the abort rejects the sleep.
   }
 }

@@ -7,13 +7,13 @@ import type { Random } from './random.ts'
 const TEXT = frame({ opcode: OPCODE.text, payload: 'x'.repeat(1000) })
 const CLOSE = frame({ opcode: OPCODE.close, payload: Buffer.of(0x03, 0xe8) })
 
-/** The ways in which clients leave, by name; each opens a connection of its own, and is done when the client is gone. */
+/** Kinds of disconnects, by name. Each opens a connection of its own and resolves when this connection has ended. */
 export const DISCONNECTS: Readonly<Record<string, (port: number, random: Random) => Promise<void>>> = {
-  async 'close in order' (port, random) {
+  async 'close handshake' (port, random) {
     const client = await connectAndRead(port, random)
     client.send(CLOSE)
     const { code } = await client.closed()
-    if (code !== 1000) throw new Error(`a client that said goodbye was answered with ${code}`)
+    if (code !== 1000) throw new Error(`the service answered a close frame with ${code}`)
   },
 
   async 'half-close' (port, random) {
@@ -22,7 +22,7 @@ export const DISCONNECTS: Readonly<Record<string, (port: number, random: Random)
     await client.closed()
   },
 
-  async vanish (port, random) {
+  async 'destroy the socket' (port, random) {
     (await connectAndRead(port, random)).destroy()
   },
 
@@ -30,7 +30,7 @@ export const DISCONNECTS: Readonly<Record<string, (port: number, random: Random)
     (await connectAndRead(port, random)).reset()
   },
 
-  async 'leave in the middle of a frame' (port, random) {
+  async 'disconnect in the middle of a frame' (port, random) {
     const client = await connectAndRead(port, random)
     client.send(TEXT.subarray(0, random.between(1, TEXT.length - 1)))
     if (random.next() < 0.5) client.end()
@@ -38,15 +38,15 @@ export const DISCONNECTS: Readonly<Record<string, (port: number, random: Random)
     await client.closed()
   },
 
-  async 'leave without reading anything' (port) {
+  async 'disconnect before the first read' (port) {
     (await rawConnect({ port, token: token({ user: 'churn' }) })).destroy()
   },
 
-  /** In the middle of the request, or with the answer on its way. */
-  async 'abandon the handshake' (port, random) {
+  /** Aborts in the middle of the request, or while the response is in flight. */
+  async 'abort the handshake' (port, random) {
     const request = handshake({ token: token({ user: 'churn' }) })
     const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-    socket.on('error', () => {}) // The service may be the first to end it.
+    socket.on('error', () => {}) // The service may close the connection first.
     await once(socket, 'connect')
     const closed = once(socket, 'close')
     socket.write(request.slice(0, random.pick(request.length, random.between(1, request.length))), () => {
@@ -57,7 +57,7 @@ export const DISCONNECTS: Readonly<Record<string, (port: number, random: Random)
   }
 }
 
-/** A client that has stopped reading for good. */
+/** Connects a client that never reads again. */
 export async function connectFrozen (port: number, user: string): Promise<RawClient> {
   const client = await rawConnect({ port, token: token({ user }) })
   client.pause()

@@ -3,24 +3,27 @@ import { WebSocket } from 'ws'
 import { GREETING, token, until } from '../support/helper.ts'
 import { parse, type Stream } from './numbered.ts'
 
-/** How a reader connects, and what it may expect. */
+/** Connection of a reader, and the expected messages. */
 export interface ReaderOptions {
   readonly url: string
   readonly user: string
-  /** The streams that are for it; a message of any other is a fault. */
+  /** The streams of this client; a message of any other stream is a fault. */
   readonly streams: readonly Stream[]
-  /** Whether numbers may be missing, because the service drops what a slow client does not take. */
+  /** Whether numbers may be missing, because the service drops messages of a slow client. */
   readonly mayMiss?: boolean
 }
 
-/** A client that checks every message: that it is for it, whole, in order, not the second of its number, and that none is missing before it. */
+/**
+ * A client that checks every message: the message is for this client, unchanged, in order and not repeated, and no
+ * earlier message is missing.
+ */
 export class Reader {
   readonly socket: WebSocket
-  /** What was wrong, in words. */
+  /** Faults, in words. */
   readonly faults: string[] = []
-  /** Numbers that were left out between others. */
+  /** Count of numbers that are missing between received ones. */
   missing = 0
-  /** Messages that came. */
+  /** Count of received messages. */
   read = 0
   readonly #options: ReaderOptions
   readonly #firsts = new Map<Stream, number>()
@@ -31,11 +34,11 @@ export class Reader {
   constructor (options: ReaderOptions) {
     this.#options = options
     this.socket = new WebSocket(`${options.url}?token=${token({ user: options.user })}`, { perMessageDeflate: false })
-    this.socket.on('error', () => {}) // A client that is cut or refused sees its end; whoever waits for it looks at that.
+    this.socket.on('error', () => {}) // The close event follows every error.
     this.socket.on('message', (data, isBinary) => this.#check(data as Buffer, isBinary))
   }
 
-  /** A reader that has been greeted: from now on it misses nothing. */
+  /** Resolves with a reader that has received the greeting: from this point on, no message may be missing. */
   static async open (options: ReaderOptions): Promise<Reader> {
     const reader = new Reader(options)
     await until(() => reader.#isGreeted, `the greeting of ${options.user}`)
@@ -50,7 +53,7 @@ export class Reader {
     return this.socket.readyState === WebSocket.OPEN
   }
 
-  /** The first and the last number of a stream that came; 0 for none. */
+  /** The first number of a stream that was received; 0 without one. `last` does the same for the last number. */
   first (stream: Stream): number {
     return this.#firsts.get(stream) ?? 0
   }
@@ -59,9 +62,9 @@ export class Reader {
     return this.#lasts.get(stream) ?? 0
   }
 
-  /** Says goodbye, and notes a fault when that is not answered. */
+  /** Sends a close frame, and records a fault unless the service answers. */
   async disconnect (): Promise<void> {
-    if (!this.isOpen) return this.#addFault('was cut')
+    if (!this.isOpen) return this.#addFault('was disconnected')
     const closed = once(this.socket, 'close') as Promise<[number, Buffer]>
     this.socket.close(1000)
     const [code] = await closed
@@ -91,7 +94,7 @@ export class Reader {
   }
 
   #addFault (what: string): void {
-    // The first ones tell; after them, everything is wrong.
+    // The first faults show the cause; later ones follow from them.
     if (this.faults.length < 5) this.faults.push(`${this.user} ${what}`)
   }
 }

@@ -1,5 +1,5 @@
-// A service in a process of its own, so that its memory is measured alone. It gets its configuration as JSON in its first
-// argument and orders as messages, and answers each order with the order's id.
+// A service in a process of its own, so that the memory is measured alone. The first argument is its configuration as
+// JSON. Commands arrive as messages of the parent process; each reply has the id of the command.
 
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import Fastify from 'fastify'
@@ -9,13 +9,16 @@ import type { ConfigInput } from '../../services/config/input.ts'
 import type { Receipt } from '../../services/model/message.ts'
 import { compose, type Numbered } from './numbered.ts'
 
-/** A message to everyone, or one to each of some users. */
+/** A message to all clients, or to each of some users. */
 export interface TestMessage extends Numbered {
   readonly users?: readonly string[]
   readonly conflate?: string
 }
 
-/** What the test asks for. `isAwaited`: each message waits for the receipt of the one before it; otherwise all are said in one tick. */
+/**
+ * A command of the test. `isAwaited`: each message waits for the receipt of the previous message; otherwise all are
+ * published in one tick.
+ */
 export type Command = { readonly id: number } & (
   | { readonly kind: 'publish', readonly messages: readonly TestMessage[], readonly isAwaited: boolean }
   | { readonly kind: 'measure' }
@@ -23,16 +26,16 @@ export type Command = { readonly id: number } & (
   | { readonly kind: 'close' }
 )
 
-/** What the service has open. */
+/** Number of open sockets and clients of the service. */
 export interface Counts {
   readonly sockets: number
   readonly clients: number
 }
 
-/** What the service has open, and its memory after a garbage collection. */
+/** Open sockets and clients of the service, and the memory after a garbage collection. */
 export interface Measures extends Counts {
   readonly usedBytes: number
-  /** Frames lost because a client was over its limit. */
+  /** Frames dropped because a client was over its limit. */
   readonly dropped: number
 }
 
@@ -41,10 +44,10 @@ const fastify = Fastify(serverOptions(config))
 await fastify.register(app, { config })
 
 process.on('message', (command: Command) => {
-  // An order that cannot be obeyed ends the process, and with it the test.
+  // A command that fails ends the process and thereby the test.
   void execute(command).then((reply) => process.send?.({ id: command.id, ...reply }))
 })
-// Nobody would end it when the test has died.
+// Without this listener, the process continues when the test has died.
 process.on('disconnect', exitWithTest)
 process.send?.({ id: 0, origin: await fastify.listen({ port: 0, host: '127.0.0.1' }) })
 
@@ -60,20 +63,23 @@ async function execute (command: Command): Promise<object> {
     case 'close': {
       await fastify.close()
       process.off('disconnect', exitWithTest)
-      // Nothing else may hold the process from here on.
+      // From here on, only resources that the service left open keep the process alive.
       setImmediate(() => process.disconnect())
       return {}
     }
   }
 }
 
-/** Answers how many clients the broadcast that reached the fewestMatched was for. */
+/** Publishes messages; resolves with the number of matched clients of the broadcast that matched the fewest. */
 async function publish (messages: readonly TestMessage[], isAwaited: boolean): Promise<{ fewestMatched: number }> {
   const receipts: Array<Promise<Receipt>> = []
   for (const message of messages) {
     const { users, conflate } = message
     const options = conflate === undefined ? {} : { conflate }
-    const sent = users === undefined ? fastify.hub.broadcast(compose(message), options) : fastify.hub.send(users.map((user) => ({ user })), compose(message), options)
+    const data = compose(message)
+    const sent = users === undefined
+      ? fastify.hub.broadcast(data, options)
+      : fastify.hub.send(users.map((user) => ({ user })), data, options)
     if (isAwaited) await sent
     if (users === undefined) receipts.push(sent as Promise<Receipt>)
   }
@@ -81,7 +87,7 @@ async function publish (messages: readonly TestMessage[], isAwaited: boolean): P
 }
 
 async function measure (): Promise<Measures> {
-  // The second time takes the Buffers whose owners went the first time.
+  // The second collection frees the Buffers whose owners were freed by the first.
   for (let time = 0; time < 2; time++) {
     globalThis.gc?.()
     await nextTurn()

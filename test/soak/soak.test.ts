@@ -1,6 +1,8 @@
-// Takes about 40 s in `npm test`, although the crowds act for 8 s in all: for each policy a program starts, and the heartbeat
-// needs 5 s to disconnect the frozen clients. On a slow machine a crowd continues for up to 30 s until enough has happened.
-// Longer, and with a seed that makes the same crowd again: SOAK_SECONDS=3600 SOAK_SEED=7 npm test -- test/soak/soak.test.ts
+// Takes about 40 s in `npm test`, although the crowds act for 8 s in all: a program starts for each policy, and the
+// heartbeat needs 5 s to disconnect the frozen clients. On a slow machine a crowd continues for up to 30 s until enough
+// has happened. A longer run, with the seed of an earlier crowd:
+//
+//   SOAK_SECONDS=3600 SOAK_SEED=7 npm test -- test/soak/soak.test.ts
 
 import { randomInt } from 'node:crypto'
 import t, { type Test } from 'tap'
@@ -12,35 +14,44 @@ import { until } from '../support/helper.ts'
 const SECONDS = Number(process.env.SOAK_SECONDS ?? 8)
 const SEED = Number(process.env.SOAK_SEED ?? randomInt(2 ** 31))
 const POLICIES = ['disconnect', 'dropNewest', 'dropOldest', 'latest'] as const
-/** The part of the time in which nothing is measured yet, because code and buffers still checkCrowd. */
+/** Fraction of the time before the measurement, in which code and buffers reach their usual size. */
 const WARM_UP = 0.2
 
 const MEBIBYTE = 1024 ** 2
 const LIMITS = { maxQueueSize: 256 * 1024, maxMessageSize: 64 * 1024, maxQueueWrites: 256 }
 const LOG = { maxSize: MEBIBYTE, maxCount: 1000 }
 const SIZE: CrowdSize = { steady: 40, transient: 6, slow: 4, frozen: 8, churners: 12 }
-/** docs/connections.md, "Slow clients and the memory bound", for those who do not take what is sent to them. */
-const BOUND_BYTES = (SIZE.slow + SIZE.frozen) * (LIMITS.maxQueueSize + LIMITS.maxMessageSize + LIMITS.maxQueueWrites * 400)
-/** An idle connection, generously; what is collected only later. */
+/** docs/connections.md, "Slow clients and the memory bound": the bound for slow and frozen clients together. */
+const CLIENT_BOUND_BYTES = LIMITS.maxQueueSize + LIMITS.maxMessageSize + LIMITS.maxQueueWrites * 400
+const BOUND_BYTES = (SIZE.slow + SIZE.frozen) * CLIENT_BOUND_BYTES
+/** Memory of an idle connection, estimated high; part of the memory is collected only later. */
 const CONNECTION_BYTES = 32 * 1024
 const SLACK_BYTES = 5 * MEBIBYTE
-/** How much more memory may be in use when everybody has gone. */
+/** Most growth of memory after all clients have disconnected. */
 const MAX_GROWTH_BYTES = 3 * MEBIBYTE
-/** Crowds of which one has to leave no more than that: what leaks grows with each crowd, code and buffers checkCrowd. */
+/** Crowds of which one has to stay below this growth: a leak grows with each crowd, code and buffers stop growing. */
 const MAX_CROWDS = 3
-/** Less would prove nothing, however slow the machine. */
-const MINIMUM = { broadcasts: 100, eachWay: 3, transientConnections: 3, affectedSlow: 2 }
+/** Smallest counts that prove something, on a slow machine too. */
+const MINIMUM = { broadcasts: 100, eachDisconnect: 3, transientConnections: 3, affectedSlow: 2 }
 
 t.setTimeout((SECONDS * 2 + 240) * 1000)
 t.comment(`SOAK_SEED=${SEED}`)
 
 for (const [n, slowClient] of POLICIES.entries()) {
-  t.test(`under churn, a client that reads gets every message once and in order, memory stays bounded and nothing stays behind (slowClient: ${slowClient})`, async (t) => {
+  const title = 'under churn, a reading client receives every message once and in order, memory stays bounded, and no memory leaks'
+  t.test(`${title} (slowClient: ${slowClient})`, async (t) => {
     t.setTimeout((SECONDS / 2 + 90) * 1000)
     await withSeed(t, async () => {
       const service = await Service.start(t, {
         engine: { kind: 'memory', ...LOG },
-        websocket: { ...LIMITS, slowClient, upgradesPerSecond: 0, maxClientsPerUser: 0, pingPeriod: '1s', writeDeadline: '5s' }
+        websocket: {
+          ...LIMITS,
+          slowClient,
+          upgradesPerSecond: 0,
+          maxClientsPerUser: 0,
+          pingPeriod: '1s',
+          writeDeadline: '5s'
+        }
       })
       const dropsFrames = slowClient !== 'disconnect'
       const newCrowd = (nth: number) => new Crowd(service, SIZE, { seed: SEED + n * 1000 + nth * 100, dropsFrames })
@@ -57,70 +68,94 @@ for (const [n, slowClient] of POLICIES.entries()) {
         const crowd = newCrowd(nth)
         await crowd.run(ms * (1 - WARM_UP), () => isEnough(crowd))
         await checkCrowd(t, service, crowd)
-        // Slow ones know that they were affectedSlow only when they have read what was on its way to them.
-        t.ok(isEnough(crowd) && crowd.affectedSlow >= MINIMUM.affectedSlow, 'enough happened to prove something', { disconnects: crowd.disconnects, published: crowd.published, transientConnections: crowd.transientConnections, affectedSlow: crowd.affectedSlow })
+        // A slow client detects missing messages only after reading the frames in flight.
+        const { disconnects, published, transientConnections, affectedSlow } = crowd
+        t.ok(isEnough(crowd) && affectedSlow >= MINIMUM.affectedSlow, 'enough happened to prove something', {
+          disconnects, published, transientConnections, affectedSlow
+        })
         const { usedBytes: after, dropped } = await service.measure()
         growth = after - before
 
         const peak = crowd.samples.reduce((most, { usedBytes }) => Math.max(most, usedBytes), 0)
-        t.comment(`${slowClient}: ${crowd.published.all} broadcasts, ${sum(crowd.published) - crowd.published.all} to users, ${dropped} frames dropped, ${crowd.affectedSlow} slow ones affectedSlow, ${crowd.transientConnections} transientConnections, ${sum(crowd.disconnects)} came and left`)
-        t.comment(`${slowClient}: ${megabytes(before)} MB before, ${megabytes(peak)} MB at most of ${megabytes(before + BOUND_BYTES + SLACK_BYTES)}, ${megabytes(after)} MB after`)
-        const over = crowd.samples.filter(({ usedBytes, clients }) => usedBytes > before + BOUND_BYTES + clients * CONNECTION_BYTES + SLACK_BYTES)
-        t.same(over, [], 'memory was never over the bound')
+        t.comment([
+          `${slowClient}: ${published.all} broadcasts`,
+          `${sum(published) - published.all} messages to users`,
+          `${dropped} frames dropped`,
+          `${affectedSlow} slow clients lost messages or were disconnected`,
+          `${transientConnections} transient connections`,
+          `${sum(disconnects)} disconnects`
+        ].join(', '))
+        const limit = before + BOUND_BYTES + SLACK_BYTES
+        t.comment([
+          `${slowClient}: ${megabytes(before)} MB before`,
+          `${megabytes(peak)} MB at most of ${megabytes(limit)}`,
+          `${megabytes(after)} MB after`
+        ].join(', '))
+        const over = crowd.samples.filter(({ usedBytes, clients }) => usedBytes > limit + clients * CONNECTION_BYTES)
+        t.same(over, [], 'memory stays below the bound')
       }
-      t.ok(growth < MAX_GROWTH_BYTES, `${megabytes(growth)} MB stayed behind`)
+      t.ok(growth < MAX_GROWTH_BYTES, `memory grows by ${megabytes(growth)} MB`)
       t.same(await service.close(), { code: 0, signal: null }, 'the process ends by itself')
-      t.equal(service.output, '', 'nothing was an error')
+      t.equal(service.output, '', 'the service logs no error')
     })
   })
 }
 
-/** Publishes as much as the log keeps, so that the log has its full size before memory is measured. */
+/** Publishes as many messages as the log keeps, so that the log has its full size before memory is measured. */
 async function fillLog (service: Service): Promise<void> {
-  const messages = Array.from({ length: LOG.maxCount }, (_, index) => ({ stream: 'all', number: index + 1, order: index + 1, bytes: Math.ceil(LOG.maxSize / LOG.maxCount) } as const))
+  const bytes = Math.ceil(LOG.maxSize / LOG.maxCount)
+  const messages = Array.from({ length: LOG.maxCount }, (_, index) => {
+    return { stream: 'all', number: index + 1, order: index + 1, bytes } as const
+  })
   await service.publish(messages, false)
 }
 
-/** Whether a crowd has done so much of everything that it proves something. */
+/** Whether each kind of event has happened often enough to prove something. */
 function isEnough ({ published, transientConnections, samples, disconnects }: Crowd): boolean {
   const hasDropped = samples.some(({ dropped }) => dropped > 0)
-  return published.all >= MINIMUM.broadcasts && transientConnections >= MINIMUM.transientConnections && hasDropped && Object.keys(DISCONNECTS).every((kind) => (disconnects[kind] ?? 0) >= MINIMUM.eachWay)
+  const hasDisconnected = Object.keys(DISCONNECTS).every((kind) => (disconnects[kind] ?? 0) >= MINIMUM.eachDisconnect)
+  const hasConnected = transientConnections >= MINIMUM.transientConnections
+  return published.all >= MINIMUM.broadcasts && hasConnected && hasDropped && hasDisconnected
 }
 
-/** Looks at what a crowd did to the service and the service to it. Afterwards everybody has gone. */
+/** Checks the messages that the clients received and the counts of the service, then disconnects all clients. */
 async function checkCrowd (t: Test, service: Service, crowd: Crowd): Promise<void> {
-  const expected = () => crowd.steady.length + [...crowd.slow.values()].filter(({ isOpen }) => isOpen).length
-  await until(async () => (await service.count()).clients === expected(), 'that the service cuts those who are frozen')
-  await until(async () => (await service.clients('?limit=1000')).clients.every(({ behind }) => !behind), 'that the slow ones have read all')
+  const expectedClients = () => crowd.steady.length + [...crowd.slow.values()].filter(({ isOpen }) => isOpen).length
+  const haveFrozenEnded = async () => (await service.count()).clients === expectedClients()
+  await until(haveFrozenEnded, 'that the service disconnects the frozen clients')
+  const areCaughtUp = async () => (await service.clients('?limit=1000')).clients.every(({ behind }) => !behind)
+  await until(areCaughtUp, 'that the slow clients have caught up')
   await crowd.publishLast()
   const { total, clients } = await service.clients('?limit=1000')
-  t.same({ total, listed: clients.length }, { total: expected(), listed: expected() }, 'those are listed who are there')
+  const expected = expectedClients()
+  t.same({ total, listed: clients.length }, { total: expected, listed: expected }, 'all connected clients are listed')
   t.equal(clients.filter(({ user }) => user === 'steady').length, SIZE.steady)
 
-  t.same(crowd.faults, [], 'every message was whole, for its client, in order, and not lost and not said twice')
+  t.same(crowd.faults, [], 'every message is unchanged, for its client, in order, not lost and not repeated')
   for (const reader of crowd.steady) {
     const numbers = (['all', 'steady'] as const).map((stream) => [reader.first(stream), reader.last(stream)])
-    t.same(numbers, [[1, crowd.published.all], [1, crowd.published.steady]], 'from the first to the last')
+    const published = [[1, crowd.published.all], [1, crowd.published.steady]]
+    t.same(numbers, published, 'a steady client receives the first and the last message')
   }
-  t.ok(crowd.fewestMatched >= SIZE.steady, 'no receipt forgets a client')
+  t.ok(crowd.fewestMatched >= SIZE.steady, 'every receipt counts all steady clients')
   for (const { user, dropped } of clients) {
     const missing = crowd.slow.get(user)?.missing ?? 0
     if (missing > dropped) t.fail(`${user} missed ${missing} messages, and the service counts ${dropped}`)
   }
 
   await crowd.disconnect()
-  t.same(crowd.faults, [], 'every goodbye was answered')
+  t.same(crowd.faults, [], 'every close frame is answered')
   await until(async () => (await service.count()).sockets === 0, 'that all sockets are closed')
   t.equal((await service.count()).clients, 0)
   t.match(await service.clients(), { total: 0, clients: [] })
   await until(async () => (await service.count()).sockets === 0, 'that the last socket is closed')
 }
 
-/** Says the seed with whatever goes wrong. */
+/** Adds the seed to every failure. */
 async function withSeed (t: Test, body: () => Promise<void>): Promise<void> {
   try {
     await body()
-    if (!t.passing()) t.fail(`SOAK_SEED=${SEED} lets the same crowd loose again`)
+    if (!t.passing()) t.fail(`SOAK_SEED=${SEED} starts the same crowd again`)
   } catch (error) {
     throw new Error(`${error instanceof Error ? error.message : String(error)} (SOAK_SEED=${SEED})`, { cause: error })
   }
