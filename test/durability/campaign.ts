@@ -3,7 +3,9 @@ import type { Test } from 'tap'
 import type { AddressKey } from '../../services/model/message.ts'
 import { Random } from '../soak/random.ts'
 import { Chaos } from './chaos.ts'
-import { AUDITOR, startAuditor, BULK, FLEETING, createClients, NEWS, USERS, type RunOptions, type CampaignClient } from './clients.ts'
+import {
+  AUDITOR, BULK, createClients, FLEETING, NEWS, startAuditor, USERS, type CampaignClient, type RunOptions
+} from './clients.ts'
 import type { HubProcess } from './hub-process.ts'
 import { Journal, type PublishedMessage } from './journal.ts'
 import { Publisher, type Backend } from './publisher.ts'
@@ -12,9 +14,9 @@ import { CrashTrigger } from './crash-trigger.ts'
 import { checkRound } from './check.ts'
 import { Recorder } from './recorder.ts'
 
-/** How long everything may take to come to rest once the network is good and the hub runs. */
+/** Timeout for all clients to settle, once the network is restored and the hub runs. */
 const SETTLE_MS = 60_000
-/** A session whose hub is killed so soon after the greeting may be unknown to the next one. */
+/** A session may be unknown to the next hub when the hub is killed within this time after the greeting. */
 const UNSTORED_MS = 1000
 
 const ADDRESSES: readonly [AddressKey, ...AddressKey[]] = ['all', ...USERS, `group:${NEWS}`, `group:${FLEETING}`]
@@ -26,14 +28,21 @@ const BACKENDS: readonly Backend[] = [
   { addresses: [`group:${NEWS}`, `group:${FLEETING}`], bytes: small, pauseMs: [0, 30] },
   { addresses: ADDRESSES, bytes: (random) => random.between(100, 9000), pauseMs: [5, 60] },
   { addresses: ADDRESSES, bytes: small, pauseMs: [0, 200], burst: 20 },
-  // More than the kernel takes for a client that does not read, about 4 MB.
+  // A burst exceeds the kernel buffers of a client that does not read, about 4 MB.
   { addresses: [`group:${BULK}`], bytes: (random) => random.between(20_000, 30_000), pauseMs: [1000, 3000], burst: 250 }
 ]
 
-/** A hub, a crew, backends and chaos, in rounds: rage, come to rest, check. */
+/** A hub, clients, backends and chaos. Each round disturbs, settles and checks. */
 export class Campaign {
   readonly faults: string[] = []
-  readonly totals = { rounds: 0, repeated: 0, crashDuplicates: 0, replayed: 0, behind: 0, received: {} as Record<string, number> }
+  readonly totals = {
+    rounds: 0,
+    repeated: 0,
+    crashDuplicates: 0,
+    replayed: 0,
+    behind: 0,
+    received: {} as Record<string, number>
+  }
   readonly hub: HubProcess
   readonly clients: readonly CampaignClient[]
   readonly publisher: Publisher
@@ -51,71 +60,85 @@ export class Campaign {
     this.clients = clients
     this.publisher = new Publisher(options)
     this.chaos = new Chaos({ ...options, clients })
-    this.#auditor = new Recorder({ name: AUDITOR, journal: this.#journal, addresses: ['all', `group:${NEWS}`, `group:${BULK}`, `group:${FLEETING}`], readsLog: true })
+    const addresses: AddressKey[] = ['all', `group:${NEWS}`, `group:${BULK}`, `group:${FLEETING}`]
+    this.#auditor = new Recorder({ name: AUDITOR, journal: this.#journal, addresses, readsLog: true })
   }
 
-  /** The hub has to run. */
+  /** Creates a campaign for a running hub. */
   static async prepare (t: Test, hub: HubProcess, seed: number): Promise<Campaign> {
     const options = { hub, seed, journal: new Journal(), crashTrigger: new CrashTrigger() }
     return new Campaign(t, options, await createClients(t, options))
   }
 
-  /** Everybody comes. */
+  /** Connects all clients; resolves when all have settled. */
   async connectAll (): Promise<void> {
     for (const { subject } of this.clients) subject.start()
-    await this.#settle('everybody to come')
+    await this.#settle('all clients to connect')
   }
 
-  /** One round; faults are added to what there is. */
+  /** Runs one round, and adds faults to those of earlier rounds. */
   async round (ms: number): Promise<void> {
     const round = this.totals.rounds++
     const after = (await this.publisher.publish('all')).acknowledged?.offset ?? 0
     this.#auditor.beginSegment()
     this.#auditor.subscribed(...this.#auditor.addresses)
     const over = new AbortController()
-    const backends = BACKENDS.map((backend, n) => this.publisher.runBackend(new Random(this.#options.seed + round * 100 + n), backend, over.signal))
+    const backends = BACKENDS.map((backend, n) => {
+      return this.publisher.runBackend(new Random(this.#options.seed + round * 100 + n), backend, over.signal)
+    })
     const counting = this.#countBehind(over.signal)
     await this.chaos.run(ms)
     over.abort()
     await Promise.all([...backends, counting])
 
-    await this.#settle('everybody to come back')
+    await this.#settle('all clients to reconnect')
     const auditor = await startAuditor(this.#t, this.#options, this.#auditor, after)
-    // The second time shows what came again after the first.
+    // A second last message reveals repetitions after the first one.
     for (let time = 0; time < 2; time++) await this.#publishLast()
     auditor.stop()
     this.#checkRound()
   }
 
-  /** Says a last message to every address; resolves when it has reached everybody who is there. */
+  /** Publishes a last message to every address; resolves when all subscribed clients have the message. */
   async #publishLast (): Promise<void> {
     const last: PublishedMessage[] = []
     for (const address of [...ADDRESSES, `group:${BULK}`]) last.push(await this.publisher.publish(address))
     const recorders = [this.#auditor, ...this.clients.map(({ subject: { recorder } }) => recorder)]
-    await this.#waitUntilEmpty('everybody to get the last message', () => {
-      const missing = recorders.map((recorder) => last.filter(({ n, address }) => recorder.isSubscribed(address) && !recorder.has(n)).map(({ address }) => `${recorder.name} at ${address}`))
+    await this.#waitUntilEmpty('all clients to receive the last message', () => {
+      const missing = recorders.map((recorder) => {
+        const expected = last.filter(({ n, address }) => recorder.isSubscribed(address) && !recorder.has(n))
+        return expected.map(({ address }) => `${recorder.name} at ${address}`)
+      })
       return missing.flat()
     })
   }
 
-  /** Resolves when everybody is where it belongs, and the hub knows as many: who was frozen may have been given up and not know it yet. */
+  /**
+   * Resolves when all clients have their stable addresses and the hub counts the same connections: the hub may have
+   * closed the connection of a frozen client before the client notices.
+   */
   async #settle (what: string): Promise<void> {
     await this.#waitUntilEmpty(what, async () => {
-      const absent = this.clients.flatMap(({ subject: { recorder }, stableAddresses }) => stableAddresses.filter((address) => !recorder.isSubscribed(address)).map((address) => `${recorder.name} at ${address}`))
+      const absent = this.clients.flatMap(({ subject: { recorder }, stableAddresses }) => {
+        const missing = stableAddresses.filter((address) => !recorder.isSubscribed(address))
+        return missing.map((address) => `${recorder.name} at ${address}`)
+      })
       return absent.length > 0 ? absent : this.#miscountedUsers()
     })
   }
 
-  /** Users of whom the hub knows more connections than there are, or fewer. */
+  /** Users whose number of connections in the hub differs from the number of their clients. */
   async #miscountedUsers (): Promise<string[]> {
     const { body } = await this.hub.api('GET', '/clients?limit=1000')
-    const here = (body['clients'] as Array<{ user: string }>).map(({ user }) => user)
+    const connected = (body['clients'] as Array<{ user: string }>).map(({ user }) => user)
     const wanted = this.clients.map(({ subject: { user } }) => user)
     const count = (users: readonly string[], one: string): number => users.filter((user) => user === one).length
-    return [...new Set([...here, ...wanted])].filter((user) => user !== AUDITOR && count(here, user) !== count(wanted, user)).map((user) => `the connections of ${user}`)
+    const users = [...new Set([...connected, ...wanted])].filter((user) => user !== AUDITOR)
+    const miscounted = users.filter((user) => count(connected, user) !== count(wanted, user))
+    return miscounted.map((user) => `the connections of ${user}`)
   }
 
-  /** Waits until nothing is open any more, and notes what is when that takes too long. */
+  /** Waits until the list of open items is empty, and records a fault with the rest of the list after the timeout. */
   async #waitUntilEmpty (what: string, open: () => string[] | Promise<string[]>): Promise<void> {
     const deadline = Date.now() + SETTLE_MS
     for (;;) {
@@ -123,20 +146,21 @@ export class Campaign {
       if (left.length === 0) return
       if (Date.now() > deadline) {
         const { body } = await this.hub.api('GET', '/clients?limit=1000')
-        this.faults.push(`waited in vain for ${what}: ${left.join(', ')}; the hub has ${JSON.stringify(body)}`)
+        this.faults.push(`timeout while waiting for ${what}: ${left.join(', ')}; the hub has ${JSON.stringify(body)}`)
         return
       }
       await sleep(10)
     }
   }
 
-  /** Counts how often somebody was seen to be behind. */
+  /** Adds up the clients that are behind, at intervals. */
   async #countBehind (signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.hub.api('GET', '/clients?limit=1000').then(({ body }) => {
-        this.totals.behind += (body['clients'] as Array<{ behind: boolean }> | undefined)?.filter(({ behind }) => behind).length ?? 0
-      }, () => {}) // The hub is away.
-      await sleep(250, undefined, { signal }).catch(() => {}) // The only failure is the end.
+        const clients = body['clients'] as Array<{ behind: boolean }> | undefined
+        this.totals.behind += clients?.filter(({ behind }) => behind).length ?? 0
+      }, () => {}) // The hub is down.
+      await sleep(250, undefined, { signal }).catch(() => {}) // Only the abort rejects the sleep.
     }
   }
 
@@ -155,12 +179,17 @@ export class Campaign {
     this.#journal.nextRound()
   }
 
-  /** A session may only be unknown when the hub was killed before it had stored it. */
+  /** Refusals without a reason: a session may be unknown only when the hub was killed before the session was stored. */
   #refusals (): string[] {
     return this.clients.flatMap(({ subject }) => {
       if (!(subject instanceof ReliableSubject)) return []
-      const unexplained = subject.refusals.splice(0).filter(({ greetedAt }) => !this.hub.killedAt.some((at) => at >= greetedAt && at < greetedAt + UNSTORED_MS))
-      return unexplained.map(({ at, greetedAt }) => `${subject.recorder.name} could not resume at ${new Date(at).toISOString()}, ${at - greetedAt} ms after it had been greeted`)
+      const unexplained = subject.refusals.splice(0).filter(({ greetedAt }) => {
+        return !this.hub.killedAt.some((at) => at >= greetedAt && at < greetedAt + UNSTORED_MS)
+      })
+      const { name } = subject.recorder
+      return unexplained.map(({ at, greetedAt }) => {
+        return `${name} could not resume at ${new Date(at).toISOString()}, ${at - greetedAt} ms after its greeting`
+      })
     })
   }
 }

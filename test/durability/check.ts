@@ -2,16 +2,22 @@ import type { Offset } from '../../services/model/message.ts'
 import type { Journal, PublishedMessage } from './journal.ts'
 import type { RecordedMessage, Subscription, Segment, Recorder } from './recorder.ts'
 
-/** What the recorders of a round say together. */
+/** Result of a round, for all clients together. */
 export interface CheckResult {
   readonly faults: string[]
-  /** Messages that came again in a later connection of a client that cannot say what it has: allowed. */
+  /** Messages repeated in a later connection of a client that cannot report its last message: allowed. */
   readonly repeated: number
-  /** Messages that came twice, because the hub was killed after it had handed them out and before it had stored them, and their publisher said them again. */
+  /**
+   * Messages delivered twice: the hub was killed after the delivery and before the message was stored, and the
+   * publisher published the message again.
+   */
   readonly crashDuplicates: number
 }
 
-/** Checks what the clients saw in a round against what the publisher knows. All of them have the last message of each of their addresses. */
+/**
+ * Checks the messages that the clients received in a round against the journal. All clients have the last message of
+ * each of their addresses.
+ */
 export function checkRound (recorders: readonly Recorder[], journal: Journal): CheckResult {
   const order = new Map<Offset, number>()
   const checks = recorders.map((recorder) => new ClientCheck(recorder, journal, order))
@@ -23,14 +29,14 @@ export function checkRound (recorders: readonly Recorder[], journal: Journal): C
   }
 }
 
-/** What is checked of one client, beside what its recorder saw by itself. */
+/** Checks the recorded messages of one client, beside the checks of the recorder itself. */
 class ClientCheck {
   readonly faults: string[] = []
   crashDuplicates = 0
   repeated = 0
   readonly #recorder: Recorder
   readonly #journal: Journal
-  /** Which message each offset belongs to, for all clients. */
+  /** Number of the message at each offset, for all clients. */
   readonly #order: Map<Offset, number>
 
   constructor (recorder: Recorder, journal: Journal, order: Map<Offset, number>) {
@@ -52,7 +58,7 @@ class ClientCheck {
     this.#checkInbox(everything)
   }
 
-  /** Every message once, in the order of the offsets. Answers which messages there are, and the last offset. */
+  /** Checks that each message came once, in the order of offsets. Returns the message numbers and the last offset. */
   #checkOrder ({ messages, after }: Segment): { seen: Set<number>, last: Offset } {
     const seen = new Set<number>()
     let last = after
@@ -66,53 +72,62 @@ class ClientCheck {
     return { seen, last }
   }
 
-  /** Where a message is in the log: what the protocol says, or else the receipt. Null when that cannot be told. */
+  /** Offset of a message in the log: of the protocol, or else of the receipt. Null when unknown. */
   #offsetOf ({ n, offset }: RecordedMessage): Offset | null {
     const published = this.#journal.find(n)
     if (offset === null) return published?.wasInterrupted === false ? published.acknowledged?.offset ?? null : null
     const known = this.#order.get(offset)
     if (known !== undefined && known !== n) this.#addFault(`got ${n} at ${offset}, where others got ${known}`)
     this.#order.set(offset, n)
-    if (published !== undefined && !published.wasInterrupted && published.acknowledged !== null && published.acknowledged.offset !== offset) {
-      this.#addFault(`got ${n} at ${offset}, but the receipt says ${published.acknowledged.offset}`)
+    const acknowledged = published?.wasInterrupted === false ? published.acknowledged : null
+    if (acknowledged !== null && acknowledged.offset !== offset) {
+      this.#addFault(`got ${n} at ${offset}, but the receipt states ${acknowledged.offset}`)
     }
     return offset
   }
 
   /**
-   * A message came twice. That may only be one that was said twice, because the hub was killed at the first time; and the
-   * log has it once.
+   * Checks a message that came twice. This is allowed only for a message that was published twice because the hub was
+   * killed at the first attempt; the log has such a message once.
    */
   #checkRepetition ({ n, offset }: RecordedMessage): void {
     const published = this.#journal.find(n)
-    const isCrashDuplicate = offset !== null && published?.wasInterrupted === true && (published.acknowledged === null || published.acknowledged.offset === offset)
+    const { wasInterrupted = false, acknowledged = null } = published ?? {}
+    const hasSameOffset = acknowledged === null || acknowledged.offset === offset
+    const isCrashDuplicate = offset !== null && wasInterrupted && hasSameOffset
     if (isCrashDuplicate && !this.#recorder.readsLog) this.crashDuplicates++
     else this.#addFault(`got ${n} twice`)
   }
 
-  /** Nothing is missing that was acknowledged, up to a limit. */
+  /** Checks that no acknowledged message is missing, up to a limit. */
   #checkCompleteness ({ subscriptions, isOver }: Segment, seen: ReadonlySet<number>, limit: Offset): void {
     for (const published of this.#journal.all()) {
-      if (published.acknowledged === null || published.acknowledged.offset > limit || seen.has(published.n) || !subscriptions.some((subscription) => covers(subscription, published))) continue
-      this.#addFault(`misses ${published.n} to ${published.address} at ${published.acknowledged.offset}, ${isOver ? 'before it lost its place' : 'up to the end'}`)
+      if (published.acknowledged === null || published.acknowledged.offset > limit || seen.has(published.n)) continue
+      if (!subscriptions.some((subscription) => covers(subscription, published))) continue
+      const { n, address, acknowledged: { offset } } = published
+      const limitName = isOver ? 'before the last message of the segment' : 'up to the end'
+      this.#addFault(`misses ${n} to ${address} at ${offset}, ${limitName}`)
     }
   }
 
-  /** What was said to the user has come at least once, whichever connections there were. */
+  /** Checks that each message to the user came at least once, in any of the connections. */
   #checkInbox (seen: ReadonlySet<number>): void {
     const { addresses, firstGreetedAt } = this.#recorder
     for (const { n, address, acknowledged, startedAt } of this.#journal.all()) {
       if (!address.startsWith('user:') || !addresses.has(address) || startedAt < firstGreetedAt) continue
-      if (acknowledged !== null && !seen.has(n)) this.#addFault(`never got ${n} of its inbox, at ${acknowledged.offset}`)
+      if (acknowledged === null || seen.has(n)) continue
+      this.#addFault(`never got ${n} of its inbox, at ${acknowledged.offset}`)
     }
   }
 
   #addFault (what: string): void {
-    // The first ones tell.
+    // The first faults show the cause.
     if (this.faults.length < 5) this.faults.push(`${this.#recorder.name} ${what}`)
   }
 }
 
-function covers ({ address, from, until, upTo }: Subscription, { address: to, startedAt, acknowledged }: PublishedMessage): boolean {
-  return address === to && startedAt > from && acknowledged !== null && acknowledged.at < until && acknowledged.offset <= upTo
+function covers (subscription: Subscription, { address, startedAt, acknowledged }: PublishedMessage): boolean {
+  const { from, until, upTo } = subscription
+  if (address !== subscription.address || startedAt <= from || acknowledged === null) return false
+  return acknowledged.at < until && acknowledged.offset <= upTo
 }

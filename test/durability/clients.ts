@@ -12,24 +12,24 @@ import type { CrashTrigger } from './crash-trigger.ts'
 import { Recorder } from './recorder.ts'
 import { WsSubject } from './ws-subject.ts'
 
-/** A group of those who are given more than they can take. */
+/** A group that receives more messages than its members can take. */
 export const BULK = 'bulk'
-/** A group that everybody is in for good. */
+/** A group with permanent members. */
 export const NEWS = 'news'
-/** A group that some join and leave. */
+/** A group that some clients join and leave. */
 export const FLEETING = 'fleeting'
 
-/** Reads the log when all is calm. */
+/** The user that reads the log after the disturbances. */
 export const AUDITOR = 'auditor'
 
-/** One client of the crew. */
+/** Specification of one client of a campaign. */
 export interface ClientSpec {
   readonly kind: Subject['kind']
   readonly user: string
   readonly device?: string
-  /** Groups of its user. */
+  /** Groups of the user. */
   readonly groups?: readonly string[]
-  /** Groups that it joins itself. */
+  /** Groups that the client itself joins. */
   readonly joins?: readonly string[]
   readonly acknowledgeMs?: number
   readonly toggledGroup?: string
@@ -59,9 +59,10 @@ const CLIENTS: readonly ClientSpec[] = [
   { kind: 'sse', user: 'tina', groups: [NEWS] }
 ]
 
-export const USERS: ReadonlyArray<`user:${string}`> = [...new Set(CLIENTS.map(({ user }) => user))].map((user) => `user:${user}` as const)
+const NAMES = [...new Set(CLIENTS.map(({ user }) => user))]
+export const USERS: ReadonlyArray<`user:${string}`> = NAMES.map((user) => `user:${user}` as const)
 
-/** What the crew works with. */
+/** Collaborators of the clients, and the seed. */
 export interface RunOptions {
   readonly hub: HubProcess
   readonly journal: Journal
@@ -69,15 +70,15 @@ export interface RunOptions {
   readonly seed: number
 }
 
-/** A client, and where it is once all is calm. */
+/** A client, and the addresses of the settled client. */
 export interface CampaignClient {
   readonly subject: Subject
   readonly stableAddresses: readonly AddressKey[]
-  /** Whether more is said to it than it can take when it is held up. */
+  /** Whether the client receives more messages than a paused connection can take. */
   readonly isBulk: boolean
 }
 
-/** Makes the clients; their users are in their groups when this resolves. */
+/** Creates all clients; the users are members of their groups when this resolves. */
 export async function createClients (t: Test, options: RunOptions): Promise<CampaignClient[]> {
   for (const { user, groups = [] } of [...CLIENTS, { user: AUDITOR, groups: [NEWS, BULK, FLEETING] }]) {
     for (const group of groups) await options.hub.api('PUT', `/users/${user}/groups/${group}`)
@@ -87,12 +88,18 @@ export async function createClients (t: Test, options: RunOptions): Promise<Camp
   return clients
 }
 
-/** Makes one client. `n` tells it from others. */
-export async function createClient (t: Test, { hub, journal, crashTrigger, seed }: RunOptions, spec: ClientSpec, n: number): Promise<CampaignClient> {
+/** Creates one client. `n` gives each client random numbers of its own. */
+export async function createClient (
+  t: Test, options: RunOptions, spec: ClientSpec, n: number
+): Promise<CampaignClient> {
+  const { hub, journal, crashTrigger, seed } = options
   const { kind, user, device = '', groups = [], joins = [], acknowledgeMs = 1000, toggledGroup = '' } = spec
   const stableAddresses = [...addressesOf({ user, groups }), ...joins.map((group) => `group:${group}`)]
-  const recorder = new Recorder({ name: `${kind} ${user}${device === '' ? '' : `/${device}`}`, journal, addresses: toggledGroup === '' ? stableAddresses : [...stableAddresses, `group:${toggledGroup}`] })
-  const parts = { user, device, groups, link: await Link.open(t, hub.port), recorder, journal, crashTrigger, random: new Random(seed + 100 + n) }
+  const name = `${kind} ${user}${device === '' ? '' : `/${device}`}`
+  const addresses = toggledGroup === '' ? stableAddresses : [...stableAddresses, `group:${toggledGroup}` as const]
+  const recorder = new Recorder({ name, journal, addresses })
+  const link = await Link.open(t, hub.port)
+  const parts = { user, device, groups, link, recorder, journal, crashTrigger, random: new Random(seed + 100 + n) }
   const subject = createSubject(kind, { ...parts, joins, acknowledgeMs, toggledGroup })
   t.teardown(() => subject.stop())
   return { subject, stableAddresses, isBulk: groups.includes(BULK) }
@@ -109,9 +116,22 @@ function createSubject (kind: Subject['kind'], options: ConstructorParameters<ty
   }
 }
 
-/** A client that reads everything that the log has for all and for groups, from after an offset. */
-export async function startAuditor (t: Test, { hub, journal, crashTrigger, seed }: RunOptions, recorder: Recorder, after: number): Promise<SseSubject> {
-  const options: SubjectOptions = { user: AUDITOR, device: '', groups: [], link: await Link.open(t, hub.port), recorder, journal, crashTrigger, random: new Random(seed) }
+/** Starts a client that reads all messages to everyone and to groups in the log after an offset. */
+export async function startAuditor (
+  t: Test, runOptions: RunOptions, recorder: Recorder, after: number
+): Promise<SseSubject> {
+  const { hub, journal, crashTrigger, seed } = runOptions
+  const link = await Link.open(t, hub.port)
+  const options: SubjectOptions = {
+    user: AUDITOR,
+    device: '',
+    groups: [],
+    link,
+    recorder,
+    journal,
+    crashTrigger,
+    random: new Random(seed)
+  }
   const subject = new SseSubject(options, after)
   subject.start()
   return subject

@@ -1,7 +1,7 @@
-// When the disk is full, live clients go on getting what is published, receipts and /readyz say that nothing is stored, and
-// what was stored before is kept; when there is room again, messages are stored again.
+// When the disk is full, live clients still receive published messages, receipts and /readyz state that messages are
+// not stored, and earlier messages are kept; when there is free space again, messages are stored again.
 //
-// The real program (`node dist/server.js`, so `npm run build` comes first) on a disk that is filled up.
+// The test runs the real program (`node dist/server.js`, so `npm run build` comes first) and fills the disk.
 
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -21,18 +21,24 @@ const CLIENTS = [
   { kind: 'npm reliable', user: 'dora' },
   { kind: 'sse', user: 'emil' }
 ] as const
-/** Large enough for what is full to be full for them. */
+/** Size of a message that does not fit on a full disk. */
 const MESSAGE_BYTES = 30_000
-/** More of them than there is room for. */
+/** More messages than fit on the disk. */
 const MAX_MESSAGES = 3000
 
 t.setTimeout(240_000)
 
 for (const disk of [new SmallFileSystem(), new FileLimit()]) {
   const skip = await disk.unavailableReason()
-  t.test(`a full disk (${disk.name})`, { skip }, async (t) => {
+  const title = 'on a full disk, live clients receive every message, and receipts and /readyz state that no message is stored'
+  t.test(`${title} (${disk.name})`, { skip }, async (t) => {
     const { hub, journal, clients, publish } = await start(t, disk)
-    const allClientsHave = (all: readonly PublishedMessage[]) => until(() => clients.every(({ subject: { recorder } }) => all.every(({ n, address }) => !recorder.addresses.has(address) || recorder.has(n))), 'everybody to have what was said')
+    const hasAll = ({ subject: { recorder } }: CampaignClient, all: readonly PublishedMessage[]) => {
+      return all.every(({ n, address }) => !recorder.addresses.has(address) || recorder.has(n))
+    }
+    const allClientsHave = (all: readonly PublishedMessage[]) => {
+      return until(() => clients.every((client) => hasAll(client, all)), 'all clients to receive all messages')
+    }
 
     t.same((await hub.api('GET', '/readyz')).status, 200)
     const before = [await publish('all'), await publish('user:anna'), await publish('user:emil')]
@@ -44,17 +50,20 @@ for (const disk of [new SmallFileSystem(), new FileLimit()]) {
       filling.push(await publish('all', MESSAGE_BYTES))
       if (filling.at(-1)?.stored === false) break
     }
-    t.equal(filling.at(-1)?.stored, false, 'a receipt says that nothing is stored')
+    t.equal(filling.at(-1)?.stored, false, 'a receipt states that the message is not stored')
     const ready = await hub.api('GET', '/readyz')
-    t.equal(ready.status, 503, 'not ready')
-    t.match(JSON.stringify(ready.body), /written/, 'and says why')
+    t.equal(ready.status, 503, '/readyz responds that the hub is not ready')
+    t.match(JSON.stringify(ready.body), /written/, '/readyz states the reason')
     t.equal((await hub.api('GET', '/healthz')).status, 200)
 
     const full = []
-    for (let n = 0; n < 20; n++) full.push(await publish('all', MESSAGE_BYTES), await publish('user:anna', MESSAGE_BYTES), await publish('user:carl', MESSAGE_BYTES))
-    t.ok(full.filter(({ stored }) => !stored).length > 20, `${full.filter(({ stored }) => !stored).length} of ${full.length} were not stored`)
+    for (let n = 0; n < 20; n++) {
+      for (const address of ['all', 'user:anna', 'user:carl'] as const) full.push(await publish(address, MESSAGE_BYTES))
+    }
+    const unstored = full.filter(({ stored }) => !stored).length
+    t.ok(unstored > 20, `${unstored} of ${full.length} messages are not stored`)
     await allClientsHave([...before, ...filling, ...full].map(({ published }) => published))
-    t.pass('live clients have everything')
+    t.pass('live clients have every message')
 
     await disk.freeSpace(hub)
     await until(async () => (await publish('all', MESSAGE_BYTES)).stored, 'that messages are stored again')
@@ -64,23 +73,25 @@ for (const disk of [new SmallFileSystem(), new FileLimit()]) {
 
     await hub.end('SIGKILL')
     t.ok(await hub.start())
-    await until(async () => await areCaughtUp(hub), 'everybody to come back, or to start over, and to catch up')
-    await until(() => clients.every(({ subject: { recorder } }) => recorder.isSubscribed('all')), 'everybody to come back')
+    await until(async () => await areCaughtUp(hub), 'all clients to resume or start over, and to catch up')
+    await until(() => clients.every(isConnected), 'all clients to reconnect')
     const last = [await publish('all'), ...await Promise.all(CLIENTS.map(({ user }) => publish(`user:${user}`)))]
     await allClientsHave(last.map(({ published }) => published))
     const { faults } = checkRound(clients.map(({ subject: { recorder } }) => recorder), journal)
     t.same(faults, [])
-    t.same(await missingMessages(hub, journal), [], 'what was called stored is in the log')
+    t.same(await missingMessages(hub, journal), [], 'every message with a stored receipt is in the log')
     for (const { subject } of clients) subject.stop()
     await hub.end('SIGTERM')
-    // It and lmdb have something to say about the disk.
+    // The hub and lmdb log errors about the full disk.
     t.same(hub.faults.filter((fault) => !/^the hub (logged|wrote)/.test(fault)), [])
   })
 }
 
-/** A hub with its log on the disk, and clients who are there. */
+/** Starts a hub with its log on the disk, and connects the clients. */
 async function start (t: Test, disk: Disk) {
-  const hub = await HubProcess.prepare(t, new Random(Date.now()), { engine: { path: 'log', maxSize: '1GiB' }, console: false, websocket: { maxQueueSize: '64KiB', maxMessageSize: '64KiB', drain: { grace: '1s' } } })
+  const websocket = { maxQueueSize: '64KiB', maxMessageSize: '64KiB', drain: { grace: '1s' } } as const
+  const engine = { path: 'log', maxSize: '1GiB' } as const
+  const hub = await HubProcess.prepare(t, new Random(Date.now()), { engine, console: false, websocket })
   await disk.prepare(t, join(hub.folder, 'log'))
   await hub.start()
   const journal = new Journal()
@@ -88,12 +99,13 @@ async function start (t: Test, disk: Disk) {
   const clients: CampaignClient[] = []
   for (const [n, spec] of CLIENTS.entries()) clients.push(await createClient(t, options, spec, n))
   for (const { subject } of clients) subject.start()
-  await until(() => clients.every(({ subject: { recorder } }) => recorder.isSubscribed('all')), 'everybody to come')
+  await until(() => clients.every(isConnected), 'all clients to connect')
 
-  const publish = async (address: PublishedMessage['address'], bytes = 64): Promise<{ published: PublishedMessage, stored: boolean }> => {
+  const publish = async (address: PublishedMessage['address'], bytes = 64) => {
     const published = journal.begin(address, bytes)
-    const { status, body } = await hub.api('POST', address === 'all' ? '/broadcast' : `/users/${address.slice('user:'.length)}/messages`, { message: textOf(published) })
-    if (status !== 202) throw new Error(`A message was answered with ${status}: ${JSON.stringify(body)}`)
+    const path = address === 'all' ? '/broadcast' : `/users/${address.slice('user:'.length)}/messages`
+    const { status, body } = await hub.api('POST', path, { message: textOf(published) })
+    if (status !== 202) throw new Error(`A message got status ${status}: ${JSON.stringify(body)}`)
     const { offset, stored } = body as { offset: number, stored: boolean }
     if (stored) journal.acknowledge(published, offset)
     return { published, stored }
@@ -101,17 +113,25 @@ async function start (t: Test, disk: Disk) {
   return { hub, journal, clients, publish }
 }
 
-/** Whether all clients are there and have everything. */
-async function areCaughtUp (hub: HubProcess): Promise<boolean> {
-  const { body } = await hub.api('GET', '/clients')
-  return body['total'] === CLIENTS.length && (body['clients'] as Array<{ behind: boolean }>).every(({ behind }) => !behind)
+/** Whether a client is connected. */
+function isConnected ({ subject: { recorder } }: CampaignClient): boolean {
+  return recorder.isSubscribed('all')
 }
 
-/** Messages that were called stored and that the log does not have. */
+/** Whether all clients are connected and have received all messages. */
+async function areCaughtUp (hub: HubProcess): Promise<boolean> {
+  const { body } = await hub.api('GET', '/clients')
+  const clients = body['clients'] as Array<{ behind: boolean }>
+  return body['total'] === CLIENTS.length && clients.every(({ behind }) => !behind)
+}
+
+/** Messages that have a stored receipt and are missing from the log. */
 async function missingMessages (hub: HubProcess, journal: Journal): Promise<number[]> {
   const numbers = []
   for (const { n, acknowledged } of journal.all()) {
-    if (acknowledged !== null && (await hub.api('GET', `/messages/${acknowledged.offset}`)).status !== 200) numbers.push(n)
+    if (acknowledged === null) continue
+    const { status } = await hub.api('GET', `/messages/${acknowledged.offset}`)
+    if (status !== 200) numbers.push(n)
   }
   return numbers
 }

@@ -11,21 +11,23 @@ import { SECRET, token } from '../support/helper.ts'
 import type { Random } from '../soak/random.ts'
 
 const PROGRAM = packagePath('dist', 'server.js')
-/** Below the range from which the system takes ports for outgoing connections: one of those must not get it while the hub is away. */
+/**
+ * Ports below the range of outgoing connections: otherwise such a connection could take the port while the hub is down.
+ */
 const PORTS = { first: 20_000, last: 32_000 }
-/** Level of the log from which something went wrong inside the hub. */
+/** Level of log entries that report an error inside the hub. */
 const ERROR_LEVEL = 50
-/** How long a start may take. */
+/** Timeout of a start. */
 const START_MS = 20_000
 
-/** The real program in a process of its own, with a port and a folder that outlive it. */
+/** The real program in a process of its own; the port and the folder outlive the process. */
 export class HubProcess {
   readonly port: number
   readonly folder: string
-  /** What it logged as an error, wrote to stderr, or ended with when nobody had asked it to. */
+  /** Errors in the log, output on stderr, and unexpected ends. */
   readonly faults: string[] = []
   readonly counts = { starts: 0, kills: 0, killsWhileStarting: 0, terminations: 0, suspensions: 0 }
-  /** When it was killed, in ms since the epoch. */
+  /** Times of the kills, in ms since the epoch. */
   readonly killedAt: number[] = []
   #child: ChildProcess | null = null
   #hasStarted = false
@@ -36,7 +38,7 @@ export class HubProcess {
     this.folder = folder
   }
 
-  /** A hub that is not started yet; killed, and its folder removed, when the test ends. */
+  /** Prepares a hub without starting it; the end of the test kills the hub and removes the folder. */
   static async prepare (t: Test, random: Random, config: ConfigInput): Promise<HubProcess> {
     const folder = await mkdtemp(join(tmpdir(), 'fastify-hub-durability-'))
     const hub = new HubProcess(await freePort(random), folder)
@@ -44,8 +46,10 @@ export class HubProcess {
       await hub.end('SIGKILL')
       await rm(folder, { recursive: true })
     })
-    // JSON is YAML.
-    await writeFile(join(folder, 'config.yml'), JSON.stringify({ ...config, auth: { secret: SECRET }, server: { port: hub.port }, logger: { level: 'warn' } }))
+    // YAML includes JSON.
+    const logger = { level: 'warn' }
+    const file = { ...config, auth: { secret: SECRET }, server: { port: hub.port }, logger }
+    await writeFile(join(folder, 'config.yml'), JSON.stringify(file))
     return hub
   }
 
@@ -61,13 +65,18 @@ export class HubProcess {
     return `http://127.0.0.1:${this.port}`
   }
 
-  /** Resolves with true when it takes clients, with false when it was killed before. */
+  /** Resolves with true when the hub accepts clients, with false after a kill during the start. */
   async start (): Promise<boolean> {
     if (this.#child !== null) return this.#hasStarted
     this.counts.starts++
-    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(HUB_|NODE_|TAP_|_TAPJS)/.test(name)))
-    // The test runner puts itself into every program that is started; into this one it must not.
-    const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, PROGRAM], { cwd: this.folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const isKept = ([name]: [string, unknown]) => !/^(HUB_|NODE_|TAP_|_TAPJS)/.test(name)
+    const env = Object.fromEntries(Object.entries(process.env).filter(isKept))
+    // `env -u` removes the NODE_OPTIONS with which the test runner loads itself into every spawned program.
+    const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, PROGRAM], {
+      cwd: this.folder,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe']
+    })
     this.#child = child
     this.#shouldRun = true
     const exited = once(child, 'close').then(([code, signal]: unknown[]) => {
@@ -83,7 +92,7 @@ export class HubProcess {
         const lines = (rest + chunk.toString()).split('\n')
         rest = lines.pop() ?? ''
         for (const line of lines) this.#read(line)
-        // The start-up lines come when it listens.
+        // The hub writes the start-up lines when it listens.
         if (lines.some((line) => line.includes('WebSocket  ws:'))) resolve(true)
       })
     })
@@ -93,7 +102,7 @@ export class HubProcess {
     return this.#hasStarted
   }
 
-  /** Ends it; resolves when it is gone. May be called again to end it harder. */
+  /** Ends the hub; resolves when the process has ended. A second call may end it with a stronger signal. */
   async end (signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
     const child = this.#child
     if (child === null) return
@@ -107,10 +116,11 @@ export class HubProcess {
     const closed = once(child, 'close') as Promise<[number | null, string | null]>
     child.kill(signal)
     const [code, reason] = await closed
-    if (code !== 0 && reason !== 'SIGKILL') this.#addFault(`the hub ended with ${String(reason ?? code)} after ${signal}`)
+    if (code === 0 || reason === 'SIGKILL') return
+    this.#addFault(`the hub ended with ${String(reason ?? code)} after ${signal}`)
   }
 
-  /** As if the machine had no time for it, until the function that this answers is called. */
+  /** Suspends the process, as if the machine had no time for it, until the returned function is called. */
   suspend (): () => void {
     const child = this.#child
     this.counts.suspensions++
@@ -118,11 +128,13 @@ export class HubProcess {
     return () => { child?.kill('SIGCONT') }
   }
 
-  /** A REST call as an operator; rejects when the hub is away. */
+  /** Requests the REST API as an operator; rejects while the hub is down. */
   async api (method: string, path: string, body?: object): Promise<{ status: number, body: Record<string, unknown> }> {
+    const headers = new Headers({ authorization: `Bearer ${OPERATOR}` })
+    if (body !== undefined) headers.set('content-type', 'application/json')
     const response = await fetch(this.origin + path, {
       method,
-      headers: { authorization: `Bearer ${OPERATOR}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      headers,
       ...(body === undefined ? {} : { body: JSON.stringify(body) })
     })
     return { status: response.status, body: await response.json() as Record<string, unknown> }
@@ -135,7 +147,7 @@ export class HubProcess {
   }
 
   #addFault (what: string): void {
-    // The first ones tell.
+    // The first faults show the cause.
     if (this.faults.length < 20) this.faults.push(what)
   }
 }

@@ -1,26 +1,28 @@
 import type { AddressKey, Offset } from '../../services/model/message.ts'
 
-/** A moment of the run: later ones are greater. Everybody reads the same clock, so "before" has a meaning without a tolerance. */
+/** A moment of the run: later moments are greater. All clients read the same clock, so "before" needs no tolerance. */
 export type Moment = number
 
-/** Something that was to be published, and what its publisher knows of it. */
+/** A message of a publisher, and the outcome as far as the publisher knows. */
 export interface PublishedMessage {
   readonly n: number
   readonly address: AddressKey
   readonly bytes: number
-  /** Before the first attempt. */
+  /** The moment before the first attempt. */
   readonly startedAt: Moment
-  /** When and where the hub said that it is stored; null as long as it has not. */
+  /** Moment and offset of the acknowledgement; null before the acknowledgement. */
   acknowledged: { readonly at: Moment, readonly offset: Offset } | null
-  /** Attempts of which the publisher does not know what became of them. */
+  /** Number of attempts with an unknown outcome. */
   unknown: number
-  /** The hub was killed during one of these, or after it: it may have handed the message out and forgotten it. */
+  /**
+   * Whether the hub was killed during or after such an attempt: the message may be delivered without being stored.
+   */
   wasInterrupted: boolean
 }
 
-/** Everything that was said in a round: what the clients have to have in the end is checked against it. */
+/** All published messages of a round: the received messages are checked against this list. */
 export class Journal {
-  /** Messages with lower numbers belong to earlier rounds. */
+  /** Number of the first message of this round; lower numbers belong to earlier rounds. */
   first = 1
   #round: PublishedMessage[] = []
   #moments = 0
@@ -31,7 +33,15 @@ export class Journal {
   }
 
   begin (address: AddressKey, bytes: number): PublishedMessage {
-    const published: PublishedMessage = { n: ++this.#numbers, address, bytes, startedAt: this.now(), acknowledged: null, unknown: 0, wasInterrupted: false }
+    const published: PublishedMessage = {
+      n: ++this.#numbers,
+      address,
+      bytes,
+      startedAt: this.now(),
+      acknowledged: null,
+      unknown: 0,
+      wasInterrupted: false
+    }
     this.#round.push(published)
     return published
   }
@@ -44,24 +54,24 @@ export class Journal {
     return this.#round[n - this.first]
   }
 
-  /** What was said in this round. */
+  /** The messages of this round. */
   all (): readonly PublishedMessage[] {
     return this.#round
   }
 
-  /** The round is over and everything in it has been checked. */
+  /** Starts the next round, after all messages of this round have been checked. */
   nextRound (): void {
     this.#round = []
     this.first = this.#numbers + 1
   }
 }
 
-/** The text of a message: the same for every attempt. */
+/** Text of a message: the same for every attempt. */
 export function textOf ({ n, address, bytes }: PublishedMessage): string {
   return `${n} ${address} `.padEnd(bytes, 'x')
 }
 
-/** The number in a text. */
+/** Message number in a text. */
 export function numberIn (text: string): number {
   return Number(/^(\d+) /.exec(text)?.[1])
 }

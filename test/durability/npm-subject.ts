@@ -1,8 +1,11 @@
-import { WebPubSubClient, WebPubSubJsonProtocol, WebPubSubJsonReliableProtocol, type OnGroupDataMessageArgs, type OnServerDataMessageArgs } from '@azure/web-pubsub-client'
+import {
+  WebPubSubClient, WebPubSubJsonProtocol, WebPubSubJsonReliableProtocol, type OnGroupDataMessageArgs,
+  type OnServerDataMessageArgs
+} from '@azure/web-pubsub-client'
 import { token } from '../support/helper.ts'
 import { addressesOf, newConnectionCounts, type Subject, type SubjectOptions } from './subject.ts'
 
-/** The unmodified client of the published subprotocols: it recovers and starts over by itself. */
+/** The unmodified client of the published subprotocols: the package recovers and starts over by itself. */
 export class NpmSubject implements Subject {
   readonly kind: 'npm reliable' | 'npm plain'
   readonly user: string
@@ -11,9 +14,9 @@ export class NpmSubject implements Subject {
   readonly counts = newConnectionCounts()
   readonly #options: SubjectOptions & { readonly joins: readonly string[] }
   readonly #client: WebPubSubClient
-  /** Groups that it joins again by itself in every session, before it says that it is connected. */
+  /** Groups that the package rejoins in every session, before its 'connected' event. */
   readonly #joined = new Set<string>()
-  /** Connections that have ended. */
+  /** Ids of ended connections. */
   readonly #ended = new Set<string>()
   #isStopped = false
 
@@ -27,7 +30,7 @@ export class NpmSubject implements Subject {
     const client = new WebPubSubClient({ getClientAccessUrl: () => this.#url() }, {
       protocol,
       messageRetryOptions: { maxRetries: 1000, retryDelayInMs: 100 },
-      // Its timers hold the process for so long after its end, or a third of it.
+      // The timers of the package keep the process alive for this time after the end, or for a third of it.
       keepAliveIntervalInMs: 1000,
       keepAliveTimeoutInMs: 9000
     })
@@ -40,10 +43,10 @@ export class NpmSubject implements Subject {
         this.counts.startedOver++
         this.#ended.add(connectionId)
       }
-      // What comes from now on is the next session's, also before that is called connected.
+      // Messages from here on belong to the next session, also those before its 'connected' event.
       this.recorder.beginSegment()
     })
-    // It does not try a second time.
+    // The package does not retry.
     client.on('rejoin-group-failed', ({ group }) => { this.#join(group) })
     client.on('stopped', () => { if (!this.#isStopped) this.start() })
   }
@@ -59,14 +62,15 @@ export class NpmSubject implements Subject {
   }
 
   async #url (): Promise<string> {
-    // It cannot be stopped while it has no connection, and would go on for ever.
+    // The package ignores stop() without a connection, and would reconnect for ever.
     if (this.#isStopped) return new Promise(() => {})
     const { device, link: { port }, user } = this.#options
-    return `ws://127.0.0.1:${port}/admin/ws?token=${token({ user, roles: ['webpubsub.joinLeaveGroup'] })}${device === '' ? '' : `&device=${device}`}`
+    const claims = { user, roles: ['webpubsub.joinLeaveGroup'] }
+    return `ws://127.0.0.1:${port}/admin/ws?token=${token(claims)}${device === '' ? '' : `&device=${device}`}`
   }
 
   #onGreeting (id: string): void {
-    // It says so late, after other connections even, when it has been cut while it joined its groups again.
+    // The package emits 'connected' late, even after other connections, when a cut interrupts the rejoining of groups.
     if (this.#ended.has(id)) return
     this.counts.opened++
     this.recorder.subscribed(...addressesOf(this.#options), ...[...this.#joined].map((group) => `group:${group}`))

@@ -5,24 +5,26 @@ import { OPERATOR, type HubProcess } from './hub-process.ts'
 import { textOf, type Journal, type PublishedMessage } from './journal.ts'
 import type { CrashTrigger } from './crash-trigger.ts'
 
-/** What a publisher works with. */
+/** Collaborators of a publisher. */
 export interface PublisherOptions {
   readonly hub: HubProcess
   readonly journal: Journal
   readonly crashTrigger: CrashTrigger
-  /** To tell runs apart in keys. */
+  /** The seed is part of each idempotency key, so that runs have different keys. */
   readonly seed: number
 }
 
-/** What one attempt to say something came to. */
-type Outcome = { readonly offset: number, readonly duplicate: boolean, readonly stored: boolean } | 'unknown' | 'refused'
+interface Acknowledgement { readonly offset: number, readonly duplicate: boolean, readonly stored: boolean }
 
-/** How long an answer is waited for. */
+/** Outcome of one attempt to publish a message. */
+type Outcome = Acknowledgement | 'unknown' | 'refused'
+
+/** Timeout of a response. */
 const TIMEOUT_MS = 15_000
 
 /**
- * Backends that say things over REST, each one message after another and each message under a key, again and again until
- * the hub has acknowledged it; they write down what it acknowledged.
+ * Backends that publish over REST. Each backend publishes one message after another, each with an idempotency key, and
+ * repeats each message until the hub acknowledges the message; the journal records the acknowledgement.
  */
 export class Publisher {
   readonly counts = { published: 0, acknowledged: 0, attempts: 0, unknown: 0, abandoned: 0, repeated: 0 }
@@ -33,8 +35,9 @@ export class Publisher {
     this.#options = options
   }
 
-  /** One backend: says things at a pace until the signal comes, and then until the last one is known. */
-  async runBackend (random: Random, { addresses, bytes, pauseMs, burst = 1 }: Backend, signal: AbortSignal): Promise<void> {
+  /** Runs one backend: publishes at a pace until the signal, then until the outcome of the last message is known. */
+  async runBackend (random: Random, backend: Backend, signal: AbortSignal): Promise<void> {
+    const { addresses, bytes, pauseMs, burst = 1 } = backend
     let last: PublishedMessage | null = null
     const isOver = (): boolean => signal.aborted
     while (!isOver()) {
@@ -43,15 +46,15 @@ export class Publisher {
         await this.#publishUntilKnown(published, random)
         if (last !== null) this.#compare(last, published)
         if (published.acknowledged !== null) last = published
-        // A backend that was itself restarted may say something again much later.
+        // A restarted backend may publish a message again much later.
         if (last !== null && random.next() < 0.03) await this.#repeat(last)
         if (isOver()) return
       }
-      await sleep(random.between(...pauseMs), undefined, { signal }).catch(() => {}) // The only failure is the end.
+      await sleep(random.between(...pauseMs), undefined, { signal }).catch(() => {}) // Rejects only on abort.
     }
   }
 
-  /** Says something until it is acknowledged. */
+  /** Publishes a message until the acknowledgement. */
   async publish (address: AddressKey, bytes = 64): Promise<PublishedMessage> {
     const published = this.#begin(address, bytes)
     await this.#publishUntilKnown(published, null)
@@ -63,20 +66,22 @@ export class Publisher {
     return this.#options.journal.begin(address, bytes)
   }
 
-  /** Tries until the outcome is known; with a random, it may lose patience. */
+  /** Repeats attempts until the outcome is known; with `random`, some attempts time out early or are the last. */
   async #publishUntilKnown (published: PublishedMessage, random: Random | null): Promise<void> {
     const { counts } = this.#options.hub
     const { kills } = counts
     for (;;) {
       const isImpatient = random !== null && random.next() < 0.02
       const outcome = await this.#attempt(published, isImpatient ? random.between(0, 8) : TIMEOUT_MS)
-      // Also some time after an attempt was given up: the hub may have gone on with it.
+      // The hub may continue with an attempt after its timeout, so this also checks later kills.
       if (published.unknown > 0 && counts.kills !== kills) published.wasInterrupted = true
       if (typeof outcome === 'object') {
         this.counts.acknowledged++
         this.#options.journal.acknowledge(published, outcome.offset)
         if (!outcome.stored) this.#addFault(`${published.n} was acknowledged and not stored`)
-        if (outcome.duplicate && published.unknown === 0) this.#addFault(`${published.n} was called a duplicate at the first time`)
+        if (outcome.duplicate && published.unknown === 0) {
+          this.#addFault(`${published.n} is a duplicate at the first attempt`)
+        }
         this.#options.crashTrigger.reach('acknowledged')
         return
       }
@@ -88,12 +93,15 @@ export class Publisher {
     }
   }
 
-  /** The same key again: the answer is the first one, and nobody hears of it. */
+  /** Publishes with the same key again: the receipt is the first one, and the message is not delivered again. */
   async #repeat (published: PublishedMessage): Promise<void> {
     const outcome = await this.#attempt(published, TIMEOUT_MS)
     if (typeof outcome !== 'object') return
     this.counts.repeated++
-    if (!outcome.duplicate || outcome.offset !== published.acknowledged?.offset) this.#addFault(`${published.n} was acknowledged at ${published.acknowledged?.offset ?? 0}, and again with ${JSON.stringify(outcome)}`)
+    if (!outcome.duplicate || outcome.offset !== published.acknowledged?.offset) {
+      const offset = published.acknowledged?.offset ?? 0
+      this.#addFault(`${published.n} was acknowledged at ${offset}, and again with ${JSON.stringify(outcome)}`)
+    }
   }
 
   async #attempt (published: PublishedMessage, timeoutMs: number): Promise<Outcome> {
@@ -102,7 +110,11 @@ export class Publisher {
     try {
       const answer = fetch(hub.origin + pathOf(published.address), {
         method: 'POST',
-        headers: { authorization: `Bearer ${OPERATOR}`, 'content-type': 'application/json', 'idempotency-key': `${seed}-${published.n}` },
+        headers: {
+          authorization: `Bearer ${OPERATOR}`,
+          'content-type': 'application/json',
+          'idempotency-key': `${seed}-${published.n}`
+        },
         body: JSON.stringify({ message: textOf(published) }),
         signal: AbortSignal.timeout(timeoutMs)
       })
@@ -110,8 +122,8 @@ export class Publisher {
       const response = await answer
       const text = await response.text()
       if (response.status === 202) return JSON.parse(text) as Outcome
-      if (response.status !== 503) this.#addFault(`${published.n} was answered with ${response.status}: ${text}`)
-      // It may have been stored before the hub closed.
+      if (response.status !== 503) this.#addFault(`${published.n} got status ${response.status}: ${text}`)
+      // The hub may have stored the message before closing.
     } catch (error) {
       if (isRefused(error)) return 'refused'
     }
@@ -120,23 +132,24 @@ export class Publisher {
     return 'unknown'
   }
 
-  /** What one backend says later is later in the log. */
+  /** Checks that a later message of one backend is later in the log. */
   #compare (earlier: PublishedMessage, later: PublishedMessage): void {
-    if (earlier.acknowledged === null || later.acknowledged === null || earlier.acknowledged.offset < later.acknowledged.offset) return
-    this.#addFault(`${later.n} is at ${later.acknowledged.offset}, and ${earlier.n}, which its backend published before, at ${earlier.acknowledged.offset}`)
+    const [first, second] = [earlier.acknowledged?.offset, later.acknowledged?.offset]
+    if (first === undefined || second === undefined || first < second) return
+    this.#addFault(`${later.n} is at ${second}, and ${earlier.n}, which its backend published before, at ${first}`)
   }
 
   #addFault (what: string): void {
-    // The first ones tell.
+    // The first faults show the cause.
     if (this.faults.length < 5) this.faults.push(what)
   }
 }
 
-/** What one backend says. */
+/** Messages of one backend. */
 export interface Backend {
   readonly addresses: readonly [AddressKey, ...AddressKey[]]
   readonly bytes: (random: Random) => number
-  /** Between two bursts, at least and at most. */
+  /** Pause between two bursts: the least and the most. */
   readonly pauseMs: readonly [number, number]
   readonly burst?: number
 }
@@ -147,7 +160,7 @@ function pathOf (address: AddressKey): string {
   return `/${kind}s/${id}/messages`
 }
 
-/** Whether nobody was there to hear it. */
+/** Whether the connection was refused, because the hub is down. */
 function isRefused (error: unknown): boolean {
   const cause: unknown = error instanceof Error ? error.cause : null
   return typeof cause === 'object' && cause !== null && 'code' in cause && cause.code === 'ECONNREFUSED'

@@ -1,56 +1,58 @@
 import type { AddressKey, Offset } from '../../services/model/message.ts'
 import { numberIn, textOf, type Journal, type Moment } from './journal.ts'
 
-/** An address whose messages are for a client, from one moment to another. */
+/** An address whose messages a client receives, from one moment to another. */
 export interface Subscription {
   readonly address: AddressKey
   readonly from: Moment
   until: Moment
-  /** Messages above this offset need not come any more. */
+  /** Messages above this offset are optional. */
   upTo: Offset
 }
 
-/** A message that came, and its offset where the protocol says it. */
+/** A received message, and its offset where the protocol has one. */
 export interface RecordedMessage {
   readonly n: number
   readonly offset: Offset | null
 }
 
 /**
- * A part of a client's life in which the hub promises that nothing is missing between two messages: a connection of a raw
- * client, all connections of a reliable session, all that an SSE client has resumed.
+ * A part of the life of a client in which the hub promises that no message is missing between two messages: a
+ * connection of a raw client, all connections of a reliable session, or all resumed connections of an SSE client.
  */
 export class Segment {
   readonly messages: RecordedMessage[] = []
   readonly subscriptions: Subscription[] = []
-  /** The last offset that came before this round. */
+  /** The last offset that was received before this round. */
   after: Offset = 0
-  /** The client has lost its spec: what came after the last message is nobody's promise. */
+  /** Whether the client can no longer resume: messages after the last received one are not promised. */
   isOver = false
 }
 
-/** Who a client is, and whose messages it may get. */
+/** Name of a client, and the addresses whose messages are for this client. */
 export interface WitnessOptions {
   readonly name: string
   readonly journal: Journal
   readonly addresses: readonly AddressKey[]
-  /** It reads the log when all is calm, so it sees what the log has and nothing else. */
+  /**
+   * Whether the client reads the log after the disturbances, and therefore receives exactly the messages of the log.
+   */
   readonly readsLog?: boolean
 }
 
-/** What one client saw. */
+/** Records the messages of one client. */
 export class Recorder {
   readonly name: string
   readonly addresses: ReadonlySet<AddressKey>
   readonly readsLog: boolean
-  /** The last one goes on unless it is over. */
+  /** Segments in order; the last one continues until `isOver`. */
   segments: Segment[] = []
-  /** What was wrong, in words. */
+  /** Faults, in words. */
   readonly faults: string[] = []
-  /** Messages that came in all, and of these those that the client had before and that its protocol lets it drop. */
+  /** Count of received messages, and of those that the client already has and drops, as its protocol allows. */
   received = 0
   replayed = 0
-  /** When its first connection was greeted. */
+  /** Moment of the first greeting. */
   firstGreetedAt: Moment = Infinity
   readonly #journal: Journal
   readonly #seen = new Set<number>()
@@ -62,26 +64,27 @@ export class Recorder {
     this.readsLog = readsLog
   }
 
-  /** A new segment begins; what was before is over. */
+  /** Begins a new segment and ends the one before. */
   beginSegment (): void {
     this.endSegment()
     this.segments.push(new Segment())
   }
 
-  /** The client has lost its place. */
+  /** Ends the segment: the client cannot resume. */
   endSegment (): void {
     const last = this.segments.at(-1)
     if (last !== undefined) last.isOver = true
   }
 
-  /** The client knows that it gets what is said to these addresses from now on. */
+  /** Records that the client knows: messages to these addresses are delivered from now on. */
   subscribed (...addresses: readonly AddressKey[]): void {
     const from = this.#journal.now()
     this.firstGreetedAt = Math.min(this.firstGreetedAt, from)
-    this.#segment().subscriptions.push(...addresses.map((address) => ({ address, from, until: Infinity, upTo: Infinity })))
+    const added = addresses.map((address) => ({ address, from, until: Infinity, upTo: Infinity }))
+    this.#segment().subscriptions.push(...added)
   }
 
-  /** From now on it may or may not hear what is said there, nor what has been said and has not come yet. */
+  /** Records that messages to an address are optional from now on, also published messages that are still in flight. */
   unsubscribing (address: AddressKey): void {
     const until = this.#journal.now()
     const { subscriptions, messages, after } = this.#segment()
@@ -92,24 +95,29 @@ export class Recorder {
     }
   }
 
-  /** Whether it listens to an address as far as it knows. */
+  /** Whether the client knows of a subscription to an address. */
   isSubscribed (address: AddressKey): boolean {
     const segment = this.segments.at(-1)
-    return segment?.isOver === false && segment.subscriptions.some((subscription) => subscription.address === address && subscription.until === Infinity)
+    if (segment === undefined || segment.isOver) return false
+    return segment.subscriptions.some((subscription) => {
+      return subscription.address === address && subscription.until === Infinity
+    })
   }
 
-  /** A message came. */
+  /** Records a received message. */
   record (text: string, offset: Offset | null): void {
     const n = this.#read(text)
     this.#seen.add(n)
     this.#segment().messages.push({ n, offset })
   }
 
-  /** A message came that the client drops, because it has a later one; it had better have this one, too. */
+  /** Records a message that the client drops because of a later one; the client has to have this message, too. */
   recordDropped (text: string, offset: Offset): void {
     const n = this.#read(text)
     this.replayed++
-    if (n >= this.#journal.first && !this.#seen.has(n)) this.addFault(`has to drop ${n} at ${offset}, which it never had: it came after a later one`)
+    if (n >= this.#journal.first && !this.#seen.has(n)) {
+      this.addFault(`has to drop ${n} at ${offset}, which it never received: it came after a later one`)
+    }
   }
 
   has (n: number): boolean {
@@ -117,11 +125,11 @@ export class Recorder {
   }
 
   addFault (what: string): void {
-    // The first ones tell; after them, everything is wrong.
+    // The first faults show the cause; later ones follow from them.
     if (this.faults.length < 5) this.faults.push(`${this.name} ${what}`)
   }
 
-  /** Everything so far has been checked: goes on with what it listens to. */
+  /** Starts the next round, after all messages so far have been checked; the subscriptions continue. */
   nextRound (): void {
     const { subscriptions, isOver, messages, after } = this.#segment()
     const next = new Segment()
@@ -145,16 +153,21 @@ export class Recorder {
     const n = numberIn(text)
     const published = this.#journal.find(n)
     if (published === undefined) {
-      if (!(n < this.#journal.first)) this.addFault(`got a message that nobody published: ${text.slice(0, 80)}`)
+      if (!(n < this.#journal.first)) this.addFault(`got a message that was not published: ${text.slice(0, 80)}`)
     } else {
-      if (text !== textOf(published)) this.addFault(`got a message of ${published.bytes} bytes that was changed: ${text.length} characters, and behind the same beginning ${JSON.stringify(text.slice(commonLength(text, textOf(published))).slice(0, 80))}`)
+      const expected = textOf(published)
+      if (text !== expected) {
+        const rest = JSON.stringify(text.slice(commonLength(text, expected)).slice(0, 80))
+        const sizes = `${published.bytes} bytes became ${text.length} characters`
+        this.addFault(`got a changed message: ${sizes}, the difference begins with ${rest}`)
+      }
       if (!this.addresses.has(published.address)) this.addFault(`got ${n}, which is for ${published.address}`)
     }
     return n
   }
 }
 
-/** How many characters two texts have in common at the beginning. */
+/** Number of characters that two texts have in common at the beginning. */
 function commonLength (a: string, b: string): number {
   let at = 0
   while (at < a.length && a[at] === b[at]) at++

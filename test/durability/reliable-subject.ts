@@ -1,17 +1,19 @@
 import { WebSocket } from 'ws'
 import { token } from '../support/helper.ts'
-import { addressesOf, reconnectDelayMs, newConnectionCounts, RELIABLE_SUBPROTOCOL, type Subject, type SubjectOptions } from './subject.ts'
+import {
+  addressesOf, newConnectionCounts, reconnectDelayMs, RELIABLE_SUBPROTOCOL, type Subject, type SubjectOptions
+} from './subject.ts'
 
 /** A session that the hub keeps for the client. */
 interface Session {
   readonly id: string
   token: string
-  /** When the last greeting came, in ms since the epoch. */
+  /** Time of the last greeting, in ms since the epoch. */
   greetedAt: number
   last: number
 }
 
-/** Frames that the hub sends, as far as this client looks at them. */
+/** Fields of the frames of the hub that this client reads. */
 interface Frame {
   readonly type: string
   readonly event?: string
@@ -23,19 +25,19 @@ interface Frame {
   readonly data?: string
 }
 
-/** What this client does of its own accord, beside what every client does. */
+/** Actions of this client, beside those of every client. */
 export interface ReliableOptions {
-  /** Between two acknowledgements; Infinity for a client that never acknowledges. */
+  /** Interval of the acknowledgements; Infinity for a client that never acknowledges. */
   readonly acknowledgeMs: number
-  /** Groups that it joins by itself. */
+  /** Groups that the client joins itself. */
   readonly joins: readonly string[]
-  /** A group that it joins and leaves, over and over; '' for none. */
+  /** A group that the client joins and leaves, over and over; '' to disable. */
   readonly toggledGroup: string
 }
 
 /**
- * A client that does what the specification of the reliable subprotocol says and nothing more: it drops what it has, tells
- * what it has, comes back with its id and token, and starts over at close code 1008.
+ * A client that follows the specification of the reliable subprotocol exactly: it drops repeated messages,
+ * acknowledges, resumes with its id and token, and starts over at close code 1008.
  */
 export class ReliableSubject implements Subject {
   readonly kind = 'reliable' as const
@@ -43,11 +45,11 @@ export class ReliableSubject implements Subject {
   readonly recorder: SubjectOptions['recorder']
   readonly link: SubjectOptions['link']
   readonly counts = newConnectionCounts()
-  /** When the hub refused to resume a session, and when it had last greeted it, in ms since the epoch. */
+  /** Times when the hub refused to resume a session, and the last greeting of this session, in ms since the epoch. */
   readonly refusals: Array<{ readonly at: number, readonly greetedAt: number }> = []
   readonly #options: SubjectOptions & ReliableOptions
   readonly #timers: NodeJS.Timeout[] = []
-  /** Requests that are not answered yet, by ackId. */
+  /** Requests without an acknowledgement so far, by ackId. */
   readonly #pendingRequests = new Map<number, { readonly type: 'joinGroup' | 'leaveGroup', readonly group: string }>()
   #socket: WebSocket | null = null
   #session: Session | null = null
@@ -65,7 +67,9 @@ export class ReliableSubject implements Subject {
   start (): void {
     const { acknowledgeMs, random, toggledGroup } = this.#options
     if (acknowledgeMs !== Infinity) this.#timers.push(setInterval(() => { this.#acknowledge() }, acknowledgeMs))
-    if (toggledGroup !== '') this.#timers.push(setInterval(() => { this.#toggle(toggledGroup) }, random.between(300, 700)))
+    if (toggledGroup !== '') {
+      this.#timers.push(setInterval(() => { this.#toggle(toggledGroup) }, random.between(300, 700)))
+    }
     this.#connect()
   }
 
@@ -78,9 +82,12 @@ export class ReliableSubject implements Subject {
   #connect (): void {
     if (this.#isStopped) return
     const attempted = this.#session
-    const socket = new WebSocket(this.#url(), [RELIABLE_SUBPROTOCOL], { perMessageDeflate: false, handshakeTimeout: 5000 })
+    const socket = new WebSocket(this.#url(), [RELIABLE_SUBPROTOCOL], {
+      perMessageDeflate: false,
+      handshakeTimeout: 5000
+    })
     this.#socket = socket
-    socket.on('error', () => {}) // An end like any other.
+    socket.on('error', () => {}) // The close event follows every error.
     socket.on('message', (data) => { this.#read(JSON.parse((data as Buffer).toString()) as Frame) })
     socket.on('close', (code) => {
       if (code === 1008) this.#startOver(attempted)
@@ -102,9 +109,13 @@ export class ReliableSubject implements Subject {
 
   #read (frame: Frame): void {
     const { type, event, sequenceId = 0, data = '' } = frame
-    if (type === 'system' && event === 'connected') return this.#onGreeting(frame.connectionId ?? '', frame.reconnectionToken ?? '')
+    if (type === 'system' && event === 'connected') {
+      return this.#onGreeting(frame.connectionId ?? '', frame.reconnectionToken ?? '')
+    }
     if (type === 'system') return
-    if (this.#session === null) return this.recorder.addFault(`was not greeted first: ${JSON.stringify(frame).slice(0, 80)}`)
+    if (this.#session === null) {
+      return this.recorder.addFault(`was not greeted first: ${JSON.stringify(frame).slice(0, 80)}`)
+    }
     if (type === 'ack') return this.#onAck(frame)
     if (type !== 'message') return this.recorder.addFault(`got a ${type}`)
     if (sequenceId <= this.#session.last) return this.recorder.recordDropped(data, sequenceId)
@@ -125,12 +136,12 @@ export class ReliableSubject implements Subject {
       this.#session.greetedAt = Date.now()
       this.counts.resumed++
     }
-    // Whatever was not answered is asked again.
+    // A resumed session repeats the requests without an acknowledgement.
     for (const ackId of this.#pendingRequests.keys()) this.#sendRequest(ackId)
     this.#options.crashTrigger.reach('greeted')
   }
 
-  /** The session is gone, and with it what it was in. */
+  /** Starts over without the session: its group memberships are lost, too. */
   #startOver (attempted: Session | null): void {
     if (attempted !== null) this.refusals.push({ at: Date.now(), greetedAt: attempted.greetedAt })
     this.counts.startedOver++
@@ -157,7 +168,8 @@ export class ReliableSubject implements Subject {
   }
 
   #sendRequest (ackId: number): void {
-    if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify({ ...this.#pendingRequests.get(ackId), ackId }))
+    if (this.#socket?.readyState !== WebSocket.OPEN) return
+    this.#socket.send(JSON.stringify({ ...this.#pendingRequests.get(ackId), ackId }))
   }
 
   #onAck ({ ackId = 0, success }: Frame): void {

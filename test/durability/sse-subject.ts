@@ -2,7 +2,7 @@ import { request, type ClientRequest, type IncomingMessage } from 'node:http'
 import { token } from '../support/helper.ts'
 import { addressesOf, reconnectDelayMs, newConnectionCounts, type Subject, type SubjectOptions } from './subject.ts'
 
-/** A client of Server-Sent Events (WHATWG HTML section 9.2) that names the last event it had when it comes again. */
+/** A client of Server-Sent Events (WHATWG HTML section 9.2) that sends the id of its last event when reconnecting. */
 export class SseSubject implements Subject {
   readonly kind = 'sse' as const
   readonly user: string
@@ -14,7 +14,7 @@ export class SseSubject implements Subject {
   #request: ClientRequest | null = null
   #isStopped = false
 
-  /** `after`: where in the log it begins, when that is not where the log ends. */
+  /** `after`: offset in the log from which the client reads; 0 for the end of the log. */
   constructor (options: SubjectOptions, after = 0) {
     this.user = options.user
     this.recorder = options.recorder
@@ -30,10 +30,10 @@ export class SseSubject implements Subject {
     const headers = this.#lastId === '' ? {} : { 'last-event-id': this.#lastId }
     const sent = request({ port, host: '127.0.0.1', path, headers, agent: false })
     this.#request = sent
-    sent.on('error', () => {}) // An end like any other.
+    sent.on('error', () => {}) // The close event follows every error.
     sent.on('response', (response) => { this.#read(response) })
     sent.on('close', () => {
-      // Before its first event there is nothing that it could name.
+      // Before its first event, the client has no id to send.
       if (this.#lastId === '') this.recorder.endSegment()
       setTimeout(() => { this.start() }, reconnectDelayMs(random))
     })
@@ -46,9 +46,9 @@ export class SseSubject implements Subject {
   }
 
   #read (response: IncomingMessage): void {
-    // It is away, or does not take clients just now.
+    // The hub is down or does not accept clients.
     if (response.statusCode !== 200) {
-      if (response.statusCode !== 503) this.recorder.addFault(`was answered with ${String(response.statusCode)}`)
+      if (response.statusCode !== 503) this.recorder.addFault(`got status ${String(response.statusCode)}`)
       response.resume()
       return
     }
@@ -57,7 +57,7 @@ export class SseSubject implements Subject {
     let event = ''
     let data: string[] = []
     response.setEncoding('utf8')
-    response.on('error', () => {}) // An end like any other.
+    response.on('error', () => {}) // The close event follows every error.
     response.on('data', (text: string) => {
       const lines = (rest + text).split('\n')
       rest = lines.pop() ?? ''

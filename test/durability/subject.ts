@@ -5,19 +5,19 @@ import type { Link } from './link.ts'
 import type { CrashTrigger } from './crash-trigger.ts'
 import type { Recorder } from './recorder.ts'
 
-/** What happened to the connections of a client. */
+/** Counts of the connections of a client. */
 export interface ConnectionCounts {
-  /** Connections that were greeted as new ones. */
+  /** Connections that were greeted as new. */
   opened: number
-  /** Connections that went on where another one was. */
+  /** Connections that resumed an earlier connection. */
   resumed: number
-  /** Sessions that the hub would not resume. */
+  /** Sessions that the hub refused to resume. */
   startedOver: number
 }
 
-/** A client that connects again whenever it is cut, and writes down what it gets. */
+/** A client that reconnects after each cut and records its messages. */
 export interface Subject {
-  /** How it speaks, for the report. */
+  /** Protocol of the client, for the report. */
   readonly kind: 'raw' | 'plain' | 'npm plain' | 'npm reliable' | 'reliable' | 'sse'
   readonly user: string
   readonly recorder: Recorder
@@ -27,12 +27,12 @@ export interface Subject {
   stop (): void
 }
 
-/** What a client is made from. */
+/** Identity and collaborators of a client. */
 export interface SubjectOptions {
   readonly user: string
-  /** '' for none. */
+  /** '' for a client without a device. */
   readonly device: string
-  /** Groups that the user is a client of before it comes. */
+  /** Groups of the user before the client connects. */
   readonly groups: readonly string[]
   readonly link: Link
   readonly recorder: Recorder
@@ -48,12 +48,12 @@ export function newConnectionCounts (): ConnectionCounts {
   return { opened: 0, resumed: 0, startedOver: 0 }
 }
 
-/** How long a client waits before it connects again, in ms. */
+/** Delay before a client reconnects, in ms. */
 export function reconnectDelayMs (random: Random): number {
   return random.pick(0, random.between(0, 50), random.between(50, 500))
 }
 
-/** The addresses whose messages are for a client from the beginning. */
+/** Addresses whose messages a client receives from the beginning. */
 export function addressesOf ({ user, groups }: Pick<SubjectOptions, 'user' | 'groups'>): AddressKey[] {
   return ['all', `user:${user}`, ...groups.map((group) => `group:${group}`)]
 }

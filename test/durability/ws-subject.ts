@@ -1,10 +1,13 @@
 import { WebSocket } from 'ws'
 import { GREETING, token } from '../support/helper.ts'
-import { addressesOf, reconnectDelayMs, newConnectionCounts, PLAIN_SUBPROTOCOL, type Subject, type SubjectOptions } from './subject.ts'
+import {
+  addressesOf, newConnectionCounts, PLAIN_SUBPROTOCOL, reconnectDelayMs, type Subject, type SubjectOptions
+} from './subject.ts'
 
 /**
- * A WebSocket client that cannot say what it has: raw, or of the plain subprotocol. Within a connection it misses nothing;
- * of what was said while it was away it gets its user's inbox, as often as it takes until a pong has come through.
+ * A WebSocket client that cannot report its last message: raw, or of the plain subprotocol. Within a connection no
+ * message is missing. Of the messages published during a disconnect, the client receives the user's inbox, again after
+ * each reconnect until a pong has reached the hub.
  */
 export class WsSubject implements Subject {
   readonly kind: 'raw' | 'plain'
@@ -29,10 +32,11 @@ export class WsSubject implements Subject {
 
   start (): void {
     if (this.#isStopped) return
-    const socket = new WebSocket(this.#url, this.kind === 'raw' ? [] : [PLAIN_SUBPROTOCOL], { perMessageDeflate: false, handshakeTimeout: 5000 })
+    const subprotocols = this.kind === 'raw' ? [] : [PLAIN_SUBPROTOCOL]
+    const socket = new WebSocket(this.#url, subprotocols, { perMessageDeflate: false, handshakeTimeout: 5000 })
     this.#socket = socket
     let isGreeted = false
-    socket.on('error', () => {}) // An end like any other.
+    socket.on('error', () => {}) // The close event follows every error.
     socket.on('message', (data, isBinary) => {
       const text = (data as Buffer).toString()
       if (isBinary) return this.recorder.addFault('got a binary frame')
