@@ -3,7 +3,10 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import t from 'tap'
 import { fastifyHub, HubError, type FastifyHubOptions, type Hub, type Identity } from '../index.ts'
-import { answers, auth, build, closesFast, echoRoute, foreignWebsocket, h2c, hub, listen, open, plainRoute, refusal, type Step } from './support/foreign-app.ts'
+import {
+  auth, build, closesFast, echoRoute, expectEchoFrom, foreignWebsocket, h2c, hub, listen, open, plainRoute, refusal,
+  type Step
+} from './support/foreign-app.ts'
 import { api, connect, GREETING, IN_MEMORY, LogLines, TestClient, token, until } from './support/helper.ts'
 import { handshake, rawConnect, rawRequest } from './support/raw-client.ts'
 
@@ -12,7 +15,7 @@ const withOptions = (options: FastifyHubOptions): Step => (app) => app.register(
 t.test('needs nothing but a secret', async (t) => {
   const { app, url, origin, port } = await listen(t, [hub])
   const client = await connect(t, url)
-  await answers(t, client, 'the hub')
+  await expectEchoFrom(t, client, 'the hub')
   t.match(await app.hub.broadcast({ hello: 'all' }), { matched: 1, written: 1 })
   t.equal(await client.next(), '{"hello":"all"}')
   t.match(await rawRequest(port, handshake({}), { until: 'end' }), /^HTTP\/1\.1 401 [^]*HUB_TOKEN_MISSING/)
@@ -111,8 +114,8 @@ t.test('shares an application with WebSocket routes of its own', async (t) => {
       const { app, port, ws, url } = await listen(t, steps)
       const own = await Promise.all(paths.map((path) => open(t, ws + path)))
       const client = await connect(t, url)
-      await answers(t, client, 'the hub')
-      for (const other of own) await answers(t, other, 'the application')
+      await expectEchoFrom(t, client, 'the hub')
+      for (const other of own) await expectEchoFrom(t, other, 'the application')
       t.equal(app.hub.size, 1, 'the sockets of the application are not counted')
       t.ok(app.websocketServer.clients.size <= own.length, 'nor are clients of the hub among them')
       t.match(await app.hub.broadcast('news'), { matched: 1 })
@@ -199,7 +202,7 @@ t.test('can be tested without listening', async (t) => {
     void app.injectWS(`/admin/ws?token=${token()}`, {}, { onInit: (socket) => resolve(new TestClient(socket)) })
   })
   t.equal(await client.next(), GREETING)
-  await answers(t, client, 'the hub')
+  await expectEchoFrom(t, client, 'the hub')
   const headers = { authorization: `Bearer ${token({ roles: ['admin'] })}` }
   t.match((await app.inject({ method: 'POST', url: '/broadcast', headers, payload: { message: 'news' } })).json(), { matched: 1, written: 1 })
   t.equal(await client.next(), 'news')

@@ -9,56 +9,56 @@ import { PROGRAMS_MS, until } from './until.ts'
 /** The headless shell needs a third less of the processor. */
 const PATHS = ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium', '/usr/bin/google-chrome']
 const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
-const MISSING = 'There is no Chromium here: apt-get install chromium-headless-shell (Debian), or say where it is in CHROMIUM_PATH.'
+const MISSING = 'There is no Chromium here: apt-get install chromium-headless-shell (Debian), or set CHROMIUM_PATH.'
 
-/** Claims of those who may use all of the console. */
+/** Claims of a token with access to all of the console. */
 export const ADMIN = { roles: ['admin'] }
 /** The users in the console's list of clients. */
 export const USERS = '#clients-rows .client-user'
 
-/** A name that would do harm if it were ever taken for markup. */
+/** A name that executes a script if a page inserts it as markup. */
 export const MARKUP = '<img src=x onerror=alert(1)>'
 
-/** What a page is opened with, beside what Playwright takes for a fresh profile. */
+/** Options of a page, in addition to the options of Playwright for a fresh profile. */
 export interface PageOptions extends BrowserContextOptions {
-  /** Puts the page's timers into the test's hands: `page.clock.runFor(ms)`. Time also passes by itself. */
+  /** Lets the test advance the timers of the page: `page.clock.runFor(ms)`. Time also passes by itself. */
   readonly clock?: boolean
-  /** Uses the page that the tests of a file share, in place of a fresh profile. Not with `clock` or options of the profile. */
+  /** Uses the shared page of the file in place of a fresh profile. Excludes `clock` and options of the profile. */
   readonly isShared?: boolean
 }
 
-/** A page in a browser, and what has happened in it since before it was loaded. */
+/** A page in a browser, with its problems and requests, recorded from before it is loaded. */
 export interface OpenPage {
   readonly page: Page
-  /** Errors of the page, warnings and errors of its console (violations of the CSP are among these), dialogs. */
+  /** Errors of the page, warnings and errors of its console (with violations of the CSP), and dialogs. */
   readonly problems: string[]
   /** The address of every request and WebSocket, in order. */
   readonly requests: readonly string[]
-  /** Asserts that what is visible under a selector comes to read exactly so: one text or pattern for each element. */
+  /** Waits until the visible elements of a selector have these texts, one text or pattern for each; fails otherwise. */
   readonly shows: (selector: string, ...expected: Expected[]) => Promise<void>
 }
 
-/** The console over a service of its own. */
+/** A page with the console of a service. Each test has its own service. */
 export interface Console extends Awaited<ReturnType<typeof listen>>, OpenPage {
-  /** Reads the list of clients anew and asserts whose they are. */
+  /** Refreshes the list of clients and asserts the user of each client. */
   readonly lists: (...users: Expected[]) => Promise<void>
-  /** Pushes a message to whomever the form says. */
+  /** Publishes a message to the address that the form has. */
   readonly push: (message: string) => Promise<void>
 }
 
-/** How a test of the console begins. */
+/** Options of a test of the console. */
 export interface ConsoleOptions extends PageOptions {
-  /** Whom the page's token is of, by default an admin; null opens the page without one. */
+  /** Claims of the token of the page, by default of an administrator; null opens the page without a token. */
   readonly claims?: Partial<TokenClaims> | null
-  /** How the service is configured. */
+  /** Configuration of the service. */
   readonly config?: ConfigInput
-  /** What the page may complain of. */
+  /** Problems that the page may have. */
   readonly complaints?: RegExp
 }
 
 type Expected = string | RegExp
 
-/** Why tests in a browser are skipped, with the way out; false where there is one, and in CI, where they shall fail instead. */
+/** The reason to skip tests in a browser, with the remedy. False with a browser, and in CI, where the tests fail. */
 export function browserMissing (): string | false {
   return process.env.CI === 'true' || browserPath() !== undefined ? false : MISSING
 }
@@ -71,8 +71,8 @@ export async function launchBrowser (): Promise<Browser> {
 }
 
 /**
- * Opens an address in a fresh profile, which is closed when the test ends. With `isShared`, in the page that the tests of a
- * file share, because a new page costs a process of the browser; the page is blank between two tests.
+ * Opens an address in a fresh profile, and closes the profile when the test ends. With `isShared`, opens the address in
+ * the shared page of the file, because a new page costs a process of the browser. Between two tests the page is blank.
  */
 export async function openPage (t: Test, url: string, { clock = false, isShared = false, ...options }: PageOptions = {}): Promise<OpenPage> {
   shared ??= share(t)
@@ -85,11 +85,11 @@ export async function openPage (t: Test, url: string, { clock = false, isShared 
   return opened
 }
 
-/** Tests the console in a browser. A page that complains of what the test does not expect fails it. */
+/** Tests the console in a browser. A problem of the page that `complaints` does not match fails the test. */
 export function inBrowser (t: Test, title: string, { claims = ADMIN, config, complaints, isShared, ...options }: ConsoleOptions, body: (t: Test, console: Console) => Promise<void>): void {
   void t.test(title, { skip: browserMissing() }, async (t) => {
     const service = await listen(t, config)
-    // The shared page may keep a spare connection that never sends a request, for which `close()` waits for a minute.
+    // The shared page may keep a spare connection without a request. `close()` waits a minute for such a connection.
     t.teardown(() => service.app.server.closeAllConnections())
     const pageOptions = { ...options, isShared: isShared ?? Object.keys(options).length === 0 }
     const opened = await openPage(t, `${service.origin}/${claims === null ? '' : `#token=${token(claims)}`}`, pageOptions)
@@ -123,7 +123,7 @@ async function newPage (browser: Browser, options: BrowserContextOptions = {}): 
   return context.newPage()
 }
 
-/** Removes what a test left in the shared page. Storage is not shared: the service of each test has an origin of its own. */
+/** Empties the shared page. Storage needs no cleaning: the service of each test has another origin. */
 async function blank (page: Page): Promise<void> {
   await page.unrouteAll()
   await page.goto('about:blank')

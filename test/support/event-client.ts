@@ -2,10 +2,10 @@ import { request, type ClientRequest, type IncomingMessage } from 'node:http'
 import type { Test } from 'tap'
 import { token, until } from './helper.ts'
 
-/** One event as the WHATWG algorithm reads it. */
+/** One event after parsing by the WHATWG algorithm. */
 export interface Event { readonly event: string, readonly id: string, readonly data: string }
 
-/** A client of Server-Sent Events: what came, as the WHATWG algorithm reads it, and how to hold it up. */
+/** A client of Server-Sent Events that collects the received events. A test can pause its response. */
 export class EventClient {
   readonly events: Event[] = []
   readonly comments: string[] = []
@@ -47,7 +47,7 @@ export class EventClient {
   }
 }
 
-/** Connects, and waits for the first comment. */
+/** Connects and waits for the first comment. */
 export function openEvents (t: Test, origin: string, { user = 'bob', after, query = '' }: { user?: string, after?: string, query?: string } = {}): Promise<EventClient> {
   return new Promise((resolve, reject) => {
     const sent = request(`${origin}/admin/events?token=${token({ user })}${query}`, { agent: false, headers: after === undefined ? {} : { 'last-event-id': after } }, (response) => {

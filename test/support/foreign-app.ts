@@ -7,7 +7,7 @@ import { fastifyHub } from '../../index.ts'
 import { ECHO, IN_MEMORY, SECRET, TestClient } from './helper.ts'
 import { handshake } from './raw-client.ts'
 
-/** One thing that the author of an application does to it; the order is what tests are about. */
+/** One step in the setup of an application. Tests vary the order of the steps. */
 export type Step = (app: FastifyInstance) => unknown
 
 export const auth = { secret: SECRET }
@@ -16,7 +16,7 @@ export const foreignWebsocket: Step = (app) => app.register(fastifyWebsocket)
 export const plainRoute: Step = (app) => app.get('/plain', async () => 'plain')
 export const refusal: Step = (app) => app.addHook('onRequest', async (_request, reply) => reply.code(401).send('no'))
 
-/** A WebSocket route of the application's own. */
+/** A WebSocket route of the application, independent of the hub. */
 export function echoRoute (path: string): Step {
   return (app) => app.register(async (scope) => {
     scope.get(path, { websocket: true }, (socket) => {
@@ -25,16 +25,16 @@ export function echoRoute (path: string): Step {
   })
 }
 
-/** An application that is not ours, one step after another; closed when the test ends. */
+/** Sets up a foreign application step by step. The end of the test closes the application. */
 export async function build (t: Test, steps: readonly Step[], options: FastifyServerOptions = {}): Promise<{ app: FastifyInstance }> {
   const app = Fastify(options)
   t.teardown(() => app.close())
   for (const step of steps) await step(app)
-  // Not the application itself: it is thenable.
+  // In an object, because the application is thenable and `await` would resolve it.
   return { app }
 }
 
-/** The same, listening on a free port. */
+/** Sets up a foreign application that listens on a free port. */
 export async function listen (t: Test, steps: readonly Step[], options?: FastifyServerOptions) {
   const { app } = await build(t, steps, options)
   const origin = await app.listen({ port: 0, host: '127.0.0.1' })
@@ -42,7 +42,7 @@ export async function listen (t: Test, steps: readonly Step[], options?: Fastify
   return { app, origin, ws, port: Number(new URL(origin).port), url: `${ws}/admin/ws` }
 }
 
-/** Opens a WebSocket of the application's own. */
+/** Opens a WebSocket to the application. */
 export async function open (t: Test, url: string): Promise<TestClient> {
   const client = new TestClient(new WebSocket(url))
   t.teardown(() => client.socket.terminate())
@@ -50,8 +50,8 @@ export async function open (t: Test, url: string): Promise<TestClient> {
   return client
 }
 
-/** Fails unless a WebSocket is answered by `echoRoute`, or by the hub. */
-export async function answers (t: Test, client: TestClient, by: 'the application' | 'the hub'): Promise<void> {
+/** Asserts that `echoRoute` or the hub answers a message of a WebSocket client. */
+export async function expectEchoFrom (t: Test, client: TestClient, by: 'the application' | 'the hub'): Promise<void> {
   client.send('hi')
   t.equal(await client.next(), by === 'the hub' ? `${ECHO}hi` : 'own hi', `${by} answers`)
 }
@@ -60,10 +60,10 @@ export async function answers (t: Test, client: TestClient, by: 'the application
 export async function closesFast (t: Test, app: FastifyInstance): Promise<void> {
   const started = Date.now()
   await app.close()
-  t.ok(Date.now() - started < 5000, 'close() waits for nobody')
+  t.ok(Date.now() - started < 5000, 'close() returns at once')
 }
 
-/** A request that offers HTTP/2, as Java's HttpClient and `curl --http2` do with every one. */
+/** A request that offers HTTP/2, like every request of Java's HttpClient and of `curl --http2`. */
 export function h2c (path: string): string {
   const headers = { Upgrade: 'h2c', Connection: 'Upgrade, HTTP2-Settings', 'HTTP2-Settings': 'AAMAAABkAAQAAP__' }
   return handshake({ path, headers: { ...headers, 'Sec-WebSocket-Version': null, 'Sec-WebSocket-Key': null } })

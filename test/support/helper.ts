@@ -10,19 +10,19 @@ import { createToken, type TokenClaims } from '../../services/auth/token.ts'
 
 export { until } from './until.ts'
 
-/** Options of a hub that leaves nothing on the disk. */
+/** Options of a hub that writes no files. */
 export const IN_MEMORY = { engine: { kind: 'memory' } } as const
 export const SECRET = 'a secret of the tests, long enough for HS256'
 export const GREETING = '{"code":2000,"msg":"ws连接成功","data":""}'
 export const ECHO = '服务器已经收到了你的消息==>'
 const TIMEOUT_MS = 10_000
 
-/** A token for the service under test; without claims, of the user alice with no role. */
+/** A token for the service under test, by default of the user alice without a role. */
 export function token ({ user = 'alice', roles = [], ttlSeconds = 3600 }: Partial<TokenClaims> = {}): string {
   return createToken({ secret: SECRET }, { user, roles, ttlSeconds })
 }
 
-/** Collects what a logger writes, one object a line. */
+/** Collects the lines of a logger, each parsed as an object. */
 export class LogLines extends Writable {
   readonly lines: Array<Record<string, unknown>> = []
   text = ''
@@ -36,7 +36,7 @@ export class LogLines extends Writable {
   }
 }
 
-/** The service, not listening yet; closed when the test ends. */
+/** Builds the service without listening. The end of the test closes the service. */
 export async function build (t: Test, input: ConfigInput = {}): Promise<{ app: FastifyInstance, log: LogLines }> {
   const config = completeConfig({ ...input, engine: { kind: 'memory', ...input.engine }, auth: { secret: SECRET, ...input.auth } })
   const log = new LogLines()
@@ -47,7 +47,7 @@ export async function build (t: Test, input: ConfigInput = {}): Promise<{ app: F
   return { app: fastify, log }
 }
 
-/** The service, listening on a free port. */
+/** Builds the service and listens on a free port. */
 export async function listen (t: Test, input: ConfigInput = {}) {
   const { app: fastify, log } = await build(t, input)
   const origin = await fastify.listen({ port: 0, host: '127.0.0.1' })
@@ -55,7 +55,7 @@ export async function listen (t: Test, input: ConfigInput = {}) {
   return { app: fastify, log, origin, port: Number(port), url: `${origin.replace('http', 'ws')}/admin/ws`, token: token() }
 }
 
-/** A WebSocket client that keeps what came until it is asked for. */
+/** A WebSocket client that queues received frames until `next()` takes them. */
 export class TestClient {
   readonly socket: WebSocket
   readonly #frames: Array<string | Buffer> = []
@@ -67,20 +67,20 @@ export class TestClient {
       this.#frames.push(isBinary ? data as Buffer : (data as Buffer).toString())
       this.#wake()
     })
-    socket.on('error', () => {}) // Tests look at the close code instead.
+    socket.on('error', () => {}) // Tests check the close code instead.
   }
 
   send (data: string | Buffer): void {
     this.socket.send(data)
   }
 
-  /** The next frame. */
+  /** Resolves with the next frame. */
   async next (): Promise<string | Buffer> {
     const deadline = Date.now() + TIMEOUT_MS
     for (let frame = this.#frames.shift(); ; frame = this.#frames.shift()) {
       if (frame !== undefined) return frame
       const left = deadline - Date.now()
-      if (left <= 0) throw new Error('no frame came')
+      if (left <= 0) throw new Error('no frame was received')
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left)
         this.#wake = () => { clearTimeout(timer); resolve() }
@@ -88,7 +88,7 @@ export class TestClient {
     }
   }
 
-  /** Resolves when a ping has made the round trip: whatever was sent to the client before it has arrived. Answers what arrived. */
+  /** Resolves with the queued frames after the round trip of a ping: all earlier frames have arrived by then. */
   async quiet (): Promise<ReadonlyArray<string | Buffer>> {
     const pong = once(this.socket, 'pong')
     this.socket.ping()
@@ -96,14 +96,14 @@ export class TestClient {
     return [...this.#frames]
   }
 
-  /** How the connection ends. */
+  /** Resolves with the code and the reason of the close. */
   async closed (): Promise<{ code: number, reason: string }> {
     const [code, reason] = await once(this.socket, 'close', { signal: AbortSignal.timeout(TIMEOUT_MS) }) as [number, Buffer]
     return { code, reason: reason.toString() }
   }
 }
 
-/** Opens a client and takes the greeting off; terminated when the test ends. */
+/** Connects a client and consumes the greeting. The end of the test terminates the client. */
 export async function connect (t: Test, url: string, claims?: Partial<TokenClaims>): Promise<TestClient> {
   const client = new TestClient(new WebSocket(`${url}?token=${token(claims)}`))
   t.teardown(() => client.socket.terminate())
@@ -112,7 +112,7 @@ export async function connect (t: Test, url: string, claims?: Partial<TokenClaim
   return client
 }
 
-/** A REST call as an operator. */
+/** Calls the REST API as an operator. */
 export async function api (origin: string, method: string, path: string, body?: unknown, roles = ['admin']) {
   const response = await fetch(origin + path, {
     method,

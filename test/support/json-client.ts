@@ -8,74 +8,83 @@ import { SECRET, TestClient, until } from './helper.ts'
 export const RELIABLE = 'json.reliable.webpubsub.azure.v1'
 export const PLAIN = 'json.webpubsub.azure.v1'
 
-/** One JSON object of the subprotocols. */
-export type Said = Record<string, unknown>
+/** One frame of the JSON subprotocols. */
+export type JsonFrame = Record<string, unknown>
 
-/** How a client comes: who it says it is, what it speaks, and what its address says besides. */
-export interface Coming extends Partial<TokenClaims> {
+/** Options of a connection: the claims of its token, its subprotocol, and further parameters of its address. */
+export interface ConnectOptions extends Partial<TokenClaims> {
   readonly subprotocol?: string
   readonly query?: string
 }
 
-/** A client of the JSON subprotocols that does nothing by itself: it acknowledges, repeats and resumes only when it is told to. */
+/** A client of the JSON subprotocols. Tests control each step: acknowledgements, repeated requests and resumption. */
 export class JsonClient extends TestClient {
-  /** The hub's first word. */
-  greeting: Said = {}
+  /** The first frame from the hub. */
+  greeting: JsonFrame = {}
 
   get id (): string {
     return String(this.greeting['connectionId'])
   }
 
-  /** What the address of a connection says that resumes this one. */
-  get resumption (): string {
+  /** The parameters of an address that resumes this connection. */
+  get resumeQuery (): string {
     return `&awps_connection_id=${this.id}&awps_reconnection_token=${String(this.greeting['reconnectionToken'])}`
   }
 
-  say (request: Said): void {
+  /** Sends one frame. */
+  sendJson (request: JsonFrame): void {
     this.send(JSON.stringify(request))
   }
 
-  /** What the hub says next. */
-  async heard (): Promise<Said> {
-    return JSON.parse(String(await this.next())) as Said
+  /** Resolves with the next frame from the hub. */
+  async nextJson (): Promise<JsonFrame> {
+    return JSON.parse(String(await this.next())) as JsonFrame
   }
 
-  /** Says something and takes the answer, which must be the next word of the hub. */
-  async ask (request: Said): Promise<Said> {
-    this.say(request)
-    return this.heard()
+  /** Sends a frame and resolves with the next frame from the hub, which must be the reply. */
+  async request (request: JsonFrame): Promise<JsonFrame> {
+    this.sendJson(request)
+    return this.nextJson()
   }
 
-  /** Loses the connection without a Close frame, and waits until the hub has noticed. */
-  async lose (app: FastifyInstance): Promise<void> {
+  /** Ends the connection without a Close frame, and resolves when the hub has removed the client. */
+  async dropConnection (app: FastifyInstance): Promise<void> {
     this.socket.terminate()
-    await until(() => app.hub.client(this.id) === undefined, 'the loss to be noticed')
+    await until(() => app.hub.client(this.id) === undefined, 'the removal of the client')
   }
 }
 
-/** A client on its way, whatever the hub will say to it. */
-export function dial (t: Test, url: string, { subprotocol = RELIABLE, query = '', user = 'bob', roles = [], groups = [], ttlSeconds = 3600 }: Coming = {}): JsonClient {
+/** Starts to connect. The hub may still accept or refuse the client. */
+export function dial (t: Test, url: string, options: ConnectOptions = {}): JsonClient {
+  const { subprotocol = RELIABLE, query = '', user = 'bob', roles = [], groups = [], ttlSeconds = 3600 } = options
   const token = createToken({ secret: SECRET }, { user, roles, groups, ttlSeconds })
   const client = new JsonClient(new WebSocket(`${url}?token=${token}${query}`, subprotocol === '' ? [] : subprotocol))
   t.teardown(() => client.socket.terminate())
   return client
 }
 
-/** A client that has been welcomed. */
-export async function welcome (t: Test, url: string, coming?: Coming): Promise<JsonClient> {
-  const client = dial(t, url, coming)
-  client.greeting = await client.heard()
-  if (client.greeting['event'] !== 'connected') throw new Error(`the first word was ${JSON.stringify(client.greeting)}`)
+/** Connects a client and consumes the greeting of the subprotocol. */
+export async function connectJson (t: Test, url: string, options?: ConnectOptions): Promise<JsonClient> {
+  const client = dial(t, url, options)
+  client.greeting = await client.nextJson()
+  if (client.greeting['event'] !== 'connected') {
+    throw new Error(`the first frame was ${JSON.stringify(client.greeting)}`)
+  }
   return client
 }
 
-/** How an attempt to connect ends: the status of an HTTP refusal, or the code with which the connection is closed before a word is said. */
-export async function refusal (client: TestClient): Promise<{ readonly status: number, readonly code?: unknown, readonly reason?: string }> {
+/** The end of a refused attempt to connect. */
+interface Refusal { readonly status: number, readonly code?: unknown, readonly reason?: string }
+
+/** Resolves with the status of an HTTP refusal, or with the code of a connection that is closed before any message. */
+export async function refusal (client: TestClient): Promise<Refusal> {
   const refused = new Promise<{ status: number, code: unknown }>((resolve) => {
     client.socket.once('unexpected-response', (_request, response) => {
       let body = ''
       response.on('data', (chunk: Buffer) => { body += chunk.toString() })
-      response.on('end', () => { resolve({ status: response.statusCode ?? 0, code: (JSON.parse(body) as Said)['code'] }) })
+      response.on('end', () => {
+        resolve({ status: response.statusCode ?? 0, code: (JSON.parse(body) as JsonFrame)['code'] })
+      })
     })
   })
   const closed = once(client.socket, 'open').then(() => client.closed())

@@ -1,31 +1,35 @@
-// A WebSocket client that can lie: RFC 6455 by hand over a TCP socket, and a parser that shares nothing with ws or with the hub.
+// A WebSocket client that can violate RFC 6455: it writes frames over a TCP socket, and has a parser of its own that is
+// independent of ws and of the hub.
 
 import { createHash, randomBytes } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
-/** How long anything here is waited for before it fails with a sentence. */
-const PATIENCE_MS = 5000
+/** Time limit of each wait in this file. */
+const TIMEOUT_MS = 5000
 
 /** The opcodes of RFC 6455 section 5.2. */
 export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const
 
-/** A frame as it came; `lengthBits` says which of the three length forms of section 5.2 was used; a masked payload stays masked. */
+/** A received frame. `lengthBits` is the length form of section 5.2. A masked payload stays masked. */
 export interface Frame { opcode: number, payload: Buffer, fin: boolean, rsv: number, masked: boolean, lengthBits: 7 | 16 | 64 }
 
-/** How a connection ended: the code of the server's Close frame, 1005 when that had none, 1006 when there was no Close frame. */
+/** The end of a connection. `code` is 1005 after a Close frame without a code, and 1006 without a Close frame. */
 export interface Closing { code: number, reason: string }
 
 /**
- * What `frame()` shall build. Only `opcode` is needed; the rest is a correct client frame unless said otherwise.
- * `rsv` is 0–7 (RSV1 = 4); `length.bits` forces a length form, `length.claim` a length that is not the payload's.
+ * Fields of a frame that `frame()` builds. Only `opcode` is required; the defaults make a correct client frame.
+ * `rsv` is 0–7 (RSV1 = 4); `length.bits` forces a length form, `length.claim` a length that differs from the payload.
  */
 export interface FrameOptions {
   opcode: number, payload?: Buffer | string, fin?: boolean, rsv?: number, masked?: boolean, mask?: Buffer
   length?: { bits: 7 | 16 | 64, claim?: bigint }
 }
 
-/** Builds the bytes of one frame, right or wrong (RFC 6455 section 5.2), by default with the masking key of section 5.7, so that a case has the same bytes in every run. */
+/**
+ * Builds the bytes of one frame, valid or invalid (RFC 6455 section 5.2). The default masking key is the key of section
+ * 5.7, so that a case has the same bytes in every run.
+ */
 export function frame ({ opcode, payload = '', fin = true, rsv = 0, masked = true, mask = Buffer.from('37fa213d', 'hex'), length }: FrameOptions): Buffer {
   const data = Buffer.from(payload)
   const bits = length?.bits ?? (data.length < 126 ? 7 : data.length < 65536 ? 16 : 64)
@@ -39,7 +43,7 @@ export function frame ({ opcode, payload = '', fin = true, rsv = 0, masked = tru
   return Buffer.concat([first, size, mask, data.map((byte, at) => byte ^ mask.readUInt8(at % 4))])
 }
 
-/** Reads the first whole frame of `bytes`, and how many bytes it took; undefined while some of it is still to come. */
+/** Parses the first frame of `bytes`, and returns it with its size; undefined while the frame is incomplete. */
 function parse (bytes: Buffer): { frame: Frame, size: number } | undefined {
   if (bytes.length < 2) return
   const [first = 0, second = 0] = bytes
@@ -51,16 +55,21 @@ function parse (bytes: Buffer): { frame: Frame, size: number } | undefined {
   const length = lengthBits === 7 ? short : lengthBits === 16 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2))
   if (bytes.length < start + length) return
   const size = start + length
-  return { frame: { opcode: first & 0x0f, payload: bytes.subarray(start, size), fin: first >= 0x80, rsv: (first >> 4) & 7, masked, lengthBits }, size }
+  const payload = bytes.subarray(start, size)
+  const rsv = (first >> 4) & 7
+  return { frame: { opcode: first & 0x0f, payload, fin: first >= 0x80, rsv, masked, lengthBits }, size }
 }
 
-/** What `handshake()` shall say: a header of `null` is left out, one of several values is repeated; names replace defaults spelled alike. */
+/**
+ * Fields of a request that `handshake()` builds. A header of `null` is omitted, and a header of several values is
+ * repeated. A header replaces the default with exactly the same name.
+ */
 export interface HandshakeOptions {
   path?: string, token?: string, method?: string, version?: string
   headers?: Record<string, string | string[] | null>
 }
 
-/** The text of an opening handshake (RFC 6455 section 4.1), ended by the empty line. */
+/** Returns the text of an opening handshake (RFC 6455 section 4.1), with the empty line at its end. */
 export function handshake ({ path = '/admin/ws', token, method = 'GET', version = 'HTTP/1.1', headers = {} }: HandshakeOptions): string {
   const query = token === undefined ? '' : `${path.includes('?') ? '&' : '?'}token=${token}`
   const all: NonNullable<HandshakeOptions['headers']> = {
@@ -71,23 +80,23 @@ export function handshake ({ path = '/admin/ws', token, method = 'GET', version 
   return `${method} ${path}${query} ${version}\r\n${lines.join('')}\r\n`
 }
 
-/** Settles like `promise`, or rejects after the patience is over with a sentence that says what did not happen. */
+/** Settles like `promise`, or rejects after the time limit with an error that names the missing event. */
 function within<T> (promise: Promise<T>, what: () => string, timeoutMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
+  const timeout = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => { reject(new Error(`${what()} within ${timeoutMs} ms`)) }, timeoutMs)
   })
-  return Promise.race([promise, late]).finally(() => { clearTimeout(timer) })
+  return Promise.race([promise, timeout]).finally(() => { clearTimeout(timer) })
 }
 
-/** One connection after the handshake. It answers nothing by itself: no pong, no Close. */
+/** One connection after the handshake. Sends no frame by itself: no pong, no Close. */
 export class RawClient {
   #socket: Socket
   #bytes: Buffer = Buffer.alloc(0)
   #frames: Frame[] = []
   #closing: Closing = { code: 1006, reason: '' }
   #changes = new EventEmitter()
-  /** The head of the answer to the handshake. */
+  /** The head of the response to the handshake. */
   readonly head: string
 
   constructor (socket: Socket, head: string, rest: Buffer) {
@@ -99,36 +108,39 @@ export class RawClient {
     socket.resume()
   }
 
-  /** Writes bytes as they are; after the end of the connection they are lost without an error. */
+  /** Writes bytes unchanged. After the end of the connection, drops the bytes without an error. */
   send (bytes: Buffer | string): void { this.#socket.write(bytes) }
 
-  /** The next frame of the server, control frames included; rejects when the connection ends or the patience does. */
-  async next (timeoutMs = PATIENCE_MS): Promise<Frame> {
+  /** Resolves with the next frame, also a control frame. Rejects at the end of the connection and at the time limit. */
+  async next (timeoutMs = TIMEOUT_MS): Promise<Frame> {
     for (;;) {
       const frame = this.#frames.shift()
       if (frame) return frame
-      if (this.#socket.closed) throw new Error(`the server closed the connection (${this.#closing.code}) before a frame came`)
-      await within(once(this.#changes, 'change'), () => 'no frame came from the server', timeoutMs)
+      const { code } = this.#closing
+      if (this.#socket.closed) throw new Error(`the server closed the connection (${code}) before a frame arrived`)
+      await within(once(this.#changes, 'change'), () => 'no frame arrived from the server', timeoutMs)
     }
   }
 
-  /** Frames that came and that nobody has asked for with `next()`. */
+  /** Received frames that `next()` has not returned yet. */
   unread (): readonly Frame[] { return this.#frames }
 
-  /** Resolves when the TCP connection is gone, by whoever's doing; a paused client does not notice. */
-  async closed (timeoutMs = PATIENCE_MS): Promise<Closing> {
+  /** Resolves when either side has ended the TCP connection. A paused client does not notice the end. */
+  async closed (timeoutMs = TIMEOUT_MS): Promise<Closing> {
     while (!this.#socket.closed) {
       await within(once(this.#changes, 'change'), () => `the server did not end the connection (close code so far: ${this.#closing.code})`, timeoutMs)
     }
     return this.#closing
   }
 
-  /** Stops reading, until `resume()`: a slow or frozen client. */
+  /** Stops reading until `resume()`, like a slow or frozen client. */
   pause (): void { this.#socket.pause() }
   resume (): void { this.#socket.resume() }
-  /** The ends: our FIN (the server's side stays open until it ends it too), an RST, and letting go in a teardown. */
+  /** Sends a FIN. The direction from the server stays open until the server ends it. */
   end (): void { this.#socket.end() }
+  /** Sends an RST. */
   reset (): void { this.#socket.resetAndDestroy() }
+  /** Destroys the socket, in a teardown. */
   destroy (): void { this.#socket.destroy() }
 
   #read (chunk: Buffer): void {
@@ -142,44 +154,52 @@ export class RawClient {
   }
 }
 
-/** The code and reason in a Close frame's body (RFC 6455 section 5.5.1). */
+/** Returns the code and the reason in the body of a Close frame (RFC 6455 section 5.5.1). */
 function closingOf (body: Buffer): Closing {
   return body.length < 2 ? { code: 1005, reason: '' } : { code: body.readUInt16BE(0), reason: body.toString('utf8', 2) }
 }
 
-/** Sends a request and collects the answer until `whole` is content with it or the connection ends. The socket comes back paused. */
-async function ask (port: number, bytes: Buffer | string, whole: (text: string) => boolean): Promise<{ socket: Socket, answer: Buffer }> {
+/** Sends a request and collects the response until `isComplete`, or until the end. Returns the socket paused. */
+async function exchange (
+  port: number, bytes: Buffer | string, isComplete: (text: string) => boolean
+): Promise<{ socket: Socket, response: Buffer }> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-  socket.on('error', () => undefined) // A reset is one of the ways in which a server ends a connection: what had come before is the answer.
+  // A server may end a connection with a reset: the bytes before the reset are the response.
+  socket.on('error', () => undefined)
   const chunks: Buffer[] = []
-  const answered = new Promise<void>((resolve) => {
+  const completed = new Promise<void>((resolve) => {
     socket.on('close', () => { resolve() })
     socket.on('data', (chunk) => {
       chunks.push(chunk)
-      if (whole(Buffer.concat(chunks).toString('latin1'))) resolve()
+      if (isComplete(Buffer.concat(chunks).toString('latin1'))) resolve()
     })
   })
   socket.write(bytes)
-  const late = (): string => `the server did not finish (it said: ${Buffer.concat(chunks).toString('latin1').split('\r\n', 1).join('') || 'nothing'})`
-  await within(answered, late, PATIENCE_MS).catch((err: unknown) => { socket.destroy(); throw err })
+  const describeTimeout = (): string => {
+    const firstLine = Buffer.concat(chunks).toString('latin1').split('\r\n', 1).join('')
+    return `the server did not finish (first line: ${firstLine || 'none'})`
+  }
+  await within(completed, describeTimeout, TIMEOUT_MS).catch((err: unknown) => { socket.destroy(); throw err })
   socket.pause().removeAllListeners('data').removeAllListeners('close')
-  return { socket, answer: Buffer.concat(chunks) }
+  return { socket, response: Buffer.concat(chunks) }
 }
 
-/** Opens a WebSocket connection; rejects when the server refuses it or computes a wrong accept key. The greeting is the first `next()`. */
+/** Opens a WebSocket. Rejects at a refusal and at a wrong accept key. The first `next()` is the greeting. */
 export async function rawConnect (options: { port: number } & HandshakeOptions): Promise<RawClient> {
   const request = handshake(options)
-  const { socket, answer } = await ask(options.port, request, (text) => text.includes('\r\n\r\n'))
-  const end = answer.indexOf('\r\n\r\n') + 4
-  const head = answer.toString('latin1', 0, end)
+  const { socket, response } = await exchange(options.port, request, (text) => text.includes('\r\n\r\n'))
+  const end = response.indexOf('\r\n\r\n') + 4
+  const head = response.toString('latin1', 0, end)
   const key = /^sec-websocket-key: (.*)\r$/im.exec(request)?.[1] ?? ''
   const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
-  if (head.startsWith('HTTP/1.1 101 ') && head.includes(`\r\nSec-WebSocket-Accept: ${accept}\r\n`)) return new RawClient(socket, head, answer.subarray(end))
+  if (head.startsWith('HTTP/1.1 101 ') && head.includes(`\r\nSec-WebSocket-Accept: ${accept}\r\n`)) {
+    return new RawClient(socket, head, response.subarray(end))
+  }
   socket.destroy()
-  throw new Error(`the server refused the handshake: ${head.split('\r\n', 1).join('') || 'no answer'}`)
+  throw new Error(`the server refused the handshake: ${head.split('\r\n', 1).join('') || 'no response'}`)
 }
 
-/** True when `text` holds a complete HTTP/1.1 answer (RFC 9112 section 6.3); one without a length ends with the connection. */
+/** Whether `text` is a complete HTTP/1.1 response (RFC 9112 section 6.3). False for a response without a length. */
 function isWhole (text: string, headOnly: boolean): boolean {
   const end = text.indexOf('\r\n\r\n') + 4
   if (end === 3) return false
@@ -190,13 +210,15 @@ function isWhole (text: string, headOnly: boolean): boolean {
 }
 
 /**
- * Writes any bytes as an HTTP request and resolves with the answer's text, head and body.
- * `until: 'answer'` resolves at a complete answer or at the end of the connection, whichever comes first; `until: 'end'` only when the server has
- * ended the connection, and rejects when it keeps it open. An empty text means: ended without an answer.
+ * Writes any bytes as an HTTP request and resolves with the text of the response, head and body.
+ * `until: 'answer'` resolves at a complete response or at the end of the connection. `until: 'end'` resolves at the
+ * end, and rejects when the server keeps the connection open. An empty text is an end without a response.
  */
-export async function rawRequest (port: number, bytes: Buffer | string, { until = 'answer' }: { until?: 'answer' | 'end' } = {}): Promise<string> {
+export async function rawRequest (
+  port: number, bytes: Buffer | string, { until = 'answer' }: { until?: 'answer' | 'end' } = {}
+): Promise<string> {
   const headOnly = bytes.toString().startsWith('HEAD ')
-  const { socket, answer } = await ask(port, bytes, (text) => until === 'answer' && isWhole(text, headOnly))
+  const { socket, response } = await exchange(port, bytes, (text) => until === 'answer' && isWhole(text, headOnly))
   socket.destroy()
-  return answer.toString('utf8')
+  return response.toString('utf8')
 }

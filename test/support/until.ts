@@ -2,9 +2,9 @@
 const TIMEOUT_MS = 10_000
 /** Time limit of a condition that depends on programs which start while the machine runs other tests. */
 export const PROGRAMS_MS = 60_000
-/** How often a condition is looked at: often in this process, where a look costs nothing. */
+/** Polling interval of a condition in this process: short, because a check is cheap. */
 const INTERVAL_MS = 5
-/** The same where a look is a message to another program. */
+/** Polling interval of a condition in another program: each check is a message to the program. */
 const PROGRAMS_INTERVAL_MS = 25
 
 /** Resolves when a condition holds, and rejects after the time limit. Polls, because the condition emits no event. */
@@ -16,7 +16,7 @@ export async function until (
   const deadline = Date.now() + limitMs
   const interval = limitMs === PROGRAMS_MS ? PROGRAMS_INTERVAL_MS : INTERVAL_MS
   while (!await condition()) {
-    if (Date.now() > deadline) throw new Error(`${what} did not come true`)
+    if (Date.now() > deadline) throw new Error(`timeout after ${limitMs} ms: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, interval))
   }
 }

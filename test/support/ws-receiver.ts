@@ -6,13 +6,13 @@ const { Receiver, PerMessageDeflate } = ws as unknown as {
   PerMessageDeflate: { new (options: { isServer: boolean }): { accept: (offers: object[]) => void }, extensionName: string }
 }
 
-/** What a WebSocket client got: text as a string, binary as bytes. */
+/** A message that a WebSocket client received: text as a string, binary as bytes. */
 export interface Received {
   readonly data: string | Buffer
   readonly isBinary: boolean
 }
 
-/** What the receiver of the `ws` library, as a client, makes of some bytes without compression. */
+/** Parses bytes with the client receiver of the `ws` library. Pings and Close frames are returned as text. */
 export function receive (bytes: Buffer, receiver = newReceiver()): Received[] {
   const messages: Received[] = []
   receiver.on('message', (data: Buffer, isBinary: boolean) => messages.push({ data: isBinary ? data : data.toString(), isBinary }))
@@ -22,7 +22,7 @@ export function receive (bytes: Buffer, receiver = newReceiver()): Received[] {
   return messages
 }
 
-/** The one message in some bytes, which may be compressed. */
+/** Parses bytes of one message, which may be compressed. */
 export async function receiveOne (bytes: Buffer): Promise<string> {
   const receiver = newReceiver()
   const message = new Promise<Buffer>((resolve) => receiver.on('message', resolve))
@@ -30,12 +30,12 @@ export async function receiveOne (bytes: Buffer): Promise<string> {
   return (await message).toString()
 }
 
-/** Whether a frame says that its payload is compressed (RFC 7692 section 6). */
+/** Whether the header of a frame marks the payload as compressed (RFC 7692 section 6). */
 export function isCompressed (frame: Buffer): boolean {
   return ((frame[0] ?? 0) & 0x40) !== 0
 }
 
-/** The receiving half of a `ws` client that has agreed on permessage-deflate. */
+/** The receiver of a `ws` client that negotiated permessage-deflate. */
 export function newReceiver (): NodeJS.WritableStream {
   const deflate = new PerMessageDeflate({ isServer: false })
   deflate.accept([{ server_no_context_takeover: [true] }])

@@ -1,17 +1,17 @@
 import t from 'tap'
 import { api, connect, GREETING, listen, token, until } from '../../support/helper.ts'
 import { frame, OPCODE, rawConnect } from '../../support/raw-client.ts'
-import { welcome } from '../../support/json-client.ts'
+import { connectJson } from '../../support/json-client.ts'
 
-/** What has become of a message: the status of its users, by name. */
-async function fate (origin: string, offset: unknown): Promise<Record<string, string>> {
+/** Returns the message status of each user, by user id. */
+async function statusesOf (origin: string, offset: unknown): Promise<Record<string, string>> {
   const { status, body } = await api(origin, 'GET', `/messages/${String(offset)}`)
   if (status !== 200) return { [String(status)]: String(body['code']) }
   const users = body['users'] as Array<{ user: string, status: string }>
   return Object.fromEntries(users.map(({ user, status }) => [user, status]))
 }
 
-t.test('GET /users/:id/inbox says what waits, since when, and how far each device is', async (t) => {
+t.test('GET /users/:id/inbox has the number of messages, the oldest offset, and the position of each device', async (t) => {
   const { app, origin, url } = await listen(t)
   t.same((await api(origin, 'GET', '/users/nobody/inbox')).body, { user: 'nobody', count: 0, oldest: null, dropped: 0, cursors: [] })
 
@@ -24,16 +24,17 @@ t.test('GET /users/:id/inbox says what waits, since when, and how far each devic
   t.same((await api(origin, 'GET', path)).body, { user: odd, count: 2, oldest: first.offset, dropped: 0, cursors: [] })
 
   const before = Date.now()
-  const phone = await welcome(t, url, { user: odd, query: '&device=phone' })
-  t.match(await phone.heard(), { data: 'one' })
-  phone.say({ type: 'sequenceAck', sequenceId: first.offset })
+  const phone = await connectJson(t, url, { user: odd, query: '&device=phone' })
+  t.match(await phone.nextJson(), { data: 'one' })
+  phone.sendJson({ type: 'sequenceAck', sequenceId: first.offset })
   const cursors = async () => (await api(origin, 'GET', path)).body['cursors'] as Array<{ device: string, acknowledged: number, at: string }>
   await until(async () => (await cursors())[0]?.acknowledged === first.offset, 'the acknowledgement')
   const [cursor] = await cursors()
   t.match(cursor, { device: 'phone', acknowledged: first.offset })
   const at = Date.parse(cursor?.at ?? '')
-  t.ok(at >= before && at <= Date.now(), 'it says when')
-  t.match((await api(origin, 'GET', path)).body, { count: 2, oldest: first.offset }, 'a device with a name moves its own place only')
+  t.ok(at >= before && at <= Date.now(), 'the time of the acknowledgement')
+  const { body } = await api(origin, 'GET', path)
+  t.match(body, { count: 2, oldest: first.offset }, 'a named device moves only its own durable cursor')
 
   const desk = await connect(t, url, { user: odd })
   t.same([await desk.next(), await desk.next()], ['one', 'two'])
@@ -41,110 +42,113 @@ t.test('GET /users/:id/inbox says what waits, since when, and how far each devic
   t.match((await api(origin, 'GET', path)).body, { oldest: null, cursors: [{ device: '', acknowledged: second }, { device: 'phone', acknowledged: first.offset }] })
 })
 
-t.test('DELETE /users/:id/inbox removes what waits', async (t) => {
+t.test('DELETE /users/:id/inbox removes the messages of the inbox', async (t) => {
   const { app, origin, url } = await listen(t)
   const offsets: number[] = []
-  for (const n of [1, 2, 3]) offsets.push((await app.hub.send({ user: 'bob' }, `letter ${n}`)).offset)
+  for (const n of [1, 2, 3]) offsets.push((await app.hub.send({ user: 'bob' }, `message ${n}`)).offset)
   const { offset: other } = await app.hub.send({ user: 'alice' }, 'for alice')
   t.match(await api(origin, 'DELETE', '/users/bob/inbox'), { status: 200, body: { purged: 3 } })
   t.match(await api(origin, 'DELETE', '/users/bob/inbox'), { status: 200, body: { purged: 0 } })
   t.match((await api(origin, 'GET', '/users/bob/inbox')).body, { count: 0, oldest: null, dropped: 0 })
-  for (const offset of offsets) t.same(await fate(origin, offset), { 404: 'HUB_MESSAGE_NOT_FOUND' })
-  t.same(await fate(origin, other), { alice: 'stored' })
+  for (const offset of offsets) t.same(await statusesOf(origin, offset), { 404: 'HUB_MESSAGE_NOT_FOUND' })
+  t.same(await statusesOf(origin, other), { alice: 'stored' })
 
   const bob = await connect(t, url, { user: 'bob' })
-  await app.hub.send({ user: 'bob' }, 'letter 4')
-  t.equal(await bob.next(), 'letter 4')
+  await app.hub.send({ user: 'bob' }, 'message 4')
+  t.equal(await bob.next(), 'message 4')
   await until(async () => (await app.hub.inbox('bob')).count === 0, 'the acknowledgement')
   bob.socket.terminate()
   await until(() => app.hub.size === 0)
-  t.match(await api(origin, 'DELETE', '/users/bob/inbox'), { body: { purged: 1 } }, 'what was acknowledged is in the log as well')
-  await app.hub.send({ user: 'bob' }, 'letter 5', { ttl: 0.05 })
-  await until(async () => (await app.hub.inbox('bob')).count === 0, 'its end')
-  t.match((await api(origin, 'GET', '/users/bob/inbox')).body, { dropped: 1 }, 'and losses are counted from then on')
+  const { body } = await api(origin, 'DELETE', '/users/bob/inbox')
+  t.match(body, { purged: 1 }, 'acknowledged messages are removed from the log too')
+  await app.hub.send({ user: 'bob' }, 'message 5', { ttl: 0.05 })
+  await until(async () => (await app.hub.inbox('bob')).count === 0, 'the expiry')
+  t.match((await api(origin, 'GET', '/users/bob/inbox')).body, { dropped: 1 }, 'dropped counts from the purge on')
 })
 
-t.test('GET /messages/:offset follows a message to a user', async (t) => {
+t.test('GET /messages/:offset follows the status of a message to a user', async (t) => {
   const { app, origin, port } = await listen(t)
   const before = Date.now()
-  const { offset } = await app.hub.send({ user: 'bob' }, 'letter')
+  const { offset } = await app.hub.send({ user: 'bob' }, 'private text')
   const { status, body } = await api(origin, 'GET', `/messages/${offset}`)
   t.equal(status, 200)
   t.match(body, { offset, address: { user: 'bob' }, users: [{ user: 'bob', status: 'stored' }] })
   const at = Date.parse(String(body['at']))
-  t.ok(at >= before && at <= Date.now(), 'it says when')
-  t.notOk(JSON.stringify(body).includes('letter'), 'and not what')
+  t.ok(at >= before && at <= Date.now(), 'the time of the message')
+  t.notOk(JSON.stringify(body).includes('private text'), 'without its payload')
 
-  // A client that answers nothing until it is told to.
+  // A client that sends no pong by itself.
   const mute = await rawConnect({ port, token: token({ user: 'bob' }) })
   t.teardown(() => mute.destroy())
   t.equal((await mute.next()).payload.toString(), GREETING)
-  t.equal((await mute.next()).payload.toString(), 'letter')
+  t.equal((await mute.next()).payload.toString(), 'private text')
   const ping = await mute.next()
   t.equal(ping.opcode, OPCODE.ping)
-  t.same(await fate(origin, offset), { bob: 'sent' })
+  t.same(await statusesOf(origin, offset), { bob: 'sent' })
   mute.send(frame({ opcode: OPCODE.pong, payload: ping.payload }))
-  await until(async () => (await fate(origin, offset))['bob'] === 'acknowledged', 'the acknowledgement')
+  await until(async () => (await statusesOf(origin, offset))['bob'] === 'acknowledged', 'the acknowledgement')
   mute.destroy()
   await until(() => app.hub.size === 0)
-  t.same(await fate(origin, offset), { bob: 'acknowledged' }, 'also when nobody is here who could say so')
+  t.same(await statusesOf(origin, offset), { bob: 'acknowledged' }, 'also after the end of the connection')
 })
 
-t.test('a message that was sent and not acknowledged waits again when its connection is lost', async (t) => {
+t.test('a message that was sent but not acknowledged is stored again when its connection is lost', async (t) => {
   const { app, origin, url } = await listen(t)
-  const bob = await welcome(t, url)
-  const { offset } = await app.hub.send({ user: 'bob' }, 'letter')
-  t.match(await bob.heard(), { data: 'letter' })
-  t.same(await fate(origin, offset), { bob: 'sent' })
-  await bob.lose(app)
-  t.same(await fate(origin, offset), { bob: 'stored' })
+  const bob = await connectJson(t, url)
+  const { offset } = await app.hub.send({ user: 'bob' }, 'message')
+  t.match(await bob.nextJson(), { data: 'message' })
+  t.same(await statusesOf(origin, offset), { bob: 'sent' })
+  await bob.dropConnection(app)
+  t.same(await statusesOf(origin, offset), { bob: 'stored' })
 })
 
-t.test('GET /messages/:offset tells of a message to many how far each user who is connected has got', async (t) => {
+t.test('GET /messages/:offset has the status of each connected user for a message to many users', async (t) => {
   const { app, origin, url } = await listen(t)
-  const [bob, alice] = [await welcome(t, url), await welcome(t, url, { user: 'alice' })]
+  const [bob, alice] = [await connectJson(t, url), await connectJson(t, url, { user: 'alice' })]
   await connect(t, url, { user: 'carol' })
   await app.hub.join(bob.id, 'news')
   await app.hub.join(alice.id, 'news')
   const { offset: toAll } = await app.hub.broadcast('all')
   const { offset: toGroup } = await app.hub.send({ group: 'news' }, 'group')
   const { offset: toClient } = await app.hub.send({ client: bob.id }, 'client')
-  t.same(await fate(origin, toAll), { bob: 'sent', alice: 'sent', carol: 'sent' })
-  t.same(await fate(origin, toGroup), { bob: 'sent', alice: 'sent' })
-  t.same(await fate(origin, toClient), { bob: 'sent' })
+  t.same(await statusesOf(origin, toAll), { bob: 'sent', alice: 'sent', carol: 'sent' })
+  t.same(await statusesOf(origin, toGroup), { bob: 'sent', alice: 'sent' })
+  t.same(await statusesOf(origin, toClient), { bob: 'sent' })
   t.match((await api(origin, 'GET', `/messages/${toAll}`)).body, { address: { all: true } })
   t.match((await api(origin, 'GET', `/messages/${toGroup}`)).body, { address: { group: 'news' } })
 
-  bob.say({ type: 'sequenceAck', sequenceId: toGroup })
-  await until(async () => (await fate(origin, toGroup))['bob'] === 'acknowledged', 'the acknowledgement')
-  t.same(await fate(origin, toAll), { bob: 'acknowledged', alice: 'sent', carol: 'sent' }, 'and so is all before it')
-  t.same(await fate(origin, toClient), { bob: 'sent' }, 'but not what came after')
+  bob.sendJson({ type: 'sequenceAck', sequenceId: toGroup })
+  await until(async () => (await statusesOf(origin, toGroup))['bob'] === 'acknowledged', 'the acknowledgement')
+  const earlier = await statusesOf(origin, toAll)
+  t.same(earlier, { bob: 'acknowledged', alice: 'sent', carol: 'sent' }, 'earlier messages are acknowledged too')
+  t.same(await statusesOf(origin, toClient), { bob: 'sent' }, 'later messages are not acknowledged')
 
-  const dave = await welcome(t, url, { user: 'dave' })
+  const dave = await connectJson(t, url, { user: 'dave' })
   await app.hub.join(dave.id, 'news')
-  t.same(await fate(origin, toGroup), { bob: 'acknowledged', alice: 'sent' }, 'it is not for those who came later')
-  await bob.lose(app)
-  t.same(await fate(origin, toClient), {}, 'there is nobody left whom it is for')
+  t.same(await statusesOf(origin, toGroup), { bob: 'acknowledged', alice: 'sent' }, 'a later member is not listed')
+  await bob.dropConnection(app)
+  t.same(await statusesOf(origin, toClient), {}, 'no recipient is connected')
 })
 
-t.test('GET /messages/:offset does not list a client that except names', async (t) => {
+t.test('GET /messages/:offset does not list a client that except excludes', async (t) => {
   const { app: { hub }, origin, url } = await listen(t)
-  const [bob, alice] = [await welcome(t, url), await welcome(t, url, { user: 'alice' })]
+  const [bob, alice] = [await connectJson(t, url), await connectJson(t, url, { user: 'alice' })]
   await hub.join(bob.id, 'news')
   await hub.join(alice.id, 'news')
   await until(async () => (await hub.clients()).clients.every(({ behind }) => !behind), 'being live')
   for (const address of [{ all: true as const }, { group: 'news' }]) {
     const { offset } = await hub.send(address, 'not for bob', { except: [bob.id] })
-    t.same(await fate(origin, offset), { alice: 'sent' })
+    t.same(await statusesOf(origin, offset), { alice: 'sent' })
   }
-  const tablet = await welcome(t, url)
+  const tablet = await connectJson(t, url)
   const { offset } = await hub.send({ user: 'bob' }, 'for no connection', { except: [bob.id, tablet.id] })
-  t.same(await fate(origin, offset), { bob: 'stored' }, 'the inbox of bob has the message, no connection received it')
+  const inInbox = await statusesOf(origin, offset)
+  t.same(inInbox, { bob: 'stored' }, 'the inbox of bob has the message, no connection received it')
   const { offset: toTablet } = await hub.send({ user: 'bob' }, 'for the tablet', { except: [bob.id] })
-  await until(async () => (await fate(origin, toTablet))['bob'] === 'sent', 'sending to the other connection')
+  await until(async () => (await statusesOf(origin, toTablet))['bob'] === 'sent', 'sending to the other connection')
 })
 
-t.test('nothing is known of what the log does not have', async (t) => {
+t.test('a message that is not in the log has no status', async (t) => {
   const { app, origin } = await listen(t)
   const { offset } = await app.hub.send({ user: 'bob' }, 'x', { keep: false })
   const gone = { status: 404, body: { code: 'HUB_MESSAGE_NOT_FOUND' } }
@@ -157,12 +161,12 @@ t.test('nothing is known of what the log does not have', async (t) => {
   for (const method of ['GET', 'DELETE']) t.match(await api(origin, method, '/users//inbox'), { status: 400, body: { code: 'HUB_REQUEST_INVALID' } }, method)
 })
 
-t.test('a message whose time is over waits for nobody', async (t) => {
+t.test('an expired message is not delivered', async (t) => {
   const { app, origin, url } = await listen(t)
   const { offset } = await app.hub.send({ user: 'bob' }, 'short', { ttl: 0.05 })
   await app.hub.send({ user: 'bob' }, 'long', { ttl: 60 })
-  await until(async () => (await fate(origin, offset))['bob'] !== 'stored', 'its end')
-  t.same(await fate(origin, offset), { bob: 'expired' })
+  await until(async () => (await statusesOf(origin, offset))['bob'] !== 'stored', 'the expiry')
+  t.same(await statusesOf(origin, offset), { bob: 'expired' })
   t.match((await api(origin, 'GET', '/users/bob/inbox')).body, { count: 1, dropped: 1 })
   const bob = await connect(t, url, { user: 'bob' })
   t.equal(await bob.next(), 'long')

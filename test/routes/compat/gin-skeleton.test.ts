@@ -4,7 +4,7 @@ import { WebSocket } from 'ws'
 import { fastifyHub } from '../../../index.ts'
 import { IN_MEMORY, listen, TestClient, token } from '../../support/helper.ts'
 import { handshake, rawConnect, rawRequest } from '../../support/raw-client.ts'
-import { RELIABLE, welcome } from '../../support/json-client.ts'
+import { RELIABLE, connectJson } from '../../support/json-client.ts'
 
 const TOKEN = '0123456789'
 
@@ -31,7 +31,7 @@ t.test('an error that GinSkeleton did not have gets the hub\'s response', async 
 
 t.test('clients of the subprotocols are met as ever: greeting, refusal and rights', async (t) => {
   const { url, port } = await listen(t, { compat: { ginSkeleton: 'token', ginSkeletonRefusal: 'empty-200' } })
-  const reliable = await welcome(t, url, { user: 'bob' })
+  const reliable = await connectJson(t, url, { user: 'bob' })
   t.equal(reliable.socket.protocol, RELIABLE)
   t.match(await rawRequest(port, handshake({ token: 'nonsense-nonsense', headers: { 'Sec-WebSocket-Protocol': RELIABLE } })), /^HTTP\/1\.1 401 .*HUB_TOKEN_INVALID/s)
 })

@@ -3,21 +3,23 @@ import { request } from 'node:http'
 import t from 'tap'
 import { connect, ECHO, GREETING, listen, token, until } from '../../support/helper.ts'
 import { frame, OPCODE, rawConnect } from '../../support/raw-client.ts'
-import { PLAIN, RELIABLE, welcome } from '../../support/json-client.ts'
+import { PLAIN, RELIABLE, connectJson } from '../../support/json-client.ts'
 
 t.test('who acknowledges more than there is has acknowledged what there is, and nothing that comes later', async (t) => {
   const { app, url } = await listen(t)
   await app.hub.send({ user: 'bob' }, 'first')
-  const bob = await welcome(t, url)
-  t.match(await bob.heard(), { data: 'first' })
-  for (const sequenceId of [Number.MAX_SAFE_INTEGER, String(Number.MAX_SAFE_INTEGER)]) bob.say({ type: 'sequenceAck', sequenceId })
+  const bob = await connectJson(t, url)
+  t.match(await bob.nextJson(), { data: 'first' })
+  for (const sequenceId of [Number.MAX_SAFE_INTEGER, String(Number.MAX_SAFE_INTEGER)]) {
+    bob.sendJson({ type: 'sequenceAck', sequenceId })
+  }
   await until(async () => (await app.hub.inbox('bob')).count === 0, 'the acknowledgement')
   await app.hub.send({ user: 'bob' }, 'later')
-  t.match(await bob.heard(), { data: 'later' })
+  t.match(await bob.nextJson(), { data: 'later' })
   t.match(await app.hub.inbox('bob'), { count: 1 })
-  await bob.lose(app)
-  const resumed = await welcome(t, url, { query: bob.resumption })
-  t.match(await resumed.heard(), { data: 'later' })
+  await bob.dropConnection(app)
+  const resumed = await connectJson(t, url, { query: bob.resumeQuery })
+  t.match(await resumed.nextJson(), { data: 'later' })
 })
 
 t.test('who acknowledges what has not been given to it yet still gets it', async (t) => {
@@ -35,9 +37,9 @@ t.test('who acknowledges what has not been given to it yet still gets it', async
   const { count } = await app.hub.inbox('bob')
   t.ok(count > 100 && count < 500, `${count} still wait`)
   mute.destroy()
-  const bob = await welcome(t, url)
+  const bob = await connectJson(t, url)
   for (let n = 500 - count; n < 500; n++) {
-    const { data } = await bob.heard()
+    const { data } = await bob.nextJson()
     if (!String(data).startsWith(`${n} `)) t.fail(`${n} is missing`)
   }
   t.same(await bob.quiet(), [])
@@ -103,11 +105,11 @@ t.test('a frame that is no request ends its connection with 1008, and affects no
     const only = subprotocol === RELIABLE ? ['{"type":"sequenceAck"}', '{"type":"sequenceAck","sequenceId":-1}', '{"type":"sequenceAck","sequenceId":"x"}', '{"type":"sequenceAck","sequenceId":1.5}', '{"type":"sequenceAck","sequenceId":null}', '{"type":"sequenceAck","sequenceId":"9999999999999999"}'] : []
     for (const bad of [...MALFORMED, ...only]) {
       const title = `${subprotocol} ${String(bad).slice(0, 80)}`
-      const client = await welcome(t, url, { subprotocol, roles })
+      const client = await connectJson(t, url, { subprotocol, roles })
       const closed = client.closed()
       client.send(bad)
-      client.say({ type: 'joinGroup', group: 'too late' })
-      const goodbye = await client.heard()
+      client.sendJson({ type: 'joinGroup', group: 'too late' })
+      const goodbye = await client.nextJson()
       t.match(goodbye, { type: 'system', event: 'disconnected', message: /^[ -~]{5,123}$/ }, title)
       t.same(await closed, { code: 1008, reason: goodbye['message'] }, title)
     }
@@ -120,31 +122,36 @@ t.test('a frame that is no request ends its connection with 1008, and affects no
 
 t.test('names that mean something to JavaScript mean nothing to the hub', async (t) => {
   const { app, url } = await listen(t)
-  const bob = await welcome(t, url, { roles: ['webpubsub.joinLeaveGroup', 'webpubsub.sendToGroup'] })
+  const bob = await connectJson(t, url, { roles: ['webpubsub.joinLeaveGroup', 'webpubsub.sendToGroup'] })
   let ackId = 0
   for (const name of ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf']) {
-    t.match(await bob.ask({ type: 'event', event: name, data: 1, ackId: ++ackId }), { success: false, error: { name: 'NotFound' } }, name)
-    t.match(await bob.ask({ type: 'joinGroup', group: name, ackId: ++ackId }), { success: true }, name)
-    t.match(await bob.ask({ type: 'sendToGroup', group: name, data: { a: name }, noEcho: true, ackId: ++ackId }), { success: true }, name)
+    const event = await bob.request({ type: 'event', event: name, data: 1, ackId: ++ackId })
+    t.match(event, { success: false, error: { name: 'NotFound' } }, name)
+    t.match(await bob.request({ type: 'joinGroup', group: name, ackId: ++ackId }), { success: true }, name)
+    const send = { type: 'sendToGroup', group: name, data: { a: name }, noEcho: true, ackId: ++ackId }
+    t.match(await bob.request(send), { success: true }, name)
     t.match(await app.hub.send({ group: name }, name), { matched: 1 })
-    t.match(await bob.heard(), { group: name, data: name })
+    t.match(await bob.nextJson(), { group: name, data: name })
   }
-  const user = await welcome(t, url, { user: '__proto__' })
+  const user = await connectJson(t, url, { user: '__proto__' })
   t.match(await app.hub.send({ user: '__proto__' }, 'hello'), { matched: 1 })
-  t.match(await user.heard(), { data: 'hello' })
+  t.match(await user.nextJson(), { data: 'hello' })
   t.match(await app.hub.inbox('__proto__'), { user: '__proto__', count: 1 })
 })
 
 t.test('a client cannot join more groups than there may be', async (t) => {
   const { app, url } = await listen(t, { websocket: { messagesPerSecond: 0 } })
-  const bob = await welcome(t, url, { roles: ['webpubsub.joinLeaveGroup'] })
-  for (let n = 1; n <= 1000; n++) bob.say({ type: 'joinGroup', group: `g${n}`, ackId: n })
+  const bob = await connectJson(t, url, { roles: ['webpubsub.joinLeaveGroup'] })
+  for (let n = 1; n <= 1000; n++) bob.sendJson({ type: 'joinGroup', group: `g${n}`, ackId: n })
   for (let n = 1; n <= 1000; n++) {
-    const { ackId, success } = await bob.heard()
+    const { ackId, success } = await bob.nextJson()
     if (ackId !== n || success !== true) t.fail(`${n} was answered with ${String(ackId)} ${String(success)}`)
   }
-  t.match(await bob.ask({ type: 'joinGroup', group: 'one more', ackId: 1001 }), { success: false, error: { name: 'BadRequest', message: /leave one first/ } })
-  t.match(await bob.ask({ type: 'joinGroup', group: 'g7', ackId: 1002 }), { success: true }, 'one that it is in already is no more')
+  t.match(await bob.request({ type: 'joinGroup', group: 'one more', ackId: 1001 }), {
+    success: false, error: { name: 'BadRequest', message: /leave one first/ }
+  })
+  const joined = await bob.request({ type: 'joinGroup', group: 'g7', ackId: 1002 })
+  t.match(joined, { success: true }, 'one that it is in already is no more')
   const pong = once(bob.socket, 'pong')
   bob.socket.ping()
   await pong

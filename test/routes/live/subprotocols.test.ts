@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import { ActionError, HubError } from '../../../index.ts'
 import { connect, ECHO, listen } from '../../support/helper.ts'
-import { PLAIN, RELIABLE, welcome, type JsonClient, type Said } from '../../support/json-client.ts'
+import { PLAIN, RELIABLE, connectJson, type JsonClient, type JsonFrame } from '../../support/json-client.ts'
 
 t.test('roles of the token decide which groups a client may join and send to by itself', async (t) => {
   const { url } = await listen(t)
@@ -20,12 +20,12 @@ t.test('roles of the token decide which groups a client may join and send to by 
   ]
   let ackId = 0
   for (const [roles, allowed] of cases) {
-    const client = await welcome(t, url, { roles })
+    const client = await connectJson(t, url, { roles })
     const done: string[] = []
     for (const group of ['news', 'other']) {
       for (const verb of ['join', 'leave', 'send']) {
         const request = verb === 'send' ? { type: 'sendToGroup', data: 1 } : { type: `${verb}Group` }
-        const answer = await client.ask({ ...request, group, ackId: ++ackId })
+        const answer = await client.request({ ...request, group, ackId: ++ackId })
         if (answer['success'] === true) done.push(`${verb} ${group}`)
         else t.match(answer, { type: 'ack', ackId, success: false, error: { name: 'Forbidden', message: /has no role/ } }, `${roles.join()} ${verb} ${group}`)
       }
@@ -36,35 +36,37 @@ t.test('roles of the token decide which groups a client may join and send to by 
 
 t.test('who may send to a group need not be in it, and members learn who it was', async (t) => {
   const { app, url } = await listen(t)
-  const alice = await welcome(t, url, { user: 'alice', roles: ['webpubsub.sendToGroup'] })
-  const bob = await welcome(t, url, { subprotocol: PLAIN, roles: ['webpubsub.joinLeaveGroup'] })
-  t.match(await bob.ask({ type: 'joinGroup', group: 'news', ackId: 1 }), { success: true })
-  t.match(await alice.ask({ type: 'sendToGroup', group: 'news', data: { k: 1 }, ackId: 1 }), { success: true })
-  t.same(await bob.heard(), { type: 'message', from: 'group', group: 'news', dataType: 'json', data: { k: 1 }, fromUserId: 'alice' })
-  alice.say({ type: 'sendToGroup', group: 'news', dataType: 'text', data: 'without an answer' })
-  t.match(await bob.heard(), { data: 'without an answer' })
+  const alice = await connectJson(t, url, { user: 'alice', roles: ['webpubsub.sendToGroup'] })
+  const bob = await connectJson(t, url, { subprotocol: PLAIN, roles: ['webpubsub.joinLeaveGroup'] })
+  t.match(await bob.request({ type: 'joinGroup', group: 'news', ackId: 1 }), { success: true })
+  t.match(await alice.request({ type: 'sendToGroup', group: 'news', data: { k: 1 }, ackId: 1 }), { success: true })
+  t.same(await bob.nextJson(), {
+    type: 'message', from: 'group', group: 'news', dataType: 'json', data: { k: 1 }, fromUserId: 'alice'
+  })
+  alice.sendJson({ type: 'sendToGroup', group: 'news', dataType: 'text', data: 'without an answer' })
+  t.match(await bob.nextJson(), { data: 'without an answer' })
   t.same(await alice.quiet(), [], 'she is no member')
-  t.match(await bob.ask({ type: 'leaveGroup', group: 'news', ackId: 2 }), { ackId: 2, success: true })
+  t.match(await bob.request({ type: 'leaveGroup', group: 'news', ackId: 2 }), { ackId: 2, success: true })
   t.same(app.hub.client(bob.id)?.info().groups, [])
 })
 
 t.test('a sender that is a member receives its own message, unless it wants no echo', async (t) => {
   const { url } = await listen(t)
-  const bob = await welcome(t, url, { roles: ['webpubsub.joinLeaveGroup', 'webpubsub.sendToGroup'] })
-  await bob.ask({ type: 'joinGroup', group: 'news', ackId: 1 })
-  bob.say({ type: 'sendToGroup', group: 'news', data: 'not for me', noEcho: true })
-  bob.say({ type: 'sendToGroup', group: 'news', data: 'for me too' })
-  t.match(await bob.heard(), { data: 'for me too', fromUserId: 'bob' })
+  const bob = await connectJson(t, url, { roles: ['webpubsub.joinLeaveGroup', 'webpubsub.sendToGroup'] })
+  await bob.request({ type: 'joinGroup', group: 'news', ackId: 1 })
+  bob.sendJson({ type: 'sendToGroup', group: 'news', data: 'not for me', noEcho: true })
+  bob.sendJson({ type: 'sendToGroup', group: 'news', data: 'for me too' })
+  t.match(await bob.nextJson(), { data: 'for me too', fromUserId: 'bob' })
   t.same(await bob.quiet(), [])
 })
 
 t.test('a refusal of a command without a reply ends the connection', async (t) => {
   const { app, url } = await listen(t)
   for (const request of [{ type: 'joinGroup', group: 'news' }, { type: 'sendToGroup', group: 'news', data: 1 }, { type: 'event', event: 'nothing', data: 1 }]) {
-    const client = await welcome(t, url)
+    const client = await connectJson(t, url)
     const closed = client.closed()
-    client.say(request)
-    t.match(await client.heard(), { type: 'system', event: 'disconnected', message: /./ }, request.type)
+    client.sendJson(request)
+    t.match(await client.nextJson(), { type: 'system', event: 'disconnected', message: /./ }, request.type)
     t.match(await closed, { code: 1008, reason: /./ }, request.type)
   }
   t.match(await app.hub.groups(), { groups: [] })
@@ -73,17 +75,21 @@ t.test('a refusal of a command without a reply ends the connection', async (t) =
 /** One connection of each protocol, and how an action is called on it: the reply in the form of that protocol. */
 async function callers (t: Test, url: string, coming: { user?: string, roles?: string[] } = {}) {
   const raw = await connect(t, url, coming)
-  const call = async (action: string, data?: unknown): Promise<Said> => {
+  const call = async (action: string, data?: unknown): Promise<JsonFrame> => {
     raw.send(JSON.stringify({ action, data, id: 'i' }))
-    return JSON.parse(String(await raw.next())) as Said
+    return JSON.parse(String(await raw.next())) as JsonFrame
   }
   let id = 0
   const clients: JsonClient[] = []
-  for (const subprotocol of [RELIABLE, PLAIN]) clients.push(await welcome(t, url, { ...coming, subprotocol }))
+  for (const subprotocol of [RELIABLE, PLAIN]) clients.push(await connectJson(t, url, { ...coming, subprotocol }))
   return {
     raw: call,
-    invoke: (event: string, data: unknown = null) => Promise.all(clients.map((client) => client.ask({ type: 'invoke', invocationId: `${++id}`, target: 'event', event, data }))),
-    event: (event: string, data: unknown = null) => Promise.all(clients.map((client) => client.ask({ type: 'event', event, data, ackId: ++id })))
+    invoke: (event: string, data: unknown = null) => Promise.all(clients.map((client) => {
+      return client.request({ type: 'invoke', invocationId: `${++id}`, target: 'event', event, data })
+    })),
+    event: (event: string, data: unknown = null) => Promise.all(clients.map((client) => {
+      return client.request({ type: 'event', event, data, ackId: ++id })
+    }))
   }
 }
 
@@ -175,18 +181,19 @@ t.test('an event is called once for an ackId that succeeded, and again for one t
   const { app, url } = await listen(t)
   let calls = 0
   app.hub.action('order', Type.Unknown(), () => { if (++calls === 1) throw new Error('the shop is closed') })
-  const bob = await welcome(t, url)
+  const bob = await connectJson(t, url)
   const order = { type: 'event', event: 'order', data: 1, ackId: 5 }
-  t.match(await bob.ask(order), { ackId: 5, success: false, error: { name: 'InternalServerError' } })
-  t.match(await bob.ask(order), { ackId: 5, success: true })
-  t.match(await bob.ask(order), { ackId: 5, success: false, error: { name: 'Duplicate' } })
-  await bob.lose(app)
-  const resumed = await welcome(t, url, { query: bob.resumption })
-  t.match(await resumed.ask(order), { ackId: 5, success: false, error: { name: 'Duplicate' } }, 'also after a loss')
+  t.match(await bob.request(order), { ackId: 5, success: false, error: { name: 'InternalServerError' } })
+  t.match(await bob.request(order), { ackId: 5, success: true })
+  t.match(await bob.request(order), { ackId: 5, success: false, error: { name: 'Duplicate' } })
+  await bob.dropConnection(app)
+  const resumed = await connectJson(t, url, { query: bob.resumeQuery })
+  t.match(await resumed.request(order), { ackId: 5, success: false, error: { name: 'Duplicate' } }, 'also after a loss')
   t.equal(calls, 2)
 
   app.hub.action('slow', Type.Unknown(), () => new Promise(() => {}), { timeoutMs: 10 })
   const slow = { type: 'event', event: 'slow', data: 1, ackId: 6 }
-  t.match(await resumed.ask(slow), { success: false, error: { name: 'Timeout' } })
-  t.match(await resumed.ask(slow), { success: false, error: { name: 'Duplicate' } }, 'it was begun, and may yet succeed')
+  t.match(await resumed.request(slow), { success: false, error: { name: 'Timeout' } })
+  const duplicate = await resumed.request(slow)
+  t.match(duplicate, { success: false, error: { name: 'Duplicate' } }, 'it was begun, and may yet succeed')
 })

@@ -1,11 +1,12 @@
 import t from 'tap'
 import { connect, GREETING, listen, token, until } from '../../../support/helper.ts'
-import { PLAIN, type Said, welcome } from '../../../support/json-client.ts'
+import { PLAIN, type JsonFrame, connectJson } from '../../../support/json-client.ts'
 import { OPCODE, rawConnect } from '../../../support/raw-client.ts'
 
 t.test('of several broadcasts in one tick, each reaches exactly the clients that its except does not name', async (t) => {
   const { app: { hub }, url } = await listen(t)
-  const [alice, bob] = [await welcome(t, url, { subprotocol: PLAIN }), await welcome(t, url, { subprotocol: PLAIN })]
+  const alice = await connectJson(t, url, { subprotocol: PLAIN })
+  const bob = await connectJson(t, url, { subprotocol: PLAIN })
   await until(async () => (await hub.clients()).clients.every(({ behind }) => !behind), 'being live')
   const receipts = await Promise.all([
     hub.broadcast('to both'), hub.broadcast('to alice', { except: [bob.id] }),
@@ -13,7 +14,7 @@ t.test('of several broadcasts in one tick, each reaches exactly the clients that
   ])
   t.same(receipts.map(({ matched, written }) => [matched, written]), [[2, 2], [1, 1], [1, 1], [2, 2]])
   const received = await Promise.all([alice, bob].map((client) => client.quiet()))
-  const data = received.map((frames) => frames.map((text) => (JSON.parse(String(text)) as Said)['data']))
+  const data = received.map((frames) => frames.map((text) => (JSON.parse(String(text)) as JsonFrame)['data']))
   t.same(data, [['to both', 'to alice', 'to both again'], ['to both', 'to bob', 'to both again']])
 })
 

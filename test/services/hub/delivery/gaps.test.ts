@@ -3,7 +3,7 @@
 import t from 'tap'
 import { openEvents } from '../../../support/event-client.ts'
 import { connect, listen, until } from '../../../support/helper.ts'
-import { dial, welcome } from '../../../support/json-client.ts'
+import { dial, connectJson } from '../../../support/json-client.ts'
 
 const TEXT = 'x'.repeat(4000)
 /** More bytes than the log may hold: the message is delivered, and cannot be stored. */
@@ -28,12 +28,12 @@ t.test('a gap between messages of an inbox', async (t) => {
 
   await t.test('a new connection receives the messages that are left, with every protocol', async (t) => {
     await fill('bob')
-    const reliable = await welcome(t, url)
-    for (const text of LEFT) t.match(await reliable.heard(), { data: text })
+    const reliable = await connectJson(t, url)
+    for (const text of LEFT) t.match(await reliable.nextJson(), { data: text })
     const raw = await connect(t, url, { user: 'bob' })
     for (const text of LEFT) t.equal(await raw.next(), text)
     t.match(await app.hub.send({ user: 'bob' }, 'live'), { written: 2 })
-    t.match(await reliable.heard(), { data: 'live' })
+    t.match(await reliable.nextJson(), { data: 'live' })
     t.equal(await raw.next(), 'live')
   })
 
@@ -54,15 +54,15 @@ t.test('a gap between messages of an inbox', async (t) => {
 
 t.test('a reliable client with a gap has to start over, also without an acknowledgement', async (t) => {
   const { app, url } = await listen(t, CONFIG)
-  const bob = await welcome(t, url)
-  await bob.lose(app)
+  const bob = await connectJson(t, url)
+  await bob.dropConnection(app)
   t.match(await app.hub.broadcast(HUGE), { stored: false })
-  const resumed = dial(t, url, { query: bob.resumption })
+  const resumed = dial(t, url, { query: bob.resumeQuery })
   t.match(JSON.parse(String(await resumed.next())), { event: 'connected', connectionId: bob.id })
   t.match(JSON.parse(String(await resumed.next())), { event: 'disconnected' })
   t.match(await resumed.closed(), { code: 1008 })
-  const fresh = await welcome(t, url)
+  const fresh = await connectJson(t, url)
   t.not(fresh.id, bob.id)
   await app.hub.broadcast('live')
-  t.match(await fresh.heard(), { data: 'live' })
+  t.match(await fresh.nextJson(), { data: 'live' })
 })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { connect, listen, until } from '../../../support/helper.ts'
-import { PLAIN, type JsonClient, welcome, type Said } from '../../../support/json-client.ts'
+import { PLAIN, type JsonClient, connectJson, type JsonFrame } from '../../../support/json-client.ts'
 
 type App = Awaited<ReturnType<typeof listen>>['app']
 
@@ -18,7 +18,7 @@ async function live (app: App, size: number): Promise<string[]> {
 
 /** Returns the data of all messages that a client has received and not read. */
 async function data (client: JsonClient): Promise<unknown[]> {
-  return (await client.quiet()).map((text) => (JSON.parse(String(text)) as Said)['data'])
+  return (await client.quiet()).map((text) => (JSON.parse(String(text)) as JsonFrame)['data'])
 }
 
 t.test('messages to a group reach the members only, in order with all other messages', async (t) => {
@@ -89,7 +89,7 @@ t.test('with any sequence of joins, leaves and lost connections, members receive
   let sent = 0
   await fc.assert(fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
     const all = await Promise.all([0, 1, 2].map(async () => {
-      const client = await welcome(t, url, { subprotocol: PLAIN })
+      const client = await connectJson(t, url, { subprotocol: PLAIN })
       return { client, groups: new Set<string>(), expected: [] as string[], isHere: true }
     }))
     const compare = async ({ client, expected }: typeof all[number]): Promise<void> => {
@@ -109,12 +109,12 @@ t.test('with any sequence of joins, leaves and lost connections, members receive
       }
       if (verb !== 'lose') continue
       await compare(one)
-      await one.client.lose(app)
+      await one.client.dropConnection(app)
       one.isHere = false
     }
     for (const one of all.filter(({ isHere }) => isHere)) {
       await compare(one)
-      await one.client.lose(app)
+      await one.client.dropConnection(app)
     }
     if ((await hub.groups()).groups.length > 0) throw new Error('a group outlives its members')
   }), { numRuns: 20 })
@@ -140,21 +140,21 @@ t.test('a membership ends with its connection', async (t) => {
 t.test('a token may name groups to join on connecting', async (t) => {
   const { app: { hub }, app, url } = await listen(t)
   await hub.send({ group: 'news' }, 'before it came')
-  const bob = await welcome(t, url, { groups: ['news', 'ö/?'], roles: [] })
+  const bob = await connectJson(t, url, { groups: ['news', 'ö/?'], roles: [] })
   await until(async () => (await hub.groups()).groups.length === 2, 'the groups of the token')
   t.match(await hub.clients({ group: 'ö/?' }), { total: 1, clients: [{ id: bob.id, groups: ['news', 'ö/?'] }] })
   await hub.send({ group: 'news' }, 'hello')
-  t.match(await bob.heard(), { from: 'group', group: 'news', data: 'hello' })
+  t.match(await bob.nextJson(), { from: 'group', group: 'news', data: 'hello' })
   await hub.leave(bob.id, 'news')
   t.match(await hub.send({ group: 'news' }, 'it has left'), { matched: 0 })
 
-  await bob.lose(app)
-  const resumed = await welcome(t, url, { groups: ['news', 'ö/?', 'later'], query: bob.resumption })
+  await bob.dropConnection(app)
+  const resumed = await connectJson(t, url, { groups: ['news', 'ö/?', 'later'], query: bob.resumeQuery })
   await live(app, 1)
   t.match(await hub.clients({ user: 'bob' }), { clients: [{ groups: ['ö/?'] }] }, 'the groups of the session')
   t.same(await data(resumed), [], 'no messages of a group that it has left')
-  await resumed.lose(app)
-  await welcome(t, url, { groups: ['later'], query: bob.resumption })
+  await resumed.dropConnection(app)
+  await connectJson(t, url, { groups: ['later'], query: bob.resumeQuery })
   const groupsOfBob = async (): Promise<string[] | undefined> => (await hub.clients({ user: 'bob' })).clients[0]?.groups
   await until(async () => (await groupsOfBob())?.length === 0, 'leaving the group that the new token does not name')
   const fresh = await connect(t, url, { user: 'bob' })
@@ -199,30 +199,30 @@ t.test('an invalid group name is refused', async (t) => {
 
 t.test('a resumed client is in its groups, and receives the messages published meanwhile', async (t) => {
   const { app: { hub }, app, url } = await listen(t)
-  const bob = await welcome(t, url)
+  const bob = await connectJson(t, url)
   await live(app, 1)
   await hub.join(bob.id, 'news')
   await hub.send({ group: 'other' }, 'no member')
-  await bob.lose(app)
+  await bob.dropConnection(app)
   t.match(await hub.send({ group: 'news' }, 'meanwhile'), { matched: 0, stored: true })
-  const resumed = await welcome(t, url, { query: bob.resumption })
-  t.match(await resumed.heard(), { group: 'news', data: 'meanwhile' })
+  const resumed = await connectJson(t, url, { query: bob.resumeQuery })
+  t.match(await resumed.nextJson(), { group: 'news', data: 'meanwhile' })
   t.match(await hub.send({ group: 'news' }, 'live'), { matched: 1 })
   t.same(await data(resumed), ['live'])
 })
 
 t.test('a user who is removed from a group while a connection is lost is not a member on resuming', async (t) => {
   const { app: { hub }, app, url } = await listen(t)
-  const bob = await welcome(t, url)
+  const bob = await connectJson(t, url)
   await live(app, 1)
   await hub.join(bob.id, 'news')
   await hub.join(bob.id, 'other')
-  await bob.lose(app)
+  await bob.dropConnection(app)
   await hub.leave({ user: 'bob' }, 'news')
   await hub.send({ group: 'news' }, 'not for bob')
   await hub.send({ group: 'other' }, 'meanwhile')
-  const resumed = await welcome(t, url, { query: bob.resumption })
-  t.match(await resumed.heard(), { group: 'other', data: 'meanwhile' })
+  const resumed = await connectJson(t, url, { query: bob.resumeQuery })
+  t.match(await resumed.nextJson(), { group: 'other', data: 'meanwhile' })
   await live(app, 1)
   t.match(await hub.send({ group: 'news' }, 'not for bob either'), { matched: 0 })
   t.same(await data(resumed), [])
@@ -230,27 +230,27 @@ t.test('a user who is removed from a group while a connection is lost is not a m
 
 t.test('a user who is added to a group while a connection is lost receives the messages from then on', async (t) => {
   const { app: { hub }, app, url } = await listen(t)
-  const bob = await welcome(t, url)
+  const bob = await connectJson(t, url)
   await live(app, 1)
   await hub.send({ group: 'news' }, 'before he was lost')
-  await bob.lose(app)
+  await bob.dropConnection(app)
   await hub.send({ group: 'news' }, 'before he was a member')
   await hub.join({ user: 'bob' }, 'news')
   await hub.send({ group: 'news' }, 'as a member')
-  const resumed = await welcome(t, url, { query: bob.resumption })
+  const resumed = await connectJson(t, url, { query: bob.resumeQuery })
   await live(app, 1)
   t.same(await data(resumed), ['as a member'])
 })
 
 t.test('a user who was removed from a group and has joined again stays a member on resuming', async (t) => {
   const { app: { hub }, app, url } = await listen(t)
-  const bob = await welcome(t, url)
+  const bob = await connectJson(t, url)
   await live(app, 1)
   await hub.leave({ user: 'bob' }, 'news')
   await hub.join(bob.id, 'news')
-  await bob.lose(app)
+  await bob.dropConnection(app)
   await hub.send({ group: 'news' }, 'meanwhile')
-  const resumed = await welcome(t, url, { query: bob.resumption })
+  const resumed = await connectJson(t, url, { query: bob.resumeQuery })
   await live(app, 1)
   t.same(await data(resumed), ['meanwhile'])
 })

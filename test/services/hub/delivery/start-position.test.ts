@@ -7,7 +7,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import { fastifyHub } from '../../../../app.ts'
 import { connect, IN_MEMORY, listen, token, until } from '../../../support/helper.ts'
-import { welcome } from '../../../support/json-client.ts'
+import { connectJson } from '../../../support/json-client.ts'
 
 for (const slowClient of ['catchUp', 'disconnect'] as const) {
   t.test(`a new client receives early messages after its inbox (slowClient: ${slowClient})`, async (t) => {
@@ -16,8 +16,8 @@ for (const slowClient of ['catchUp', 'disconnect'] as const) {
     await app.hub.send({ user: 'bob' }, 'in the inbox')
     const bob = await connect(t, url, { user: 'bob' })
     t.same([await bob.next(), await bob.next()], ['in the inbox', 'welcome'])
-    const carl = await welcome(t, url, { user: 'carl' })
-    t.match(await carl.heard(), { data: 'welcome' })
+    const carl = await connectJson(t, url, { user: 'carl' })
+    t.match(await carl.nextJson(), { data: 'welcome' })
     t.match(await app.hub.broadcast('to all'), { matched: 2, written: 2, dropped: 0 })
     t.match(await app.hub.clients(), { dropped: 0 })
   })
@@ -70,9 +70,9 @@ t.test('a stream whose client disconnects during the token check leaves no clien
 t.test('on an orderly shutdown, the state of all clients is stored first', async (t) => {
   const { app, url, log } = await listen(t)
   const clients = await Promise.all(Array.from({ length: 30 }, (_, n) => {
-    return welcome(t, url, { user: `user ${n}`, roles: ['webpubsub.joinLeaveGroup'] })
+    return connectJson(t, url, { user: `user ${n}`, roles: ['webpubsub.joinLeaveGroup'] })
   }))
-  for (const client of clients) client.say({ type: 'joinGroup', group: 'news' })
+  for (const client of clients) client.sendJson({ type: 'joinGroup', group: 'news' })
   await until(async () => (await app.hub.clients({ group: 'news' })).total === clients.length)
   await app.close()
   t.notMatch(log.text, /could not be/)

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { deviceOfKey, groupsKey, inboxKey, inboxPrefix } from '../../../../services/hub/store/keys.ts'
 import { MAX_ID_LENGTH } from '../../../../services/model/message.ts'
-import { welcome } from '../../../support/json-client.ts'
+import { connectJson } from '../../../support/json-client.ts'
 import { listen, until } from '../../../support/helper.ts'
 
 /** What the engine's state takes (services/engine/engine.ts, State). */
@@ -29,10 +29,10 @@ t.test('a user with the longest name there may be has an inbox and groups, on di
   const user = '一'.repeat(MAX_ID_LENGTH)
   await hub.join({ user }, 'news')
   await hub.send({ user }, 'message')
-  const client = await welcome(t, url, { user, query: `&device=${'d'.repeat(64)}` })
-  const { sequenceId, data } = await client.heard()
+  const client = await connectJson(t, url, { user, query: `&device=${'d'.repeat(64)}` })
+  const { sequenceId, data } = await client.nextJson()
   t.equal(data, 'message')
-  client.say({ type: 'sequenceAck', sequenceId })
+  client.sendJson({ type: 'sequenceAck', sequenceId })
   await until(async () => (await hub.inbox(user)).cursors.some(({ acknowledged }) => acknowledged === sequenceId), 'the acknowledgement')
   await until(async () => (await hub.send({ group: 'news' }, 'x')).matched === 1, 'being a member')
 })
