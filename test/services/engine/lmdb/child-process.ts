@@ -6,19 +6,21 @@ import { program } from '../../../support/program.ts'
 
 const { path, execArgv } = program('child.ts', import.meta.url)
 
-/** A process of its own that works on a folder, as child.ts says; gone when the test ends. */
+/** A process that runs child.ts on a folder. The end of the test kills the process. */
 export class Child {
   readonly process: ChildProcess
-  /** What it has said so far. */
+  /** The lines of its standard output so far. */
   readonly lines: string[] = []
   errors = ''
   #wake: () => void = () => {}
 
-  /** `shell`: what a shell does before it becomes the process. */
+  /** `shell`: the command that a shell executes before it becomes the process. */
   constructor (t: Test, args: readonly string[], shell = 'true') {
-    // The test runner puts itself into every program that is started, and makes it end at signals that it would ignore.
+    // NODE_OPTIONS would load the test runner into the process. With the runner, the process ends at signals
+    // that it ignores otherwise.
     const command = [process.execPath, '--enable-source-maps', ...execArgv, path, ...args]
-    this.process = spawn('bash', ['-c', `${shell}; exec env -u NODE_OPTIONS "$@"`, 'bash', ...command], { stdio: ['pipe', 'pipe', 'pipe'] })
+    const script = `${shell}; exec env -u NODE_OPTIONS "$@"`
+    this.process = spawn('bash', ['-c', script, 'bash', ...command], { stdio: ['pipe', 'pipe', 'pipe'] })
     t.teardown(() => this.process.kill('SIGKILL'))
     this.process.stderr?.on('data', (chunk: Buffer) => { this.errors += chunk.toString() })
     if (this.process.stdout !== null) {
@@ -30,32 +32,37 @@ export class Child {
     this.process.on('close', () => this.#wake())
   }
 
-  /** What followed a word on the lines that begin with it. */
-  said (word: string): string[] {
-    return this.lines.filter((line) => line.startsWith(`${word} `)).map((line) => line.slice(word.length + 1))
+  /** The values of a report, one for each line `name value`. */
+  reports (name: string): string[] {
+    return this.lines.filter((line) => line.startsWith(`${name} `)).map((line) => line.slice(name.length + 1))
   }
 
-  /** Resolves when it has said a word so many times. */
-  async until (word: string, times = 1): Promise<void> {
-    while (this.said(word).length < times) {
-      if (this.process.exitCode !== null || this.process.signalCode !== null) throw new Error(`it ended with ${String(this.process.exitCode)} ${String(this.process.signalCode)} before it said ${word}: ${this.lines.slice(-3).join(' | ')} ${this.errors}`)
+  /** Resolves when the process has printed a report this number of times. */
+  async until (name: string, times = 1): Promise<void> {
+    while (this.reports(name).length < times) {
+      const { exitCode, signalCode } = this.process
+      if (exitCode !== null || signalCode !== null) {
+        const last = this.lines.slice(-3).join(' | ')
+        throw new Error(`the process ended with ${exitCode} ${signalCode} before ${name}: ${last} ${this.errors}`)
+      }
       await new Promise<void>((resolve) => { this.#wake = resolve })
     }
   }
 
-  tell (line: string): void {
+  /** Writes a line to its standard input. */
+  send (line: string): void {
     this.process.stdin?.write(`${line}\n`)
   }
 
-  /** Resolves when it has ended and all it said has come. */
-  async ended (): Promise<{ code: number | null, signal: string | null }> {
+  /** Resolves when the process has ended and all of its output has been read. */
+  async closed (): Promise<{ code: number | null, signal: string | null }> {
     if (this.process.exitCode === null && this.process.signalCode === null) await once(this.process, 'close')
     return { code: this.process.exitCode, signal: this.process.signalCode }
   }
 
-  /** Ends it without a warning. */
+  /** Kills the process with SIGKILL, which a process cannot handle. */
   async kill (): Promise<void> {
     this.process.kill('SIGKILL')
-    await this.ended()
+    await this.closed()
   }
 }

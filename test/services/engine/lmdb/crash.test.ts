@@ -11,23 +11,23 @@ t.setTimeout(120_000)
 
 const HOUR_MS = 3_600_000
 
-t.test('a process that is killed loses nothing that it has called stored, and no offset is drawn twice, whatever the clock does', async (t) => {
+t.test('a killed process loses no message that it reported as stored, and assigns no offset twice, also when the clock jumps', async (t) => {
   const path = t.testdir({})
   const stored = new Map<Offset, string>()
   const counted = new Map<string, number>()
   let highest = 0
   for (const [run, clock] of [0, 0, -HOUR_MS, HOUR_MS, -2 * HOUR_MS, 0, -1].entries()) {
-    const child = new Child(t, ['talk', path, String(clock)])
+    const child = new Child(t, ['publish', path, String(clock)])
     await child.until('stored', 20 + 37 * run)
     await child.kill()
-    const handed = child.said('handed').map(Number)
-    t.ok(Number(handed[0]) > highest, `run ${run}: its first offset is above all that were drawn before`)
-    t.same(handed, [...new Set(handed)].sort((a, b) => a - b))
-    highest = handed.at(-1) ?? 0
-    for (const line of child.said('stored')) stored.set(Number.parseInt(line), line.slice(line.indexOf(' ') + 1))
-    for (const line of child.said('counted')) {
-      const [count = 0, speaker = 0] = line.split(' ').map(Number)
-      counted.set(String(speaker), Math.max(count, counted.get(String(speaker)) ?? 0))
+    const delivered = child.reports('delivered').map(Number)
+    t.ok(Number(delivered[0]) > highest, `run ${run}: the first offset is above all earlier offsets`)
+    t.same(delivered, [...new Set(delivered)].sort((a, b) => a - b))
+    highest = delivered.at(-1) ?? 0
+    for (const line of child.reports('stored')) stored.set(Number.parseInt(line), line.slice(line.indexOf(' ') + 1))
+    for (const line of child.reports('counted')) {
+      const [count = 0, publisher = 0] = line.split(' ').map(Number)
+      counted.set(String(publisher), Math.max(count, counted.get(String(publisher)) ?? 0))
     }
   }
 
@@ -40,48 +40,52 @@ t.test('a process that is killed loses nothing that it has called stored, and no
     for (const { offset, payload } of messages) found.set(offset, payload.data)
     after = upTo
   }
-  const lost = [...stored].filter(([offset, text]) => found.get(offset) !== text)
-  t.same(lost, [], `all of ${stored.size} are there`)
+  const missing = [...stored].filter(([offset, text]) => found.get(offset) !== text)
+  t.same(missing, [], `the log has all ${stored.size} messages`)
   t.ok(stored.size >= 20 * 7)
   t.equal(counted.size, 5)
-  for (const [speaker, count] of counted) t.ok(Number(await engine.state.get(`speaker ${speaker}`)) >= count, 'values too')
+  for (const [publisher, count] of counted) {
+    t.ok(Number(await engine.state.get(`publisher ${publisher}`)) >= count, 'the state has the values too')
+  }
 })
 
-t.test('no offset is drawn twice when a process is killed before anything it handed out was on the disk', async (t) => {
+t.test('no offset is assigned twice when a process is killed before its delivered messages are on the disk', async (t) => {
   const path = t.testdir({})
   let highest = 0
   for (const clock of [0, -1000, -HOUR_MS, -2 * HOUR_MS]) {
-    const child = new Child(t, ['hand', path, String(clock)])
-    t.equal((await child.ended()).signal, 'SIGKILL')
-    const handed = child.said('handed').map(Number)
-    t.equal(handed.length, 100)
-    t.ok(Number(handed[0]) > highest)
-    highest = handed.at(-1) ?? 0
+    const child = new Child(t, ['deliver', path, String(clock)])
+    t.equal((await child.closed()).signal, 'SIGKILL')
+    const delivered = child.reports('delivered').map(Number)
+    t.equal(delivered.length, 100)
+    t.ok(Number(delivered[0]) > highest)
+    highest = delivered.at(-1) ?? 0
   }
   const engine = await openEngine(t, path)
-  t.same((await readAll(engine, [ALL])).texts, [], 'nothing was')
+  t.same((await readAll(engine, [ALL])).texts, [], 'no message was on the disk')
 })
 
 const hasLimits = process.platform === 'linux' && spawnSync('prlimit', ['--version']).status === 0
+const skip = hasLimits ? false : 'Only Linux with prlimit (util-linux) can limit the size of files, and lift the limit.'
 
-t.test('a full disk: messages are delivered and not stored, a gap is reported, and all goes on by itself when there is room', { skip: hasLimits ? false : 'It takes Linux and prlimit (util-linux) to limit what a process may write, and to end the limit.' }, async (t) => {
+t.test('on a full disk messages are delivered and not stored, a gap is reported, and storing resumes when the disk has space', { skip }, async (t) => {
   const path = t.testdir({})
   const child = new Child(t, ['fill', path], 'ulimit -S -f 8192')
   await child.until('gap')
-  const lost = child.said('lost').map(Number)
-  t.ok(child.said('stored').length >= 100)
-  t.ok(lost.length > 0)
-  t.match(child.said('problem')[0], /^The log in .* cannot be written \(.*\); messages are delivered and not stored\.$/)
-  t.same(child.said('state'), ['HUB_STORE_FAILED'])
-  t.same(JSON.parse(child.said('again')[0] ?? ''), { offset: Number(child.said('stored')[0]), duplicate: true, stored: true }, 'keys are known all the same')
-  t.same(child.said('gap'), ['true'])
+  const unstored = child.reports('unstored').map(Number)
+  t.ok(child.reports('stored').length >= 100)
+  t.ok(unstored.length > 0)
+  t.match(child.reports('problem')[0], /^The log in .* cannot be written \(.*\); messages are delivered and not stored\.$/)
+  t.same(child.reports('state'), ['HUB_STORE_FAILED'])
+  const duplicate = { offset: Number(child.reports('stored')[0]), duplicate: true, stored: true }
+  t.same(JSON.parse(child.reports('again')[0] ?? ''), duplicate, 'keys are known on a full disk too')
+  t.same(child.reports('gap'), ['true'])
 
   spawnSync('prlimit', ['--pid', readOpenPid(child), '--fsize=unlimited'])
-  child.tell('go on')
+  child.send('continue')
   await child.until('closed')
-  t.same(await child.ended(), { code: 0, signal: null })
-  t.equal(child.said('problem')[1], 'null')
-  t.equal(child.said('state')[1], 'done')
+  t.same(await child.closed(), { code: 0, signal: null })
+  t.equal(child.reports('problem')[1], 'null')
+  t.equal(child.reports('state')[1], 'done')
 
   const engine = await openEngine(t, path)
   const found = new Set<Offset>()
@@ -90,30 +94,32 @@ t.test('a full disk: messages are delivered and not stored, a gap is reported, a
     for (const { offset } of messages) found.add(offset)
     after = upTo
   }
-  const stored = child.said('stored').map(Number)
-  t.same(stored.filter((offset) => !found.has(offset)), [], `all of ${stored.length} are there`)
-  t.equal(child.said('handed').length, child.said('stored').length + child.said('lost').length, 'followers got every one')
+  const stored = child.reports('stored').map(Number)
+  const allUnstored = child.reports('unstored').map(Number)
+  t.same(stored.filter((offset) => !found.has(offset)), [], `the log has all ${stored.length} messages`)
+  t.equal(child.reports('delivered').length, stored.length + allUnstored.length, 'each message was delivered')
   const { evicted } = await engine.summary({ address: ALL, after: 0 })
-  t.same(evicted, { count: child.said('lost').length, upTo: Number(child.said('lost').at(-1)) }, 'what was lost is known after a restart')
-  t.same(await readAll(engine, [BOB]), { texts: ['for bob'], hasGap: false }, 'and at no other address')
+  const expected = { count: allUnstored.length, upTo: allUnstored.at(-1) }
+  t.same(evicted, expected, 'the count of unstored messages survives a restart')
+  t.same(await readAll(engine, [BOB]), { texts: ['for bob'], hasGap: false }, 'the other address has no gap')
   t.equal(await engine.state.get('k'), 'done')
 })
 
 function readOpenPid (child: Child): string {
-  return child.said('open')[0] ?? ''
+  return child.reports('open')[0] ?? ''
 }
 
-t.test('what was drawn is on the disk before a message is handed out', async (t) => {
+t.test('an offset is reserved on the disk before its message is delivered', async (t) => {
   const path = t.testdir({})
   let now = Date.UTC(2026, 0, 1)
   const engine = await openEngine(t, path, { now: () => now })
   const reserved = () => Math.max(...readFileSync(join(path, 'offsets'), 'latin1').replaceAll('\0', '').split('\n').map(Number))
-  for (const leap of [0, 1, 29_000, 60_000, 86_400_000, -3_600_000]) {
-    now += leap
+  for (const stepMs of [0, 1, 29_000, 60_000, 86_400_000, -3_600_000]) {
+    now += stepMs
     const { offset } = await engine.append({ address: ALL, payload: { kind: 'text', data: 'x' } })
-    t.ok(reserved() >= offset, `after ${leap} ms`)
+    t.ok(reserved() >= offset, `after ${stepMs} ms`)
   }
   const { head } = engine
   await engine.close()
-  t.equal(reserved(), head, 'what was not drawn is given back')
+  t.equal(reserved(), head, 'close() returns the unused offsets')
 })

@@ -6,15 +6,15 @@ import { LmdbEngine } from '../../../../services/engine/lmdb/engine.ts'
 import { LmdbStore, type Range } from '../../../../services/engine/lmdb/store.ts'
 import type { Message } from '../../../../services/model/message.ts'
 import { ALL, BOB, engineSuite, LIMITS, NEWS, IDLE_NODE, numbers, readAll, draft } from '../../../engine-suite/engine-suite.ts'
-import { openEngine, ROOMY, Sentences } from './kit.ts'
+import { openEngine, AMPLE_RETENTION, LogRecorder } from './kit.ts'
 
 engineSuite('lmdb', async (t) => {
   let now = Date.UTC(2026, 0, 1)
-  const engine = await LmdbEngine.open({ ...LIMITS, now: () => now }, { path: t.testdir({}), log: new Sentences() })
+  const engine = await LmdbEngine.open({ ...LIMITS, now: () => now }, { path: t.testdir({}), log: new LogRecorder() })
   return { engine, advance: (ms) => { now += ms } }
 })
 
-t.test('a restart keeps messages, what is known of those that are gone, keys and values', async (t) => {
+t.test('a restart keeps messages, eviction summaries, idempotency records and state', async (t) => {
   const path = t.testdir({})
   let now = Date.UTC(2026, 0, 1)
   const retention = { ...LIMITS, now: () => now }
@@ -40,20 +40,20 @@ t.test('a restart keeps messages, what is known of those that are gone, keys and
   t.equal(await second.state.get('short'), undefined)
   t.ok((await second.append(draft('next'))).offset > head)
   now += 1000
-  t.same((await readAll(second, [ALL])).texts, ['once', 'next'], 'its end has come')
+  t.same((await readAll(second, [ALL])).texts, ['once', 'next'], 'the short message has expired')
   await second.close()
 
   now += LIMITS.log.maxAgeMs
   const third = await openEngine(t, path, retention)
-  t.same(await readAll(third, [ALL]), { texts: [], hasGap: true }, 'too old when it is opened')
+  t.same(await readAll(third, [ALL]), { texts: [], hasGap: true }, 'the opening evicts messages that are too old')
 })
 
-t.test('offsets rise on when the clock goes back, while it runs and while it does not', async (t) => {
+t.test('offsets keep rising when the clock goes back, while the engine runs and while it is closed', async (t) => {
   const path = t.testdir({})
   let now = Date.UTC(2026, 0, 1)
   const offsets: number[] = []
-  for (const back of [0, 3_600_000, 1, 86_400_000]) {
-    now -= back
+  for (const backMs of [0, 3_600_000, 1, 86_400_000]) {
+    now -= backMs
     const engine = await openEngine(t, path, { now: () => now })
     for (const n of numbers(3)) {
       offsets.push((await engine.append(draft(n))).offset)
@@ -65,29 +65,33 @@ t.test('offsets rise on when the clock goes back, while it runs and while it doe
   const engine = await openEngine(t, path, { now: () => now })
   t.equal((await readAll(engine, [ALL])).texts.length, 12)
   now = Date.UTC(2027, 0, 1)
-  t.equal((await engine.append(draft('later'))).offset, now * 1000, 'and follow the clock again when it is ahead')
+  t.equal((await engine.append(draft('later'))).offset, now * 1000, 'offsets follow the clock again once it is ahead')
 })
 
-/** What a file has to spare for a large transaction: services/engine/lmdb/room.ts. */
-const ROOM_BYTES = 8 * 1024 ** 2
+/** The space that a file keeps for a large transaction: services/engine/lmdb/room.ts. */
+const SPARE_BYTES = 8 * 1024 ** 2
 
-t.test('a file from which 60 000 messages were taken stays small', async (t) => {
+t.test('a file from which 60 000 messages were evicted stays small', async (t) => {
   const path = t.testdir({})
-  const engine = await openEngine(t, path, { log: { ...ROOMY.log, maxCount: 2000 }, inbox: { ...ROOMY.inbox, maxCount: 10 }, maxBytes: 2 * 1024 ** 2 })
+  const engine = await openEngine(t, path, {
+    log: { ...AMPLE_RETENTION.log, maxCount: 2000 },
+    inbox: { ...AMPLE_RETENTION.inbox, maxCount: 10 },
+    maxBytes: 2 * 1024 ** 2
+  })
   const COUNT = 60_000
   for (let n = 0; n < COUNT; n += 2000) {
     await Promise.all(numbers(2000).map((k) => engine.append(draft(`${n + Number(k)}`, { address: Number(k) % 2 === 0 ? NEWS : { user: `${Number(k) % 500}` } }))))
   }
   const { count: kept, evicted } = await engine.summary({ address: NEWS, after: 0 })
   t.equal(kept, 2000)
-  t.equal(evicted.count + kept, COUNT / 2, 'each is accounted for')
+  t.equal(evicted.count + kept, COUNT / 2, 'each message is kept or counted as evicted')
   t.equal((await readAll(engine, [NEWS], evicted.upTo)).texts[0], `${COUNT - 4000}`)
   const { size } = statSync(join(path, 'data.mdb'))
   // 4.7 MB: a leak of 61 bytes a message exceeds the limit.
   t.ok(size < 8 * 1024 ** 2, `${size} bytes`)
 })
 
-t.test('a file is not much larger than maxBytes, whatever the messages are like, and makes use of them', async (t) => {
+t.test('a file uses maxBytes and is not much larger, with small and with large messages', async (t) => {
   const maxBytes = 6 * 1024 ** 2
   const groups = numbers(50)
   for (const [length, count] of [[100, 30_000], [1000, 10_000], [20_000, 1000]] as const) {
@@ -97,13 +101,13 @@ t.test('a file is not much larger than maxBytes, whatever the messages are like,
     const { size } = statSync(join(path, 'data.mdb'))
     const summaries = await Promise.all(groups.map((group) => engine.summary({ address: { group }, after: 0 })))
     const kept = summaries.reduce((sum, summary) => sum + summary.count, 0)
-    t.ok(size - ROOM_BYTES < 2 * maxBytes, `${length}: ${size} bytes`)
+    t.ok(size - SPARE_BYTES < 2 * maxBytes, `${length}: ${size} bytes`)
     t.ok(kept < count && kept * (length + 100) > maxBytes / 3, `${length}: ${kept} messages`)
     await engine.close()
   }
 })
 
-t.test('only so many addresses that lost everything are told apart; of the others, a gap too many is reported and none too few', async (t) => {
+t.test('tombstones are bounded: an address without one may report a false gap, and never misses a gap', async (t) => {
   const path = t.testdir({})
   let now = Date.UTC(2026, 0, 1)
   const open = () => openEngine(t, path, { ...LIMITS, now: () => now }, { maxVanished: 10 })
@@ -113,46 +117,46 @@ t.test('only so many addresses that lost everything are told apart; of the other
     offsets.push((await engine.append(draft('1', { address: { user } }))).offset)
     now += 1
   }
-  t.notOk((await readAll(engine, [{ user: '3' }, { user: 'unheard of' }])).hasGap)
+  t.notOk((await readAll(engine, [{ user: '3' }, { user: 'unknown' }])).hasGap)
   now += LIMITS.inbox.maxAgeMs
   for (const n of numbers(4)) await engine.append(draft(n, { address: NEWS }))
   await engine.close()
   engine = await open()
-  for (const user of numbers(30)) t.ok((await readAll(engine, [{ user }])).hasGap, `user ${user} misses one`)
-  t.ok((await readAll(engine, [{ user: 'unheard of' }])).hasGap, 'it cannot be told any more')
-  t.notOk((await readAll(engine, [{ user: 'unheard of' }], offsets[20])).hasGap)
+  for (const user of numbers(30)) t.ok((await readAll(engine, [{ user }])).hasGap, `user ${user} has a gap`)
+  t.ok((await readAll(engine, [{ user: 'unknown' }])).hasGap, 'a false gap')
+  t.notOk((await readAll(engine, [{ user: 'unknown' }], offsets[20])).hasGap)
   t.ok((await readAll(engine, [{ user: '29' }], offsets[28])).hasGap)
-  t.notOk((await readAll(engine, [{ group: 'unheard of' }])).hasGap, 'other kinds of addresses are not concerned')
+  t.notOk((await readAll(engine, [{ group: 'unknown' }])).hasGap, 'other kinds of addresses have no false gap')
   await engine.append(draft('2', { address: { user: '3' } }))
   t.same(await readAll(engine, [{ user: '3' }]), { texts: ['2'], hasGap: true })
 })
 
-t.test('reading looks at what it returns, however much there is beside it', async (t) => {
+t.test('a read visits only the entries that it returns, however many other messages there are', async (t) => {
   const engine = await openEngine(t, t.testdir({}))
   for (let n = 0; n < 5000; n += 500) {
     await Promise.all(numbers(500).map((k) => engine.append(draft(k, { address: Number(k) % 100 === 0 ? BOB : { user: k } }))))
   }
   const original = Object.getOwnPropertyDescriptor(LmdbStore.prototype, 'entries')?.value as (this: LmdbStore, range: Range) => ReturnType<LmdbStore['entries']>
   t.teardown(() => { LmdbStore.prototype.entries = original })
-  let looked = 0
+  let entriesRead = 0
   LmdbStore.prototype.entries = function * (range) {
     for (const entry of original.call(this, range)) {
-      looked++
+      entriesRead++
       yield entry
     }
   }
   const { messages, upTo } = await engine.read([{ address: BOB, after: 0 }, { address: { user: '1' }, after: 0 }], { messages: 10, bytes: 1000 })
   t.equal(messages.length, 10)
-  t.ok(looked <= 12, `${looked} entries`)
-  looked = 0
+  t.ok(entriesRead <= 12, `${entriesRead} entries`)
+  entriesRead = 0
   await engine.read([{ address: BOB, after: upTo }, { address: ALL, after: 0 }, { address: { user: 'nobody' }, after: 0 }], { messages: 1, bytes: 1000 })
-  t.ok(looked <= 2, `${looked} entries`)
+  t.ok(entriesRead <= 2, `${entriesRead} entries`)
 })
 
-t.test('an address or a key that is longer than the store takes is refused, and disturbs nothing', async (t) => {
+t.test('an address or a key that is too long for the store is refused, and other appends succeed', async (t) => {
   const engine = await openEngine(t, t.testdir({}))
-  const heard: Message[] = []
-  engine.listen((message) => heard.push(message), IDLE_NODE)
+  const delivered: Message[] = []
+  engine.listen((message) => delivered.push(message), IDLE_NODE)
   const outcomes = await Promise.allSettled([
     engine.append(draft('1')),
     engine.append(draft('2', { address: { user: 'x'.repeat(2000) } })),

@@ -7,14 +7,14 @@ import { LmdbEngine } from '../../../../services/engine/lmdb/engine.ts'
 import { LMDB_OPTIONS } from '../../../../services/engine/lmdb/store.ts'
 import { ALL, numbers, readAll, draft } from '../../../engine-suite/engine-suite.ts'
 import { Child } from './child-process.ts'
-import { openEngine, ROOMY, Sentences } from './kit.ts'
+import { openEngine, AMPLE_RETENTION, LogRecorder } from './kit.ts'
 
 t.setTimeout(120_000)
 
 const PAGE = 4096
 
-/** A folder with a store in which there is something to break. */
-async function used (t: Test): Promise<{ path: string, data: string, head: number }> {
+/** A folder with a store of 500 messages, which a test damages. */
+async function storeWithMessages (t: Test): Promise<{ path: string, data: string, head: number }> {
   const path = t.testdir({})
   const engine = await openEngine(t, path)
   await Promise.all(numbers(500).map((n) => engine.append(draft(n.padEnd(300, '.')))))
@@ -23,53 +23,53 @@ async function used (t: Test): Promise<{ path: string, data: string, head: numbe
   return { path, data: join(path, 'data.mdb'), head }
 }
 
-function owners (path: string): string[] {
+function ownerFiles (path: string): string[] {
   return readdirSync(path).filter((name) => name.startsWith('owner-'))
 }
 
-t.test('a folder belongs to one process, for as long as that lives', async (t) => {
+t.test('a folder belongs to one process for the lifetime of the process', async (t) => {
   const path = t.testdir({})
   const child = new Child(t, ['hold', path])
   await child.until('open')
   await t.rejects(openEngine(t, path), {
     code: 'HUB_STORE_FAILED',
-    message: `The folder ${path} is in use by process ${child.said('open')[0]}; end that first, or give this one a folder of its own with engine.path.`
+    message: `The folder ${path} is in use by process ${child.reports('open')[0]}; end that first, or give this one a folder of its own with engine.path.`
   })
   await child.kill()
-  t.equal(owners(path).length, 1, 'what it left behind')
+  t.equal(ownerFiles(path).length, 1, 'the owner file of the killed process remains')
   const engine = await openEngine(t, path)
   t.ok((await engine.append(draft('1'))).stored)
-  t.equal(owners(path).length, 1, 'is gone')
+  t.equal(ownerFiles(path).length, 1, 'the next process replaces it')
   await t.rejects(openEngine(t, path), { code: 'HUB_STORE_FAILED', message: /is in use by this process already; / })
-  t.ok((await engine.append(draft('2'))).stored, 'who has it is not disturbed')
+  t.ok((await engine.append(draft('2'))).stored, 'the owner continues to work')
   await engine.close()
-  t.same(owners(path), [])
+  t.same(ownerFiles(path), [])
   t.same((await readAll(await openEngine(t, path), [ALL])).texts, ['1', '2'])
 })
 
-t.test('of two that come at the same time, no more than one gets the folder', async (t) => {
+t.test('of several openings of a folder at the same time, at most one succeeds', async (t) => {
   const path = t.testdir({})
   const outcomes = await Promise.allSettled(numbers(3).map(() => openEngine(t, path)))
   t.ok(outcomes.filter(({ status }) => status === 'fulfilled').length <= 1)
 })
 
-t.test('a process id that somebody else has by now locks nobody out, and a folder may have a long name', async (t) => {
+t.test('an owner file whose process id was reused does not lock the folder, and a folder may have a long name', async (t) => {
   const path = join(t.testdir({}), 'x'.repeat(120))
   mkdirSync(path)
-  // Left over from a process whose number is that of one that lives.
+  // The owner file of an ended process whose id a running process has now.
   writeFileSync(join(path, `owner-${process.ppid}-0123abcd.sock`), '')
   const engine = await openEngine(t, path)
   t.ok((await engine.append(draft('1'))).stored)
-  t.equal(owners(path).length, 1)
+  t.equal(ownerFiles(path).length, 1)
   await t.rejects(openEngine(t, path), { code: 'HUB_STORE_FAILED' })
 })
 
-t.test('a folder that cannot be used is named', async (t) => {
+t.test('the error of an unusable folder names the folder', async (t) => {
   const path = t.testdir({ file: '' })
   await t.rejects(openEngine(t, join(path, 'file')), { code: 'HUB_STORE_FAILED', message: /^The folder .*file cannot be made / })
 })
 
-const DAMAGES: Array<[what: string, damage: (data: string) => void]> = [
+const DAMAGES: Array<[title: string, damage: (data: string) => void]> = [
   ['garbage', (data) => writeFileSync(data, Buffer.alloc(300_000, 'garbage'))],
   ['a few bytes of garbage', (data) => writeFileSync(data, 'garbage')],
   ['cut off in the middle', (data) => truncateSync(data, 25 * PAGE)],
@@ -78,57 +78,57 @@ const DAMAGES: Array<[what: string, damage: (data: string) => void]> = [
   ['full of zeros, but for its head', (data) => writeFileSync(data, Buffer.concat([readFileSync(data).subarray(0, 2 * PAGE), Buffer.alloc(readFileSync(data).length - 2 * PAGE)]))]
 ]
 
-for (const [what, damage] of DAMAGES) {
-  t.test(`a file that is ${what} is moved aside, and the log begins empty`, async (t) => {
-    const { path, data, head } = await used(t)
+for (const [title, damage] of DAMAGES) {
+  t.test(`a file that is ${title} is moved aside, and the log begins empty`, async (t) => {
+    const { path, data, head } = await storeWithMessages(t)
     damage(data)
     const damaged = readFileSync(data)
-    const log = new Sentences()
-    const engine = await LmdbEngine.open(ROOMY, { path, log })
+    const log = new LogRecorder()
+    const engine = await LmdbEngine.open(AMPLE_RETENTION, { path, log })
     t.teardown(() => engine.close())
-    const [said, ...more] = log.all
+    const [entry, ...more] = log.entries
     t.same(more, [])
-    t.match(said, { level: 'error', circumstances: { path }, sentence: /^the log is damaged and was moved aside; / })
-    const { movedTo } = said?.circumstances as { movedTo: string }
-    t.ok(damaged.equals(readFileSync(join(movedTo, 'data.mdb'))), 'as it was')
+    t.match(entry, { level: 'error', fields: { path }, sentence: /^the log is damaged and was moved aside; / })
+    const { movedTo } = entry?.fields as { movedTo: string }
+    t.ok(damaged.equals(readFileSync(join(movedTo, 'data.mdb'))), 'the file is moved unchanged')
     t.same(await readAll(engine, [ALL]), { texts: [], hasGap: false })
-    t.same(await readAll(engine, [ALL], head), { texts: [], hasGap: true }, 'whoever comes back is told')
+    t.same(await readAll(engine, [ALL], head), { texts: [], hasGap: true }, 'a returning reader gets a gap')
     const { offset, stored } = await engine.append(draft('new'))
-    t.ok(stored && offset > head, 'offsets rise on')
+    t.ok(stored && offset > head, 'offsets keep rising')
     t.same((await readAll(engine, [ALL])).texts, ['new'])
   })
 }
 
-t.test('a file that ends the process when it is opened is moved aside the next time', async (t) => {
-  const { path, data } = await used(t)
+t.test('a file that crashes the process at the opening is moved aside at the next opening', async (t) => {
+  const { path, data } = await storeWithMessages(t)
   const bytes = readFileSync(data)
   for (const page of [0, 1]) bytes.fill(0xA5, page * PAGE + 56, page * PAGE + 300)
   writeFileSync(data, bytes)
   const child = new Child(t, ['hold', path])
-  const { signal } = await child.ended()
+  const { signal } = await child.closed()
   t.ok(['SIGSEGV', 'SIGBUS', 'SIGABRT', 'SIGFPE'].includes(signal ?? ''), `lmdb ends the process (${signal})`)
-  const log = new Sentences()
-  const engine = await LmdbEngine.open(ROOMY, { path, log })
+  const log = new LogRecorder()
+  const engine = await LmdbEngine.open(AMPLE_RETENTION, { path, log })
   t.teardown(() => engine.close())
-  t.equal(log.at('error').length, 1)
+  t.equal(log.sentencesAt('error').length, 1)
   t.ok((await engine.append(draft('new'))).stored)
 })
 
-t.test('a process that was killed while it opened a good file, or has been killed again and again, loses nothing', async (t) => {
-  const { path } = await used(t)
+t.test('an intact file is kept after a kill during the opening, and after repeated kills', async (t) => {
+  const { path } = await storeWithMessages(t)
   for (const content of ['{"phase":"opening","unclean":1}', '{"phase":"open","unclean":3}', '{"pha']) {
     writeFileSync(join(path, 'opened.json'), content)
-    const log = new Sentences()
-    const engine = await LmdbEngine.open(ROOMY, { path, log })
+    const log = new LogRecorder()
+    const engine = await LmdbEngine.open(AMPLE_RETENTION, { path, log })
     t.equal((await readAll(engine, [ALL])).texts.length, 500)
-    t.same(log.all, [])
+    t.same(log.entries, [])
     t.same(JSON.parse(readFileSync(join(path, 'opened.json'), 'utf8')), { phase: 'open', unclean: 1 })
     await engine.close()
     t.notOk(existsSync(join(path, 'opened.json')))
   }
 })
 
-/** Overwrites the one page that holds a message; nothing looks at it when the store is opened. */
+/** Overwrites the page that holds a message. Opening the store does not read this page. */
 function breakPage (data: string, text: string): void {
   const bytes = readFileSync(data)
   const at = bytes.indexOf(text.padEnd(100, '.'))
@@ -136,39 +136,39 @@ function breakPage (data: string, text: string): void {
   writeFileSync(data, bytes)
 }
 
-t.test('damage that shows while it runs is found when the store is opened the next time', async (t) => {
-  const { path, data, head } = await used(t)
+t.test('damage that a read meets is detected at the next opening', async (t) => {
+  const { path, data, head } = await storeWithMessages(t)
   breakPage(data, '499')
   const engine = await openEngine(t, path)
   await t.rejects(engine.find(head), { code: 'HUB_STORE_FAILED', message: 'The log cannot be read.' })
   await engine.close()
-  const log = new Sentences()
-  const next = await LmdbEngine.open(ROOMY, { path, log })
+  const log = new LogRecorder()
+  const next = await LmdbEngine.open(AMPLE_RETENTION, { path, log })
   t.teardown(() => next.close())
-  t.equal(log.at('error').length, 1)
+  t.equal(log.sentencesAt('error').length, 1)
   t.equal(await next.find(head), undefined)
 })
 
-t.test('damage that ends the process again and again is found in the end', async (t) => {
-  const { path, data } = await used(t)
+t.test('damage that crashes the process repeatedly is detected after three crashes', async (t) => {
+  const { path, data } = await storeWithMessages(t)
   breakPage(data, '250')
   const ends: Array<string | null> = []
   while (ends.length < 4) {
     const child = new Child(t, ['read', path])
-    ends.push((await child.ended()).signal)
-    if (child.said('read').length === 0) continue
-    t.same(child.said('read'), ['0'])
-    t.match(child.said('logged'), ['error the log is damaged and was moved aside; it begins empty, and whoever comes back is told of a gap'])
+    ends.push((await child.closed()).signal)
+    if (child.reports('read').length === 0) continue
+    t.same(child.reports('read'), ['0'])
+    t.match(child.reports('logged'), ['error the log is damaged and was moved aside; it begins empty, and whoever comes back is told of a gap'])
   }
   t.same(ends, ['SIGABRT', 'SIGABRT', 'SIGABRT', null])
 })
 
-t.test('a store that another version wrote is left alone', async (t) => {
-  const { path } = await used(t)
+t.test('a store of an unknown layout is refused and left unchanged', async (t) => {
+  const { path } = await storeWithMessages(t)
   const db = open<Buffer, Buffer>({ path, ...LMDB_OPTIONS })
   await db.put(keyOf('meta', Buffer.from('layout')), Buffer.from('99'))
   await db.close()
   await t.rejects(openEngine(t, path), { code: 'HUB_STORE_FAILED', message: /has the layout 99, and this version of fastify-hub knows only 1: run the version that wrote it/ })
-  t.same(owners(path), [], 'and is not kept locked')
+  t.same(ownerFiles(path), [], 'the folder is not locked')
   t.same(readdirSync(path).filter((name) => name.startsWith('damaged')), [])
 })
