@@ -15,10 +15,10 @@ import { GREETING, listen, SECRET, TestClient, until } from './support/helper.ts
 
 const PROGRAM = packagePath('dist', 'server.js')
 
-/** An environment in which nothing of this machine's configures the service. */
-function environment (more: Record<string, string>): NodeJS.ProcessEnv {
+/** Returns an environment without the variables of this machine that configure the service. */
+function environment (variables: Record<string, string>): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('HUB_') && name !== 'NODE_ENV')
-  return { ...Object.fromEntries(inherited), ...more }
+  return { ...Object.fromEntries(inherited), ...variables }
 }
 
 async function folder (t: Test, files: Record<string, string> = {}): Promise<string> {
@@ -28,10 +28,16 @@ async function folder (t: Test, files: Record<string, string> = {}): Promise<str
   return cwd
 }
 
-interface Scene { env?: Record<string, string>, files?: Record<string, string> }
+interface CommandInput {
+  env?: Record<string, string>
+  files?: Record<string, string>
+  isTTY?: boolean
+  serve?: (config: Config) => unknown
+}
 
-/** Executes a command line in this process, in a folder of its own. `serve` stands for the service. */
-async function command (t: Test, argv: string[], { env = {}, files = {}, isTTY = false, serve = () => t.fail('nothing starts') }: Scene & { isTTY?: boolean, serve?: (config: Config) => unknown } = {}) {
+/** Executes a command line in this process, in a new folder. `serve` replaces the start of the service. */
+async function command (t: Test, argv: string[], input: CommandInput = {}) {
+  const { env = {}, files = {}, isTTY = false, serve = () => t.fail('the service must not start') } = input
   const before = process.cwd()
   process.chdir(await folder(t, files))
   const output = { stdout: '', stderr: '' }
@@ -68,10 +74,10 @@ async function start (t: Test, env: Record<string, string> = {}) {
   return { child, output, exit, token, origin, url: `${origin.replace('http', 'ws')}/admin/ws` }
 }
 
-t.test('the program starts with nothing configured, and leaves in order on SIGTERM', async (t) => {
+t.test('the program starts without configuration, and closes in order on SIGTERM', async (t) => {
   const { child, output, exit, token, origin, url } = await start(t)
   const { stdout } = output
-  await t.test('it prints the addresses, a token and a command that works', async (t) => {
+  await t.test('the banner has the addresses, a token and a working command', async (t) => {
     t.match(stdout, new RegExp(`fastify-hub ${packageVersion()}`))
     t.match(stdout, /WebSocket {2}ws:\/\/127\.0\.0\.1:\d+\/admin\/ws\?token=…/)
     t.match(stdout, /Console {4}http:\/\/127\.0\.0\.1:\d+\/#token=[\w.-]+&path=%2Fadmin%2Fws\n/)
@@ -80,13 +86,13 @@ t.test('the program starts with nothing configured, and leaves in order on SIGTE
     t.teardown(() => client.socket.terminate())
     t.equal(await client.next(), GREETING)
     const [curl = ''] = /curl .*/.exec(stdout) ?? []
-    const { stdout: answer } = await promisify(execFile)('bash', ['-c', curl.replace('curl', 'curl -s')])
-    t.match(JSON.parse(answer), { matched: 1, written: 1, behind: 0 }, 'the printed command works as it is')
+    const { stdout: response } = await promisify(execFile)('bash', ['-c', curl.replace('curl', 'curl -s')])
+    t.match(JSON.parse(response), { matched: 1, written: 1, behind: 0 }, 'the printed command works unchanged')
     t.equal(await client.next(), 'hello')
     t.match(await (await fetch(`${origin}/`)).text(), /<title>/)
   })
 
-  await t.test('a second service on the same port ends with exit code 1 and a sentence', async (t) => {
+  await t.test('a second service on the same port ends with exit code 1 and an error message', async (t) => {
     const second = await program(t, ['--port', new URL(origin).port])
     t.match(await second.exit, { code: 1, stderr: /EADDRINUSE.*Choose another port with --port/ })
   })
@@ -101,7 +107,7 @@ t.test('the program starts with nothing configured, and leaves in order on SIGTE
   })
 })
 
-t.test('the program takes its own tokens, warns of the demo mode, and a request that hangs does not keep it from leaving', async (t) => {
+t.test('the program accepts its own tokens, warns of the demo mode, and ends in time despite a pending request', async (t) => {
   const env = { HUB_AUTH_SECRET: SECRET, HUB_AUTH_MODE: 'demo', HUB_WEBSOCKET_DRAIN_GRACE: '200ms' }
   const { child, output, exit, origin } = await start(t, env)
   t.match(output.stdout, /Make a token with the configured secret: fastify-hub token/)
@@ -112,7 +118,7 @@ t.test('the program takes its own tokens, warns of the demo mode, and a request 
 
   const socket = connect(Number(new URL(origin).port), '127.0.0.1')
   t.teardown(() => socket.destroy())
-  socket.on('error', () => {}) // The service cuts it off.
+  socket.on('error', () => {}) // The service resets the connection.
   await once(socket, 'connect')
   socket.write(`POST /broadcast HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${stdout.trim()}\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{`)
   const started = Date.now()
@@ -133,15 +139,15 @@ t.test('without arguments, files and variables the service starts with the defau
   t.same(configs[0], { ...defaults, auth: { ...defaults.auth, secret: one } })
 })
 
-t.test('a token of a configured secret is shown on a terminal, not in collected output', async (t) => {
-  const scene = { env: { HUB_AUTH_SECRET: SECRET }, serve: () => {} }
-  const { stdout } = await command(t, [], scene)
+t.test('a token of a configured secret is printed to a terminal only', async (t) => {
+  const input = { env: { HUB_AUTH_SECRET: SECRET }, serve: () => {} }
+  const { stdout } = await command(t, [], input)
   t.match(stdout, /Make a token with the configured secret: fastify-hub token/)
   t.notMatch(stdout, /eyJ/)
-  t.match(await command(t, [], { ...scene, isTTY: true }), { code: 0, stdout: /Bearer eyJ/ })
+  t.match(await command(t, [], { ...input, isTTY: true }), { code: 0, stdout: /Bearer eyJ/ })
 })
 
-t.test('a mistake in the configuration is shown with its place, all of them, and nothing starts', async (t) => {
+t.test('all mistakes in the configuration are printed with their positions, and the service does not start', async (t) => {
   const { code, stdout, stderr } = await command(t, [], { files: { 'config.yml': 'server:\n  port: abc\n  hots: 0.0.0.0\nwebsocket:\n  pingPeriod: soon\n' } })
   t.equal(code, 1)
   t.equal(stdout, '')
@@ -151,7 +157,7 @@ t.test('a mistake in the configuration is shown with its place, all of them, and
   t.notMatch(stderr, / {4}at .*\.[jt]s/, 'no stack')
 })
 
-t.test('flags win over the environment, that over the file, that over the defaults', async (t) => {
+t.test('flags override the environment, the environment overrides the file, and the file overrides the defaults', async (t) => {
   const files = { 'config.yml': 'server:\n  host: 127.0.0.2\n  port: 1111\nwebsocket:\n  path: /from-file\n' }
   const { code, stdout } = await command(t, ['--print-config', '--port', '3333'], { files, env: { HUB_SERVER_PORT: '2222', HUB_SERVER_HOST: '127.0.0.3', HUB_AUTH_SECRET: SECRET } })
   t.equal(code, 0)
@@ -162,7 +168,7 @@ t.test('flags win over the environment, that over the file, that over the defaul
   t.notOk(stdout.includes(SECRET), 'secrets are masked')
 })
 
-t.test('--check-config, --version and --help answer and exit', async (t) => {
+t.test('--check-config, --version and --help print their output and exit', async (t) => {
   t.match(await command(t, ['--check-config']), { code: 0, stdout: 'The defaults: the configuration is valid.\n' })
   t.match(await command(t, ['--check-config', '--config', 'other.yml'], { files: { 'other.yml': 'api: false\n' } }), { code: 0, stdout: 'other.yml: the configuration is valid.\n' })
   t.match(await command(t, ['--check-config', '--config', 'missing.yml']), { code: 1, stderr: /missing\.yml/ })
@@ -170,7 +176,7 @@ t.test('--check-config, --version and --help answer and exit', async (t) => {
   t.match(await command(t, ['--help']), { code: 0, stdout: /--check-config/ })
 })
 
-t.test('what makes no sense on the command line is said in a sentence', async (t) => {
+t.test('an invalid command line ends with an error message', async (t) => {
   for (const args of [['--prot', '1'], ['serve'], ['token'], ['token', '--user', ''], ['--user', 'alice'], ['token', 'x', '--user', 'a'], ['--port', '99999'], ['--port', 'x']]) {
     const { code, stdout, stderr } = await command(t, args, { env: { HUB_AUTH_SECRET: SECRET } })
     t.equal(code, 1, args.join(' '))
@@ -179,7 +185,7 @@ t.test('what makes no sense on the command line is said in a sentence', async (t
   }
 })
 
-t.test('token prints a token that the service takes', async (t) => {
+t.test('the command token prints a token that the service accepts', async (t) => {
   const { origin } = await listen(t)
   const env = { HUB_AUTH_SECRET: SECRET }
   const list = async (args: string[]) => {
@@ -192,7 +198,7 @@ t.test('token prints a token that the service takes', async (t) => {
   t.match(await command(t, ['token', '--user', 'alice', '--ttl', 'soon'], { env }), { code: 1, stderr: /--ttl must be a duration/ })
 })
 
-t.test('a port that is taken is said in a sentence', async (t) => {
+t.test('a port in use ends with an error message', async (t) => {
   const server = createServer().listen(0, '127.0.0.1')
   t.teardown(() => server.close())
   await once(server, 'listening')
@@ -202,11 +208,11 @@ t.test('a port that is taken is said in a sentence', async (t) => {
   t.match(stderr, /EADDRINUSE.*Choose another port with --port/)
 })
 
-t.test('demo mode warns, and is refused in production', async (t) => {
+t.test('the demo mode is warned of, and refused in production', async (t) => {
   t.match(await command(t, [], { env: { HUB_AUTH_MODE: 'demo' }, serve: () => {} }), { code: 0, stdout: /auth\.mode is demo: any token of at least 20 characters may connect/ })
   t.match(await command(t, [], { env: { HUB_AUTH_MODE: 'demo', NODE_ENV: 'production' } }), { code: 1, stderr: /auth\.mode|HUB_AUTH_MODE/ })
 })
 
-t.test('a variable that means nothing is warned of', async (t) => {
+t.test('an unknown environment variable is warned of', async (t) => {
   t.match(await command(t, ['--check-config'], { env: { HUB_SERVER_PROT: '1' } }), { code: 0, stderr: /HUB_SERVER_PROT.*HUB_SERVER_PORT/ })
 })

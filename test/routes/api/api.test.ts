@@ -1,7 +1,7 @@
 import t from 'tap'
 import { api, build, connect, listen, token } from '../../support/helper.ts'
 
-t.test('POST /broadcast reaches everyone, and says how many', async (t) => {
+t.test('POST /broadcast reaches every client, and responds with their number', async (t) => {
   const { origin, url } = await listen(t)
   const clients = [await connect(t, url, { user: 'a' }), await connect(t, url, { user: 'b' }), await connect(t, url, { user: 'b' })]
   for (const [message, frame] of [['hello', 'hello'], [{ a: [1, null] }, '{"a":[1,null]}'], [null, 'null'], [5, '5'], [false, 'false'], ['', '']] as const) {
@@ -12,7 +12,7 @@ t.test('POST /broadcast reaches everyone, and says how many', async (t) => {
   }
 })
 
-t.test('offsets of receipts rise', async (t) => {
+t.test('the offsets of receipts rise', async (t) => {
   const { origin } = await listen(t)
   const offsets: number[] = []
   for (let n = 0; n < 5; n++) offsets.push(Number((await api(origin, 'POST', '/broadcast', { message: n })).body['offset']))
@@ -20,7 +20,7 @@ t.test('offsets of receipts rise', async (t) => {
   t.equal(new Set(offsets).size, 5)
 })
 
-t.test('a message may leave clients out', async (t) => {
+t.test('except excludes clients from a broadcast', async (t) => {
   const { app, origin, url } = await listen(t)
   const [one, other] = [await connect(t, url, { user: 'one' }), await connect(t, url, { user: 'other' })]
   const { clients: [first] } = await app.hub.clients({ user: 'one' })
@@ -30,18 +30,19 @@ t.test('a message may leave clients out', async (t) => {
   t.same(await one.quiet(), [])
 })
 
-t.test('the same key sends once and answers with the same receipt', async (t) => {
+t.test('requests with the same key publish once, and get the same receipt', async (t) => {
   const { origin, url } = await listen(t)
   const client = await connect(t, url)
   const first = await api(origin, 'POST', '/broadcast', { message: 'once', key: 'order-7' })
   const again = await api(origin, 'POST', '/broadcast', { message: 'once', key: 'order-7' })
   t.same(again, { ...first, headers: again.headers, body: { ...first.body, duplicate: true } })
-  t.equal((await api(origin, 'POST', '/users/alice/messages', { message: 'other', key: 'order-7' })).body['duplicate'], false, 'a key speaks for one address')
+  const { body } = await api(origin, 'POST', '/users/alice/messages', { message: 'other', key: 'order-7' })
+  t.equal(body['duplicate'], false, 'a key belongs to one address')
   t.equal(await client.next(), 'once')
   t.equal(await client.next(), 'other')
 })
 
-t.test('POST /users/:id/messages reaches that user on all devices and nobody else', async (t) => {
+t.test('POST /users/:id/messages reaches all devices of the user, and no other client', async (t) => {
   const { origin, url } = await listen(t)
   const odd = 'bob/ö ?#%'
   const [phone, desk, alice] = [await connect(t, url, { user: odd }), await connect(t, url, { user: odd }), await connect(t, url)]
@@ -64,13 +65,13 @@ t.test('POST /clients/:id/messages reaches one connection', async (t) => {
   t.match(await api(origin, 'POST', '/clients/gone/messages', { message: 'you' }), { status: 404, body: { code: 'HUB_CLIENT_NOT_FOUND' } })
 })
 
-t.test('GET /clients lists who is connected, page by page', async (t) => {
+t.test('GET /clients lists the connected clients, page by page', async (t) => {
   const { origin, url } = await listen(t)
   for (const user of ['a', 'b', 'a', 'c', 'a']) await connect(t, url, { user, roles: user === 'c' ? ['admin', 'x'] : [] })
   const all = await api(origin, 'GET', '/clients')
   t.match(all, { status: 200, body: { total: 5, next: null } })
   const clients = all.body['clients'] as Array<{ id: string, user: string }>
-  t.same(clients.map(({ user }) => user), ['a', 'b', 'a', 'c', 'a'], 'in the order in which they came')
+  t.same(clients.map(({ user }) => user), ['a', 'b', 'a', 'c', 'a'], 'in the order of their connection')
   t.match(clients[3], { roles: ['admin', 'x'], protocol: 'raw', address: '127.0.0.1', openedAt: /^20.*Z$/, received: 0, delivered: 1, dropped: 0, behind: false })
 
   const paged: unknown[] = []
@@ -89,13 +90,13 @@ t.test('GET /clients lists who is connected, page by page', async (t) => {
   t.match(await api(origin, 'GET', '/clients/gone'), { status: 404, body: { code: 'HUB_CLIENT_NOT_FOUND' } })
 })
 
-t.test('DELETE says goodbye to a client or to a user', async (t) => {
+t.test('DELETE disconnects a client, or all clients of a user', async (t) => {
   const { app, origin, url } = await listen(t)
   const [one, two, bob] = [await connect(t, url), await connect(t, url), await connect(t, url, { user: 'bob' })]
   const { clients: [first] } = await app.hub.clients()
-  const gone = one.closed()
+  const closed = one.closed()
   t.match(await api(origin, 'DELETE', `/clients/${first?.id ?? ''}`), { status: 200, body: { disconnected: 1 } })
-  t.same(await gone, { code: 4000, reason: 'disconnected' })
+  t.same(await closed, { code: 4000, reason: 'disconnected' })
   const kicked = two.closed()
   t.match(await api(origin, 'DELETE', '/users/alice/clients?code=4900&reason=moved%20away'), { status: 200, body: { disconnected: 1 } })
   t.same(await kicked, { code: 4900, reason: 'moved away' })
@@ -108,7 +109,7 @@ t.test('DELETE says goodbye to a client or to a user', async (t) => {
   t.match(await bob.next(), /still here/)
 })
 
-t.test('needs a token with the role admin, everywhere', async (t) => {
+t.test('every route of the API requires a token with the role admin', async (t) => {
   const { app, origin } = await listen(t)
   const routes = [
     ['POST', '/broadcast'], ['POST', '/users/a/messages'], ['POST', '/clients/a/messages'], ['POST', '/groups/a/messages'],
@@ -132,7 +133,7 @@ t.test('needs a token with the role admin, everywhere', async (t) => {
   }
 })
 
-t.test('bad input gets a status, a stable code and a sentence', async (t) => {
+t.test('invalid input gets a status, a stable code and a message', async (t) => {
   const { app, origin } = await listen(t, { websocket: { maxMessageSize: 1000 } })
   const post = async (body: string | undefined, type: string | undefined = 'application/json', path = '/broadcast') => {
     const { statusCode, body: text } = await app.inject({
@@ -153,7 +154,8 @@ t.test('bad input gets a status, a stable code and a sentence', async (t) => {
   t.equal((await post(JSON.stringify({ message: 'x'.repeat(1000) }))).statusCode, 202)
   t.match(await post(JSON.stringify({ message: 'x'.repeat(1001) })), { statusCode: 413, code: 'HUB_MESSAGE_TOO_LARGE' })
   t.match(await post(JSON.stringify({ message: 'x'.repeat(10_000) })), { statusCode: 413, code: 'HUB_MESSAGE_TOO_LARGE' })
-  t.equal((await post(JSON.stringify({ message: 'é'.repeat(501) }))).statusCode, 413, 'bytes count, not characters')
+  const { statusCode } = await post(JSON.stringify({ message: 'é'.repeat(501) }))
+  t.equal(statusCode, 413, 'the limit counts bytes, not characters')
   for (const query of ['limit=0', 'limit=1001', 'limit=x', 'after=', 'other=1']) {
     t.match(await api(origin, 'GET', `/clients?${query}`), { status: 400, body: { code: 'HUB_REQUEST_INVALID' } }, query)
   }
@@ -161,7 +163,7 @@ t.test('bad input gets a status, a stable code and a sentence', async (t) => {
   t.match(await api(origin, 'GET', '/%zz'), { status: 400, body: { code: 'HUB_REQUEST_INVALID' } })
 })
 
-t.test('what fails inside is not told outside', async (t) => {
+t.test('an internal error is logged, and its message is not in the response', async (t) => {
   const { app, log } = await build(t)
   app.get('/broken', () => { throw new Error('the password is hunter2') })
   const { statusCode, body } = await app.inject('/broken')
@@ -171,15 +173,18 @@ t.test('what fails inside is not told outside', async (t) => {
   t.ok(log.text.includes('hunter2'))
 })
 
-t.test('is healthy without a token, and ready only when it takes clients', async (t) => {
+t.test('/healthz responds without a token, and /readyz is ready only while clients are accepted', async (t) => {
   const { app } = await build(t)
   await app.ready()
-  const ask = async (path: string) => { const { statusCode, body } = await app.inject(path); return [statusCode, JSON.parse(body)] as unknown }
-  t.same(await ask('/healthz'), [200, { status: 'ok' }])
-  t.same(await ask('/readyz'), [200, { status: 'ready' }])
+  const get = async (path: string) => {
+    const { statusCode, body } = await app.inject(path)
+    return [statusCode, JSON.parse(body)] as unknown
+  }
+  t.same(await get('/healthz'), [200, { status: 'ok' }])
+  t.same(await get('/readyz'), [200, { status: 'ready' }])
   await app.hub.drain()
-  t.same(await ask('/readyz'), [503, { status: 'closed' }])
-  t.same(await ask('/healthz'), [200, { status: 'ok' }])
+  t.same(await get('/readyz'), [503, { status: 'closed' }])
+  t.same(await get('/healthz'), [200, { status: 'ok' }])
 })
 
 t.test('the API and the console can be switched off', async (t) => {

@@ -1,13 +1,13 @@
 import t from 'tap'
 import { api, connect, listen, until } from '../../support/helper.ts'
 
-/** The ids of a user's connections, oldest first. */
+/** Returns the ids of the clients of a user, oldest first. */
 async function idsOf (origin: string, user: string): Promise<string[]> {
   const { body } = await api(origin, 'GET', `/clients?user=${user}`)
   return (body['clients'] as Array<{ id: string }>).map(({ id }) => id)
 }
 
-t.test('an operator makes one connection a member of a group, and no member again', async (t) => {
+t.test('an operator adds one client to a group, and removes it', async (t) => {
   const { origin, url } = await listen(t)
   const [one, other] = [await connect(t, url, { user: 'bob' }), await connect(t, url, { user: 'bob' })]
   const [id = ''] = await idsOf(origin, 'bob')
@@ -31,7 +31,7 @@ t.test('an operator makes one connection a member of a group, and no member agai
   }
 })
 
-t.test('a user is a member with all connections, those to come included, until somebody ends it', async (t) => {
+t.test('a user is a member with all present and future clients, until an operator ends the membership', async (t) => {
   const { app, origin, url } = await listen(t)
   const first = await connect(t, url, { user: 'bob' })
   const alice = await connect(t, url, { user: 'alice' })
@@ -41,12 +41,12 @@ t.test('a user is a member with all connections, those to come included, until s
 
   first.socket.terminate()
   await until(() => app.hub.size === 1)
-  t.same((await api(origin, 'GET', '/groups')).body['groups'], [], 'nobody is in it while he is away')
+  t.same((await api(origin, 'GET', '/groups')).body['groups'], [], 'the group has no member while the user is offline')
   const second = await connect(t, url, { user: 'bob' })
   const third = await connect(t, url, { user: 'bob' })
   await until(async () => (await api(origin, 'GET', '/groups/news/clients')).body['total'] === 2, 'both to be members')
   t.match((await api(origin, 'POST', '/groups/news/messages', { message: 'two' })).body, { matched: 2, written: 2 })
-  t.equal(await second.next(), 'two', 'and not what was said before')
+  t.equal(await second.next(), 'two', 'earlier messages are not delivered')
   t.equal(await third.next(), 'two')
 
   t.match(await api(origin, 'DELETE', '/users/bob/groups/news'), { status: 200, body: { group: 'news', member: false } })
@@ -57,7 +57,7 @@ t.test('a user is a member with all connections, those to come included, until s
   for (const client of [second, third, fourth, alice]) t.same(await client.quiet(), [])
 })
 
-t.test('a user who is not connected may be made a member', async (t) => {
+t.test('a user without a connection can become a member', async (t) => {
   const { origin, url } = await listen(t)
   t.equal((await api(origin, 'PUT', '/users/carol/groups/news')).status, 200)
   t.equal((await api(origin, 'DELETE', '/users/nobody/groups/news')).status, 200)
@@ -67,7 +67,7 @@ t.test('a user who is not connected may be made a member', async (t) => {
   t.equal(await carol.next(), 'hello')
 })
 
-t.test('groups are listed by name, page by page, with as many members as they have', async (t) => {
+t.test('groups are listed by name, page by page, with their numbers of members', async (t) => {
   const { app, origin, url } = await listen(t)
   for (const user of ['a', 'b', 'a']) await connect(t, url, { user })
   const [one = '', two = '', three = ''] = (await app.hub.clients()).clients.map(({ id }) => id)
@@ -86,7 +86,8 @@ t.test('groups are listed by name, page by page, with as many members as they ha
   }
   t.same(pages, [all.slice(0, 2), all.slice(2, 4), all.slice(4)])
   t.same((await api(origin, 'GET', '/groups?after=z')).body['groups'], all.slice(5))
-  t.same((await api(origin, 'GET', '/groups?limit=6')).body, { groups: all, next: null }, 'the last page says so, also when it is full')
+  const { body } = await api(origin, 'GET', '/groups?limit=6')
+  t.same(body, { groups: all, next: null }, 'a full last page has no next page')
 })
 
 t.test('the members of a group are listed page by page, and by user', async (t) => {
@@ -102,7 +103,7 @@ t.test('the members of a group are listed page by page, and by user', async (t) 
   t.match((await api(origin, 'GET', `${path}?user=nobody`)).body, { total: 0, clients: [], next: null })
 })
 
-t.test('what makes no sense is refused with 400', async (t) => {
+t.test('an invalid request is refused with 400, and an id that is too long with 414', async (t) => {
   const { origin } = await listen(t)
   const long = 'x'.repeat(257)
   for (const query of ['limit=0', 'limit=1001', 'limit=x', 'after=', `after=${long}`, 'other=1', 'user=a']) {

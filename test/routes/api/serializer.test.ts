@@ -13,7 +13,7 @@ const hubWithApi: Step = (app) => app.register(fastifyHub, { ...IN_MEMORY, auth,
 
 /** Text with every character that JSON escapes, and with characters of two code units. */
 const TEXT = '"\\/\b\f\n\r\t\0\u2028\u2029 ü你💥\ud800'
-/** The same without half a surrogate pair, for ids. */
+/** A similar text for ids, without half a surrogate pair. */
 const NAME = '"\\/\n\0 ü你💥'
 const MAX = Number.MAX_SAFE_INTEGER
 const AT = '2026-11-18T12:00:00.000Z'
@@ -35,7 +35,7 @@ const receipt: Receipt = { offset: MAX, duplicate: false, stored: true, matched:
 const status: MessageStatus = { offset: MAX, address: { all: true }, at: AT, total: 0, users: [] }
 const users = (['stored', 'sent', 'acknowledged', 'expired'] as const).map((status) => ({ user: TEXT, status }))
 
-/** Values that match each schema, and values of other forms, which hooks of an application may answer. */
+/** Values that match each schema. */
 const VALUES: Array<[schema: TSchema, values: readonly unknown[]]> = [
   [Receipt, [receipt, { ...receipt, duplicate: true, stored: false, offset: 1, behind: -0 }]],
   [ClientInfo, [client, { ...client, groups: [NAME, TEXT], behind: false }]],
@@ -58,9 +58,10 @@ const VALUES: Array<[schema: TSchema, values: readonly unknown[]]> = [
     { statusCode: 418, code: 'OWN', error: TEXT, message: '', details: [{ own: undefined }, null, 1.5] }
   ]]
 ]
+/** Values of other forms, which hooks of an application may send. */
 const FOREIGN = [{}, { own: true }, { message: 5 }, [], [1, null], { statusCode: '404', code: null, error: [], message: undefined }]
 
-t.test('serializes every response as JSON.stringify does', async (t) => {
+t.test('every response is serialized like JSON.stringify', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   useResponseSchemas(app)
@@ -76,7 +77,7 @@ t.test('serializes every response as JSON.stringify does', async (t) => {
   t.strictSame(received, expected)
 })
 
-t.test('removes fields that a response schema does not have', async (t) => {
+t.test('fields that a response schema does not have are removed', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   useResponseSchemas(app)
@@ -84,7 +85,7 @@ t.test('removes fields that a response schema does not have', async (t) => {
   t.equal((await app.inject('/')).body, JSON.stringify(receipt))
 })
 
-/** Sends one request to every route, with and without success. Returns method, path, status and body of each response. */
+/** Sends requests to every route, valid and invalid ones. Returns status, content type and body of each response. */
 async function callEveryRoute (t: Test, app: FastifyInstance, origin: string, url: string): Promise<string[]> {
   const [clientIds, lines]: [string[], string[]] = [[], []]
   const call = async (method: string, path: string, body?: unknown, roles = ['admin']) => {
@@ -131,9 +132,9 @@ const ownRoute: Step = (app) => app.get('/own', async () => ({ n: 1 }))
 
 for (const [title, ownSteps, body] of [
   ['an application', [], '{"n":1}'],
-  ['an application with serializers and validators of its own', [own], '{"own":{"n":1}}']
+  ['an application with its own serializers and validators', [own], '{"own":{"n":1}}']
 ] as const) {
-  t.test(`serializes the responses of all routes in ${title}`, async (t) => {
+  t.test(`the responses of all routes are serialized in ${title}`, async (t) => {
     const payloads: unknown[] = []
     const record: Step = (app) => app.addHook('preSerialization', async (_request, _reply, payload) => { payloads.push(payload); return payload })
     const { app, origin, url } = await listen(t, [...ownSteps, record, hubWithApi, ownRoute])
@@ -144,7 +145,7 @@ for (const [title, ownSteps, body] of [
   })
 }
 
-t.test('a refusal by a hook of the application is not changed', async (t) => {
+t.test('the response of a hook of the application is not changed', async (t) => {
   const bodies: Record<string, unknown> = { list: ['own'], object: { message: 'not today' }, error: { statusCode: 403, code: 'OWN', error: 'Forbidden', message: 'no', more: 1 } }
   const refuse: Step = (app) => app.addHook('onRequest', async (request, reply) => reply.code(403).send(bodies[String(request.headers['x-body'])]))
   const { origin } = await listen(t, [refuse, hubWithApi])
