@@ -11,9 +11,9 @@ import { WsService } from '../../services/transport/ws-service.ts'
 import { connect, GREETING, listen, TestClient, token, until } from '../support/helper.ts'
 import { rawConnect } from '../support/raw-client.ts'
 
-// What went wrong in the Go services that the hub takes over from, each in the way in which it went wrong there.
+// The failures of the Go services that the hub replaces. Each test repeats the conditions of a failure.
 
-t.test('clients may come and go while broadcasts run; those that stay miss nothing', async (t) => {
+t.test('clients that stay connected receive every broadcast while other clients connect and disconnect', async (t) => {
   const { app, url } = await listen(t, { websocket: { upgradesPerSecond: 0, maxClientsPerUser: 0 } })
   const steady = await Promise.all([1, 2, 3].map(() => connect(t, url)))
   let isChurning = true
@@ -21,7 +21,7 @@ t.test('clients may come and go while broadcasts run; those that stay miss nothi
   const churners = Array.from({ length: 8 }, async (_, n) => {
     while (isChurning) {
       const socket = new WebSocket(`${url}?token=${token({ user: `churn-${n}` })}`)
-      socket.on('error', () => {}) // Leaving during the handshake is part of it.
+      socket.on('error', () => {}) // Some clients disconnect during the handshake.
       if (++opened % 3 === 0) { socket.terminate(); continue }
       await once(socket, 'open')
       if (opened % 3 === 1) socket.terminate()
@@ -35,31 +35,31 @@ t.test('clients may come and go while broadcasts run; those that stay miss nothi
   }
   isChurning = false
   await Promise.all(churners)
-  t.ok(opened > 50, `${opened} connections came and went`)
+  t.ok(opened > 50, `${opened} connections were opened and closed`)
   for (const client of steady) {
     for (let n = 0; n < 1000; n++) {
       const frame = await client.next()
       if (frame !== String(n)) return t.fail(`expected ${n}, got ${String(frame)}`)
     }
   }
-  await until(() => app.hub.size === steady.length, 'those that went are forgotten')
+  await until(() => app.hub.size === steady.length, 'the removal of the disconnected clients')
 })
 
-t.test('one user on two devices gets everything on both, and one leaving takes nothing from the other', async (t) => {
+t.test('a user gets every message on two devices, and the end of one connection does not affect the other', async (t) => {
   const { app, url } = await listen(t)
-  const [old, young] = [await connect(t, url), await connect(t, url)]
+  const [first, second] = [await connect(t, url), await connect(t, url)]
   for (const n of ['1', '2']) {
     await app.hub.send({ user: 'alice' }, n)
-    t.equal(await old.next(), n)
-    t.equal(await young.next(), n)
+    t.equal(await first.next(), n)
+    t.equal(await second.next(), n)
   }
-  old.socket.terminate()
+  first.socket.terminate()
   await until(() => app.hub.size === 1)
   t.match(await app.hub.send({ user: 'alice' }, '3'), { matched: 1 })
-  t.equal(await young.next(), '3')
+  t.equal(await second.next(), '3')
 })
 
-t.test('a client that sends a Close frame gets one back, its pings get a pong, and no further frame is sent to it', async (t) => {
+t.test('a client gets a pong for its ping, a Close frame for its Close frame, and no further frame', async (t) => {
   const { app, url } = await listen(t)
   const client = await connect(t, url)
   const pong = once(client.socket, 'pong')
@@ -72,13 +72,13 @@ t.test('a client that sends a Close frame gets one back, its pings get a pong, a
   t.match(await app.hub.send({ user: 'alice' }, 'too late'), { matched: 0 })
 })
 
-t.test('a broadcast reaches every connected client, after any churn', async (t) => {
+t.test('a broadcast reaches every connected client after other clients disconnected', async (t) => {
   const { app, url } = await listen(t)
   for (const user of ['gone-1', 'gone-2']) (await connect(t, url, { user })).socket.terminate()
   await until(() => app.hub.size === 0)
-  const here = await Promise.all([1, 2, 3, 4, 5, 6].map((n) => connect(t, url, { user: `here-${n}` })))
+  const clients = await Promise.all([1, 2, 3, 4, 5, 6].map((n) => connect(t, url, { user: `here-${n}` })))
   t.match(await app.hub.broadcast('all of you'), { matched: 6, written: 6 })
-  for (const client of here) t.equal(await client.next(), 'all of you')
+  for (const client of clients) t.equal(await client.next(), 'all of you')
 })
 
 const silent = { debug () {}, info () {}, warn () {}, error () {} }
@@ -108,13 +108,13 @@ function fakeConnection (): Connection & { isTerminated: boolean } {
   return connection
 }
 
-t.test('a connection may be unregistered any number of times, and onError and onClose come once', async (t) => {
+t.test('a connection can be unregistered any number of times, and emits error and close once', async (t) => {
   const { hub, ws } = service()
-  const told: string[] = []
-  hub.on('error', (_client, error) => told.push(error.message))
-  hub.on('close', (_client, code) => told.push(`close ${code}`))
+  const events: string[] = []
+  hub.on('error', (_client, error) => events.push(error.message))
+  hub.on('close', (_client, code) => events.push(`close ${code}`))
   const client = ws.onOpen(fakeConnection(), { user: 'alice', roles: [] }, raw)
-  if (client === null) return t.fail('it was not opened')
+  if (client === null) return t.fail('the connection was not opened')
   ws.onError(client, new Error('first'))
   ws.onError(client, new Error('second'))
   ws.onClose(client, 1006, '')
@@ -122,20 +122,20 @@ t.test('a connection may be unregistered any number of times, and onError and on
   ws.onError(client, new Error('third'))
   t.equal(hub.forget(client), false)
   t.equal(hub.size, 0)
-  await until(() => told.length === 2)
-  t.same(told, ['first', 'close 1006'])
+  await until(() => events.length === 2)
+  t.same(events, ['first', 'close 1006'])
 })
 
-t.test('a connection that cannot be opened leaves nothing behind', async (t) => {
+t.test('a connection that cannot be opened is terminated and not registered', async (t) => {
   const { engine, hub, ws } = service()
-  engine.follow = () => { throw new Error('the engine is ill') }
+  engine.follow = () => { throw new Error('the engine fails') }
   const connection = fakeConnection()
   t.equal(ws.onOpen(connection, { user: 'alice', roles: [] }, raw), null)
   t.ok(connection.isTerminated)
   t.equal(hub.size, 0)
 })
 
-t.test('every client receives the close of the service, in batches, and a client that stays is cut off at the deadline', async (t) => {
+t.test('a drain closes all clients in batches, and terminates a remaining client at the deadline', async (t) => {
   const { app, url, port } = await listen(t, { websocket: { maxClientsPerUser: 0, drain: { batch: 5, grace: '2s' } } })
   const frozen = await rawConnect({ port, token: token({ user: 'frozen' }) })
   frozen.pause()
@@ -153,32 +153,32 @@ t.test('every client receives the close of the service, in batches, and a client
 
   const late = new TestClient(new WebSocket(`${url}?token=${token()}`))
   const [, response] = await once(late.socket, 'unexpected-response') as [unknown, { statusCode: number, headers: Record<string, string> }]
-  t.match([response.statusCode, response.headers['retry-after']], [503, '5'], 'nobody comes in any more')
+  t.match([response.statusCode, response.headers['retry-after']], [503, '5'], 'new clients are refused')
 
   t.same([...new Set((await Promise.all(closed)).map(({ code, reason }) => `${code} ${reason}`))], ['1012 service restart'])
-  t.ok(Math.max(...ends) - Math.min(...ends) > 150, 'not all at once')
+  t.ok(Math.max(...ends) - Math.min(...ends) > 150, 'in several batches')
   await draining
-  t.ok(Date.now() - started >= 1900, 'the frozen one got its time')
+  t.ok(Date.now() - started >= 1900, 'the frozen client had the grace period')
   t.equal(app.hub.size, 0)
   await app.hub.drain()
   await app.close()
   await app.close()
 })
 
-t.test('messages published before the end arrive before the Close frame', async (t) => {
+t.test('messages published before a drain arrive before the Close frame', async (t) => {
   const { app, url } = await listen(t)
   const client = await connect(t, url)
   const closed = client.closed()
-  const said = app.hub.broadcast('last words')
+  const published = app.hub.broadcast('the last message')
   const drained = app.hub.drain()
-  t.equal(await client.next(), 'last words')
+  t.equal(await client.next(), 'the last message')
   t.equal((await closed).code, 1012)
-  await Promise.all([said, drained])
+  await Promise.all([published, drained])
   await app.close()
   await t.rejects(app.hub.broadcast('after the end'), { code: 'HUB_DRAINING' })
 })
 
-t.test('close() waits for what the application does about clients that go, and not for ever', async (t) => {
+t.test('close() waits for the close handlers of the application, with a time limit', async (t) => {
   const { app, url, log } = await listen(t, { websocket: { drain: { grace: '300ms' } } })
   let finished = 0
   app.hub.on('close', async (client) => {
@@ -192,21 +192,21 @@ t.test('close() waits for what the application does about clients that go, and n
   t.match(log.lines.find(({ msg }) => String(msg).startsWith('some connections did not end')), { clients: 1 })
 })
 
-t.test('the greeting is first for everybody, though broadcasts never pause', async (t) => {
+t.test('every client gets the greeting first, while broadcasts run without a pause', async (t) => {
   const { app, url } = await listen(t)
-  const talk = { isOver: false }
-  const talking = (async () => { while (!talk.isOver) await app.hub.broadcast('noise') })()
+  const noise = { isOver: false }
+  const publishing = (async () => { while (!noise.isOver) await app.hub.broadcast('noise') })()
   const firsts = await Promise.all(Array.from({ length: 20 }, async () => {
     const client = new TestClient(new WebSocket(`${url}?token=${token()}`))
     t.teardown(() => client.socket.terminate())
     return client.next()
   }))
-  talk.isOver = true
-  await talking
+  noise.isOver = true
+  await publishing
   t.same([...new Set(firsts)], [GREETING])
 })
 
-t.test('a client that never answers a Close frame loses its connection all the same', async (t) => {
+t.test('the connection of a client that never answers a Close frame is ended', async (t) => {
   const { app, port } = await listen(t)
   const client = await rawConnect({ port, token: token() })
   t.teardown(() => client.destroy())

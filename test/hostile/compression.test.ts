@@ -15,19 +15,19 @@ const OFFER = 'permessage-deflate; client_max_window_bits'
 const RSV1 = 4
 const JSON_TEXT = JSON.stringify(Array.from({ length: 50 }, (_, id) => ({ id, name: `item ${id}`, price: id * 1.5 })))
 
-async function service (t: Test, websocket: ConfigInput['websocket'] = {}) {
+async function listenCompressed (t: Test, websocket: ConfigInput['websocket'] = {}) {
   return listen(t, { websocket: { compression: { enabled: true }, ...websocket } })
 }
 
-/** A client whose handshake offers these extensions; the greeting is taken off. */
-async function offer (t: Test, port: number, extensions: string) {
+/** Connects a client whose handshake offers these extensions, and consumes the greeting. */
+async function connectOffering (t: Test, port: number, extensions: string) {
   const client = await rawConnect({ port, token: token(), headers: { 'Sec-WebSocket-Extensions': extensions } })
   t.teardown(() => client.destroy())
   await client.next()
   return client
 }
 
-/** The text in a frame, inflated by zlib alone when RSV1 is set (RFC 7692 section 7.2.2). */
+/** Returns the text of a frame. With RSV1, zlib inflates the payload without ws (RFC 7692 section 7.2.2). */
 function textOf ({ rsv, payload }: Frame): string {
   if (rsv === 0) return payload.toString()
   return inflateRawSync(Buffer.concat([payload, Buffer.from('0000ffff', 'hex')]), { finishFlush: constants.Z_SYNC_FLUSH }).toString()
@@ -37,15 +37,19 @@ function deflated (text: string | Buffer): Buffer {
   return deflateRawSync(text, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4)
 }
 
-t.test('is agreed on with no context kept on either side, and only when it is switched on', async (t) => {
-  const answer = async (port: number) => rawRequest(port, handshake({ token: token(), headers: { 'Sec-WebSocket-Extensions': OFFER } }))
-  t.match(await answer((await service(t)).port), /\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover\r\n/)
-  t.notMatch(await answer((await listen(t)).port), /Sec-WebSocket-Extensions/i)
+t.test('compression is negotiated without context takeover on either side, and only when it is enabled', async (t) => {
+  const headers = { 'Sec-WebSocket-Extensions': OFFER }
+  const respond = async (port: number) => rawRequest(port, handshake({ token: token(), headers }))
+  const { port } = await listenCompressed(t)
+  const agreed = 'permessage-deflate; server_no_context_takeover; client_no_context_takeover'
+  t.match(await respond(port), `\r\nSec-WebSocket-Extensions: ${agreed}\r\n`)
+  t.notMatch(await respond((await listen(t)).port), /Sec-WebSocket-Extensions/i)
 })
 
-t.test('a message above the threshold is deflated for those who agreed, and plain for the others', async (t) => {
-  const { app, port, url } = await service(t)
-  const [one, two, plain] = [await offer(t, port, OFFER), await offer(t, port, OFFER), await connect(t, url)]
+t.test('a message above the threshold is deflated for clients that negotiated compression, and plain for other clients', async (t) => {
+  const { app, port, url } = await listenCompressed(t)
+  const [one, two] = [await connectOffering(t, port, OFFER), await connectOffering(t, port, OFFER)]
+  const plain = await connect(t, url)
   const ordinary = new TestClient(new WebSocket(`${url}?token=${token()}`, { perMessageDeflate: false }))
   t.teardown(() => ordinary.socket.terminate())
   await ordinary.next()
@@ -53,7 +57,7 @@ t.test('a message above the threshold is deflated for those who agreed, and plai
   const [first, second] = [await one.next(), await two.next()]
   t.equal(first.rsv, RSV1)
   t.ok(first.payload.length < JSON_TEXT.length / 3)
-  t.ok(first.payload.equals(second.payload), 'the same bytes for all')
+  t.ok(first.payload.equals(second.payload), 'the same bytes for both')
   t.equal(textOf(first), JSON_TEXT)
   t.equal(plain.socket.extensions, 'permessage-deflate')
   t.equal(await plain.next(), JSON_TEXT)
@@ -69,44 +73,44 @@ t.test('a message above the threshold is deflated for those who agreed, and plai
   t.same([binary.rsv, binary.opcode], [RSV1, OPCODE.binary])
 })
 
-t.test('what does not become smaller goes out as it is', async (t) => {
-  const { app, port } = await service(t, { compression: { enabled: true, threshold: 0 } })
-  const client = await offer(t, port, OFFER)
+t.test('a message that compression does not make smaller is sent uncompressed', async (t) => {
+  const { app, port } = await listenCompressed(t, { compression: { enabled: true, threshold: 0 } })
+  const client = await connectOffering(t, port, OFFER)
   await app.hub.broadcast(randomBytes(5000))
   t.equal((await client.next()).rsv, 0)
   await app.hub.broadcast('')
   t.equal((await client.next()).payload.length, 0)
 })
 
-t.test('a client that asked for a smaller window is never sent what it cannot inflate', async (t) => {
-  const { app, port } = await service(t)
-  const client = await offer(t, port, 'permessage-deflate; server_max_window_bits=9')
+t.test('a client that requires a smaller window gets uncompressed messages', async (t) => {
+  const { app, port } = await listenCompressed(t)
+  const client = await connectOffering(t, port, 'permessage-deflate; server_max_window_bits=9')
   await app.hub.broadcast(JSON_TEXT)
   const got = await client.next()
   t.equal(got.rsv, 0)
   t.equal(textOf(got), JSON_TEXT)
 })
 
-t.test('messages of both kinds keep their order, replies and answers included', async (t) => {
-  const { app, url } = await service(t)
+t.test('compressed and plain messages keep their order, replies too', async (t) => {
+  const { app, url } = await listenCompressed(t)
   const client = await connect(t, url)
-  const said: string[] = []
+  const published: string[] = []
   for (let n = 0; n < 100; n++) {
     const text = n % 3 === 0 ? `${n}` : `${n} ${JSON_TEXT}`
-    said.push(text)
+    published.push(text)
     void app.hub.broadcast(text)
   }
   const got: unknown[] = []
-  while (got.length < said.length) got.push(await client.next())
-  t.same(got, said)
-  app.hub.onMessage((one, data) => one.reply(`you said ${String(data)}`))
+  while (got.length < published.length) got.push(await client.next())
+  t.same(got, published)
+  app.hub.onMessage((one, data) => one.reply(`received ${String(data)}`))
   client.send(JSON_TEXT)
-  t.equal(await client.next(), `you said ${JSON_TEXT}`)
+  t.equal(await client.next(), `received ${JSON_TEXT}`)
 })
 
-t.test('any text arrives as it was, through zlib and through the ws library', async (t) => {
-  const { app, port, url } = await service(t, { compression: { enabled: true, threshold: 1 } })
-  const [raw, client] = [await offer(t, port, OFFER), await connect(t, url)]
+t.test('any text arrives unchanged, through zlib and through the ws library', async (t) => {
+  const { app, port, url } = await listenCompressed(t, { compression: { enabled: true, threshold: 1 } })
+  const [raw, client] = [await connectOffering(t, port, OFFER), await connect(t, url)]
   const words = fc.array(fc.string({ unit: 'grapheme', maxLength: 20 }), { maxLength: 40 })
   await fc.assert(fc.asyncProperty(words, fc.nat(20), async (parts, repeat) => {
     const text = parts.join(' ').repeat(repeat)
@@ -115,11 +119,11 @@ t.test('any text arrives as it was, through zlib and through the ws library', as
   }), { numRuns: 50 })
 })
 
-t.test('what clients compress is read, also in fragments', async (t) => {
-  const { app, port } = await service(t)
-  const heard: string[] = []
-  app.hub.onMessage((one, data) => { heard.push(String(data)); one.reply('ok') })
-  const client = await offer(t, port, OFFER)
+t.test('compressed messages of clients are read, also in fragments', async (t) => {
+  const { app, port } = await listenCompressed(t)
+  const received: string[] = []
+  app.hub.onMessage((one, data) => { received.push(String(data)); one.reply('ok') })
+  const client = await connectOffering(t, port, OFFER)
   const bytes = deflated('hello '.repeat(1000))
   client.send(frame({ opcode: OPCODE.text, payload: bytes, rsv: RSV1 }))
   await client.next()
@@ -128,30 +132,30 @@ t.test('what clients compress is read, also in fragments', async (t) => {
     frame({ opcode: OPCODE.continuation, payload: bytes.subarray(7) })
   ]))
   await client.next()
-  t.same(heard, ['hello '.repeat(1000), 'hello '.repeat(1000)])
+  t.same(received, ['hello '.repeat(1000), 'hello '.repeat(1000)])
 })
 
-t.test('a bomb is cut off at the largest message, a broken stream at once, and others do not suffer', async (t) => {
-  const { app, port, url } = await service(t)
+t.test('a decompression bomb is refused at the largest message size, an invalid stream at once, and other clients are served', async (t) => {
+  const { app, port, url } = await listenCompressed(t)
   const healthy = await connect(t, url)
   const bomb = deflated(Buffer.alloc(60_000_000))
   t.ok(bomb.length < 65_000)
   const before = process.memoryUsage().rss
   for (const [payload, code] of [[bomb, 1009], [Buffer.from('ffffffffff', 'hex'), 1007]] as const) {
-    const client = await offer(t, port, OFFER)
+    const client = await connectOffering(t, port, OFFER)
     client.send(frame({ opcode: OPCODE.binary, payload, rsv: RSV1 }))
     t.match(await client.closed(), { code })
   }
   t.ok(process.memoryUsage().rss - before < 30_000_000)
-  const control = await offer(t, port, OFFER)
+  const control = await connectOffering(t, port, OFFER)
   control.send(frame({ opcode: OPCODE.ping, payload: 'x', rsv: RSV1 }))
   t.match(await control.closed(), { code: 1002 })
   t.match(await app.hub.broadcast('still here'), { written: 1 })
   t.equal(await healthy.next(), 'still here')
 })
 
-t.test('a Close frame comes after what was sent, compressed or not', async (t) => {
-  const { app, url } = await service(t)
+t.test('a Close frame follows earlier messages, compressed or not', async (t) => {
+  const { app, url } = await listenCompressed(t)
   const client = await connect(t, url)
   const closed = once(client.socket, 'close')
   void app.hub.broadcast(JSON_TEXT)
@@ -160,7 +164,7 @@ t.test('a Close frame comes after what was sent, compressed or not', async (t) =
   t.equal(await client.next(), JSON_TEXT)
 })
 
-t.test('beside an @fastify/websocket of the application, what that one agrees on is used, and a warning says when it agrees on nothing', async (t) => {
+t.test('an @fastify/websocket of the application negotiates the compression, and a warning is logged if it has none', async (t) => {
   const compression = { enabled: true }
   for (const perMessageDeflate of [true, false, { serverMaxWindowBits: 9 }]) {
     const log = new LogLines()
@@ -169,8 +173,9 @@ t.test('beside an @fastify/websocket of the application, what that one agrees on
     await app.register(fastifyWebsocket, { options: { perMessageDeflate, maxPayload: 65_535, handleProtocols: () => false } })
     await app.register(fastifyHub, { ...IN_MEMORY, auth: { secret: SECRET }, websocket: { compression } })
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
-    const [raw, client] = [await offer(t, Number(port), OFFER), await connect(t, `ws://127.0.0.1:${port}/admin/ws`)]
-    // With a context of its own on the server's side, which the hub never uses.
+    const raw = await connectOffering(t, Number(port), OFFER)
+    const client = await connect(t, `ws://127.0.0.1:${port}/admin/ws`)
+    // The server may keep a context here. The hub never uses the context.
     for (const text of [JSON_TEXT, JSON_TEXT, `${JSON_TEXT} again`, Array.from({ length: 6000 }, (_, n) => n * 7919).join()]) {
       await app.hub.broadcast(text)
       t.equal(await client.next(), text)

@@ -8,27 +8,27 @@ import { connect, ECHO, IN_MEMORY, listen, token, until } from '../support/helpe
 import { handshake, rawRequest } from '../support/raw-client.ts'
 
 const connections = (app: FastifyInstance) => new Promise<number>((resolve) => app.server.getConnections((_error, count) => resolve(count)))
-const noSocketLeft = (app: FastifyInstance) => until(async () => await connections(app) === 0, 'every socket is gone')
+const noSocketLeft = (app: FastifyInstance) => until(async () => await connections(app) === 0, 'no open socket')
 
-/** Writes bytes and leaves the socket open, as a client would that wants to keep it. */
+/** Writes bytes and keeps the socket open. */
 async function send (t: Test, port: number, bytes: string): Promise<Socket> {
   const socket = dial({ port, host: '127.0.0.1', allowHalfOpen: true })
   t.teardown(() => socket.destroy())
-  socket.on('error', () => {}) // A reset by the server is one of the right answers.
+  socket.on('error', () => {}) // A reset by the server is a valid response.
   socket.resume()
   await once(socket, 'connect')
   socket.write(bytes)
   return socket
 }
 
-t.test('an upgrade that leads nowhere leaves no socket, and close() returns', async (t) => {
+t.test('a refused upgrade leaves no open socket, and close() returns', async (t) => {
   for (const [title, request] of [
     ['a URL that cannot be decoded', handshake({ path: '/%zz' })],
     ['a lone percent sign', handshake({ path: '/%' })],
     ['an unknown path', handshake({ path: '/nowhere' })],
     ['a parameter that is too long', handshake({ path: `/clients/${'x'.repeat(500)}` })],
     ['another method', handshake({ method: 'POST', token: token() })],
-    ['a method that nobody knows here', handshake({ method: 'PROPFIND', token: token() })],
+    ['an unknown method', handshake({ method: 'PROPFIND', token: token() })],
     ['no token', handshake({})],
     ['a foreign origin', handshake({ token: token(), headers: { Origin: 'https://evil.example' } })],
     ['a plain route', handshake({ path: '/healthz' })],
@@ -44,12 +44,12 @@ t.test('an upgrade that leads nowhere leaves no socket, and close() returns', as
       t.equal(app.websocketServer.clients.size, 0)
       const started = Date.now()
       await app.close()
-      t.ok(Date.now() - started < 2000, 'close() does not wait for anybody')
+      t.ok(Date.now() - started < 2000, 'close() returns at once')
     })
   }
 })
 
-t.test('close() does not wait for an upgrade that is still undecided', async (t) => {
+t.test('close() does not wait for a pending upgrade', async (t) => {
   const { app, port } = await listen(t)
   await send(t, port, handshake({ path: '/%zz' }))
   await until(async () => await connections(app) === 1)
@@ -60,7 +60,7 @@ t.test('close() does not wait for an upgrade that is still undecided', async (t)
 
 t.test('an upgrade to any other route is answered with 426, never with 101', async (t) => {
   const { app, port } = await listen(t)
-  app.hub.on('open', () => { throw new Error('nobody must come in here') })
+  app.hub.on('open', () => { throw new Error('no client may connect') })
   for (const path of ['/', '/healthz', '/readyz', '/clients', '/clients/x', '/console.js']) {
     const answer = await rawRequest(port, handshake({ path, token: token({ roles: ['admin'] }) }))
     t.match(answer, /^HTTP\/1\.1 426 /, path)
@@ -80,7 +80,7 @@ t.test('a plain request to the WebSocket route gets a response that names WebSoc
   t.match(await response.json(), { code: 'HUB_UPGRADE_REQUIRED', message: 'Connect to this address with a WebSocket client.' })
 })
 
-t.test('requests that offer h2c are answered as if they had not', async (t) => {
+t.test('requests that offer h2c get the same responses as requests without the offer', async (t) => {
   const { app, port, url } = await listen(t)
   const client = await connect(t, url)
   const h2c = { Upgrade: 'h2c', Connection: 'Upgrade, HTTP2-Settings', 'HTTP2-Settings': 'AAMAAABkAAQAAP__', 'Sec-WebSocket-Version': null, 'Sec-WebSocket-Key': null }
@@ -92,7 +92,7 @@ t.test('requests that offer h2c are answered as if they had not', async (t) => {
   t.equal(await client.next(), 'from java')
   t.match(await rawRequest(port, handshake({ token: token(), headers: h2c })), /^HTTP\/1\.1 426 /)
 
-  await t.test('and cannot smuggle a second request past the headers that are read', async (t) => {
+  await t.test('h2c requests cannot smuggle a second request past the headers', async (t) => {
     const inner = `POST /broadcast HTTP/1.1\r\nHost: x\r\nAuthorization: ${authorization}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`
     const outer = `POST /healthz HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n${'A:\r\n'.repeat(2000)}Content-Length: ${inner.length}\r\n\r\n${inner}`
     t.match(await rawRequest(port, outer), /^HTTP\/1\.1 431 /)
@@ -102,7 +102,7 @@ t.test('requests that offer h2c are answered as if they had not', async (t) => {
   await until(() => app.hub.size === 0)
 })
 
-t.test('a connection that is reset or closed while its token is checked harms nothing', async (t) => {
+t.test('a connection that is reset or closed during the check of its token leaves no socket and no client', async (t) => {
   const app = Fastify()
   const gates: Array<() => void> = []
   await app.register(fastifyHub, { ...IN_MEMORY,
@@ -118,9 +118,9 @@ t.test('a connection that is reset or closed while its token is checked harms no
 
   for (const leave of [(socket: Socket) => socket.resetAndDestroy(), (socket: Socket) => socket.end(), (socket: Socket) => socket.destroy()]) {
     const sockets = await Promise.all(Array.from({ length: 30 }, () => send(t, port, handshake({}))))
-    await until(() => gates.length === 30, 'all of them are being checked')
+    await until(() => gates.length === 30, 'the check of all tokens')
     for (const socket of sockets.slice(0, 10)) leave(socket)
-    await sleep(10) // Some leave while the check is pending, some right before its answer.
+    await sleep(10) // Some sockets end during the check, some immediately before its result.
     for (const socket of sockets.slice(10, 20)) leave(socket)
     for (const open of gates.splice(0)) open()
     for (const socket of sockets.slice(20)) leave(socket)
@@ -146,7 +146,7 @@ t.test('an upgrade whose token check never ends is destroyed at the handshake de
   await noSocketLeft(app)
 })
 
-t.test('each upgrade has the whole time for its handshake, however many began before it', async (t) => {
+t.test('each upgrade has the whole handshake timeout, independent of earlier upgrades', async (t) => {
   const app = Fastify()
   await app.register(fastifyHub, { ...IN_MEMORY, authenticate: () => new Promise<null>(() => {}), websocket: { handshakeTimeout: '400ms' } })
   const origin = await app.listen({ port: 0, host: '127.0.0.1' })
@@ -159,11 +159,11 @@ t.test('each upgrade has the whole time for its handshake, however many began be
     socket.on('end', () => socket.end())
     await sleep(150)
   }
-  await until(() => lasted.length === 3, 'all of them are destroyed')
+  await until(() => lasted.length === 3, 'the end of all sockets')
   t.ok(lasted.every((ms) => ms > 390 && ms < 900), `after 400 ms each: ${lasted.map(Math.round).join(', ')}`)
 })
 
-t.test('odd handshake headers are answered at once', async (t) => {
+t.test('unusual handshake headers get a response at once', async (t) => {
   const { port } = await listen(t)
   for (const headers of [
     { 'Sec-WebSocket-Protocol': ' ,'.repeat(4000) },
@@ -174,19 +174,19 @@ t.test('odd handshake headers are answered at once', async (t) => {
     const started = Date.now()
     const answer = await rawRequest(port, handshake({ token: token(), headers }))
     t.match(answer, /^HTTP\/1\.1 (101|400) /)
-    t.notMatch(answer, /Sec-WebSocket-Extensions/i, 'no compression unless it is switched on')
+    t.notMatch(answer, /Sec-WebSocket-Extensions/i, 'no compression unless it is enabled')
     t.ok(Date.now() - started < 1000)
   }
 })
 
-t.test('bodies that break off, lie or are missing are refused, and the service lives', async (t) => {
+t.test('incomplete, invalid and missing bodies are refused, and the service continues to respond', async (t) => {
   const { app, origin, port } = await listen(t)
   const authorization = `Authorization: Bearer ${token({ roles: ['admin'] })}`
   for (const [title, bytes] of [
     ['an empty body', `POST /broadcast HTTP/1.1\r\nHost: x\r\n${authorization}\r\nContent-Length: 0\r\n\r\n`],
     ['no length', `POST /broadcast HTTP/1.1\r\nHost: x\r\n${authorization}\r\n\r\n`],
     ['junk for chunks', `POST /broadcast HTTP/1.1\r\nHost: x\r\n${authorization}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\njunk\r\n`],
-    ['a request that is none', '\x00\x01\x02\x03 /\r\n\r\n']
+    ['bytes that are not a request', '\x00\x01\x02\x03 /\r\n\r\n']
   ] as const) {
     t.match(await rawRequest(port, bytes), /^HTTP\/1\.1 4/, title)
   }
