@@ -10,7 +10,7 @@ const COUNT = 200
 /** Minimum size of a compressed message, in bytes. */
 const THRESHOLD = 1024
 
-/** Scripts that use a socket of the page; strings, because the browser runs them. Bytes are passed between page and test as hex. */
+/** Scripts that use a socket of the page, as strings, because the browser runs them. Bytes are exchanged in hex. */
 const PAGE = {
   connect: (bearer: string) => `new Promise((resolve, reject) => {
     window.got = []
@@ -26,8 +26,8 @@ const PAGE = {
   sendBytes: (hex: string) => `socket.send(Uint8Array.from('${hex}'.match(/../g), (byte) => parseInt(byte, 16)))`
 }
 
-/** Connects a page to a service. Returns both, and the service's side of the socket. */
-async function scene (t: Test, enabled: boolean) {
+/** Connects a page to a service. Returns the page, the service, and the socket of the service. */
+async function connectPage (t: Test, enabled: boolean) {
   const service = await listen(t, { websocket: { maxMessageSize: '1MiB', messagesPerSecond: 0, compression: { enabled, threshold: THRESHOLD } } })
   const { page, problems } = await openPage(t, service.origin)
   const upgraded = once(service.app.server, 'upgrade') as Promise<[unknown, Socket]>
@@ -37,7 +37,7 @@ async function scene (t: Test, enabled: boolean) {
 }
 
 /** Returns several KB of JSON with text in many scripts. */
-function catalogue (n: number): object {
+function jsonMessage (n: number): object {
   return { n, items: Array.from({ length: 40 + n % 60 }, (_, id) => ({ id, name: `${WORDS[id % WORDS.length]} ${id}`, price: id * 1.5, tags: WORDS.slice(0, id % 4) })) }
 }
 
@@ -50,7 +50,7 @@ function messages (): Array<object | string | Uint8Array> {
     if (n % 5 === 1) return `${n} ${WORDS.join('')}`
     if (n % 5 === 2) return `${n} ${WORDS.join(' ').repeat(random.between(10, 100))}`
     if (n % 5 === 3) return Uint8Array.from({ length: random.between(1, 9000) }, (_, at) => (at * n) % 256)
-    return catalogue(n)
+    return jsonMessage(n)
   })
 }
 
@@ -66,7 +66,7 @@ function bytesOf (message: object | string | Uint8Array): number {
 
 t.test('a browser', { skip: browserMissing() }, async (t) => {
   await t.test('negotiates compression, and reads every message unchanged and in order', async (t) => {
-    const { app, page, problems, socket, extensions } = await scene(t, true)
+    const { app, page, problems, socket, extensions } = await connectPage(t, true)
     t.match(extensions, /^permessage-deflate/)
     const sentMessages = messages()
     const before = socket.bytesWritten
@@ -81,18 +81,18 @@ t.test('a browser', { skip: browserMissing() }, async (t) => {
 
     const incompressible = sentMessages.filter((message) => message instanceof Uint8Array && message.length === 70_000)
     const [plain, rest] = [sum(sentMessages) - sum(incompressible), socket.bytesWritten - before - sum(incompressible)]
-    t.ok(rest > 0 && rest < plain / 3, `${rest} bytes of the network for ${plain} bytes of messages`)
-    t.same(problems, [], 'the page complains of nothing')
+    t.ok(rest > 0 && rest < plain / 3, `${rest} bytes on the network for ${plain} bytes of messages`)
+    t.same(problems, [], 'the page reports no problem')
   })
 
   await t.test('compresses its messages, and the service reads them', async (t) => {
-    const { app, page, problems, socket } = await scene(t, true)
+    const { app, page, problems, socket } = await connectPage(t, true)
     const received: Array<string | Buffer> = []
     app.hub.onMessage((client, data) => {
       received.push(data)
       client.reply(data)
     })
-    const text = JSON.stringify(Array.from({ length: 20 }, (_, n) => catalogue(n)))
+    const text = JSON.stringify(Array.from({ length: 20 }, (_, n) => jsonMessage(n)))
     const bytes = Buffer.from(Uint8Array.from({ length: 100_000 }, (_, at) => at % 251))
     const before = socket.bytesRead
     await page.evaluate(PAGE.sendText(text))
@@ -102,12 +102,12 @@ t.test('a browser', { skip: browserMissing() }, async (t) => {
     t.same(received, [text, bytes, 'short'])
     t.same(await page.evaluate(PAGE.got), [GREETING, text, expected(bytes), 'short'])
     const [plain, read] = [Buffer.byteLength(text) + bytes.length, socket.bytesRead - before]
-    t.ok(read > 0 && read < plain / 3, `${read} bytes of the network for ${plain} bytes of messages`)
-    t.same(problems, [], 'the page complains of nothing')
+    t.ok(read > 0 && read < plain / 3, `${read} bytes on the network for ${plain} bytes of messages`)
+    t.same(problems, [], 'the page reports no problem')
   })
 
   await t.test('receives no compressed frames when compression is off', async (t) => {
-    const { app, page, problems, socket, extensions } = await scene(t, false)
+    const { app, page, problems, socket, extensions } = await connectPage(t, false)
     t.equal(extensions, '')
     const sentMessages = messages().slice(0, 20)
     const before = socket.bytesWritten
@@ -115,7 +115,7 @@ t.test('a browser', { skip: browserMissing() }, async (t) => {
     await until(async () => await page.evaluate(PAGE.count) === sentMessages.length + 1, 'all messages in the page')
     t.same(await page.evaluate(PAGE.got), [GREETING, ...sentMessages.map(expected)])
     t.ok(socket.bytesWritten - before > sum(sentMessages))
-    t.same(problems, [], 'the page complains of nothing')
+    t.same(problems, [], 'the page reports no problem')
   })
 })
 

@@ -5,7 +5,7 @@ import { packagePath } from '../../services/cli/package.ts'
 import { listen } from '../support/helper.ts'
 import { rawRequest } from '../support/raw-client.ts'
 
-t.test('serves its files under a policy that allows its own scripts and nothing else', async (t) => {
+t.test('the console is served with a policy that allows only its own scripts', async (t) => {
   const { origin } = await listen(t)
   for (const [path, type] of Object.entries({ '/': 'text/html', '/console.js': 'application/javascript', '/console.css': 'text/css', '/favicon.svg': 'image/svg+xml' })) {
     const { status, headers } = await fetch(origin + path)
@@ -14,7 +14,7 @@ t.test('serves its files under a policy that allows its own scripts and nothing 
   }
 })
 
-t.test('serves nothing but the files of public/', async (t) => {
+t.test('only the files of public/ are served', async (t) => {
   const { port } = await listen(t)
   for (const path of [
     '/../package.json', '/..%2fpackage.json', '/..%5cpackage.json', '/%2e%2e/package.json', '/%252e%252e/package.json', '/package.json', '//etc/passwd', '/%2fetc/passwd',
@@ -22,18 +22,19 @@ t.test('serves nothing but the files of public/', async (t) => {
   ]) t.match(await rawRequest(port, `GET ${path} HTTP/1.1\r\nHost: hub\r\n\r\n`), /^HTTP\/1\.1 404 [^]*"code":"HUB_NOT_FOUND"/, path)
 })
 
-t.test('knows the close codes of the service, and reconnects after those that allow a retry', async (t) => {
+t.test('the console explains each close code of the service, and reconnects after the codes that allow a retry', async (t) => {
   const { explainClose } = await import(packagePath('public/close-codes.js')) as { explainClose: (code: number, reason: string) => Record<'detail' | 'retry' | 'needsToken', unknown> }
   for (const { code, reason, mayRetry } of Object.values(CLOSE)) {
     const { detail, ...advice } = explainClose(code, reason)
-    if (code === CLOSE.startOver.code && reason === CLOSE.startOver.reason) continue // Only for connections that resume.
-    t.notMatch(detail, 'The server closed the connection.', `${code} has a text of its own`)
-    // The page needs a new token: the expired one would be refused.
+    // This reason is sent to resuming clients only. The console does not resume.
+    if (code === CLOSE.startOver.code && reason === CLOSE.startOver.reason) continue
+    t.notMatch(detail, 'The server closed the connection.', `${code} has a specific text`)
+    // The page needs a new token, because the service refuses the expired token.
     t.same(advice, code === CLOSE.tokenExpired.code ? { retry: false, needsToken: true } : { retry: mayRetry, needsToken: false }, `${code} ${reason}`)
   }
 })
 
-t.test('formats receipts as text', async (t) => {
+t.test('the console formats receipts as text', async (t) => {
   const { receiptText } = await import(packagePath('public/receipt.js')) as { receiptText: (receipt: Receipt) => string }
   const receipt: Receipt = { offset: 17, duplicate: false, stored: true, matched: 1002, written: 1000, behind: 1, dropped: 1 }
   t.equal(receiptText(receipt), 'Offset 17, stored: reached 1,000 of 1,002, 1 behind, 1 dropped.')

@@ -35,7 +35,7 @@ inBrowser(t, 'lists the groups with their members, page by page', {}, async (t, 
   await shows(GROUPS, 'group 9')
   await shows(COUNTS, '2')
   await shows('#groups-page-info', /^Page 2, as of \d\d:\d\d:\d\d$/)
-  t.equal(await page.evaluate('document.activeElement.id'), 'groups-first', 'the focus goes to the button that is left')
+  t.equal(await page.evaluate('document.activeElement.id'), 'groups-first', 'the focus moves to the remaining button')
   await app.hub.leave({ user: 'alice' }, 'group 9')
   await app.hub.leave({ user: 'bob' }, 'group 9')
   await page.click('#groups-refresh')
@@ -114,7 +114,7 @@ inBrowser(t, 'shows the protocol of each client, and whether a client is behind 
   await once(reliable, 'message')
   const stream = new AbortController()
   t.teardown(() => stream.abort())
-  // A reference to the response, because an unreferenced response is cancelled.
+  // The variable keeps a reference: an unreferenced response is cancelled.
   const events = await fetch(`${origin}/admin/events`, { headers: { authorization: `Bearer ${token({ user: 'dave' })}` }, signal: stream.signal })
   await lists('alice', 'bob', 'carol', 'dave')
   await shows('.client-protocol', 'raw', 'raw', 'json.reliable.webpubsub.azure.v1', 'sse')
@@ -127,7 +127,9 @@ inBrowser(t, 'shows the protocol of each client, and whether a client is behind 
   t.equal(events.status, 200)
 })
 
-inBrowser(t, 'shows hostile names of groups as text, and addresses exactly these', { complaints: /status of 404/ }, async (t, { app, page, lists, problems, push, url, shows }) => {
+inBrowser(t, 'shows hostile names of groups as text, and publishes to exactly these groups', {
+  complaints: /status of 404/
+}, async (t, { app, page, lists, problems, push, url, shows }) => {
   const bob = await connect(t, url, { user: MARKUP })
   const odd = ` ${MARKUP}\n `
   for (const group of [MARKUP, odd, '..']) await app.hub.join({ user: MARKUP }, group)

@@ -14,7 +14,7 @@ const DEVICES = '#inbox-device-rows tr'
 const time = (offset: number) => new Date(offset / 1000).toTimeString().slice(0, 8)
 const lookUp = (name: string) => `#${name}-form button`
 
-inBrowser(t, 'leads from a receipt to the status of the message', {}, async (t, { app, page, push, url, shows }) => {
+inBrowser(t, 'opens the status of a message from its receipt', {}, async (t, { app, page, push, url, shows }) => {
   const roles = ['webpubsub.joinLeaveGroup']
   const reliable = new WebSocket(`${url}?token=${token({ user: 'carol', roles })}`, ['json.reliable.webpubsub.azure.v1'])
   t.teardown(() => reliable.terminate())
@@ -208,5 +208,5 @@ inBrowser(t, 'looks up an inbox and purges it with the keyboard alone', {}, asyn
   await shows('#confirm-yes:focus', 'Purge')
   await press('Enter')
   await shows('#inbox-count', '0')
-  t.equal(await page.evaluate('document.activeElement.id'), 'inbox-purge', 'the focus is back where it was')
+  t.equal(await page.evaluate('document.activeElement.id'), 'inbox-purge', 'the focus returns to the button')
 })

@@ -6,13 +6,15 @@ import { connect, ECHO, GREETING, token, until } from '../support/helper.ts'
 const SENT = '#log [data-kind=sent] .text'
 const RECEIVED = '#log [data-kind=received] .text'
 
-inBrowser(t, 'connects with the token of the link and takes it out of the address bar', {}, async (t, { page, origin, shows }) => {
+inBrowser(t, 'connects with the token of the link, and removes the token from the address bar', {}, async (
+  t, { page, origin, shows }
+) => {
   await shows('[data-token=present] [data-state=connected] #state-title', 'Connected')
   await shows('#connect', 'Disconnect')
   await t.resolves(page.waitForURL(`${origin}/`))
   await page.reload()
   await page.waitForSelector('body[data-token=absent]')
-  t.equal(await page.isVisible('#main'), false, 'a reload has forgotten it')
+  t.equal(await page.isVisible('#main'), false, 'a reload removes the token')
 })
 
 inBrowser(t, 'asks for a token, and accepts a typed token and a token of a later link', { claims: null }, async (t, { app, page, origin, lists, shows }) => {
@@ -20,7 +22,7 @@ inBrowser(t, 'asks for a token, and accepts a typed token and a token of a later
   await page.fill('#token', token(ADMIN))
   await page.click('#connect')
   await lists('alice')
-  t.equal(await page.inputValue('#token'), '', 'the field keeps nothing')
+  t.equal(await page.inputValue('#token'), '', 'the field is empty')
   await page.goto(`${origin}/#token=${token({ ...ADMIN, user: 'bob' })}`)
   await until(async () => (await app.hub.clients()).clients.map(({ user }) => user).join() === 'bob', 'bob instead of alice')
   await t.resolves(page.waitForURL(`${origin}/`))
@@ -129,11 +131,11 @@ inBrowser(t, 'shows that a token is refused, and does not retry', { claims: { tt
 })
 
 inBrowser(t, 'connects without the role admin, and shows that the API is forbidden', { claims: {}, complaints: /status of 403/ }, async (_t, { page, push, shows }) => {
-  const says = /^The token is good, but it may not do this: .*"admin".*\(HUB_FORBIDDEN\)$/
-  await shows('#clients-error', says)
+  const forbidden = /^The token is good, but it may not do this: .*"admin".*\(HUB_FORBIDDEN\)$/
+  await shows('#clients-error', forbidden)
   await shows(USERS)
   await push('hello')
-  await shows('#broadcast-error', says)
+  await shows('#broadcast-error', forbidden)
   await page.fill('#message', 'hello')
   await page.click('#send')
   await shows(RECEIVED, GREETING, `${ECHO}hello`)
@@ -158,21 +160,26 @@ inBrowser(t, 'shows data from clients as text', { complaints: /Content Security 
   await shows('#state-detail', `Disconnected by an operator. Code 4000: ${MARKUP}`)
   t.same([await page.locator('img').count(), problems], [1, []], 'the logo is the only image')
   await page.evaluate(`document.body.insertAdjacentHTML('beforeend', '${MARKUP}')`)
-  await until(() => problems.some((problem) => problem.includes('Content Security Policy')), 'a complaint about the same as markup')
+  const isViolation = (problem: string) => problem.includes('Content Security Policy')
+  await until(() => problems.some(isViolation), 'a violation of the CSP by the same text as markup')
 })
 
-inBrowser(t, 'keeps the token out of every address, of storage and of the page', { claims: null, isShared: false }, async (t, { app, log, page, push, origin, requests, shows }) => {
+inBrowser(t, 'keeps the token out of addresses, storage and the page', {
+  claims: null, isShared: false
+}, async (t, { app, log, page, push, origin, requests, shows }) => {
   const requested: unknown[] = []
   for (const event of ['request', 'upgrade']) app.server.on(event, ({ url, headers }: { url: string, headers: object }) => requested.push(url, 'referer' in headers))
   const secret = token(ADMIN)
   await page.goto('about:blank')
-  // A path at another origin would hand the token over to it.
+  // With a path at another origin, the page would send the token to this origin.
   await page.goto(`${origin}/#token=${secret}&path=//example.com/admin/ws`)
   await shows('#state-detail', `${new URL(origin).host}/admin/ws`)
   await shows(USERS, 'alice')
   await push('hello')
   await shows('#receipt', /reached 1 of 1/)
-  t.same(['/admin/ws', '/clients?limit=50', '/groups?limit=8', '/broadcast', true].map((one) => requested.includes(one)), [true, true, true, true, false], 'the service was asked, without a referrer')
+  const expected = ['/admin/ws', '/clients?limit=50', '/groups?limit=8', '/broadcast', true]
+  const included = expected.map((one) => requested.includes(one))
+  t.same(included, [true, true, true, true, false], 'the service received the requests, without a referrer')
   const { entries } = await (await page.context().newCDPSession(page)).send('Page.getNavigationHistory')
   t.same(entries.map(({ url }) => url), ['about:blank', `${origin}/`, 'about:blank', `${origin}/`], 'the history has no link')
   t.notMatch([...requested, ...requests, log.text, await page.content()].join('\n'), secret)
