@@ -28,23 +28,23 @@ function json (path: string): Record<string, Record<string, unknown> | undefined
   return JSON.parse(page(path)) as Record<string, Record<string, unknown>>
 }
 
-/** The first groups of all matches, one list each. */
+/** Returns the groups of each match. */
 function rows (text: string, pattern: RegExp): string[][] {
   return [...text.matchAll(pattern)].map(([, ...groups]) => groups)
 }
 
-/** The fenced blocks of a page: language and content. */
+/** Returns language and content of each fenced block of a page. */
 function blocks (text: string): string[][] {
   return rows(text, /^```(\w*)\n([^]*?)^```$/gm)
 }
 
-/** What GitHub makes of a page's headings. */
+/** Returns the anchors that GitHub makes for the headings of a page. */
 function anchors (text: string): string[] {
   const headings = rows(text.replace(/^```[^]*?^```$/gm, ''), /^#+ (.*)$/gm).flat()
   return headings.map((heading) => heading.toLowerCase().replace(/[^\p{L}\p{N}_ -]/gu, '').replaceAll(' ', '-'))
 }
 
-t.test('every link leads to a file, and to a heading in it', async (t) => {
+t.test('the file and the heading of every link exist', async (t) => {
   const broken: string[] = []
   let links = 0
   for (const path of PAGES) {
@@ -62,7 +62,7 @@ t.test('every link leads to a file, and to a heading in it', async (t) => {
   t.ok(links > 100, `${links} links`)
 })
 
-t.test('the endpoints of README.md and docs/http-api.md are those of the service', async (t) => {
+t.test('README.md and docs/http-api.md list exactly the endpoints of the service', async (t) => {
   const config = completeConfig({ auth: { secret: SECRET }, console: false, logger: { level: 'silent' } })
   const fastify = Fastify(serverOptions(config))
   t.teardown(() => fastify.close())
@@ -77,11 +77,11 @@ t.test('the endpoints of README.md and docs/http-api.md are those of the service
   t.strictSame(rows(page('docs/http-api.md'), /^## ([A-Z]+ \/\S*)$/gm).flat().sort(), [...routes].sort())
 })
 
-t.test('the error codes of docs/http-api.md are those of services/model/errors.ts', async (t) => {
+t.test('docs/http-api.md lists exactly the error codes of services/model/errors.ts', async (t) => {
   t.strictSame(rows(page('docs/http-api.md'), /^\| `(HUB_\w+)` \| (\d+) \|/gm), Object.entries(ERRORS).map(([code, status]) => [code, String(status)]))
 })
 
-t.test('the close codes of README.md and docs/connections.md are those of services/model/close-codes.ts', async (t) => {
+t.test('README.md and docs/connections.md list the close codes of services/model/close-codes.ts', async (t) => {
   const known = new Map(Object.values(CLOSE).map(({ code, mayRetry }) => [String(code), mayRetry ? 'yes' : 'no']))
   for (const path of ['README.md', 'docs/connections.md']) {
     const listed = new Map(rows(page(path), /^\| (\d{4}) \|.*\| (yes|no)\b[^|]*\|$/gm).map(([code = '', retry = '']) => [code, retry]))
@@ -90,7 +90,7 @@ t.test('the close codes of README.md and docs/connections.md are those of servic
   }
 })
 
-t.test('docs/dependencies.md has a line for each dependency, with its licence', async (t) => {
+t.test('docs/dependencies.md has a row for each dependency, with its licence', async (t) => {
   const [, atRunTime = '', forDevelopment = ''] = page('docs/dependencies.md').split(/^## /m)
   const { dependencies, devDependencies } = json('package.json')
   for (const [text, named] of [[atRunTime, dependencies], [forDevelopment, devDependencies]] as const) {
@@ -103,15 +103,15 @@ t.test('no dependency is older than its safe version', async (t) => {
   const safe = { ws: '8.21.1', '@fastify/websocket': '11.3.6', fastify: '5.8.5', '@fastify/static': '10.1.3', 'fast-jwt': '6.2.4' }
   const installed = Object.entries(json('package-lock.json')['packages'] ?? {}) as Array<[path: string, entry: { version: string }]>
   for (const [name, least] of Object.entries(safe)) {
-    // A package may lie in several places.
+    // A package may be installed in several places.
     const versions = installed.filter(([path]) => path.endsWith(`node_modules/${name}`)).map(([, { version }]) => version)
     t.ok(versions.length > 0, `${name} is in the lock file`)
     for (const version of versions) t.ok(version.localeCompare(least, 'en', { numeric: true }) >= 0, `${name} ${version} is at least ${least}`)
   }
 })
 
-/** What snippets take for granted, because it is the reader's. */
-const READERS = `
+/** Declarations for the parts of snippets that belong to the application of the reader. */
+const DECLARATIONS = `
 declare const sessions: { find (token: string | undefined): Promise<{ userId: string, isOperator: boolean, endsAt: number } | undefined> }
 declare function store (user: string, data: string): Promise<void>
 declare function tenantOf (user: string): string
@@ -128,10 +128,10 @@ t.test('every TypeScript snippet compiles against the package', async (t) => {
       ...(code.includes('import { fastifyHub }') ? [] : ["import { fastifyHub } from 'fastify-hub'"]),
       "import fastifyWebsocket from '@fastify/websocket'"
     ]
-    return [[packagePath(`${path}.${index}.ts`), `${imports.join('\n')}\n${READERS}\n${code}`]]
+    return [[packagePath(`${path}.${index}.ts`), `${imports.join('\n')}\n${DECLARATIONS}\n${code}`]]
   })))
-  t.ok(sources.size > 10, 'there are snippets')
-  // `import` would pass the compiler through the loader of the tests, which takes over a second.
+  t.ok(sources.size > 10, 'the pages have snippets')
+  // `require`, because the loader of the tests would transform an imported compiler, which takes over a second.
   const ts = createRequire(import.meta.url)('typescript') as typeof import('typescript')
   const options: ts.CompilerOptions = {
     target: ts.ScriptTarget.ES2022, lib: ['lib.es2023.d.ts'], module: ts.ModuleKind.NodeNext, strict: true, noEmit: true, skipLibCheck: true,
@@ -152,11 +152,12 @@ t.test('every TypeScript snippet compiles against the package', async (t) => {
   t.equal(ts.formatDiagnostics(faults, { getCanonicalFileName: (name) => name, getCurrentDirectory: packagePath, getNewLine: () => '\n' }), '')
 })
 
-/** What differs from run to run. */
-function plain (line: string): string {
+/** Replaces the values that differ from run to run. */
+function withoutVariables (line: string): string {
   return line.replace(/"(offset|id|openedAt|oldest|acknowledged|at)":("[^"]*"|\d+)/g, '"$1":…').replace(/^id: \d+$/gm, 'id: …')
 }
 
+/** Returns the reason to skip a test, or false if all programs exist. With `CI=true` the test fails instead. */
 function missing (...programs: string[]): string | false {
   const absent = programs.filter((program) => spawnSync(program, ['--version']).error !== undefined)
   return absent.length === 0 || process.env['CI'] === 'true' ? false : `There is no ${absent.join(' and no ')} here: install it with the package manager.`
@@ -165,8 +166,9 @@ function missing (...programs: string[]): string | false {
 const TOURS = [['README.md', 'Five minutes with curl'], ['docs/delivery.md', 'Try it'], ['docs/coming-from-go.md', 'Try it']] as const
 
 t.jobs = TOURS.length
-for (const [path, heading] of TOURS) t.test(`the tour of ${path} does what it says, pasted into a shell`, { skip: missing('bash', 'curl') }, async (t) => {
-  // A folder that looks like the checkout, so that nothing is left behind in it.
+const skip = missing('bash', 'curl')
+for (const [path, heading] of TOURS) t.test(`the tour of ${path} prints the documented output in a shell`, { skip }, async (t) => {
+  // A folder with links to the files of the checkout, so that the checkout stays clean.
   const cwd = t.testdir({})
   for (const name of ['dist', 'node_modules', 'package.json', 'config.yml']) symlinkSync(packagePath(name), join(cwd, name))
   const server = createServer().listen(0, '127.0.0.1')
@@ -177,27 +179,32 @@ for (const [path, heading] of TOURS) t.test(`the tour of ${path} does what it sa
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('HUB_') && name !== 'NODE_ENV')
   const env = { ...Object.fromEntries(inherited), HUB_SERVER_PORT: String(port) }
   const shell = spawn('bash', { cwd, env, detached: true })
-  t.teardown(() => { try { process.kill(-(shell.pid ?? 0), 'SIGKILL') } catch { /* All of it has ended. */ } })
-  let said = ''
-  let complaints = ''
-  shell.stdout.on('data', (chunk: Buffer) => { said += chunk.toString() })
-  shell.stderr.on('data', (chunk: Buffer) => { complaints += chunk.toString() })
+  t.teardown(() => {
+    try { process.kill(-(shell.pid ?? 0), 'SIGKILL') } catch { /* The group of processes has ended. */ }
+  })
+  let output = ''
+  let errors = ''
+  shell.stdout.on('data', (chunk: Buffer) => { output += chunk.toString() })
+  shell.stderr.on('data', (chunk: Buffer) => { errors += chunk.toString() })
 
   const [, tour = ''] = new RegExp(`^## ${heading}$([^]*?)^## `, 'm').exec(page(path)) ?? []
   const expected: string[] = []
-  // Two programs write to one terminal: order and line ends between them are left to chance.
-  const rest = () => expected.reduce((text, line) => text.includes(line) ? text.replace(line, '') : `${text} (missing: ${line})`, plain(said)).trim()
+  // Two programs write to one terminal: the order of their lines and line ends is random.
+  const removeLine = (text: string, line: string) => {
+    return text.includes(line) ? text.replace(line, '') : `${text} (missing: ${line})`
+  }
+  const rest = () => expected.reduce(removeLine, withoutVariables(output)).trim()
   for (const [language, content = ''] of blocks(tour)) {
     if (language === 'sh') {
       shell.stdin.write(content)
       continue
     }
-    expected.push(...content.trim().split('\n').map(plain))
-    // The assertion tells more than the timeout.
+    expected.push(...content.trim().split('\n').map(withoutVariables))
+    // The failure of the assertion has more details than the timeout.
     await until(() => rest() === '', content, PROGRAMS_MS).catch(() => {})
-    t.equal(rest(), '', content, { complaints })
+    t.equal(rest(), '', content, { errors })
   }
   shell.stdin.end()
   t.strictSame(await once(shell, 'close'), [0, null])
-  t.equal(complaints, '')
+  t.equal(errors, '')
 })

@@ -7,7 +7,7 @@ const eslint = new ESLint({
   ruleFilter: ({ ruleId }) => ruleId === 'house/imports'
 })
 
-/** The messages about one import in a file. */
+/** Returns the messages of ESLint about one import in a file. */
 async function refusals (file: string, source: string, kind = 'import'): Promise<string[]> {
   const results = await eslint.lintText(`${kind} ${JSON.stringify(source)}\n`, { filePath: packagePath(file) })
   return results.flatMap(({ messages }) => messages.map(({ message }) => message))
@@ -49,7 +49,7 @@ t.test('a folder imports only from the folders that it may import', async (t) =>
   t.strictSame(wrong, [])
 })
 
-t.test('an import that the rule cannot resolve is refused, and so is a file outside the table', async (t) => {
+t.test('an import that the rule cannot resolve is refused, and a file outside the table too', async (t) => {
   const file = 'routes/api/clients.ts'
   const lint = async (path: string, code: string): Promise<string[]> => {
     const results = await eslint.lintText(`${code}\n`, { filePath: packagePath(path) })

@@ -3,58 +3,62 @@ import { browserMissing, MARKUP, openPage } from '../../support/browser.ts'
 import { PROGRAMS_MS, until } from '../../support/until.ts'
 import type { Example } from './example.ts'
 
-/** Two people talk in two pages, whatever happens to the hub. */
+/** Two pages exchange messages, and reconnect after a restart of the hub and after the expiry of a token. */
 export async function browser (t: Test, example: Example): Promise<void> {
-  await t.test('two pages talk to each other', { skip: browserMissing() }, async (t) => {
+  await t.test('two pages receive the messages of each other', { skip: browserMissing() }, async (t) => {
     const app = example.run('app.js', { PORT: '0' })
-    const [alice, bob] = [await openPage(t, await app.says(/(\S+user=alice)/)), await openPage(t, await app.says(/(\S+user=bob)/))]
+    const alice = await openPage(t, await app.waitForOutput(/(\S+user=alice)/))
+    const bob = await openPage(t, await app.waitForOutput(/(\S+user=bob)/))
     await alice.shows('#state', 'Connected as alice.')
     await bob.shows('#state', 'Connected as bob.')
-    await say(alice.page, 'hello')
+    await publish(alice.page, 'hello')
     await bob.shows('#messages li', 'alice: hello')
-    await say(bob.page, MARKUP)
+    await publish(bob.page, MARKUP)
     for (const { shows } of [alice, bob]) await shows('#messages li', 'alice: hello', `bob: ${MARKUP}`)
     t.same([...alice.problems, ...bob.problems], [])
-    t.notOk([...alice.requests, ...bob.requests].some((url) => url.startsWith('ws') && /token|bearer|\?/.test(url)), 'the token is in no address')
-    t.equal(await app.stop(), 0, 'it ends in order, pages or not')
+    const sockets = [...alice.requests, ...bob.requests].filter((url) => url.startsWith('ws'))
+    t.notOk(sockets.some((url) => /token|bearer|\?/.test(url)), 'no address contains the token')
+    t.equal(await app.stop(), 0, 'the program closes in order with connected pages')
   })
 
-  await t.test('a page comes back when the hub does', { skip: browserMissing() }, async (t) => {
+  await t.test('a page reconnects after a restart of the hub', { skip: browserMissing() }, async (t) => {
     const first = example.run('app.js', { PORT: '0' })
-    const url = await first.says(/(\S+user=alice)/)
+    const url = await first.waitForOutput(/(\S+user=alice)/)
     const { page, problems, shows } = await openPage(t, url, { clock: true })
     await shows('#state', 'Connected as alice.')
     const states = await watch(page)
 
     t.equal(await first.stop('SIGINT'), 0)
     await until(() => states.some((state) => state.startsWith('The connection ended (1012).')), 'the end of the connection', PROGRAMS_MS)
-    t.equal(await page.isDisabled('#text'), true, 'nobody writes into the void')
-    const waits = () => states.flatMap((state) => /Trying again in (\S+) s/.exec(state)?.[1] ?? [])
+    t.equal(await page.isDisabled('#text'), true, 'the field is disabled while the page is not connected')
+    const delays = () => states.flatMap((state) => /Trying again in (\S+) s/.exec(state)?.[1] ?? [])
     await until(async () => {
       await page.clock.runFor(1000)
-      return waits().length >= 9
+      return delays().length >= 9
     }, 'nine attempts', PROGRAMS_MS)
-    t.same(waits().slice(0, 9), ['0.3', '0.5', '1.0', '2.0', '4.0', '8.0', '10.0', '10.0', '10.0'], 'it waits longer and longer, with a limit, and for a random part of that')
+    const expected = ['0.3', '0.5', '1.0', '2.0', '4.0', '8.0', '10.0', '10.0', '10.0']
+    t.same(delays().slice(0, 9), expected, 'the delay grows up to a limit, and has a random part')
 
     const second = example.run('app.js', { PORT: new URL(url).port })
-    await second.says(/(user=alice)/)
+    await second.waitForOutput(/(user=alice)/)
     await until(async () => {
       await page.clock.runFor(1000)
       return states.at(-1) === 'Connected as alice.'
     }, 'the connection', PROGRAMS_MS)
-    await say(page, 'here I am again')
+    await publish(page, 'here I am again')
     await shows('#messages li', 'alice: here I am again')
     t.same(problems.filter((problem) => !problem.includes('ERR_CONNECTION_REFUSED')), [])
     t.equal(await second.stop(), 0)
   })
 
-  await t.test('a page whose token has expired comes back with a new one', { skip: browserMissing() }, async (t) => {
+  await t.test('a page reconnects with a new token after the expiry of its token', { skip: browserMissing() }, async (t) => {
     const app = example.run('app.js', { PORT: '0', TOKEN_SECONDS: '2' })
-    const { page, problems, requests } = await openPage(t, await app.says(/(\S+user=alice)/))
+    const { page, problems, requests } = await openPage(t, await app.waitForOutput(/(\S+user=alice)/))
     const states = await watch(page)
     await until(() => /ended \(4401\).* Trying again .*\nConnecting …\nConnected as alice\.$/m.test(states.join('\n')), 'a new connection', PROGRAMS_MS)
-    const asked = (path: string) => requests.filter((url) => url.includes(path)).length
-    t.ok(asked('/token') >= 2 && asked('/token') >= asked('/live'), 'it asks for a token each time')
+    const requestCount = (path: string) => requests.filter((url) => url.includes(path)).length
+    const [tokens, connections] = [requestCount('/token'), requestCount('/live')]
+    t.ok(tokens >= 2 && tokens >= connections, 'the page requests a new token for each connection')
     t.same(problems, [])
     t.equal(await app.stop(), 0)
   })
@@ -62,13 +66,13 @@ export async function browser (t: Test, example: Example): Promise<void> {
 
 type Page = Awaited<ReturnType<typeof openPage>>['page']
 
-/** Takes chance out of the page, and tells the test of every state. */
+/** Replaces the random numbers of the page by a constant, and reports each state to the test. */
 const WATCH = `
   Math.random = () => 0.5
   new MutationObserver(() => note(state.textContent)).observe(state, { childList: true })
 `
 
-/** What the page says of its connection, from now on. */
+/** Returns a list to which each new state of the page is appended. */
 async function watch (page: Page): Promise<readonly string[]> {
   const states: string[] = []
   await page.exposeFunction('note', (state: string) => { states.push(state) })
@@ -76,7 +80,8 @@ async function watch (page: Page): Promise<readonly string[]> {
   return states
 }
 
-async function say (page: Page, text: string): Promise<void> {
+/** Publishes a text with the form of the page. */
+async function publish (page: Page, text: string): Promise<void> {
   await page.fill('#text', text)
   await page.click('form button')
 }

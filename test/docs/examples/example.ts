@@ -9,62 +9,65 @@ import { PROGRAMS_MS, until } from '../../support/until.ts'
 
 /** Packages that an example may import. */
 const PACKAGES = ['fastify', 'fastify-hub', 'fastify-plugin', 'ws']
-/** Without what belongs to the test runner, and without proxies, which would be asked for 127.0.0.1. */
+/** The environment without variables of the hub, of the test runner, and of proxies: a proxy cannot reach 127.0.0.1. */
 const ENVIRONMENT = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(HUB|HUB_.*|TOKEN|NODE_.*|TAP_.*|_TAPJS.*|.*_proxy)$/i.test(name)))
 
 type Env = Record<string, string>
 
-/** A folder of examples/, where somebody runs it. */
+/** A folder of examples/, in the checkout or in another project. */
 export class Example {
   readonly name: string
   readonly #t: Test
   readonly #cwd: string
 
-  /** `cwd` has examples/ in it. */
+  /** `cwd` is the folder that contains examples/. */
   constructor (t: Test, name: string, cwd: string) {
     this.#t = t
     this.name = name
     this.#cwd = cwd
   }
 
-  /** Runs the command in the head of a file, and words after it; killed when the test ends. */
-  run (file: string, env: Env = {}, ...words: string[]): Program {
-    const [program = '', ...args] = commandOf(this.name, file).split(' ')
-    const child = spawn(program === 'node' ? process.execPath : program, [...args, ...words], { cwd: this.#cwd, env: { ...ENVIRONMENT, ...env } })
+  /** Runs the command in the head of a file, with further arguments. The end of the test kills the program. */
+  run (file: string, env: Env = {}, ...more: string[]): Program {
+    const [name = '', ...args] = commandOf(this.name, file).split(' ')
+    const options = { cwd: this.#cwd, env: { ...ENVIRONMENT, ...env } }
+    const child = spawn(name === 'node' ? process.execPath : name, [...args, ...more], options)
     this.#t.teardown(() => child.kill('SIGKILL'))
     return new Program(child)
   }
 }
 
-/** A process, and what it says. */
+/** A process and its output. */
 export class Program {
-  /** All of it, errors as well. */
+  /** Standard output and standard error. */
   output = ''
-  /** Without errors. */
-  printed = ''
+  /** Standard output only. */
+  stdout = ''
   readonly #child: ChildProcessWithoutNullStreams
-  /** Undefined until it has ended and all that it said has come. */
+  /** Undefined until the process has ended and all of its output has been read. */
   #code: number | null | undefined
 
   constructor (child: ChildProcessWithoutNullStreams) {
     this.#child = child
     child.once('close', (code) => { this.#code = code })
-    // A program that is not there only tells this, and then that it is closed.
+    // A missing program emits only `error`, then `close`.
     child.once('error', (error) => { this.output += String(error) })
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => { this.output += chunk.toString() })
-    child.stdout.on('data', (chunk: Buffer) => { this.printed += chunk.toString() })
+    child.stdout.on('data', (chunk: Buffer) => { this.stdout += chunk.toString() })
   }
 
-  /** Resolves with the first group of the pattern when that has been printed. */
-  async says (pattern: RegExp): Promise<string> {
+  /** Resolves with the first group of the pattern as soon as the output matches. */
+  async waitForOutput (pattern: RegExp): Promise<string> {
     await until(() => pattern.test(this.output) || this.#code !== undefined, `${pattern.source} in the output of the program`, PROGRAMS_MS)
     const found = pattern.exec(this.output)
-    if (found === null) throw new Error(`The program ended without saying ${pattern.source} (npm run build comes first): ${this.output}`)
+    if (found === null) {
+      throw new Error(`The program ended without ${pattern.source} (npm run build comes first): ${this.output}`)
+    }
     return found[1] ?? ''
   }
 
-  /** Resolves with the exit code: null if it was killed, below 0 if there is no such program. */
-  async ends (): Promise<number | null> {
+  /** Resolves with the exit code: null after a kill, below 0 for a missing program. */
+  async exitCode (): Promise<number | null> {
     await until(() => this.#code !== undefined, 'the end of the program', PROGRAMS_MS)
     return this.#code ?? null
   }
@@ -72,25 +75,25 @@ export class Program {
   /** Resolves with the exit code after Ctrl+C or a kill. */
   stop (signal: 'SIGINT' | 'SIGTERM' = 'SIGTERM'): Promise<number | null> {
     this.#child.kill(signal)
-    return this.ends()
+    return this.exitCode()
   }
 }
 
-/** The command in the head of an example's file. */
+/** Returns the command in the head of a file of an example. */
 export function commandOf (name: string, file: string): string {
   const [, command] = /^(?:\/\/|#) {3}(\S.*)$/m.exec(readFileSync(packagePath('examples', name, file), 'utf8')) ?? []
-  if (command === undefined) throw new Error(`Say in the head of examples/${name}/${file} how to run it.`)
+  if (command === undefined) throw new Error(`Write the command of examples/${name}/${file} in its head.`)
   return command
 }
 
-/** A folder outside of the clone, gone when the test ends. */
+/** Creates a folder outside of the checkout. The end of the test removes the folder. */
 export async function temporaryFolder (t: Test): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'hub-example-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   return folder
 }
 
-/** Copies an example into a project which has nothing but the packages that examples may import; gone when the test ends. */
+/** Copies an example into a new project with only the packages that examples may import. */
 export async function projectWith (t: Test, name: string): Promise<string> {
   const project = await temporaryFolder(t)
   await writeFile(join(project, 'package.json'), '{ "name": "shop", "private": true, "type": "module" }')
@@ -100,7 +103,10 @@ export async function projectWith (t: Test, name: string): Promise<string> {
   return project
 }
 
-/** Why a test is skipped that needs a program, with the way out; false where it is, and in CI, where the test shall fail instead. */
+/**
+ * The reason to skip a test that needs a program, with the remedy. False if the program exists, and in CI, where the test
+ * fails without the program.
+ */
 export function programMissing (program: string): string | false {
   const isThere = spawnSync(program, ['--version']).error === undefined
   return isThere || process.env.CI === 'true' ? false : `There is no ${program} here: apt-get install ${program} (Debian).`

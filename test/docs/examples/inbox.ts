@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs'
 import type { Test } from 'tap'
 import { temporaryFolder, type Example } from './example.ts'
 
-const STORY = `Bob is away. Three letters are written to him:
+const EXPECTED_OUTPUT = `Bob is away. Three letters are written to him:
   letter 1: stored true, for 0 connections
   letter 2: stored true, for 0 connections
   letter 3: stored true, for 0 connections
@@ -17,17 +17,17 @@ Bob comes again, is told that he is welcome, and gets:
 Bob has gone. In his inbox: 0
 `
 
-/** The story, word for word: what is printed of Bob is what his client got. */
+/** Asserts the complete output. The client of Bob prints its messages. */
 export async function inbox (t: Test, example: Example): Promise<void> {
   const TMPDIR = await temporaryFolder(t)
-  const story = example.run('app.js', { PORT: '0', TMPDIR })
-  t.equal(await story.ends(), 0)
-  t.equal(story.output, STORY)
-  t.same(readdirSync(TMPDIR), [], 'nothing is left on the disk')
+  const program = example.run('app.js', { PORT: '0', TMPDIR })
+  t.equal(await program.exitCode(), 0)
+  t.equal(program.output, EXPECTED_OUTPUT)
+  t.same(readdirSync(TMPDIR), [], 'no temporary file remains')
 
-  // The test in a project stops it with SIGINT.
+  // The test in a separate project stops the program with SIGINT.
   const stopped = example.run('app.js', { PORT: '0', TMPDIR })
-  await stopped.says(/(Bob is away)/)
-  t.equal(await stopped.stop('SIGTERM'), 0, 'it ends in order at SIGTERM')
-  t.same(readdirSync(TMPDIR), [], 'nothing is left on the disk')
+  await stopped.waitForOutput(/(Bob is away)/)
+  t.equal(await stopped.stop('SIGTERM'), 0, 'the program closes in order on SIGTERM')
+  t.same(readdirSync(TMPDIR), [], 'no temporary file remains')
 }
