@@ -36,10 +36,10 @@ function properties (items: Section['items'], indent: string): string {
       const body = properties(item.items, `${indent}  `)
       return `${docComment([item.description], indent)}${indent}${item.key}?: {\n${body}\n${indent}}`
     }
-    const { kind, description = '', note, allowed, default: fallback } = item.schema
-    const value = kind === 'boolean' || kind === 'choice' ? [] : [`Value: ${String(allowed)}.`]
-    const sentences = [description, ...(note === undefined ? [] : [note]), ...value]
-    const comment = docComment([sentences.join(' '), '', `@default ${typedDefault(fallback)}`], indent)
+    const { schema } = item
+    const value = schema.kind === 'boolean' || schema.kind === 'choice' ? '' : `Value: ${String(schema.allowed)}.`
+    const sentences = [schema.description, schema.note, value].filter(Boolean).join(' ')
+    const comment = docComment([sentences, '', `@default ${typedDefault(schema.default)}`], indent)
     return `${comment}${indent}${item.key}?: ${typeOf(item.schema)}`
   }).join('\n')
 }

@@ -74,10 +74,9 @@ export class Crowd {
     return [...this.#faults, ...[...this.#readers].flatMap(({ faults }) => faults)]
   }
 
-  /** Number of slow clients that lost messages or were disconnected. */
-  get affectedSlow (): number {
-    const readers = [...this.#readers].filter(({ user }) => user.startsWith('slow'))
-    return readers.filter(({ missing, isOpen }) => missing > 0 || !isOpen).length
+  /** Number of slow clients that the service has disconnected. */
+  get disconnectedSlow (): number {
+    return [...this.#readers].filter(({ user, isOpen }) => user.startsWith('slow') && !isOpen).length
   }
 
   /**

@@ -32,7 +32,9 @@ const MAX_GROWTH_BYTES = 3 * MEBIBYTE
 /** Crowds of which one has to stay below this growth: a leak grows with each crowd, code and buffers stop growing. */
 const MAX_CROWDS = 3
 /** Smallest counts that prove something, on a slow machine too. */
-const MINIMUM = { broadcasts: 100, eachDisconnect: 3, transientConnections: 3, affectedSlow: 2 }
+const MINIMUM = { broadcasts: 100, eachDisconnect: 3, transientConnections: 3 }
+/** Slow clients that lose messages or are disconnected. In a short run, the buffers of the kernel may hold all messages. */
+const MIN_AFFECTED_SLOW = SECONDS < 60 ? 0 : 2
 
 t.setTimeout((SECONDS * 2 + 240) * 1000)
 t.comment(`SOAK_SEED=${SEED}`)
@@ -67,10 +69,9 @@ for (const [n, slowClient] of POLICIES.entries()) {
         const { usedBytes: before } = await service.measure()
         const crowd = newCrowd(nth)
         await crowd.run(ms * (1 - WARM_UP), () => isEnough(crowd))
-        await checkCrowd(t, service, crowd)
-        // A slow client detects missing messages only after reading the frames in flight.
-        const { disconnects, published, transientConnections, affectedSlow } = crowd
-        t.ok(isEnough(crowd) && affectedSlow >= MINIMUM.affectedSlow, 'enough happened to prove something', {
+        const affectedSlow = await checkCrowd(t, service, crowd)
+        const { disconnects, published, transientConnections } = crowd
+        t.ok(isEnough(crowd) && affectedSlow >= MIN_AFFECTED_SLOW, 'enough happened to prove something', {
           disconnects, published, transientConnections, affectedSlow
         })
         const { usedBytes: after, dropped } = await service.measure()
@@ -118,8 +119,11 @@ function isEnough ({ published, transientConnections, samples, disconnects }: Cr
   return published.all >= MINIMUM.broadcasts && hasConnected && hasDropped && hasDisconnected
 }
 
-/** Checks the messages that the clients received and the counts of the service, then disconnects all clients. */
-async function checkCrowd (t: Test, service: Service, crowd: Crowd): Promise<void> {
+/**
+ * Checks the messages that the clients received and the counts of the service, then disconnects all clients. Returns the
+ * number of slow clients that lost messages or were disconnected.
+ */
+async function checkCrowd (t: Test, service: Service, crowd: Crowd): Promise<number> {
   const expectedClients = () => crowd.steady.length + [...crowd.slow.values()].filter(({ isOpen }) => isOpen).length
   const haveFrozenEnded = async () => (await service.count()).clients === expectedClients()
   await until(haveFrozenEnded, 'that the service disconnects the frozen clients')
@@ -142,6 +146,8 @@ async function checkCrowd (t: Test, service: Service, crowd: Crowd): Promise<voi
     const missing = crowd.slow.get(user)?.missing ?? 0
     if (missing > dropped) t.fail(`${user} missed ${missing} messages, and the service counts ${dropped}`)
   }
+  const slow = clients.filter(({ user, dropped }) => user.startsWith('slow') && dropped > 0)
+  const affectedSlow = slow.length + crowd.disconnectedSlow
 
   await crowd.disconnect()
   t.same(crowd.faults, [], 'every close frame is answered')
@@ -149,6 +155,7 @@ async function checkCrowd (t: Test, service: Service, crowd: Crowd): Promise<voi
   t.equal((await service.count()).clients, 0)
   t.match(await service.clients(), { total: 0, clients: [] })
   await until(async () => (await service.count()).sockets === 0, 'that the last socket is closed')
+  return affectedSlow
 }
 
 /** Adds the seed to every failure. */
