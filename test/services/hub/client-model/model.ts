@@ -1,0 +1,168 @@
+import type { Address, ClientId, Group, Offset } from '../../../../services/model/message.ts'
+import { RESUME_WINDOW_MS } from './rig.ts'
+
+/** The user of the client. */
+export const USER = 'alice'
+
+/** A message that the hub has published. */
+export interface Published {
+  readonly offset: Offset
+  readonly address: Address
+  readonly data: string
+  readonly keep: boolean
+  readonly expiresAt: number
+  readonly except: readonly ClientId[]
+}
+
+/** How the client was when a message was published. */
+type Certainty = 'must' | 'may'
+
+/** The position of a connection: which messages concern the client. */
+interface Position {
+  readonly id: ClientId
+  readonly since: Offset
+  readonly inboxSince: Offset
+  readonly groups: Map<Group, Offset>
+}
+
+interface Live extends Position {
+  /** Messages that the connection has to deliver, or may deliver, by offset. */
+  readonly expected: Map<Offset, Certainty>
+  isFrozen: boolean
+}
+
+interface Lost extends Position {
+  readonly acknowledged: Offset
+  readonly endsAt: number
+}
+
+/**
+ * What one client has to receive, by the documented promises alone: each message of the log that concerns the client
+ * above its position, once, in the order of the offsets. A message is uncertain where the promises leave room: the
+ * client does not read, and the message is not kept, expires, is purged, or belongs to a group that the client leaves.
+ */
+export class Model {
+  live: Live | null = null
+  lost: Lost | null = null
+  /** The durable cursor of the user's inbox. */
+  inboxCursor: Offset = 0
+  #log: Published[] = []
+  readonly #joined = new Map<Group, Offset>()
+  readonly #left = new Map<Group, Offset>()
+
+  /** A new connection: it starts at the head of the log, and at the durable cursor in the inbox. */
+  connect (id: ClientId, head: Offset, now: number): void {
+    const groups = new Map([...this.#joined.keys()].map((group) => [group, head]))
+    this.#begin({ id, since: head, inboxSince: this.inboxCursor, groups }, 0, now)
+  }
+
+  /** Whether a lost connection can be resumed. */
+  canResume (now: number): boolean {
+    return this.lost !== null && this.lost.endsAt > now
+  }
+
+  /** A resumed connection continues above the last acknowledgement, with its groups. */
+  resume (now: number): void {
+    const { lost } = this
+    if (lost === null) throw new Error('nothing to resume')
+    const groups = new Map([...lost.groups].filter(([group, since]) => since > (this.#left.get(group) ?? -1)))
+    for (const [group, since] of this.#joined) if (!groups.has(group)) groups.set(group, Math.max(since, lost.since))
+    this.#begin({ ...lost, groups }, lost.acknowledged, now)
+  }
+
+  /** The connection is lost. `acknowledged`: the greatest offset that the client acknowledged on this connection. */
+  lose (acknowledged: Offset, now: number): void {
+    if (this.live === null) return
+    const { id, since, inboxSince, groups } = this.live
+    this.lost = { id, since, inboxSince, groups, acknowledged, endsAt: now + RESUME_WINDOW_MS }
+    this.live = null
+  }
+
+  /** The hub has ended the connection. */
+  end (): void {
+    this.live = this.lost = null
+  }
+
+  /** `isAlone`: no other message is published at the same moment. */
+  publish (message: Published, isAlone: boolean): void {
+    this.#log.push(message)
+    const { live } = this
+    if (live === null || !this.#concerns(live, message)) return
+    const isSurplus = !message.keep && (live.isFrozen || !isAlone)
+    live.expected.set(message.offset, isSurplus ? 'may' : 'must')
+  }
+
+  join (group: Group, head: Offset): void {
+    if (this.live?.groups.has(group) === false) this.live.groups.set(group, head)
+    this.#left.delete(group)
+  }
+
+  leave (group: Group): void {
+    if (this.live?.groups.delete(group) === true) this.#loosen(({ address }) => 'group' in address && address.group === group)
+  }
+
+  joinUser (group: Group, head: Offset): void {
+    if (!this.#joined.has(group)) this.#joined.set(group, head)
+    this.#left.delete(group)
+    if (this.live?.groups.has(group) === false) this.live.groups.set(group, head)
+  }
+
+  leaveUser (group: Group, head: Offset): void {
+    this.#joined.delete(group)
+    this.#left.set(group, head)
+    if (this.live?.groups.delete(group) === true) this.#loosen(({ address }) => 'group' in address && address.group === group)
+  }
+
+  purge (): void {
+    this.#loosen(isToUser)
+    this.#log = this.#log.filter((message) => !isToUser(message))
+  }
+
+  /** Time has passed. */
+  pass (now: number): void {
+    this.#loosen(({ expiresAt }) => expiresAt <= now)
+  }
+
+  /** The client has read these messages. Returns what is wrong, undefined when nothing is. */
+  check (read: readonly Offset[]): string | undefined {
+    const { live } = this
+    if (live === null) return undefined
+    for (const [index, offset] of read.entries()) {
+      const before = read[index - 1] ?? 0
+      if (offset <= before) return `${offset} was delivered after ${before}`
+      if (!live.expected.has(offset)) return `${offset} does not concern the client`
+    }
+    if (live.isFrozen) return undefined
+    const missing = [...live.expected].filter(([offset, certainty]) => certainty === 'must' && !read.includes(offset))
+    return missing.length === 0 ? undefined : `not delivered: ${missing.map(([offset]) => offset).join(', ')}`
+  }
+
+  /** Messages that match and that the client has not been able to read become uncertain. */
+  #loosen (matches: (message: Published) => boolean): void {
+    const { live } = this
+    if (live?.isFrozen !== true) return
+    for (const message of this.#log) if (live.expected.has(message.offset) && matches(message)) live.expected.set(message.offset, 'may')
+  }
+
+  #begin (position: Position, from: Offset, now: number): void {
+    const live: Live = { ...position, expected: new Map(), isFrozen: false }
+    for (const message of this.#log) {
+      const isThere = message.keep && message.expiresAt > now && message.offset > from
+      if (isThere && this.#concerns(live, message)) live.expected.set(message.offset, 'must')
+    }
+    this.live = live
+    this.lost = null
+  }
+
+  #concerns ({ id, since, inboxSince, groups }: Position, { address, except, offset }: Published): boolean {
+    if (except.includes(id)) return false
+    if ('user' in address) return address.user === USER && offset > inboxSince
+    if ('client' in address) return address.client === id && offset > since
+    if ('group' in address) return offset > (groups.get(address.group) ?? Infinity)
+    return offset > since
+  }
+}
+
+function isToUser ({ address }: Published): boolean {
+  return 'user' in address && address.user === USER
+}

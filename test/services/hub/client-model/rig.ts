@@ -1,0 +1,223 @@
+import { Writable } from 'node:stream'
+import { MemoryEngine } from '../../../../services/engine/memory/engine.ts'
+import type { Client } from '../../../../services/hub/clients/client.ts'
+import { Hub } from '../../../../services/hub/hub.ts'
+import type { Connection } from '../../../../services/hub/outbox/connection.ts'
+import type { CloseCode } from '../../../../services/model/close-codes.ts'
+import type { ClientId, Offset, UserId } from '../../../../services/model/message.ts'
+import type { AcknowledgedBy, Protocol } from '../../../../services/protocol/protocol.ts'
+import { nextTick, throwingLog } from '../peer.ts'
+
+const DAY_MS = 24 * 3_600_000
+/** Time for which a lost connection may be resumed. */
+export const RESUME_WINDOW_MS = 120_000
+/** Turns of the event loop without a change after which a hub is at rest. */
+const QUIET_TURNS = 5
+
+/** A hub on the memory engine, with a clock that the test moves. No time passes by itself. */
+export class Rig {
+  readonly clock = { now: Date.UTC(2026, 0, 1), wall: () => this.clock.now, steady: () => this.clock.now }
+  readonly engine: MemoryEngine
+  readonly hub: Hub
+  readonly #peers = new Set<Peer>()
+
+  constructor () {
+    const limits = { maxAgeMs: 365 * DAY_MS, maxCount: 1_000_000 }
+    this.engine = new MemoryEngine({ log: limits, inbox: limits, maxBytes: 2 ** 30, idempotencyWindowMs: DAY_MS, now: this.clock.wall })
+    this.hub = new Hub({
+      engine: this.engine,
+      log: throwingLog(),
+      clock: this.clock,
+      heartbeat: { pingPeriodMs: DAY_MS, maxUnanswered: 1000, readDeadlineMs: 0, writeDeadlineMs: 365 * DAY_MS },
+      drain: { graceMs: 1000, batch: 100 },
+      // Few and small, so that a client that does not read falls behind after some messages and catches up in pages.
+      queue: { maxBytes: 400, maxWrites: 6, policy: 'catchUp' },
+      flushIntervalMs: 0,
+      maxMessageBytes: 1000,
+      maxClients: 0,
+      maxClientsPerUser: 0,
+      messagesPerSecond: 0,
+      actionTimeoutMs: 0,
+      resumeWindowMs: RESUME_WINDOW_MS,
+      maxMailboxes: 0,
+      idempotencyWindowMs: DAY_MS
+    })
+    this.hub.start()
+  }
+
+  /** Connects a user. */
+  connect (user: UserId, protocol: Protocol): Peer {
+    const peer = new Peer(this.hub, protocol)
+    peer.client = this.hub.open(peer, { user, roles: [] }, protocol)
+    this.#peers.add(peer)
+    return peer
+  }
+
+  /** Resumes a lost connection; null when the connection can no longer be resumed. */
+  async resume (user: UserId, lost: Peer): Promise<Peer | null> {
+    const { protocol, id, token } = lost
+    const claim = { clientId: id, token, user, protocol: protocol.name }
+    const session = await this.hub.sessions.find(claim)
+    if (session === null) return null
+    const peer = new Peer(this.hub, protocol)
+    peer.client = this.hub.open(peer, { user, roles: [] }, protocol, { resumed: { claim, session } })
+    this.#peers.add(peer)
+    return peer
+  }
+
+  /** Resolves when the hub is at rest: no peer receives anything any more. */
+  async settle (): Promise<void> {
+    for (let quiet = 0, seen = -1; quiet < QUIET_TURNS;) {
+      await nextTick()
+      const now = [...this.#peers].reduce((sum, { frames }) => sum + frames, 0)
+      quiet = now === seen ? quiet + 1 : 0
+      seen = now
+      for (const peer of this.#peers) if (peer.isGone && peer.detach()) this.#peers.delete(peer)
+    }
+  }
+
+  async close (): Promise<void> {
+    for (const peer of this.#peers) peer.cut()
+    await this.settle()
+    await this.hub.drain()
+    await this.engine.close()
+  }
+}
+
+/** The form of messages in these tests: one line a frame, the offset before the data. */
+function protocolOf (acknowledgedBy: AcknowledgedBy): Protocol {
+  const line = (...words: unknown[]): Buffer => Buffer.from(`${words.join(' ')}\n`)
+  return {
+    name: `model.${acknowledgedBy}`,
+    acknowledgedBy,
+    isResumable: acknowledgedBy === 'command',
+    ping: line('ping'),
+    pong: null,
+    encodeGreeting: ({ clientId, resumeToken }) => line('greeting', clientId, resumeToken),
+    decode: () => ({ kind: 'ignored' }),
+    encode: ({ offset, payload }) => line('message', offset, payload.data),
+    encodeReply: ({ data }) => line('reply', data),
+    encodeResult: () => null,
+    encodeProbe: (offset) => ({ bytes: line('probe', offset), pong: String(offset) }),
+    encodeGap: ({ upTo }) => line('gap', upTo),
+    encodeCloseNotice: () => null
+  }
+}
+
+/** Clients acknowledge when they choose, and resume lost connections. */
+export const byCommand = protocolOf('command')
+/** Clients answer probes, as WebSocket stacks do by themselves. A lost connection cannot be resumed. */
+export const byPong = protocolOf('pong')
+
+/** A connection, and the program at its other end. */
+export class Peer implements Connection {
+  readonly stream: Writable
+  readonly address = 'test'
+  readonly bytesRead = 0
+  readonly protocol: Protocol
+  client!: Client
+  id: ClientId = ''
+  token = ''
+  /** Offsets and data of the messages that the peer has read. */
+  readonly read: Array<{ readonly offset: Offset, readonly data: string }> = []
+  /** Gap notices that the peer has read. */
+  gaps = 0
+  /** The offset up to which the peer has acknowledged. */
+  acknowledged: Offset = 0
+  closedWith: number | null = null
+  /** Everything that the peer has read or noticed. */
+  frames = 0
+  readonly #hub: Hub
+  #isCut = false
+  #isFrozen = false
+  #isDetached = false
+  #take: (() => void) | null = null
+
+  constructor (hub: Hub, protocol: Protocol) {
+    this.#hub = hub
+    this.protocol = protocol
+    this.stream = new Writable({
+      highWaterMark: 100,
+      write: (chunk: Buffer, _encoding, done) => {
+        this.#take = () => {
+          this.#take = null
+          if (!this.isGone) this.#readLines(chunk)
+          done()
+        }
+        if (!this.#isFrozen) this.#take()
+      }
+    })
+  }
+
+  get isOpen (): boolean {
+    return !this.isGone
+  }
+
+  get isGone (): boolean {
+    return this.#isCut || this.closedWith !== null
+  }
+
+  get isFrozen (): boolean {
+    return this.#isFrozen
+  }
+
+  /** Stops reading. What the hub writes stays in the socket's buffer. */
+  freeze (): void {
+    this.#isFrozen = true
+  }
+
+  thaw (): void {
+    this.#isFrozen = false
+    this.#take?.()
+  }
+
+  /** Loses the connection. What was not read is lost. */
+  cut (): void {
+    this.#isCut = true
+    this.frames++
+  }
+
+  acknowledge (offset: Offset): void {
+    this.acknowledged = Math.max(this.acknowledged, offset)
+    this.#hub.acknowledge(this.client, offset)
+  }
+
+  /** Tells the hub that the connection has ended. Returns false when the hub knew. */
+  detach (): boolean {
+    if (this.#isDetached) return false
+    this.#isDetached = true
+    this.thaw()
+    this.#hub.forget(this.client)
+    this.#hub.release(this.client)
+    return true
+  }
+
+  close (code: CloseCode['code']): void {
+    this.closedWith ??= code
+    this.frames++
+  }
+
+  terminate (): void {
+    this.closedWith ??= 1006
+    this.frames++
+  }
+
+  pause (): void {}
+  resume (): void {}
+
+  #readLines (chunk: Buffer): void {
+    for (const line of chunk.toString().trimEnd().split('\n')) {
+      const [word = '', first = '', second = ''] = line.split(' ')
+      this.frames++
+      if (word === 'greeting') [this.id, this.token] = [first, second]
+      else if (word === 'message') this.read.push({ offset: Number(first), data: second })
+      else if (word === 'gap') this.gaps++
+      else if (word === 'probe' && this.protocol.acknowledgedBy === 'pong') this.#answer(first)
+    }
+  }
+
+  #answer (payload: string): void {
+    const offset = this.client.onPong(payload)
+    if (offset !== null) this.acknowledge(offset)
+  }
+}
