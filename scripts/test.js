@@ -11,11 +11,11 @@ import { availableParallelism } from 'node:os'
 import { Parser } from 'tap-parser'
 import { compileTests, sourcePaths } from './compile-tests.js'
 
-/** Files that run at the same time. */
-const JOBS = Number(process.env.TEST_JOBS ?? availableParallelism())
+/** Files that run at the same time: `TEST_JOBS`, by default one for each processor. */
+const JOBS = Number(process.env.TEST_JOBS) || availableParallelism()
 /** A file that takes longer has failed. A file may choose another limit with `t.setTimeout()`. */
 const TIMEOUT_SECONDS = 180
-/** After its limit, tap reports what the file still waits for. Then the process is killed. */
+/** After the limit, tap reports the open handles of the file. After this time, the process is killed. */
 const GRACE_SECONDS = 10
 
 const totals = { pass: 0, fail: 0, skip: 0 }
@@ -25,7 +25,11 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exi
 
 const compiled = await compileTests()
 const sources = [...compiled.keys()].filter(isWanted).sort((a, b) => rank(a) - rank(b))
-if (sources.length === 0) fail({ fullname: 'no test file matches', diag: { arguments: process.argv.slice(2) } })
+for (const part of process.argv.slice(2)) {
+  const isKnown = [...compiled.keys()].some((source) => source.includes(part.replace(/^!/, '')))
+  if (!isKnown) fail({ fullname: `no test file matches ${part}` })
+}
+if (sources.length === 0) fail({ fullname: 'no test file is left to run' })
 await Promise.all(Array.from({ length: JOBS }, async () => {
   for (let source = sources.shift(); source !== undefined; source = sources.shift()) await run(source)
 }))
@@ -36,7 +40,9 @@ print(`${totals.pass} passed, ${totals.fail} failed${totals.skip > 0 ? `, ${tota
 function isWanted (source) {
   const parts = process.argv.slice(2)
   const wanted = parts.filter((part) => !part.startsWith('!'))
-  return (wanted.length === 0 || wanted.some((part) => source.includes(part))) && !parts.some((part) => part.startsWith('!') && source.includes(part.slice(1)))
+  const unwanted = parts.filter((part) => part.startsWith('!')).map((part) => part.slice(1))
+  const isNamed = wanted.length === 0 || wanted.some((part) => source.includes(part))
+  return isNamed && !unwanted.some((part) => source.includes(part))
 }
 
 /** Programs, browsers and crowds take longest and start first, so that no processor is idle at the end. */
@@ -44,53 +50,68 @@ function rank (source) {
   return /^test\/(services|routes)\//.test(source) ? 1 : 0
 }
 
-/** Runs one file, and counts and prints what it reports. */
+/** Runs one file, and counts and prints the report of the file. */
 async function run (source) {
   const start = performance.now()
   const child = spawn(process.execPath, ['--enable-source-maps', compiled.get(source)], {
     stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, TAP: '1', TAP_TIMEOUT: String(TIMEOUT_SECONDS) }
   })
   children.add(child)
-  const ended = new Promise((resolve) => { child.on('close', (code, signal) => resolve(signal ?? code)) })
+  const exited = new Promise((resolve) => { child.on('exit', (code, signal) => resolve(signal ?? code)) })
+  const lines = createInterface({ input: child.stdout })
   const parser = new Parser({ name: source })
-  const timer = killAfterLimit(child, parser)
+  const cancelLimit = limit(child, lines, parser)
   let failures = 0
   const failed = (failure) => {
     failures++
     fail(failure)
   }
   parser.on('pass', () => { totals.pass++ })
-  parser.on('skip', ({ fullname, skip }) => {
-    totals.skip++
-    print(`skip  ${fullname}: ${skip}`)
-  })
+  parser.on('skip', ({ fullname, skip }) => skipped(fullname, skip))
+  parser.on('todo', ({ fullname, todo }) => skipped(fullname, `todo ${todo}`))
   parser.on('fail', failed)
   parser.on('bailout', (reason) => failed({ fullname: source, diag: { reason: `Bail out! ${reason}` } }))
   parser.on('extra', (text) => process.stdout.write(text))
-  for await (const line of createInterface({ input: child.stdout })) parser.write(`${sourcePaths(line)}\n`)
-  const end = await ended
+  for await (const line of lines) parser.write(`${sourcePaths(line)}\n`)
   parser.end()
-  clearTimeout(timer())
+  const end = await exited
+  cancelLimit()
   children.delete(child)
-  // A failure that is no assertion: a crash, a timeout, or a report that ends in the middle.
-  if (failures === 0 && end !== 0) failed({ fullname: source, diag: { reason: `the process ended with ${end}` } })
-  if (failures === 0 && !parser.ok) failed({ fullname: source, diag: { reason: 'the report is not complete', failures: parser.results?.failures } })
+
+  // Failures without a failed assertion: a crash, a timeout, a report that ends in the middle, a file without tests.
+  const { ok, count, plan, failures: reported } = parser.results ?? {}
+  const reason = end !== 0 ? `the process ended with ${end}` : ok !== true ? 'the report is not complete' : undefined
+  if (failures === 0 && reason !== undefined) failed({ fullname: source, diag: { reason, reported } })
+  else if (failures === 0 && count === 0) {
+    if (plan.skipAll && plan.skipReason !== 'no tests found') skipped(source, plan.skipReason)
+    else failed({ fullname: source, diag: { reason: 'the file has no test' } })
+  }
   print(`${failures === 0 ? 'ok   ' : 'FAIL '} ${source} (${Math.round(performance.now() - start)} ms)`)
 }
 
-/** Kills a process that is still there some time after its limit. Returns what gives the current timer. */
-function killAfterLimit (child, parser) {
+/** Kills a process some time after its limit, and ends its report. Returns a function that cancels the limit. */
+function limit (child, lines, parser) {
   let timer
-  const limit = (ms) => {
+  const restart = (ms) => {
     clearTimeout(timer)
-    timer = setTimeout(() => child.kill('SIGKILL'), ms + GRACE_SECONDS * 1000)
+    timer = setTimeout(() => {
+      child.kill('SIGKILL')
+      // A child of the process may keep the pipe open.
+      lines.close()
+      child.stdout.destroy()
+    }, ms + GRACE_SECONDS * 1000)
   }
-  limit(TIMEOUT_SECONDS * 1000)
+  restart(TIMEOUT_SECONDS * 1000)
   parser.on('comment', (text) => {
     const [, ms] = /^# timeout=(\d+)$/m.exec(text) ?? []
-    if (ms !== undefined) limit(Number(ms))
+    if (ms !== undefined) restart(Number(ms))
   })
-  return () => timer
+  return () => clearTimeout(timer)
+}
+
+function skipped (fullname, reason) {
+  totals.skip++
+  print(`skip  ${fullname}: ${reason}`)
 }
 
 /** Counts and prints a failure, without the source: `at` names its location. */

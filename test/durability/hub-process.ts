@@ -71,8 +71,7 @@ export class HubProcess {
     this.counts.starts++
     const isKept = ([name]: [string, unknown]) => !/^(HUB_|NODE_|TAP_|_TAPJS)/.test(name)
     const env = Object.fromEntries(Object.entries(process.env).filter(isKept))
-    // `env -u` removes the NODE_OPTIONS with which the test runner loads itself into every spawned program.
-    const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, PROGRAM], {
+    const child = spawn(process.execPath, [PROGRAM], {
       cwd: this.folder,
       env,
       stdio: ['ignore', 'pipe', 'pipe']

@@ -1,6 +1,7 @@
 // Takes about 40 s in `npm test`, although the crowds act for 8 s in all: a program starts for each policy, and the
 // heartbeat needs 5 s to disconnect the frozen clients. On a slow machine a crowd continues for up to 30 s until enough
-// has happened. A longer run, with the seed of an earlier crowd:
+// has happened, and a crowd that leaves more memory in use than allowed is followed by up to two further crowds.
+// A longer run, with the seed of an earlier crowd:
 //
 //   SOAK_SECONDS=3600 SOAK_SEED=7 npm test -- test/soak/soak.test.ts
 
@@ -33,16 +34,18 @@ const MAX_GROWTH_BYTES = 3 * MEBIBYTE
 const MAX_CROWDS = 3
 /** Smallest counts that prove something, on a slow machine too. */
 const MINIMUM = { broadcasts: 100, eachDisconnect: 3, transientConnections: 3 }
-/** Slow clients that lose messages or are disconnected. In a short run, the buffers of the kernel may hold all messages. */
-const MIN_AFFECTED_SLOW = SECONDS < 60 ? 0 : 2
+/** In a shorter run, the buffers of the kernel may hold all messages for the slow clients. */
+const MIN_SECONDS_OF_SLOW = 60
+/** Time of one policy: the crowds, each with its patience and the heartbeat, and the start of the program. */
+const POLICY_SECONDS = SECONDS / POLICIES.length * (1 + MAX_CROWDS) + (1 + MAX_CROWDS) * 40 + 30
 
-t.setTimeout((SECONDS * 2 + 240) * 1000)
+t.setTimeout(POLICIES.length * POLICY_SECONDS * 1000)
 t.comment(`SOAK_SEED=${SEED}`)
 
 for (const [n, slowClient] of POLICIES.entries()) {
   const title = 'under churn, a reading client receives every message once and in order, memory stays bounded, and no memory leaks'
   t.test(`${title} (slowClient: ${slowClient})`, async (t) => {
-    t.setTimeout((SECONDS / 2 + 90) * 1000)
+    t.setTimeout(POLICY_SECONDS * 1000)
     await withSeed(t, async () => {
       const service = await Service.start(t, {
         engine: { kind: 'memory', ...LOG },
@@ -71,9 +74,8 @@ for (const [n, slowClient] of POLICIES.entries()) {
         await crowd.run(ms * (1 - WARM_UP), () => isEnough(crowd))
         const affectedSlow = await checkCrowd(t, service, crowd)
         const { disconnects, published, transientConnections } = crowd
-        t.ok(isEnough(crowd) && affectedSlow >= MIN_AFFECTED_SLOW, 'enough happened to prove something', {
-          disconnects, published, transientConnections, affectedSlow
-        })
+        t.ok(isEnough(crowd), 'enough happened to prove something', { disconnects, published, transientConnections })
+        if (SECONDS >= MIN_SECONDS_OF_SLOW) t.ok(affectedSlow >= 2, `${affectedSlow} slow clients were affected`)
         const { usedBytes: after, dropped } = await service.measure()
         growth = after - before
 

@@ -14,7 +14,7 @@ export async function until (
   limitMs = TIMEOUT_MS
 ): Promise<void> {
   const deadline = Date.now() + limitMs
-  const interval = limitMs === PROGRAMS_MS ? PROGRAMS_INTERVAL_MS : INTERVAL_MS
+  const interval = limitMs >= PROGRAMS_MS ? PROGRAMS_INTERVAL_MS : INTERVAL_MS
   while (!await condition()) {
     if (Date.now() > deadline) throw new Error(`timeout after ${limitMs} ms: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, interval))

@@ -24,7 +24,7 @@ export class TaskQueue {
   readonly #log: Log
   /** Tasks in the order of their arrival. */
   #queued: Task[] = []
-  /** Tasks from before those, the first one last: taking a task costs the same however many are queued. */
+  /** Tasks that arrived before all of `#queued`, in reverse order, because `pop()` costs the same at any length. */
   #next: Task[] = []
   #isBusy = false
   #isHigh = false
@@ -64,10 +64,7 @@ export class TaskQueue {
   }
 
   #take (): Task | undefined {
-    if (this.#next.length === 0) {
-      this.#next = this.#queued.reverse()
-      this.#queued = []
-    }
+    if (this.#next.length === 0) [this.#next, this.#queued] = [this.#queued.reverse(), this.#next]
     return this.#next.pop()
   }
 

@@ -16,10 +16,8 @@ export class Child {
 
   /** `shell`: the command that a shell executes before it becomes the process. */
   constructor (t: Test, args: readonly string[], shell = 'true') {
-    // NODE_OPTIONS would load the test runner into the process. With the runner, the process ends at signals
-    // that it ignores otherwise.
     const command = [process.execPath, '--enable-source-maps', ...execArgv, path, ...args]
-    const script = `${shell}; exec env -u NODE_OPTIONS "$@"`
+    const script = `${shell}; exec "$@"`
     this.process = spawn('bash', ['-c', script, 'bash', ...command], { stdio: ['pipe', 'pipe', 'pipe'] })
     t.teardown(() => this.process.kill('SIGKILL'))
     this.process.stderr?.on('data', (chunk: Buffer) => { this.errors += chunk.toString() })

@@ -14,8 +14,14 @@ export interface Published {
   readonly except: readonly ClientId[]
 }
 
-/** How the client was when a message was published. */
+/** Whether the client has to receive a message, or may receive the message. */
 type Certainty = 'must' | 'may'
+
+/** A message as the client has read it. */
+export interface Read {
+  readonly offset: Offset
+  readonly data: string
+}
 
 /** The position of a connection: which messages concern the client. */
 interface Position {
@@ -37,16 +43,19 @@ interface Lost extends Position {
 }
 
 /**
- * What one client has to receive, by the documented promises alone: each message of the log that concerns the client
- * above its position, once, in the order of the offsets. A message is uncertain where the promises leave room: the
- * client does not read, and the message is not kept, expires, is purged, or belongs to a group that the client leaves.
+ * The messages that one client has to receive, by the documented promises alone: each message of the log that concerns
+ * the client above its position, once, in the order of the offsets. A message is uncertain while the client does not
+ * read, if the message is not kept, expires, is purged, or belongs to a group that the client leaves.
  */
 export class Model {
   live: Live | null = null
   lost: Lost | null = null
   /** The durable cursor of the user's inbox. */
   inboxCursor: Offset = 0
+  /** The messages that the log holds. */
   #log: Published[] = []
+  /** The data of all messages, purged messages included. */
+  readonly #data = new Map<Offset, string>()
   readonly #joined = new Map<Group, Offset>()
   readonly #left = new Map<Group, Offset>()
 
@@ -86,6 +95,7 @@ export class Model {
   /** `isAlone`: no other message is published at the same moment. */
   publish (message: Published, isAlone: boolean): void {
     this.#log.push(message)
+    this.#data.set(message.offset, message.data)
     const { live } = this
     if (live === null || !this.#concerns(live, message)) return
     const isSurplus = !message.keep && (live.isFrozen || !isAlone)
@@ -98,7 +108,7 @@ export class Model {
   }
 
   leave (group: Group): void {
-    if (this.live?.groups.delete(group) === true) this.#loosen(({ address }) => 'group' in address && address.group === group)
+    if (this.live?.groups.delete(group) === true) this.#loosen(isToGroup(group))
   }
 
   joinUser (group: Group, head: Offset): void {
@@ -110,7 +120,7 @@ export class Model {
   leaveUser (group: Group, head: Offset): void {
     this.#joined.delete(group)
     this.#left.set(group, head)
-    if (this.live?.groups.delete(group) === true) this.#loosen(({ address }) => 'group' in address && address.group === group)
+    if (this.live?.groups.delete(group) === true) this.#loosen(isToGroup(group))
   }
 
   purge (): void {
@@ -123,25 +133,29 @@ export class Model {
     this.#loosen(({ expiresAt }) => expiresAt <= now)
   }
 
-  /** The client has read these messages. Returns what is wrong, undefined when nothing is. */
-  check (read: readonly Offset[]): string | undefined {
+  /** Compares the messages that the client has read with the expected messages. Returns the first fault. */
+  check (read: readonly Read[]): string | undefined {
     const { live } = this
     if (live === null) return undefined
-    for (const [index, offset] of read.entries()) {
-      const before = read[index - 1] ?? 0
+    for (const [index, { offset, data }] of read.entries()) {
+      const before = read[index - 1]?.offset ?? 0
       if (offset <= before) return `${offset} was delivered after ${before}`
       if (!live.expected.has(offset)) return `${offset} does not concern the client`
+      if (this.#data.get(offset) !== data) return `${offset} was delivered with the data of another message: ${data}`
     }
     if (live.isFrozen) return undefined
-    const missing = [...live.expected].filter(([offset, certainty]) => certainty === 'must' && !read.includes(offset))
+    const offsets = new Set(read.map(({ offset }) => offset))
+    const missing = [...live.expected].filter(([offset, certainty]) => certainty === 'must' && !offsets.has(offset))
     return missing.length === 0 ? undefined : `not delivered: ${missing.map(([offset]) => offset).join(', ')}`
   }
 
-  /** Messages that match and that the client has not been able to read become uncertain. */
+  /** Makes matching messages uncertain, if the client does not read. */
   #loosen (matches: (message: Published) => boolean): void {
     const { live } = this
     if (live?.isFrozen !== true) return
-    for (const message of this.#log) if (live.expected.has(message.offset) && matches(message)) live.expected.set(message.offset, 'may')
+    for (const message of this.#log) {
+      if (live.expected.has(message.offset) && matches(message)) live.expected.set(message.offset, 'may')
+    }
   }
 
   #begin (position: Position, from: Offset, now: number): void {
@@ -165,4 +179,8 @@ export class Model {
 
 function isToUser ({ address }: Published): boolean {
   return 'user' in address && address.user === USER
+}
+
+function isToGroup (group: Group): (message: Published) => boolean {
+  return ({ address }) => 'group' in address && address.group === group
 }

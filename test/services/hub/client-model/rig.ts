@@ -2,6 +2,7 @@ import { Writable } from 'node:stream'
 import { MemoryEngine } from '../../../../services/engine/memory/engine.ts'
 import type { Client } from '../../../../services/hub/clients/client.ts'
 import { Hub } from '../../../../services/hub/hub.ts'
+import type { OpenOptions } from '../../../../services/hub/options.ts'
 import type { Connection } from '../../../../services/hub/outbox/connection.ts'
 import type { CloseCode } from '../../../../services/model/close-codes.ts'
 import type { ClientId, Offset, UserId } from '../../../../services/model/message.ts'
@@ -23,7 +24,9 @@ export class Rig {
 
   constructor () {
     const limits = { maxAgeMs: 365 * DAY_MS, maxCount: 1_000_000 }
-    this.engine = new MemoryEngine({ log: limits, inbox: limits, maxBytes: 2 ** 30, idempotencyWindowMs: DAY_MS, now: this.clock.wall })
+    this.engine = new MemoryEngine({
+      log: limits, inbox: limits, maxBytes: 2 ** 30, idempotencyWindowMs: DAY_MS, now: this.clock.wall
+    })
     this.hub = new Hub({
       engine: this.engine,
       log: throwingLog(),
@@ -31,7 +34,7 @@ export class Rig {
       heartbeat: { pingPeriodMs: DAY_MS, maxUnanswered: 1000, readDeadlineMs: 0, writeDeadlineMs: 365 * DAY_MS },
       drain: { graceMs: 1000, batch: 100 },
       // Few and small, so that a client that does not read falls behind after some messages and catches up in pages.
-      queue: { maxBytes: 400, maxWrites: 6, policy: 'catchUp' },
+      queue: { maxBytes: 150, maxWrites: 6, policy: 'catchUp' },
       flushIntervalMs: 0,
       maxMessageBytes: 1000,
       maxClients: 0,
@@ -47,10 +50,7 @@ export class Rig {
 
   /** Connects a user. */
   connect (user: UserId, protocol: Protocol): Peer {
-    const peer = new Peer(this.hub, protocol)
-    peer.client = this.hub.open(peer, { user, roles: [] }, protocol)
-    this.#peers.add(peer)
-    return peer
+    return this.#add(new Peer(this.hub, protocol).open(user))
   }
 
   /** Resumes a lost connection; null when the connection can no longer be resumed. */
@@ -59,8 +59,10 @@ export class Rig {
     const claim = { clientId: id, token, user, protocol: protocol.name }
     const session = await this.hub.sessions.find(claim)
     if (session === null) return null
-    const peer = new Peer(this.hub, protocol)
-    peer.client = this.hub.open(peer, { user, roles: [] }, protocol, { resumed: { claim, session } })
+    return this.#add(new Peer(this.hub, protocol).open(user, { resumed: { claim, session } }))
+  }
+
+  #add (peer: Peer): Peer {
     this.#peers.add(peer)
     return peer
   }
@@ -72,7 +74,9 @@ export class Rig {
       const now = [...this.#peers].reduce((sum, { frames }) => sum + frames, 0)
       quiet = now === seen ? quiet + 1 : 0
       seen = now
-      for (const peer of this.#peers) if (peer.isGone && peer.detach()) this.#peers.delete(peer)
+      for (const peer of this.#peers) {
+        if (peer.isGone && peer.detach()) this.#peers.delete(peer)
+      }
     }
   }
 
@@ -115,8 +119,7 @@ export class Peer implements Connection {
   readonly address = 'test'
   readonly bytesRead = 0
   readonly protocol: Protocol
-  client!: Client
-  id: ClientId = ''
+  /** Resume token from the greeting; empty before the greeting. */
   token = ''
   /** Offsets and data of the messages that the peer has read. */
   readonly read: Array<{ readonly offset: Offset, readonly data: string }> = []
@@ -128,6 +131,7 @@ export class Peer implements Connection {
   /** Everything that the peer has read or noticed. */
   frames = 0
   readonly #hub: Hub
+  #client: Client | null = null
   #isCut = false
   #isFrozen = false
   #isDetached = false
@@ -147,6 +151,22 @@ export class Peer implements Connection {
         if (!this.#isFrozen) this.#take()
       }
     })
+  }
+
+  /** The client that the hub has opened on this connection. */
+  get client (): Client {
+    if (this.#client === null) throw new Error('the hub has not opened the connection')
+    return this.#client
+  }
+
+  get id (): ClientId {
+    return this.client.id
+  }
+
+  /** Lets the hub open a client on this connection. */
+  open (user: UserId, options?: OpenOptions): this {
+    this.#client = this.#hub.open(this, { user, roles: [] }, this.protocol, options)
+    return this
   }
 
   get isOpen (): boolean {
@@ -182,7 +202,7 @@ export class Peer implements Connection {
     this.#hub.acknowledge(this.client, offset)
   }
 
-  /** Tells the hub that the connection has ended. Returns false when the hub knew. */
+  /** Reports the end of the connection to the hub. Returns false when the end was reported before. */
   detach (): boolean {
     if (this.#isDetached) return false
     this.#isDetached = true
@@ -209,7 +229,7 @@ export class Peer implements Connection {
     for (const line of chunk.toString().trimEnd().split('\n')) {
       const [word = '', first = '', second = ''] = line.split(' ')
       this.frames++
-      if (word === 'greeting') [this.id, this.token] = [first, second]
+      if (word === 'greeting') this.token = second
       else if (word === 'message') this.read.push({ offset: Number(first), data: second })
       else if (word === 'gap') this.gaps++
       else if (word === 'probe' && this.protocol.acknowledgedBy === 'pong') this.#answer(first)

@@ -50,6 +50,27 @@ t.test('pauses the connection while 16 or more tasks are queued, and queues any 
   t.same(pauses, [true, false])
 })
 
+t.test('tasks that arrive while earlier tasks wait keep their order, and all waiting tasks count', async (t) => {
+  const { queue, pauses } = newQueue()
+  const done: number[] = []
+  const [first, second] = [gate(), gate()]
+  queue.run(async () => { await first.promise; done.push(1) })
+  queue.run(async () => { await second.promise; done.push(2) })
+  for (let n = 3; n <= 10; n++) queue.run(() => { done.push(n) })
+  first.resolve()
+  await new Promise((resolve) => setImmediate(resolve))
+  t.same(done, [1])
+  // Eight tasks wait since before the second task; with these there are 15, then 16.
+  for (let n = 11; n <= 17; n++) queue.run(() => { done.push(n) })
+  t.same(pauses, [])
+  queue.run(() => { done.push(18) })
+  t.same(pauses, [true])
+  second.resolve()
+  await new Promise((resolve) => setImmediate(resolve))
+  t.same(done, Array.from({ length: 18 }, (_, index) => index + 1))
+  t.same(pauses, [true, false])
+})
+
 t.test('a task may return any value, even an object that only looks like a promise', async (t) => {
   const { queue, errors } = newQueue()
   const done: string[] = []
