@@ -78,8 +78,6 @@ export class Client {
   readonly params: Partial<ClientParams> = {}
   /** Time of connecting, in ms since the epoch. */
   readonly openedAt: number
-  /** Whether the client is at the head of the log and receives new messages at once; false while it catches up. */
-  isLive = false
   /** Messages received from the client. */
   received = 0
   /** The error with which the connection failed; null while the connection is open and after a clean close. */
@@ -117,6 +115,11 @@ export class Client {
   /** Whether the connection still accepts frames: false as soon as either side has begun to close. */
   get isOpen (): boolean {
     return this.closeReason === null && this.#connection.isOpen
+  }
+
+  /** Whether the client is at the head of the log and receives new messages at once; false while it catches up. */
+  get isLive (): boolean {
+    return this.cursor.isLive
   }
 
   /** Whether the hub has stopped reading from the connection, because the handlers are slower than the client. */
@@ -161,8 +164,7 @@ export class Client {
       return
     }
     if (!this.isLive) return
-    this.isLive = false
-    this.cursor.position = offset - 1
+    this.cursor.fellBehind(offset)
     this.#catchUp.resume(this)
   }
 
@@ -170,7 +172,7 @@ export class Client {
   beginLive (): void {
     this.flushEarlyMessages(Infinity)
     this.#earlyMessages = null
-    this.isLive = true
+    this.cursor.caughtUp()
   }
 
   /**
@@ -187,10 +189,10 @@ export class Client {
    * protocol acknowledges by pong. One probe is in flight at a time.
    */
   probe (offset: Offset): void {
-    this.cursor.inboxSent = offset
-    if (this.protocol.acknowledgedBy !== 'pong' || this.cursor.pendingProbe !== null) return
+    this.cursor.expectAck(offset)
+    if (this.protocol.acknowledgedBy !== 'pong' || this.cursor.isProbing) return
     const { bytes, pong } = this.protocol.encodeProbe(offset)
-    if (this.outbox.push(new Frame(bytes))) this.cursor.pendingProbe = { offset, pong }
+    if (this.outbox.push(new Frame(bytes))) this.cursor.probe({ offset, pong })
   }
 
   /**
@@ -199,9 +201,9 @@ export class Client {
    */
   reprobe (): boolean {
     const { cursor, protocol } = this
-    if (protocol.acknowledgedBy !== 'pong' || cursor.inboxSent <= cursor.acknowledged) return false
-    cursor.pendingProbe = null
-    this.probe(cursor.inboxSent)
+    if (protocol.acknowledgedBy !== 'pong' || !cursor.owesAck) return false
+    cursor.probe(null)
+    this.probe(cursor.ackExpected)
     return true
   }
 
@@ -210,11 +212,8 @@ export class Client {
    * flight.
    */
   onPong (payload: string): Offset | null {
-    const { cursor } = this
-    if (cursor.pendingProbe?.pong !== payload) return null
-    const { offset } = cursor.pendingProbe
-    cursor.pendingProbe = null
-    if (cursor.inboxSent > offset) this.probe(cursor.inboxSent)
+    const offset = this.cursor.pong(payload)
+    if (offset !== null && this.cursor.ackExpected > offset) this.probe(this.cursor.ackExpected)
     return offset
   }
 

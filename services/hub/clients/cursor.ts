@@ -36,42 +36,47 @@ export interface StartPosition {
 }
 
 /**
- * A client's position in the log. Address and offset decide which messages the client receives, so a client that is
- * behind costs a few numbers, and the hub stores no messages for a single client.
+ * Phase of a client: `locating` while the hub reads the start position of a connection, `behind` while the client reads
+ * the log page by page, `live` at the head of the log, where the client receives each new message at once.
+ */
+export type Phase = 'locating' | 'behind' | 'live'
+
+/** An ack probe: the payload of the expected pong, and the offset that this pong acknowledges. */
+interface Probe {
+  readonly offset: Offset
+  readonly pong: string
+}
+
+/**
+ * A client's position in the log, and the state machine of the position: locating → behind → live, and from live back
+ * to behind. Address and offset decide which messages the client receives, so a client that is behind costs a few
+ * numbers, and the hub stores no messages for a single client. Only the methods of this class change the state.
  */
 export class Cursor {
   /** See `StartPosition`. */
   readonly since: Offset
-  /** See `StartPosition`; undefined until the start position is resolved. */
-  inboxSince: Offset | undefined
-  /** Groups of the client; null for a client without groups. */
-  groups: Map<Group, Membership> | null
-  /** While the client is behind: all messages up to this offset have been queued for the client. */
-  position: Offset
-  /** The client has acknowledged all messages up to this offset. */
-  acknowledged: Offset
-  /** The client has been notified of the loss of messages up to this offset. */
-  gapUpTo: Offset = 0
-  /** Offset of the last queued message that the client has to acknowledge. */
-  inboxSent: Offset = 0
   /** Whether the connection continues an earlier connection. */
   readonly isContinued: boolean
-  /** Whether the start position is resolved. Most resumed connections know the start position from the beginning. */
-  isStartResolved = false
-  /**
-   * The ack probe in flight: the payload of the expected pong, and the offset that this pong acknowledges; null without
-   * a probe.
-   */
-  pendingProbe: { readonly offset: Offset, readonly pong: string } | null = null
+  /** Whether the groups are those of an earlier connection, which the groups of the token do not change again. */
+  readonly hasEarlierGroups: boolean
+  #phase: Phase = 'locating'
+  #inboxSince: Offset | undefined
+  #groups: Map<Group, Membership> | null
+  #position: Offset
+  #acknowledged: Offset
+  #gapUpTo: Offset = 0
+  #ackExpected: Offset = 0
+  #probe: Probe | null = null
 
-  constructor (start: StartPosition, isContinued = false) {
+  constructor (start: StartPosition, isContinued = false, hasEarlierGroups = false) {
     const { since, inboxSince, position = 0, acknowledged = 0, groups = [] } = start
     this.since = since
-    this.inboxSince = inboxSince
-    this.groups = groups.length === 0 ? null : new Map(groups)
-    this.position = position
-    this.acknowledged = acknowledged
     this.isContinued = isContinued
+    this.hasEarlierGroups = hasEarlierGroups
+    this.#inboxSince = inboxSince
+    this.#groups = groups.length === 0 ? null : new Map(groups)
+    this.#position = position
+    this.#acknowledged = acknowledged
   }
 
   /**
@@ -93,25 +98,162 @@ export class Cursor {
 
   /** Creates the cursor of a resumed connection. */
   static resumed ({ since, inboxSince, acknowledged, groups }: ResumePoint): Cursor {
-    const inbox = inboxSince === null ? {} : { inboxSince }
-    const cursor = new Cursor({ since, position: acknowledged, acknowledged, groups, ...inbox }, true)
-    cursor.isStartResolved = inboxSince !== null
-    return cursor
+    const start = { since, position: acknowledged, acknowledged, groups }
+    if (inboxSince === null) return new Cursor(start, true)
+    return new Cursor({ ...start, inboxSince }, true, true)
+  }
+
+  get phase (): Phase {
+    return this.#phase
+  }
+
+  /** Whether the client is at the head of the log. */
+  get isLive (): boolean {
+    return this.#phase === 'live'
+  }
+
+  /** See `StartPosition`; undefined until the client is located. */
+  get inboxSince (): Offset | undefined {
+    return this.#inboxSince
+  }
+
+  /** Groups of the client; null for a client without groups. */
+  get groups (): ReadonlyMap<Group, Membership> | null {
+    return this.#groups
+  }
+
+  /** While the client is behind: all messages up to this offset have been queued for the client. */
+  get position (): Offset {
+    return this.#position
+  }
+
+  /** Whether the client has a position: the client stated one, or messages have been queued. */
+  get hasPosition (): boolean {
+    return this.isContinued || this.#position > 0
+  }
+
+  /** The client has acknowledged all messages up to this offset. */
+  get acknowledged (): Offset {
+    return this.#acknowledged
+  }
+
+  /** Offset of the last queued message that the client has to acknowledge; 0 without one. */
+  get ackExpected (): Offset {
+    return this.#ackExpected
+  }
+
+  /** Whether the client has not acknowledged all queued messages that it has to acknowledge. */
+  get owesAck (): boolean {
+    return this.#ackExpected > this.#acknowledged
+  }
+
+  /** Whether an ack probe is in flight. */
+  get isProbing (): boolean {
+    return this.#probe !== null
   }
 
   /**
    * Returns the offset above which the client receives messages to an address; Infinity for a group without the client.
    */
   floor (address: Address): Offset {
-    if ('user' in address) return this.inboxSince ?? this.since
-    if ('group' in address) return this.groups?.get(address.group)?.since ?? Infinity
+    if ('user' in address) return this.#inboxSince ?? this.since
+    if ('group' in address) return this.#groups?.get(address.group)?.since ?? Infinity
     return this.since
   }
 
   /** Returns the parts of the log that the client receives and that have not been queued for the client yet. */
   sources (client: ClientId, user: UserId): Source[] {
     const addresses: Address[] = [{ all: true }, { user }, { client }]
-    for (const group of this.groups?.keys() ?? []) addresses.push({ group })
-    return addresses.map((address) => ({ address, after: Math.max(this.floor(address), this.position) }))
+    for (const group of this.#groups?.keys() ?? []) addresses.push({ group })
+    return addresses.map((address) => ({ address, after: Math.max(this.floor(address), this.#position) }))
+  }
+
+  /** Ends `locating`. `acknowledged`: offset in the inbox at which a connection without an offset of its own starts. */
+  located (acknowledged: Offset): void {
+    if (this.#inboxSince === undefined) this.#inboxSince = this.#acknowledged = acknowledged
+    this.#phase = 'behind'
+  }
+
+  /**
+   * Advances past a message of the log.
+   *
+   * @param ackOffset offset that the client has to acknowledge; null when the message needs no acknowledgement or is
+   * not for this client
+   */
+  advance (offset: Offset, ackOffset: Offset | null): void {
+    this.#position = offset
+    if (ackOffset !== null) this.#ackExpected = ackOffset
+  }
+
+  /** Advances to the end of a page: the log has no further message for the client up to this offset. */
+  advanceTo (upTo: Offset): void {
+    this.#position = Math.max(this.#position, upTo)
+  }
+
+  /** Reaches the head of the log. */
+  caughtUp (): void {
+    this.#phase = 'live'
+  }
+
+  /** Falls behind: the message at this offset could not be queued, and is read from the log instead. */
+  fellBehind (offset: Offset): void {
+    this.#phase = 'behind'
+    this.#position = offset - 1
+  }
+
+  /** Records a gap up to an offset. Returns false when the client has been notified of this gap. */
+  gap (upTo: Offset): boolean {
+    if (upTo <= this.#gapUpTo) return false
+    this.#gapUpTo = upTo
+    return true
+  }
+
+  /**
+   * Acknowledges all messages up to an offset, at most up to the last message given to the client. Returns false when
+   * the client had acknowledged these messages before.
+   *
+   * @param head offset of the last message of the log
+   */
+  acknowledge (offset: Offset, head: Offset): boolean {
+    const upTo = Math.min(offset, this.isLive ? head : this.#position)
+    if (upTo <= this.#acknowledged) return false
+    this.#acknowledged = upTo
+    return true
+  }
+
+  /** Records that a queued message has to be acknowledged. */
+  expectAck (offset: Offset): void {
+    this.#ackExpected = offset
+  }
+
+  /** Records that an ack probe is queued; null forgets the probe in flight. */
+  probe (probe: Probe | null): void {
+    this.#probe = probe
+  }
+
+  /** Returns the offset that a pong acknowledges; null for a pong that does not answer the probe in flight. */
+  pong (payload: string): Offset | null {
+    if (this.#probe?.pong !== payload) return null
+    const { offset } = this.#probe
+    this.#probe = null
+    return offset
+  }
+
+  /** Adds a membership. Returns false when the client is a member already. */
+  join (group: Group, membership: Membership): boolean {
+    const present = this.#groups?.get(group)
+    if (present === undefined) {
+      this.#groups ??= new Map()
+      this.#groups.set(group, membership)
+      return true
+    }
+    // A membership by the hub outlives the client's own right to be in the group.
+    if (membership.by === 'hub') present.by = 'hub'
+    return false
+  }
+
+  /** Removes a membership. Returns false when the client is not a member. */
+  leave (group: Group): boolean {
+    return this.#groups?.delete(group) === true
   }
 }

@@ -70,21 +70,16 @@ export class Registry {
 
   /** Makes a client a member of a group. Throws HUB_REQUEST_INVALID when the client is in 1000 groups already. */
   join (client: Client, group: Group, membership: Membership): void {
-    const groups = client.cursor.groups ??= new Map<Group, Membership>()
-    const present = groups.get(group)
-    if (present !== undefined) {
-      // A membership by the hub outlives the client's own right to be in the group.
-      if (membership.by === 'hub') present.by = 'hub'
-      return
-    }
-    if (groups.size >= MAX_GROUPS) throw tooManyGroups()
-    groups.set(group, membership)
+    const { cursor } = client
+    const isFull = (cursor.groups?.size ?? 0) >= MAX_GROUPS
+    if (isFull && cursor.groups?.has(group) !== true) throw tooManyGroups()
+    if (!cursor.join(group, membership)) return
     if (this.#clients.get(client.id) === client) this.#enter(client, group)
   }
 
   /** Ends a membership. Returns false when the client was not a member. */
   leave (client: Client, group: Group): boolean {
-    if (client.cursor.groups?.delete(group) !== true) return false
+    if (!client.cursor.leave(group)) return false
     this.#exit(client, group)
     return true
   }

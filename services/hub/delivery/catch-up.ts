@@ -65,24 +65,21 @@ export class CatchUp {
     // Deferred messages are in this page already, so they must be delivered now, before the client is live.
     this.#flusher.runDeferred()
     if (!client.isOpen) return true
-    if (gapUpTo > cursor.gapUpTo && !this.#notifyGap(client, gapUpTo, messages[0]?.offset ?? Infinity)) return true
+    if (cursor.gap(gapUpTo) && !this.#notifyGap(client, gapUpTo, messages[0]?.offset ?? Infinity)) return true
     for (const message of messages) {
       client.flushEarlyMessages(message.offset)
-      if (message.except?.includes(id) !== true) {
-        const frame = this.#frames.frame(protocol, message)
-        if (!outbox.offer(frame)) return false
-        cursor.inboxSent = frame.ackOffset ?? cursor.inboxSent
-      }
-      cursor.position = message.offset
+      const frame = message.except?.includes(id) === true ? null : this.#frames.frame(protocol, message)
+      if (frame !== null && !outbox.offer(frame)) return false
+      cursor.advance(message.offset, frame?.ackOffset ?? null)
     }
-    const knowsPosition = cursor.isContinued || cursor.position > 0
-    cursor.position = Math.max(cursor.position, upTo)
-    if (cursor.inboxSent > cursor.acknowledged) client.probe(cursor.inboxSent)
+    const { hasPosition } = cursor
+    cursor.advanceTo(upTo)
+    if (cursor.owesAck) client.probe(cursor.ackExpected)
     // At the head there is no message after this page: the next message reaches the client by live delivery.
     if (upTo < this.#engine.head) return false
     client.beginLive()
     // Gives the client a position for its next connection, even if no message is published until then.
-    if (protocol.acknowledgedBy === 'position' && !knowsPosition) {
+    if (protocol.acknowledgedBy === 'position' && !hasPosition) {
       client.push(new Frame(protocol.encodeProbe(upTo).bytes))
     }
     return true
@@ -98,12 +95,11 @@ export class CatchUp {
     const { cursor, protocol } = client
     const circumstances = { clientId: client.id, user: client.identity.user }
     warnSafely(this.#log, circumstances, 'messages for a client are gone from the log')
-    cursor.gapUpTo = upTo
     const frame = protocol.encodeGap({ after: cursor.position, upTo, position: Math.min(upTo, next - 1) })
     if (frame !== null) client.push(new Frame(frame))
     // A protocol without a gap notice ends a connection that had a position. A new connection continues with the
     // messages that are left.
-    else if (cursor.isContinued || cursor.position > 0) client.close(protocol.isResumable ? CLOSE.startOver : CLOSE.gap)
+    else if (cursor.hasPosition) client.close(protocol.isResumable ? CLOSE.startOver : CLOSE.gap)
     return client.isOpen
   }
 }

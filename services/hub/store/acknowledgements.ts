@@ -26,11 +26,8 @@ export class Acknowledgements {
    */
   acknowledge (client: Client, offset: Offset): void {
     const { cursor, device, identity: { user }, outbox } = client
-    const given = client.isLive ? this.#engine.head : cursor.position
-    const upTo = Math.min(offset, given, outbox.firstLostOffset - 1)
-    if (upTo <= cursor.acknowledged) return
-    cursor.acknowledged = upTo
-    this.#inboxCursors.acknowledge(user, device, upTo)
+    if (!cursor.acknowledge(Math.min(offset, outbox.firstLostOffset - 1), this.#engine.head)) return
+    this.#inboxCursors.acknowledge(user, device, cursor.acknowledged)
     void this.#sessions.save(client)
   }
 }

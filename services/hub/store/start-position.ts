@@ -45,10 +45,9 @@ export class StartResolver {
       cursor.inboxSince ?? this.#inboxCursors.acknowledged(user, device),
       this.#memberships.of(user)
     ])
-    if (cursor.inboxSince === undefined) cursor.inboxSince = cursor.acknowledged = acknowledged
+    cursor.located(acknowledged)
     this.#leaveForbidden(client, left)
     this.#join(client, joined)
-    cursor.isStartResolved = true
     void this.#sessions.save(client)
   }
 
@@ -77,7 +76,7 @@ export class StartResolver {
     }
     for (const [group, since] of joined) join(group, since, 'hub')
     // A resumed client is in the groups of its token already, or has left these groups.
-    if (cursor.isStartResolved) return
+    if (cursor.hasEarlierGroups) return
     for (const group of identity.groups ?? []) join(group, 0, 'token')
   }
 }
