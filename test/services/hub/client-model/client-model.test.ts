@@ -38,6 +38,7 @@ type Step =
   | { readonly do: 'join' | 'leave' | 'joinUser' | 'leaveUser', readonly group: Group }
   | { readonly do: 'freeze' | 'thaw' | 'cut' | 'disconnect' | 'purge' }
   | { readonly do: 'connect' | 'resume' } & Around
+  | { readonly do: 'sip', readonly writes: number }
   | { readonly do: 'acknowledge', readonly back: number }
   | { readonly do: 'pass', readonly ms: number }
 
@@ -60,6 +61,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: record({ do: constantFrom('resume'), before: atMost(3), early: atMost(4) }) },
   { weight: 1, arbitrary: record({ do: constantFrom('connect'), before: atMost(3), early: atMost(4) }) },
   { weight: 2, arbitrary: record({ do: constantFrom('disconnect', 'purge') }) },
+  { weight: 3, arbitrary: record({ do: constantFrom('sip'), writes: fc.integer({ min: 1, max: 4 }) }) },
   { weight: 3, arbitrary: record({ do: constantFrom('acknowledge'), back: fc.nat(5) }) },
   { weight: 2, arbitrary: record({ do: constantFrom('pass'), ms: constantFrom(1_000, 20_000, 150_000) }) }
 )
@@ -164,6 +166,9 @@ class Trial {
         if (peer === null || model.live === null) return
         peer[step.do]()
         model.live.isFrozen = peer.isFrozen
+        return
+      case 'sip':
+        if (peer?.isFrozen === true) peer.sip(step.writes)
         return
       case 'cut': return this.#lose()
       case 'connect': return this.#connect(step)

@@ -34,7 +34,7 @@ export class Rig {
       heartbeat: { pingPeriodMs: DAY_MS, maxUnanswered: 1000, readDeadlineMs: 0, writeDeadlineMs: 365 * DAY_MS },
       drain: { graceMs: 1000, batch: 100 },
       // Few and small, so that a client that does not read falls behind after some messages and catches up in pages.
-      queue: { maxBytes: 150, maxWrites: 6, policy: 'catchUp' },
+      queue: { maxBytes: 100, maxWrites: 6, policy: 'catchUp' },
       flushIntervalMs: 0,
       maxMessageBytes: 1000,
       maxClients: 0,
@@ -135,6 +135,8 @@ export class Peer implements Connection {
   #isCut = false
   #isFrozen = false
   #isDetached = false
+  /** Writes that a frozen peer still reads. */
+  #sips = 0
   #take: (() => void) | null = null
 
   constructor (hub: Hub, protocol: Protocol) {
@@ -148,7 +150,8 @@ export class Peer implements Connection {
           if (!this.isGone) this.#readLines(chunk)
           done()
         }
-        if (!this.#isFrozen) this.#take()
+        if (this.#isFrozen) this.#sip()
+        else this.#take()
       }
     })
   }
@@ -191,6 +194,12 @@ export class Peer implements Connection {
     this.#take?.()
   }
 
+  /** Reads some writes of the hub, and then does not read on. */
+  sip (writes: number): void {
+    this.#sips = writes
+    this.#sip()
+  }
+
   /** Loses the connection. What was not read is lost. */
   cut (): void {
     this.#isCut = true
@@ -220,6 +229,12 @@ export class Peer implements Connection {
   terminate (): void {
     this.closedWith ??= 1006
     this.frames++
+  }
+
+  #sip (): void {
+    if (this.#sips === 0 || this.#take === null) return
+    this.#sips--
+    this.#take()
   }
 
   pause (): void {}
