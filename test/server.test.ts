@@ -1,3 +1,5 @@
+// Takes over 10 s on a busy machine: some tests start the real program.
+
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'

@@ -2,6 +2,8 @@
 // not stored, and earlier messages are kept; when there is free space again, messages are stored again.
 //
 // The test runs the real program (`node dist/server.js`, so `npm run build` comes first) and fills the disk.
+//
+// Takes over 10 s: for each of two disks, the program starts, fills the disk, and stores again.
 
 import { join } from 'node:path'
 import t, { type Test } from 'tap'

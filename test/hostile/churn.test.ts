@@ -1,3 +1,5 @@
+// Takes over 10 s: one test waits 5 s for the deadline of a closing handshake, and others drain many clients.
+
 import { once } from 'node:events'
 import { PassThrough } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -1,3 +1,5 @@
+// Takes over 10 s: a client is slow only after 4 MB fill the buffers of the kernel, and some tests wait for a deadline.
+
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import type { FastifyInstance } from 'fastify'

@@ -1,3 +1,5 @@
+// Takes over 10 s on a busy machine: child processes write to a store, are killed, and start again.
+
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -1,3 +1,5 @@
+// Takes over 10 s on a busy machine: child processes open a store again and again, and some crash on purpose.
+
 import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { open } from 'lmdb'
