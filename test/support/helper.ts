@@ -82,7 +82,8 @@ export class TestClient {
       const left = deadline - Date.now()
       if (left <= 0) throw new Error('no frame was received')
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, left)
+        // A test may abandon the wait, and the process ends without it.
+        const timer = setTimeout(resolve, left).unref()
         this.#wake = () => { clearTimeout(timer); resolve() }
       })
     }
