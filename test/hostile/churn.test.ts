@@ -11,6 +11,7 @@ import type { Connection } from '../../services/hub/outbox/connection.ts'
 import { raw } from '../../services/protocol/raw.ts'
 import { WsService } from '../../services/transport/ws-service.ts'
 import { connect, GREETING, listen, TestClient, token, until } from '../support/helper.ts'
+import { hubOptions } from '../services/hub/peer.ts'
 import { rawConnect } from '../support/raw-client.ts'
 
 // The failures of the Go services that the hub replaces. Each test repeats the conditions of a failure.
@@ -87,21 +88,7 @@ const silent = { debug () {}, info () {}, warn () {}, error () {} }
 
 function service () {
   const engine = new MemoryEngine({ log: { maxAgeMs: 1000, maxCount: 10 }, inbox: { maxAgeMs: 1000, maxCount: 10 }, maxBytes: 1000, idempotencyWindowMs: 1000 })
-  const hub = new Hub({
-    engine,
-    log: silent,
-    heartbeat: { pingPeriodMs: 1000, maxUnanswered: 1, readDeadlineMs: 0, writeDeadlineMs: 1000 },
-    drain: { graceMs: 1000, batch: 10 },
-    queue: { maxBytes: 1000, maxWrites: 10, policy: 'disconnect' },
-    flushIntervalMs: 0,
-    maxMessageBytes: 1000,
-    maxClients: 0,
-    maxClientsPerUser: 0,
-    messagesPerSecond: 0,
-    actionTimeoutMs: 0,
-    resumeWindowMs: 1000,
-    maxMailboxes: 0, idempotencyWindowMs: 1000
-  })
+  const hub = new Hub(hubOptions(engine, { log: silent }))
   return { engine, hub, ws: new WsService(hub, silent, 1000) }
 }
 

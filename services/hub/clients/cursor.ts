@@ -39,7 +39,7 @@ export interface StartPosition {
  * Phase of a client: `locating` while the hub reads the start position of a connection, `behind` while the client reads
  * the log page by page, `live` at the head of the log, where the client receives each new message at once.
  */
-export type Phase = 'locating' | 'behind' | 'live'
+type Phase = 'locating' | 'behind' | 'live'
 
 /** An ack probe: the payload of the expected pong, and the offset that this pong acknowledges. */
 interface Probe {
@@ -101,10 +101,6 @@ export class Cursor {
     const start = { since, position: acknowledged, acknowledged, groups }
     if (inboxSince === null) return new Cursor(start, true)
     return new Cursor({ ...start, inboxSince }, true, true)
-  }
-
-  get phase (): Phase {
-    return this.#phase
   }
 
   /** Whether the client is at the head of the log. */

@@ -1,6 +1,8 @@
 import { PassThrough } from 'node:stream'
+import type { Engine } from '../../../services/engine/engine.ts'
 import { Client, type ClientParts } from '../../../services/hub/clients/client.ts'
 import { Cursor } from '../../../services/hub/clients/cursor.ts'
+import type { HubOptions } from '../../../services/hub/options.ts'
 import { Frame, type Delivery } from '../../../services/hub/outbox/batch.ts'
 import type { Connection } from '../../../services/hub/outbox/connection.ts'
 import { Flusher } from '../../../services/hub/outbox/flusher.ts'
@@ -25,6 +27,27 @@ export function throwingLog (): Log {
     info () {},
     warn () {},
     error: (circumstances: unknown) => { throw new Error('an error was logged', { cause: cause ??= circumstances }) }
+  }
+}
+
+/** Returns the options of a hub without limits on clients and messages; `options` replace the defaults. */
+export function hubOptions (engine: Engine, options: Partial<HubOptions> = {}): HubOptions {
+  return {
+    engine,
+    log: throwingLog(),
+    heartbeat: { pingPeriodMs: 1000, maxUnanswered: 1, readDeadlineMs: 0, writeDeadlineMs: 1000 },
+    drain: { graceMs: 1000, batch: 10 },
+    queue: { maxBytes: 1000, maxWrites: 10, policy: 'disconnect' },
+    flushIntervalMs: 0,
+    maxMessageBytes: 1000,
+    maxClients: 0,
+    maxClientsPerUser: 0,
+    messagesPerSecond: 0,
+    actionTimeoutMs: 0,
+    resumeWindowMs: 1000,
+    maxMailboxes: 0,
+    idempotencyWindowMs: 1000,
+    ...options
   }
 }
 

@@ -7,7 +7,7 @@ import type { Connection } from '../../../../services/hub/outbox/connection.ts'
 import type { CloseCode } from '../../../../services/model/close-codes.ts'
 import type { ClientId, Offset, UserId } from '../../../../services/model/message.ts'
 import type { AcknowledgedBy, Protocol } from '../../../../services/protocol/protocol.ts'
-import { nextTick, throwingLog } from '../peer.ts'
+import { hubOptions, nextTick } from '../peer.ts'
 
 const DAY_MS = 24 * 3_600_000
 /** Time for which a lost connection may be resumed. */
@@ -27,24 +27,14 @@ export class Rig {
     this.engine = new MemoryEngine({
       log: limits, inbox: limits, maxBytes: 2 ** 30, idempotencyWindowMs: DAY_MS, now: this.clock.wall
     })
-    this.hub = new Hub({
-      engine: this.engine,
-      log: throwingLog(),
+    this.hub = new Hub(hubOptions(this.engine, {
       clock: this.clock,
       heartbeat: { pingPeriodMs: DAY_MS, maxUnanswered: 1000, readDeadlineMs: 0, writeDeadlineMs: 365 * DAY_MS },
-      drain: { graceMs: 1000, batch: 100 },
       // Few and small, so that a client that does not read falls behind after some messages and catches up in pages.
       queue: { maxBytes: 100, maxWrites: 6, policy: 'catchUp' },
-      flushIntervalMs: 0,
-      maxMessageBytes: 1000,
-      maxClients: 0,
-      maxClientsPerUser: 0,
-      messagesPerSecond: 0,
-      actionTimeoutMs: 0,
       resumeWindowMs: RESUME_WINDOW_MS,
-      maxMailboxes: 0,
       idempotencyWindowMs: DAY_MS
-    })
+    }))
     this.hub.start()
   }
 
