@@ -8,7 +8,7 @@ export const ADMIN_ROLE = 'admin'
 /**
  * The identity of a client or caller, from the token or from the application's `authenticate`:
  *
- * - `user`: id of the user, 1 to 128 characters. All connections with this id are devices of one user.
+ * - `user`: id of the user, 1 to 256 characters. All connections with this id are devices of one user.
  * - `roles`: names of roles; `admin` may use the REST API and the console.
  * - `groups`: groups that the client joins when it connects; none by default.
  * - `expiresAt`: when the token expires, in ms since the epoch. The hub then closes the connection. Without it, the
