@@ -2,12 +2,11 @@ import { LogController, type FastifyInstance, type FastifyRequest, type FastifyS
 import fp from 'fastify-plugin'
 import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import { auth } from './plugins/auth.ts'
-import { engine } from './plugins/engine.ts'
+import { openEngine } from './plugins/engine.ts'
 import { errors, notFound, sendClientError, sendError } from './plugins/errors.ts'
-import { hub } from './plugins/hub.ts'
-// The emitted types keep only this form of these imports: an application that imports this package gets the type of
-// `fastify.hub` and `fastify.engine` from them.
-import './plugins/engine.ts'
+import { createNode, hub } from './plugins/hub.ts'
+// The emitted types keep only this form of the import: an application that imports this package gets the type of
+// `fastify.hub` from it.
 import './plugins/hub.ts'
 import { securityHeaders } from './plugins/security-headers.ts'
 import { consoleFiles } from './plugins/static.ts'
@@ -28,6 +27,7 @@ import type { ConfigInput } from './services/config/input.ts'
 import type { Config } from './services/config/schema.ts'
 import { RateLimit } from './services/lib/rate-limit.ts'
 import { ADMIN_ROLE } from './services/model/identity.ts'
+import { UpgradeGate } from './services/transport/upgrade-gate.ts'
 
 /** Options of `fastifyHub`: the keys of config.yml that concern the hub, and options for code alone. */
 export interface FastifyHubOptions extends Omit<ConfigInput, 'server' | 'logger' | 'console'> {
@@ -103,9 +103,11 @@ async function addHub (
   prefix = ''
 ): Promise<void> {
   const { websocket: websocketConfig, compat, sse } = config
-  await fastify.register(websocket, { config: websocketConfig })
-  await fastify.register(engine, { config })
-  await fastify.register(hub, { config, shortestPingMs: compatPingMs(compat) })
+  const upgradeGate = new UpgradeGate(fastify.server, websocketConfig.handshakeTimeout)
+  await fastify.register(websocket, { config: websocketConfig, gate: upgradeGate })
+  const engine = await openEngine(fastify, config)
+  const node = createNode(fastify, config, engine, compatPingMs(compat))
+  await fastify.register(hub, { node })
 
   await fastify.register(async function hubRoutes (scope) {
     await scope.register(errors)
@@ -113,7 +115,7 @@ async function addHub (
 
     // All endpoints share one rate limit of new connections.
     const connectRate = new RateLimit(websocketConfig.upgradesPerSecond)
-    const endpoint = { config: websocketConfig, connectRate, authenticate: scope.authenticate }
+    const endpoint = { config: websocketConfig, node, upgradeGate, connectRate, authenticate: scope.authenticate }
     // With compat.ginSkeleton, compatRoutes adds the WebSocket route of the same path.
     if (compat.ginSkeleton === 'off') await scope.register(wsRoute, endpoint)
     if (sse.start) await scope.register(sseRoute, { ...endpoint, sse })

@@ -7,8 +7,8 @@ const PORTS = [`${ENGINE}/engine`, `${PROTOCOL}/protocol`]
 const BASE = [MODEL, LIB]
 
 /**
- * Who may import whom: each folder with what it may import beside itself. `!` takes a part of an allowed folder out.
- * A folder without a line belongs to the folder around it.
+ * Who may import whom: each folder with what it may import beside itself. `!` takes a part of an allowed folder out, and
+ * `type ` lets types of that part in. A folder without a line belongs to the folder around it.
  */
 const IMPORTS = {
   'server.ts': ['app', 'services'],
@@ -16,9 +16,9 @@ const IMPORTS = {
   'app.ts': ['plugins', 'routes', 'services'],
   plugins: ['services', '!plugins'],
   routes: ['services', `!${HUB}`],
-  'routes/api': ['routes/decorators', 'services', `!${HUB}`],
-  'routes/live': ['routes/decorators', 'services', `!${HUB}`],
-  'routes/compat': ['routes/decorators', 'routes/live', 'services', `!${HUB}`],
+  'routes/api': ['routes/hub-of', 'services', `!${HUB}`],
+  'routes/live': ['services', `!${HUB}`, `type ${HUB}/node`],
+  'routes/compat': ['routes/hub-of', 'routes/live', 'services', `!${HUB}`],
   [LIB]: [],
   [MODEL]: [LIB],
   'services/config': [],

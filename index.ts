@@ -10,10 +10,9 @@ export type {
   ClientInfo, ClientPage, ClientQuery, GroupInfo, GroupPage, InboxInfo, MessageStatus
 } from './services/model/info.ts'
 export { ConfigError } from './services/config/load.ts'
-export type { Engine } from './services/engine/engine.ts'
 export { ActionError, ERRORS, HubError, type ErrorCode } from './services/model/errors.ts'
 export type { ActionHandler, ActionOptions } from './services/hub/commands/actions.ts'
-export type { Client, ClientParams } from './services/hub/clients/client.ts'
+export type { ClientParams, CloseReason, ConnectedClient as Client } from './services/model/client.ts'
 export type { HubEvents, Listener } from './services/hub/clients/events.ts'
 export type { Hub } from './services/hub/hub.ts'
 export type { ClientMessageHandler } from './services/hub/options.ts'

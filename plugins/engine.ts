@@ -1,23 +1,17 @@
-import fp from 'fastify-plugin'
+import type { FastifyInstance } from 'fastify'
 import type { Config } from '../services/config/schema.ts'
 import type { Engine } from '../services/engine/engine.ts'
 import { LmdbEngine } from '../services/engine/lmdb/engine.ts'
 import { MemoryEngine } from '../services/engine/memory/engine.ts'
 
-declare module 'fastify' {
-  interface FastifyInstance {
-    /** The message log and the connection to other nodes. Only the hub and the readiness check use the engine. */
-    engine: Engine
-  }
-}
-
-/** Options of the engine plugin. */
-export interface EnginePluginOptions {
-  readonly config: Pick<Config, 'engine' | 'inbox' | 'idempotency'>
-}
-
-/** Adds `fastify.engine`, of the kind that the configuration names, and closes the engine with the application. */
-export const engine = fp<EnginePluginOptions>(async function engine (fastify, { config }) {
+/**
+ * Opens the engine of the kind that the configuration names. The engine closes with the application, after the hub. No
+ * plugin with a decorator, because the engine is the hub's own.
+ */
+export async function openEngine (
+  fastify: FastifyInstance,
+  config: Pick<Config, 'engine' | 'inbox' | 'idempotency'>
+): Promise<Engine> {
   const { engine: { kind, path, maxAge, maxCount, maxSize }, inbox, idempotency } = config
   const retention = {
     log: { maxAgeMs: maxAge, maxCount },
@@ -25,9 +19,9 @@ export const engine = fp<EnginePluginOptions>(async function engine (fastify, { 
     maxBytes: maxSize,
     idempotencyWindowMs: idempotency.window
   }
-  const instance: Engine = kind === 'lmdb'
+  const engine: Engine = kind === 'lmdb'
     ? await LmdbEngine.open(retention, { path, log: fastify.log })
     : new MemoryEngine(retention)
-  fastify.decorate('engine', instance)
-  fastify.addHook('onClose', () => instance.close())
-}, { name: 'fastify-hub-engine', fastify: '5.x' })
+  fastify.addHook('onClose', () => engine.close())
+  return engine
+}

@@ -1,6 +1,9 @@
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Config } from '../services/config/schema.ts'
+import type { Engine } from '../services/engine/engine.ts'
 import { Hub } from '../services/hub/hub.ts'
+import { HubNode } from '../services/hub/node.ts'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -9,29 +12,28 @@ declare module 'fastify' {
   }
 }
 
-/** Options of the hub plugin. */
-export interface HubPluginOptions {
-  readonly config: Pick<Config, 'websocket' | 'inbox' | 'idempotency'>
-  /** Shortest ping period of all protocols in ms; undefined where every protocol uses `websocket.pingPeriod`. */
-  readonly shortestPingMs: number | undefined
-}
-
 /** Share of Fastify's `pluginTimeout` that a drain may take. */
 const DRAIN_SHARE = 0.8
 
 /**
- * Adds `fastify.hub`. The hub takes clients once the application is ready, and drains them before the application
- * closes.
+ * Creates this node of the hub from the configuration.
+ *
+ * @param shortestPingMs Shortest ping period of all protocols in ms; undefined where every protocol uses
+ * `websocket.pingPeriod`.
  */
-export const hub = fp<HubPluginOptions>(async function hub (fastify, { config, shortestPingMs }) {
-  const { websocket, inbox, idempotency } = config
+export function createNode (
+  { initialConfig, log }: FastifyInstance,
+  { websocket, inbox, idempotency }: Config,
+  engine: Engine,
+  shortestPingMs: number | undefined
+): HubNode {
   // Fastify abandons close() when a hook takes longer than pluginTimeout; 0 is no timeout.
-  const { pluginTimeout = 10_000 } = fastify.initialConfig
+  const { pluginTimeout = 10_000 } = initialConfig
   const maxDrainMs = pluginTimeout === 0 ? Infinity : pluginTimeout * DRAIN_SHARE
 
-  const instance = new Hub({
-    engine: fastify.engine,
-    log: fastify.log,
+  return new HubNode({
+    engine,
+    log,
     heartbeat: {
       pingPeriodMs: websocket.pingPeriod,
       maxUnanswered: websocket.heartbeatFailMaxTimes,
@@ -55,12 +57,14 @@ export const hub = fp<HubPluginOptions>(async function hub (fastify, { config, s
     maxMailboxes: inbox.maxMailboxes,
     idempotencyWindowMs: idempotency.window
   })
-  fastify.decorate('hub', instance)
-  fastify.addHook('onReady', async () => instance.start())
-  fastify.addHook('preClose', () => instance.drain())
-}, {
-  name: 'fastify-hub-hub',
-  fastify: '5.x',
-  dependencies: ['fastify-hub-engine'],
-  decorators: { fastify: ['engine'] }
-})
+}
+
+/**
+ * Adds `fastify.hub`. The node takes clients once the application is ready, and drains them before the application
+ * closes.
+ */
+export const hub = fp<{ node: HubNode }>(async function hub (fastify, { node }) {
+  fastify.decorate('hub', new Hub(node))
+  fastify.addHook('onReady', async () => node.start())
+  fastify.addHook('preClose', () => node.drain())
+}, { name: 'fastify-hub-hub', fastify: '5.x' })

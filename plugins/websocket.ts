@@ -8,27 +8,24 @@ import { HubError } from '../services/model/errors.ts'
 import { SUBPROTOCOLS } from '../services/protocol/subprotocols.ts'
 import { chooseSubprotocol } from '../services/transport/handshake.ts'
 import { OrderedCloseWebSocket } from '../services/transport/ordered-close-websocket.ts'
-import { UpgradeGate } from '../services/transport/upgrade-gate.ts'
+import type { UpgradeGate } from '../services/transport/upgrade-gate.ts'
 
-declare module 'fastify' {
-  interface FastifyInstance {
-    /** Owns the sockets of pending upgrades. */
-    upgradeGate: UpgradeGate
-  }
+/** Options of the WebSocket plugin. */
+export interface WebSocketPluginOptions {
+  readonly config: Config['websocket']
+  /** Owns the sockets of pending upgrades. */
+  readonly gate: UpgradeGate
 }
 
 /** Key in a route's config: whether the route is a WebSocket route. A route from before the hub has no such key. */
 const kIsWebSocket = Symbol('fastify-hub.is-websocket')
 
 /**
- * Adds WebSocket upgrades to the application: limits of the `ws` library, selection of the subprotocol, and
- * `fastify.upgradeGate`, which closes the socket of every refused or incomplete upgrade. Uses the application's
- * @fastify/websocket where there is one, else registers its own.
+ * Adds WebSocket upgrades to the application: limits of the `ws` library, selection of the subprotocol, and the upgrade
+ * gate, which closes the socket of every refused or incomplete upgrade. Uses the application's @fastify/websocket where
+ * there is one, else registers its own.
  */
-export const websocket = fp<{ config: Config['websocket'] }>(async function websocket (fastify, { config }) {
-  const gate = new UpgradeGate(fastify.server, config.handshakeTimeout)
-  fastify.decorate('upgradeGate', gate)
-
+export const websocket = fp<WebSocketPluginOptions>(async function websocket (fastify, { config, gate }) {
   if (fastify.hasDecorator('websocketServer')) warnOfForeignLimits(fastify, config)
   else await fastify.register(fastifyWebsocket, { options: wsOptions(config, gate), preClose: closeOtherSockets })
 

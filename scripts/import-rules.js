@@ -58,8 +58,10 @@ export const importRules = {
     // The innermost folder with a line in the configuration.
     const folder = Object.keys(folders).filter((one) => isIn(pathOf(file), one)).sort((a, b) => b.length - a.length)[0]
     if (folder === undefined) return { Program: (node) => { context.report({ node, messageId: 'unlisted' }) } }
-    const allowed = [folder, ...folders[folder]].filter((one) => !one.startsWith('!'))
-    const forbidden = folders[folder].filter((one) => one.startsWith('!')).map((one) => one.slice(1))
+    const entriesWith = (prefix) => folders[folder].filter((one) => one.startsWith(prefix)).map((one) => one.slice(prefix.length))
+    const forbidden = entriesWith('!')
+    const types = entriesWith('type ')
+    const allowed = [folder, ...folders[folder]]
 
     const check = (node, source = node.source) => {
       if (source === null || source === undefined) return
@@ -72,7 +74,9 @@ export const importRules = {
       const target = resolve(dirname(file), name)
       const path = pathOf(target)
       const isAllowed = allowed.some((one) => isIn(path, one) || isIn(path, `${one}.ts`))
-      const isForbidden = forbidden.some((one) => isIn(path, one))
+      const isType = node.importKind === 'type' || node.exportKind === 'type' || node.type === 'TSImportType'
+      const isAllowedType = isType && types.some((one) => isIn(path, `${one}.ts`))
+      const isForbidden = !isAllowedType && forbidden.some((one) => isIn(path, one))
       if (!isAllowed || isForbidden) {
         const list = folders[folder].join(', ') || 'packages'
         context.report({ node, messageId: 'forbidden', data: { folder, target: path, allowed: list } })

@@ -1,12 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { HubError } from '../../services/model/errors.ts'
 import { ClientInfo, ClientPage } from '../../services/model/info.ts'
-import { decoratorOf } from '../decorators.ts'
+import { hubOf } from '../hub-of.ts'
 import { Disconnected, DisconnectQuery, ERROR_RESPONSES, IdParams, PageQuery } from './schemas.ts'
 
 /** GET /clients, GET and DELETE /clients/:id, DELETE /users/:id/clients: list, read and disconnect clients. */
 export const clientRoutes: FastifyPluginAsyncTypebox = async function clientRoutes (fastify) {
-  const hub = decoratorOf(fastify, 'hub')
+  const hub = hubOf(fastify)
   const list = { schema: { querystring: PageQuery, response: { 200: ClientPage, ...ERROR_RESPONSES } } }
   const read = { schema: { params: IdParams, response: { 200: ClientInfo, ...ERROR_RESPONSES } } }
   const disconnectResponse = { 200: Disconnected, ...ERROR_RESPONSES }

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ClientPage, GroupPage } from '../../services/model/info.ts'
-import { decoratorOf } from '../decorators.ts'
+import { hubOf } from '../hub-of.ts'
 import { ERROR_RESPONSES, GroupPageQuery, Membership, PageQuery } from './schemas.ts'
 import { GroupClientParams, IdParams, UserGroupParams } from './schemas.ts'
 
@@ -9,7 +9,7 @@ import { GroupClientParams, IdParams, UserGroupParams } from './schemas.ts'
  * members.
  */
 export const groupRoutes: FastifyPluginAsyncTypebox = async function groupRoutes (fastify) {
-  const hub = decoratorOf(fastify, 'hub')
+  const hub = hubOf(fastify)
   const list = { schema: { querystring: GroupPageQuery, response: { 200: GroupPage, ...ERROR_RESPONSES } } }
   const clientPage = { 200: ClientPage, ...ERROR_RESPONSES }
   const membership = { 200: Membership, ...ERROR_RESPONSES }

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { InboxInfo, MessageStatus } from '../../services/model/info.ts'
-import { decoratorOf } from '../decorators.ts'
+import { hubOf } from '../hub-of.ts'
 import { ERROR_RESPONSES, IdParams, OffsetParams, Purged } from './schemas.ts'
 
 /**
@@ -8,7 +8,7 @@ import { ERROR_RESPONSES, IdParams, OffsetParams, Purged } from './schemas.ts'
  * message.
  */
 export const inboxRoutes: FastifyPluginAsyncTypebox = async function inboxRoutes (fastify) {
-  const hub = decoratorOf(fastify, 'hub')
+  const hub = hubOf(fastify)
   const read = { schema: { params: IdParams, response: { 200: InboxInfo, ...ERROR_RESPONSES } } }
   const purge = { schema: { params: IdParams, response: { 200: Purged, ...ERROR_RESPONSES } } }
   const messageStatus = { schema: { params: OffsetParams, response: { 200: MessageStatus, ...ERROR_RESPONSES } } }

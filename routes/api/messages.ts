@@ -3,7 +3,7 @@ import type { Static } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { HubError } from '../../services/model/errors.ts'
 import { Receipt, type Address } from '../../services/model/message.ts'
-import { decoratorOf } from '../decorators.ts'
+import { hubOf } from '../hub-of.ts'
 import { ERROR_RESPONSES, IdParams, MessageBody } from './schemas.ts'
 import { sendOptionsOf } from './send-options.ts'
 
@@ -25,7 +25,7 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
   fastify,
   options
 ) {
-  const hub = decoratorOf(fastify, 'hub')
+  const hub = hubOf(fastify)
   const { bodyLimit } = options
   const response = { 202: Receipt, ...ERROR_RESPONSES }
   const toEveryone = { bodyLimit, schema: { body: MessageBody, response } }

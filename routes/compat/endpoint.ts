@@ -4,10 +4,10 @@ import { badRequest, isHandshakeError, type HttpResponse } from '../../services/
 import { HubError } from '../../services/model/errors.ts'
 import { ADMIN_ROLE, type Identity } from '../../services/model/identity.ts'
 import { checkOrigin } from '../../services/transport/handshake.ts'
-import type { EndpointOptions } from '../live/endpoint.ts'
+import type { WebSocketEndpointOptions } from '../live/ws-endpoint.ts'
 
 /** Options of an endpoint for clients of an older service. */
-export interface CompatEndpointOptions extends EndpointOptions {
+export interface CompatEndpointOptions extends WebSocketEndpointOptions {
   /**
    * Whether the endpoint is in mode `open`: no token check, and every right for every client, as in the older service.
    */

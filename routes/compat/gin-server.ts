@@ -2,11 +2,11 @@ import type { FastifyPluginAsync } from 'fastify'
 import {
   actionNames, AFTER_BAD_REQUEST, encodeEnvelope, forbidden, ginServer, parseRequest, toEnvelope, type GinServerRequest
 } from '../../services/compat/gin-server.ts'
+import type { ConnectedClient } from '../../services/model/client.ts'
 import { CLOSE } from '../../services/model/close-codes.ts'
 import { ADMIN_ROLE } from '../../services/model/identity.ts'
-import type { Client } from '../../services/transport/ws-service.ts'
 import { addWebSocketEndpoint } from '../live/ws-endpoint.ts'
-import { decoratorOf } from '../decorators.ts'
+import { hubOf } from '../hub-of.ts'
 import { refuseLikeGorilla, type CompatEndpointOptions } from './endpoint.ts'
 
 /** Role of a client whose replies may go to other clients, too. */
@@ -19,19 +19,20 @@ export const ginServerEndpoint: FastifyPluginAsync<CompatEndpointOptions> = asyn
   fastify,
   { isOpen, ...options }
 ) {
-  const hub = decoratorOf(fastify, 'hub')
+  const hub = hubOf(fastify)
+  const { node } = options
   refuseLikeGorilla(fastify, AFTER_BAD_REQUEST)
 
-  const mayReachOthers = ({ identity: { roles } }: Client): boolean =>
+  const mayReachOthers = ({ identity: { roles } }: ConnectedClient): boolean =>
     isOpen || roles.includes(BROADCAST_ROLE) || roles.includes(ADMIN_ROLE)
 
-  const executeAndReply = async (client: Client, action: string, request: GinServerRequest): Promise<void> => {
+  const executeAndReply = async (client: ConnectedClient, action: string, request: GinServerRequest): Promise<void> => {
     const { actioncode, data, isBroadcast } = request
     const others = request.clientIds.filter((id) => id !== client.id)
     const isForOthers = isBroadcast || others.length > 0
     if (isForOthers && !mayReachOthers(client)) return client.reply(encodeEnvelope(forbidden(actioncode)))
 
-    const result = await hub.actions.call(action, data, client)
+    const result = await node.actions.call(action, data, client)
     const text = encodeEnvelope(toEnvelope(actioncode, result))
     client.reply(text)
     // An error goes to the caller alone.
@@ -48,9 +49,9 @@ export const ginServerEndpoint: FastifyPluginAsync<CompatEndpointOptions> = asyn
     onMessage: (client, message) => {
       const request = parseRequest(message.toString())
       if (request === null) return client.close(CLOSE.badMessage)
-      const action = actionNames(request.actioncode).find((name) => hub.actions.has(name))
+      const action = actionNames(request.actioncode).find((name) => node.actions.has(name))
       // ginServer did not reply to an unknown action code. The application may handle the message.
-      return action === undefined ? hub.messageHandler?.(client, message) : executeAndReply(client, action, request)
+      return action === undefined ? node.messageHandler?.(client, message) : executeAndReply(client, action, request)
     }
   })
 }

@@ -3,13 +3,12 @@ import { findToken } from '../../services/auth/credentials.ts'
 import { CORS_HEADERS, GOPHRAME_ECHO, refusalOf, type RefusalStyle } from '../../services/compat/gin-skeleton.ts'
 import { HubError } from '../../services/model/errors.ts'
 import { createEcho } from '../../services/transport/ws-service.ts'
-import type { EndpointOptions } from '../live/endpoint.ts'
 import { wsRoute } from '../live/ws.ts'
-import { decoratorOf } from '../decorators.ts'
+import type { WebSocketEndpointOptions } from '../live/ws-endpoint.ts'
 import { redirectWithoutSlash, sendHttpResponse } from './endpoint.ts'
 
 /** Options of the endpoint for clients of GinSkeleton and gophrame. */
-export interface GinSkeletonOptions extends EndpointOptions {
+export interface GinSkeletonOptions extends WebSocketEndpointOptions {
   /** Code of the greeting: 200 for GinSkeleton, 2000 for gophrame, whose echo has a prefix of its own. */
   readonly code: '200' | '2000'
   readonly refusal: RefusalStyle
@@ -23,8 +22,6 @@ export const ginSkeletonEndpoint: FastifyPluginAsync<GinSkeletonOptions> = async
   fastify,
   { code, refusal, ...options }
 ) {
-  const hub = decoratorOf(fastify, 'hub')
-
   fastify.setErrorHandler((error, { headers, query }, reply) => {
     const isOlderClient = headers['sec-websocket-protocol'] === undefined
     if (!isOlderClient || !(error instanceof HubError)) throw error
@@ -34,7 +31,7 @@ export const ginSkeletonEndpoint: FastifyPluginAsync<GinSkeletonOptions> = async
     sendHttpResponse(reply, response)
   })
 
-  const onMessage = createEcho(hub, code === '2000' ? GOPHRAME_ECHO : undefined)
+  const onMessage = createEcho(options.node, code === '2000' ? GOPHRAME_ECHO : undefined)
   const greeting = `{"code":${code},"msg":"ws连接成功","data":""}`
   await fastify.register(wsRoute, { ...options, greeting, onMessage })
 

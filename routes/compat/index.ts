@@ -3,8 +3,7 @@ import type { Authenticate } from '../../services/auth/token.ts'
 import { withLongTokens } from '../../services/compat/gin-skeleton.ts'
 import { LEARN_GIN_PING_MS } from '../../services/compat/learn-gin.ts'
 import type { Config } from '../../services/config/schema.ts'
-import type { EndpointOptions } from '../live/endpoint.ts'
-import { decoratorOf } from '../decorators.ts'
+import type { WebSocketEndpointOptions } from '../live/ws-endpoint.ts'
 import { anonymousIdentity } from './endpoint.ts'
 import { ginServerEndpoint } from './gin-server.ts'
 import { ginSkeletonEndpoint } from './gin-skeleton.ts'
@@ -12,7 +11,7 @@ import { learnGinEndpoint } from './learn-gin.ts'
 import { identityFromRequest, pushMessageEndpoint } from './push-message.ts'
 
 /** Options of the endpoints for clients of older services. */
-export interface CompatRoutesOptions extends EndpointOptions {
+export interface CompatRoutesOptions extends WebSocketEndpointOptions {
   readonly compat: Config['compat']
   /** The token check of the hub; an endpoint in mode `open` replaces or extends it. */
   readonly check: Authenticate<FastifyRequest>
@@ -33,10 +32,9 @@ const RISKS_OF_OPEN = {
 export const compatRoutes: FastifyPluginAsync<CompatRoutesOptions> = async function compatRoutes (fastify, options) {
   const { compat, check, ...endpoint } = options
   const { authenticate } = endpoint
-  const hub = decoratorOf(fastify, 'hub')
 
   // Clients of the older services call this action as their sign of life.
-  hub.actions.addDefault('heart_beat', () => null)
+  endpoint.node.actions.addDefault('heart_beat', () => null)
 
   if (compat.ginSkeleton !== 'off') {
     await fastify.register(ginSkeletonEndpoint, {

@@ -4,9 +4,9 @@ import { queryValues } from '../../services/auth/credentials.ts'
 import {
   actionOf, COMMANDS, encodeCommandReply, learnGin, parseCommand, PODS
 } from '../../services/compat/learn-gin.ts'
-import type { Client } from '../../services/transport/ws-service.ts'
+import type { ConnectedClient } from '../../services/model/client.ts'
 import { addWebSocketEndpoint } from '../live/ws-endpoint.ts'
-import { decoratorOf } from '../decorators.ts'
+import { hubOf } from '../hub-of.ts'
 import { requireOperator, refuseLikeGorilla, type CompatEndpointOptions } from './endpoint.ts'
 
 /** GET /echo: clients of the course learn-gin. Any method on /sendall: broadcasts a message. */
@@ -14,11 +14,12 @@ export const learnGinEndpoint: FastifyPluginAsync<CompatEndpointOptions> = async
   fastify,
   options
 ) {
-  const hub = decoratorOf(fastify, 'hub')
+  const hub = hubOf(fastify)
+  const { node } = options
   refuseLikeGorilla(fastify)
 
-  const executeAndReply = async (client: Client, action: string, data: unknown): Promise<void> => {
-    const result = await hub.actions.call(action, data, client)
+  const executeAndReply = async (client: ConnectedClient, action: string, data: unknown): Promise<void> => {
+    const result = await node.actions.call(action, data, client)
     // The hub has logged an error, and the course does not reply to one.
     if (result.ok && result.data !== undefined) client.reply(encodeCommandReply(result.data))
   }
@@ -28,15 +29,15 @@ export const learnGinEndpoint: FastifyPluginAsync<CompatEndpointOptions> = async
     protocolFor: () => learnGin,
     onMessage: (client, message) => {
       const command = parseCommand(message.toString())
-      if (command !== null && hub.actions.has(command.action)) {
+      if (command !== null && node.actions.has(command.action)) {
         return executeAndReply(client, command.action, command.data)
       }
       // The course printed the message. The application may handle it.
-      return hub.messageHandler?.(client, message)
+      return node.messageHandler?.(client, message)
     }
   })
 
-  for (const [type, reply] of COMMANDS) hub.actions.addDefault(actionOf(type), () => reply)
+  for (const [type, reply] of COMMANDS) node.actions.addDefault(actionOf(type), () => reply)
 
   // /sendall takes a message from a JSON body, and ignores a body of any other type.
   fastify.removeAllContentTypeParsers()

@@ -5,7 +5,7 @@ import { HubError } from '../../services/model/errors.ts'
 import type { Identity } from '../../services/model/identity.ts'
 import { Id, MAX_ID_LENGTH, type Address, type UserId } from '../../services/model/message.ts'
 import { addWebSocketEndpoint } from '../live/ws-endpoint.ts'
-import { decoratorOf } from '../decorators.ts'
+import { hubOf } from '../hub-of.ts'
 import { requireOperator, redirectWithoutSlash, refuseLikeGorilla, type CompatEndpointOptions } from './endpoint.ts'
 
 const idCheck = TypeCompiler.Compile(Id)
@@ -42,7 +42,8 @@ export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = as
   fastify,
   options
 ) {
-  const hub = decoratorOf(fastify, 'hub')
+  const hub = hubOf(fastify)
+  const { node } = options
   const onRequest = requireOperator(fastify, options)
   const bodyLimit = options.config.maxMessageSize
   refuseLikeGorilla(fastify)
@@ -55,22 +56,19 @@ export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = as
     addWebSocketEndpoint(fastify, options, {
       path,
       protocolFor: () => pushMessage,
-      onMessage: (client, message) => hub.messageHandler?.(client, message),
-      // Opens the mailbox before the upgrade: a message that follows the handshake response at once must find the
-      // mailbox.
-      startPosition: async (request) => {
-        const user = userFromRequest(request)
-        if (request.identity?.user !== user) throw new HubError('HUB_FORBIDDEN', 'The token is that of another user.')
-        // Check the limits first: a refused client must not create a mailbox.
-        hub.admit(user)
-        return hub.mailboxes.open(user)
+      onMessage: (client, message) => node.messageHandler?.(client, message),
+      // The admission creates the mailbox before the upgrade, so a message that follows the handshake response at once
+      // finds the mailbox.
+      startOf: (request) => {
+        if (request.identity?.user === userFromRequest(request)) return { readsEverything: true }
+        throw new HubError('HUB_FORBIDDEN', 'The token is that of another user.')
       }
     })
   }
 
   /** Removes the mailbox of a user and disconnects its clients. Resolves to whether a client was connected. */
   const disconnect = async (user: UserId): Promise<boolean> => {
-    await hub.mailboxes.remove(user)
+    await node.everythingCursors.remove(user)
     const { clients } = await hub.clients({ user, limit: 1000 })
     const readers = clients.filter(({ protocol }) => protocol === pushMessage.name)
     const counts = await Promise.all(readers.map(({ id }) => hub.disconnect({ client: id })))
@@ -107,7 +105,7 @@ export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = as
 
   const requireMailbox: onRequestAsyncHookHandler = async (request, reply) => {
     const user = userFromRequest(request)
-    if (!await hub.mailboxes.has(user)) return reply.code(404).send({ message: `not exist this client ${user}` })
+    if (!await node.everythingCursors.has(user)) return reply.code(404).send({ message: `not exist this client ${user}` })
   }
 
   fastify.post('/message/:id', { onRequest: [...onRequest, requireMailbox], bodyLimit }, (request, reply) =>

@@ -1,27 +1,68 @@
-import type { FastifyInstance, preValidationHookHandler } from 'fastify'
+import type { FastifyRequest, preHandlerHookHandler, preValidationHookHandler } from 'fastify'
 import type { Config } from '../../services/config/schema.ts'
+import type { Admission, HubNode, StartRequest } from '../../services/hub/node.ts'
 import { systemClock } from '../../services/lib/clock.ts'
 import type { RateLimit } from '../../services/lib/rate-limit.ts'
+import { CLOSE } from '../../services/model/close-codes.ts'
 import { HubError } from '../../services/model/errors.ts'
 
 /** Options that all endpoints share. */
 export interface EndpointOptions {
   readonly config: Config['websocket']
+  readonly node: HubNode
   /** Rate limit of new connections, shared by all endpoints. */
   readonly connectRate: RateLimit
   /** Hook that checks the token of a client and sets `request.identity`. */
   readonly authenticate: preValidationHookHandler
 }
 
+/** Key on a request for the result of its admission. */
+const kAdmission = Symbol('fastify-hub.admission')
+
+interface AdmittedRequest extends FastifyRequest {
+  [kAdmission]?: Admission
+}
+
 /**
  * Refuses a connection that exceeds the node's limits, before the token check.
  *
- * @param isReplacing - whether the client replaces a connection of its own, which `maxClients` does not limit.
+ * @param isReplacing - whether the client states that it replaces a connection of its own, which `maxClients` does not
+ * limit. The admission after the token check checks the statement.
  * @throws {HubError} HUB_DRAINING, HUB_FULL, HUB_TOO_MANY_UPGRADES.
  */
-export function assertCapacity (hub: FastifyInstance['hub'], connectRate: RateLimit, isReplacing = false): void {
-  hub.admit(undefined, isReplacing)
+export function assertCapacity ({ node, connectRate }: EndpointOptions, isReplacing = false): void {
+  node.assertCapacity(isReplacing)
   if (connectRate.allow(systemClock.steady())) return
   const sentence = 'Too many connections are being opened at once; try again in a second.'
   throw new HubError('HUB_TOO_MANY_UPGRADES', sentence, { retryAfter: 1 })
+}
+
+/**
+ * Creates the hook that admits a client, once the token has been checked. The hook takes a callback and no promise: no
+ * other request runs between the check of the limits and the handler, which opens the client.
+ *
+ * @param startOf - the part of the log that the request asks for. Throws HubError for an invalid request.
+ */
+export function createAdmissionHook (
+  node: HubNode,
+  startOf: (request: FastifyRequest) => StartRequest
+): preHandlerHookHandler {
+  return (request: AdmittedRequest, _reply, done) => {
+    const { identity } = request
+    if (identity === null) {
+      request[kAdmission] = { refusal: CLOSE.startOver }
+      return done()
+    }
+    node.admit(identity, startOf(request), (error, admission) => {
+      if (error !== null) return done(error)
+      request[kAdmission] = admission
+      done()
+    })
+  }
+}
+
+/** Returns the result of the admission hook. */
+export function admissionOf ({ [kAdmission]: admission }: AdmittedRequest): Admission {
+  if (admission === undefined) throw new Error('The hook of createAdmissionHook has not run for this request.')
+  return admission
 }

@@ -1,14 +1,13 @@
-import type { FastifyPluginAsync, onRequestAsyncHookHandler } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import type { Config } from '../../services/config/schema.ts'
+import type { StartRequest } from '../../services/hub/node.ts'
 import { CLOSE } from '../../services/model/close-codes.ts'
-import { HubError } from '../../services/model/errors.ts'
 import { createSse } from '../../services/protocol/sse.ts'
 import { deviceFromQuery, lastEventId } from '../../services/transport/connect-query.ts'
 import { checkOrigin } from '../../services/transport/handshake.ts'
 import { SseConnection } from '../../services/transport/sse-connection.ts'
 import { WsService } from '../../services/transport/ws-service.ts'
-import { decoratorOf } from '../decorators.ts'
-import { assertCapacity, type EndpointOptions } from './endpoint.ts'
+import { admissionOf, assertCapacity, createAdmissionHook, type EndpointOptions } from './endpoint.ts'
 
 /** Options of the Server-Sent Events route. */
 export interface SseRouteOptions extends EndpointOptions {
@@ -20,23 +19,29 @@ export interface SseRouteOptions extends EndpointOptions {
  * endpoint: capacity and origin, then the token, then the connections of the user.
  */
 export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseRoute (fastify, options) {
-  const { config: websocket, connectRate, authenticate, sse } = options
-  const hub = decoratorOf(fastify, 'hub')
-  const service = new WsService(hub, fastify.log, websocket.maxMessageSize)
+  const { config: websocket, node, authenticate, sse } = options
+  const service = new WsService(node, fastify.log, websocket.maxMessageSize)
   const protocol = createSse({ retryMs: sse.retry })
 
-  const admitRequest: onRequestAsyncHookHandler = async (request) => {
-    assertCapacity(hub, connectRate)
+  const checkRequest: onRequestAsyncHookHandler = async (request) => {
+    assertCapacity(options)
     checkOrigin(request.headers, websocket.allowedOrigins)
   }
 
-  const hooks = { onRequest: admitRequest, preValidation: authenticate }
-  fastify.get(sse.path, { ...hooks, exposeHeadRoute: false }, (request, reply) => {
-    const { identity, headers, query } = request
-    if (identity === null) throw new HubError('HUB_TOKEN_MISSING', 'Send a token.')
-    hub.admit(identity.user)
-    const device = deviceFromQuery(query)
+  const startOf = ({ headers, query }: FastifyRequest): StartRequest => {
     const after = lastEventId(headers['last-event-id'], query)
+    return { device: deviceFromQuery(query), ...(after === undefined ? {} : { after }) }
+  }
+
+  fastify.get(sse.path, {
+    onRequest: checkRequest,
+    preValidation: authenticate,
+    preHandler: createAdmissionHook(node, startOf),
+    exposeHeadRoute: false
+  }, (request, reply) => {
+    const { headers } = request
+    const admission = admissionOf(request)
+    if ('refusal' in admission) throw new Error('A refusal by a close code is for WebSockets alone.')
 
     reply.hijack()
     const { raw } = reply
@@ -53,7 +58,7 @@ export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseR
     request.raw.socket.setTimeout(0)
     request.raw.socket.setNoDelay(true)
     const connection = new SseConnection(raw, request.ip)
-    const client = service.onOpen(connection, identity, protocol, { device, ...(after === undefined ? {} : { after }) })
+    const client = service.onOpen(admission.ticket, connection, protocol)
     if (client === null) return
     raw.on('close', () => service.onClose(client, CLOSE.goingAway.code, ''))
   })

@@ -1,62 +1,39 @@
 import type { Engine } from '../engine/engine.ts'
-import { systemClock, type Clock } from '../lib/clock.ts'
+import type { CloseReason, ConnectedClient } from '../model/client.ts'
 import { CLOSE, fitReason, isSendableCode } from '../model/close-codes.ts'
 import { HubError } from '../model/errors.ts'
-import type { Identity } from '../model/identity.ts'
 import type { ClientPage, ClientQuery, GroupPage, GroupQuery, InboxInfo, MessageStatus } from '../model/info.ts'
 import { assertAddress, toPayload } from '../model/message.ts'
 import type { Address, ClientId, Group, Offset, Receipt, SendOptions, UserId } from '../model/message.ts'
-import type { Protocol } from '../protocol/protocol.ts'
-import { admit, type HubState } from './clients/admission.ts'
-import type { Client, CloseReason } from './clients/client.ts'
-import { drain } from './clients/drain.ts'
 import type { HubEvents, Listener } from './clients/events.ts'
 import { disconnectClients, listClients, listGroups } from './cluster.ts'
-import type { ActionHandler, ActionOptions, Actions } from './commands/actions.ts'
-import type { Commands } from './commands/commands.ts'
-import { createNode, type Node } from './node.ts'
-import { openClient } from './open-client.ts'
-import type { ClientMessageHandler, HubOptions, OpenOptions } from './options.ts'
-import type { Connection } from './outbox/connection.ts'
+import type { ActionHandler, ActionOptions } from './commands/actions.ts'
+import type { HubNode } from './node.ts'
+import type { ClientMessageHandler } from './options.ts'
 import { toDraft } from './publish/draft.ts'
 import { messageStatusOf } from './publish/message-status.ts'
 
 /**
  * The hub, as applications see it: `fastify.hub`. Publishes messages, manages groups and inboxes, and lists and closes
- * connections, on all nodes. The methods from `admit` on are for transports: the WebSocket and SSE endpoints call
- * these.
+ * connections, on all nodes.
  */
 export class Hub {
-  /** Actions of the application, by name. Applications add an action with `action`. */
-  readonly actions: Actions
-  /** Commands of clients: join, send, acknowledge and calls of actions. For transports. */
-  readonly commands: Commands
-  /** Sessions of resumable connections. For transports. */
-  readonly sessions: Node['sessions']
-  /** Durable cursors with the scope `everything`: positions of users in all messages that concern the user. */
-  readonly mailboxes: Node['everythingCursors']
-  readonly #options: HubOptions
+  readonly #node: HubNode
   readonly #engine: Engine
-  readonly #node: Node
-  readonly #clock: Clock
-  #state: HubState = 'starting'
-  #messageHandler: ClientMessageHandler | null = null
-  #drained: Promise<void> | null = null
 
-  constructor (options: HubOptions) {
-    this.#options = options
-    this.#engine = options.engine
-    this.#clock = options.clock ?? systemClock
-    this.#node = createNode(options, this.#clock)
-    this.actions = this.#node.actions
-    this.commands = this.#node.commands
-    this.sessions = this.#node.sessions
-    this.mailboxes = this.#node.everythingCursors
+  constructor (node: HubNode) {
+    this.#node = node
+    this.#engine = node.options.engine
   }
 
   /** State of the hub: `starting`, `ready`, `draining` or `closed`. Clients can connect while the hub is `ready`. */
-  get state (): HubState {
-    return this.#state
+  get state (): HubNode['state'] {
+    return this.#node.state
+  }
+
+  /** Why the log cannot be written at the moment, in one sentence, such as a full disk; null while the log works. */
+  get problem (): string | null {
+    return this.#engine.problem
   }
 
   /** Number of connections on this node. */
@@ -69,12 +46,24 @@ export class Hub {
    * dropped because a client was over the bound of its outbox.
    */
   get counters (): Readonly<{ delivered: number, dropped: number }> {
-    return this.#node.fanOut.flusher.counters
+    return this.#node.counters
   }
 
   /** The connection with an id on this node; undefined when the client is not connected here. */
-  client (id: ClientId): Client | undefined {
+  client (id: ClientId): ConnectedClient | undefined {
     return this.#node.registry.get(id)
+  }
+
+  /**
+   * The open connections of this node at an address, by default all, in a new array.
+   *
+   * @throws {HubError} HUB_ADDRESS_INVALID when the address has a wrong form.
+   * @example
+   * for (const client of fastify.hub.localClients({ group: 'news' })) client.reply('only on this node')
+   */
+  localClients (address: Address = { all: true }): ConnectedClient[] {
+    assertAddress(address)
+    return [...this.#node.registry.match(address)].filter(({ isOpen }) => isOpen)
   }
 
   /**
@@ -119,7 +108,7 @@ export class Hub {
   send (addresses: readonly Address[], message: unknown, options?: SendOptions): Promise<Receipt[]>
   async send (to: Address | readonly Address[], message: unknown, options: SendOptions = {}) {
     if (isList(to)) return Promise.all(to.map((address) => this.send(address, message, options)))
-    return this.#node.publisher.publish(toDraft(to, toPayload(message), options, this.#options.maxMessageBytes))
+    return this.#node.publisher.publish(toDraft(to, toPayload(message), options, this.#node.options.maxMessageBytes))
   }
 
   /**
@@ -228,7 +217,7 @@ export class Hub {
    * if (bob?.status !== 'acknowledged') fastify.log.info('not yet')
    */
   messageStatus (offset: Offset): Promise<MessageStatus> {
-    return messageStatusOf(offset, this.#engine, this.#node.inboxCursors, this.#clock)
+    return messageStatusOf(offset, this.#engine, this.#node.inboxCursors, this.#node.clock)
   }
 
   /**
@@ -265,14 +254,8 @@ export class Hub {
    * })
    */
   onMessage (handler: ClientMessageHandler): this {
-    if (this.#messageHandler !== null) throw new Error('hub.onMessage has a handler already; let that one decide what to do with a message.')
-    this.#messageHandler = handler
+    this.#node.setMessageHandler(handler)
     return this
-  }
-
-  /** The handler that `onMessage` set; null before. */
-  get messageHandler (): ClientMessageHandler | null {
-    return this.#messageHandler
   }
 
   /**
@@ -294,61 +277,8 @@ export class Hub {
    * })
    */
   action<S extends object> (name: string, schema: S, handler: ActionHandler<S>, options?: ActionOptions): this {
-    this.actions.add(name, schema, handler, options)
+    this.#node.actions.add(name, schema, handler, options)
     return this
-  }
-
-  /**
-   * Checks that a further client may connect. For transports: called without a user before the token check, and with
-   * the user afterwards.
-   *
-   * @param isReplacing Whether the client replaces a connection of its own, which the limits count already.
-   * @throws {HubError} HUB_DRAINING when the hub is not ready.
-   * @throws {HubError} HUB_FULL when the hub has `websocket.maxClients` connections.
-   * @throws {HubError} HUB_USER_FULL when the user has `websocket.maxClientsPerUser` connections.
-   */
-  admit (user?: UserId, isReplacing = false): void {
-    admit(this.#state, this.#node.registry, isReplacing ? null : this.#options, user)
-  }
-
-  /**
-   * Opens a client on a connection. For transports. The greeting is the first frame; then the client catches up from
-   * its start position and becomes live.
-   */
-  open (connection: Connection, identity: Identity, protocol: Protocol, options: OpenOptions = {}): Client {
-    return openClient(this.#node, connection, identity, protocol, options)
-  }
-
-  /**
-   * Acknowledges every message up to an offset for a client. For transports. Only messages given to the client count.
-   */
-  acknowledge (client: Client, offset: Offset): void {
-    this.#node.acknowledgements.acknowledge(client, offset)
-  }
-
-  /** Removes a client whose connection has ended. For transports. Returns false when the client was removed before. */
-  forget (client: Client): boolean {
-    this.#node.heartbeat.remove(client)
-    if (!this.#node.registry.remove(client)) return false
-    void this.sessions.save(client)
-    return true
-  }
-
-  /** Ends the wait of `drain` for a client, after the application's `close` listeners have run. For transports. */
-  release (client: Client): void {
-    this.#node.registry.release(client)
-  }
-
-  /** Calls the listeners of an event. For transports. Resolves when all listeners have run; never rejects. */
-  emit<E extends keyof HubEvents> (event: E, ...args: HubEvents[E]): Promise<void> {
-    return this.#node.events.emit(event, ...args)
-  }
-
-  /** Starts admitting clients, and starts the heartbeat. Called when the application is ready. */
-  start (): void {
-    if (this.#state !== 'starting') return
-    this.#state = 'ready'
-    this.#node.heartbeat.start()
   }
 
   /**
@@ -357,18 +287,7 @@ export class Hub {
    * promise.
    */
   drain (): Promise<void> {
-    return this.#drained ??= this.#drain()
-  }
-
-  async #drain (): Promise<void> {
-    this.#state = 'draining'
-    const left = await drain(this.#node.registry, this.#options.drain)
-    if (left > 0) {
-      this.#options.log.error({ clients: left }, 'some connections did not end, or their close listeners did not')
-    }
-    this.#node.heartbeat.stop()
-    await this.#node.idle()
-    this.#state = 'closed'
+    return this.#node.drain()
   }
 }
 

@@ -1,13 +1,11 @@
 import type { Engine } from '../engine/engine.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import type { Offset } from '../model/message.ts'
+import type { ConnectedClient } from '../model/client.ts'
 import type { AdmissionLimits } from './clients/admission.ts'
-import type { Client } from './clients/client.ts'
 import type { DrainOptions } from './clients/drain.ts'
 import type { HeartbeatOptions } from './clients/heartbeat.ts'
 import type { OutboxLimits } from './outbox/outbox.ts'
-import type { ResumeClaim, Session } from './store/sessions.ts'
 
 /** Limits, times and collaborators of a hub. The defaults are those of the configuration. */
 export interface HubOptions extends AdmissionLimits {
@@ -39,21 +37,7 @@ export interface HubOptions extends AdmissionLimits {
 }
 
 /**
- * Start of a connection. Without any of these, a new connection without a device name starts at the head of the log.
- */
-export interface OpenOptions {
-  /** Name of the device: connections of a named device have an inbox cursor of their own. */
-  readonly device?: string
-  /** Offset up to which the client claims to have received everything; the connection continues there. */
-  readonly after?: Offset
-  /** Offset above which messages concern the connection, although the connection is new; from an everything cursor. */
-  readonly since?: Offset
-  /** Claim and session of the earlier connection that this connection resumes. */
-  readonly resumed?: { readonly claim: ResumeClaim, readonly session: Session }
-}
-
-/**
  * Handles messages of raw clients: a string for a text frame, a Buffer for a binary frame. The next message of the same
  * client waits for a returned promise. An error is logged and does not end the connection.
  */
-export type ClientMessageHandler = (client: Client, data: string | Buffer) => unknown
+export type ClientMessageHandler = (client: ConnectedClient, data: string | Buffer) => unknown

@@ -63,6 +63,13 @@ t.test('an import that the rule cannot resolve is refused, and a file outside th
   t.match(await refusals('loose.ts', './services/hub/hub.ts'), [/no line in the table/], 'a loose file')
 })
 
+t.test('where a folder may import types of a file, it may not import values', async (t) => {
+  const [file, node] = ['routes/live/ws.ts', '../../services/hub/node.ts']
+  t.strictSame(await refusals(file, node, 'import type { HubNode } from'), [])
+  t.match(await refusals(file, node, 'import { HubNode } from'), [/may import from/])
+  t.match(await refusals(file, '../../services/hub/hub.ts', 'import type { Hub } from'), [/may import from/])
+})
+
 t.test('an import that closes a circle is refused, and a type import counts', async (t) => {
   t.match(await refusals('services/hub/clients/cursor.ts', './client.ts'), [/closes a circle: .*cursor\.ts → .*client\.ts → .*cursor\.ts/])
   t.match(await refusals('services/hub/clients/cursor.ts', './client.ts', 'import type { Client } from'), [/closes a circle/])

@@ -7,6 +7,7 @@ import t from 'tap'
 import { WebSocket } from 'ws'
 import { MemoryEngine } from '../../services/engine/memory/engine.ts'
 import { Hub } from '../../services/hub/hub.ts'
+import { HubNode } from '../../services/hub/node.ts'
 import type { Connection } from '../../services/hub/outbox/connection.ts'
 import { raw } from '../../services/protocol/raw.ts'
 import { WsService } from '../../services/transport/ws-service.ts'
@@ -88,9 +89,11 @@ const silent = { debug () {}, info () {}, warn () {}, error () {} }
 
 function service () {
   const engine = new MemoryEngine({ log: { maxAgeMs: 1000, maxCount: 10 }, inbox: { maxAgeMs: 1000, maxCount: 10 }, maxBytes: 1000, idempotencyWindowMs: 1000 })
-  const hub = new Hub(hubOptions(engine, { log: silent }))
-  return { engine, hub, ws: new WsService(hub, silent, 1000) }
+  const node = new HubNode(hubOptions(engine, { log: silent }))
+  return { engine, node, hub: new Hub(node), ws: new WsService(node, silent, 1000) }
 }
+
+const TICKET = { identity: { user: 'alice', roles: [] }, device: '' }
 
 function fakeConnection (): Connection & { isTerminated: boolean } {
   const connection = { stream: new PassThrough(), address: 'test', isOpen: true, bytesRead: 0, isTerminated: false, close () {}, terminate () { connection.isTerminated = true }, pause () {}, resume () {} }
@@ -98,18 +101,18 @@ function fakeConnection (): Connection & { isTerminated: boolean } {
 }
 
 t.test('a connection can be unregistered any number of times, and emits error and close once', async (t) => {
-  const { hub, ws } = service()
+  const { hub, node, ws } = service()
   const events: string[] = []
   hub.on('error', (_client, error) => events.push(error.message))
   hub.on('close', (_client, code) => events.push(`close ${code}`))
-  const client = ws.onOpen(fakeConnection(), { user: 'alice', roles: [] }, raw)
+  const client = ws.onOpen(TICKET, fakeConnection(), raw)
   if (client === null) return t.fail('the connection was not opened')
   ws.onError(client, new Error('first'))
   ws.onError(client, new Error('second'))
   ws.onClose(client, 1006, '')
   ws.onClose(client, 1006, '')
   ws.onError(client, new Error('third'))
-  t.equal(hub.forget(client), false)
+  t.equal(node.forget(client, { code: 1006, reason: '' }), false)
   t.equal(hub.size, 0)
   await until(() => events.length === 2)
   t.same(events, ['first', 'close 1006'])
@@ -119,7 +122,7 @@ t.test('a connection that cannot be opened is terminated and not registered', as
   const { engine, hub, ws } = service()
   engine.follow = () => { throw new Error('the engine fails') }
   const connection = fakeConnection()
-  t.equal(ws.onOpen(connection, { user: 'alice', roles: [] }, raw), null)
+  t.equal(ws.onOpen(TICKET, connection, raw), null)
   t.ok(connection.isTerminated)
   t.equal(hub.size, 0)
 })

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import { Writable } from 'node:stream'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
@@ -50,9 +51,16 @@ export async function build (t: Test, input: ConfigInput = {}): Promise<{ app: F
 /** Builds the service and listens on a free port. */
 export async function listen (t: Test, input: ConfigInput = {}) {
   const { app: fastify, log } = await build(t, input)
+  const sockets = new Set<Socket>()
+  fastify.server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
+  /** Destroys the sockets of all clients, as a failing network does. */
+  const cut = (): void => { for (const socket of sockets) socket.destroy() }
   const origin = await fastify.listen({ port: 0, host: '127.0.0.1' })
   const { port } = new URL(origin)
-  return { app: fastify, log, origin, port: Number(port), url: `${origin.replace('http', 'ws')}/admin/ws`, token: token() }
+  return { app: fastify, log, origin, port: Number(port), url: `${origin.replace('http', 'ws')}/admin/ws`, token: token(), cut }
 }
 
 /** A WebSocket client that queues received frames until `next()` takes them. */

@@ -2,8 +2,8 @@ import { HubError } from '../../model/errors.ts'
 import type { UserId } from '../../model/message.ts'
 import type { Registry } from './registry.ts'
 
-/** State of a hub. Only a `ready` hub accepts clients. */
-export type HubState = 'starting' | 'ready' | 'draining' | 'closed'
+/** State of a node. Only a `ready` node accepts clients. */
+export type NodeState = 'starting' | 'ready' | 'draining' | 'closed'
 
 /** Limits for the number of connections of this node. */
 export interface AdmissionLimits {
@@ -17,15 +17,20 @@ const RETRY_AFTER_SECONDS = 5
 const UNLIMITED: AdmissionLimits = { maxClients: 0, maxClientsPerUser: 0 }
 
 /**
- * Checks whether the hub accepts a further client.
+ * Checks that the node accepts a further client.
  *
  * @param limits - null when the new connection replaces an existing one, which no limit forbids
  * @param user - user of the connection; without a user only the state and the total are checked
- * @throws {HubError} HUB_DRAINING unless the hub is ready
+ * @throws {HubError} HUB_DRAINING unless the node is ready
  * @throws {HubError} HUB_FULL at `maxClients` connections
  * @throws {HubError} HUB_USER_FULL at `maxClientsPerUser` connections of this user
  */
-export function admit (state: HubState, registry: Registry, limits: AdmissionLimits | null, user?: UserId): void {
+export function assertCapacity (
+  state: NodeState,
+  registry: Registry,
+  limits: AdmissionLimits | null,
+  user?: UserId
+): void {
   const retryAfter = RETRY_AFTER_SECONDS
   if (state !== 'ready') {
     throw new HubError('HUB_DRAINING', `The service is ${state}; connect again in a moment.`, { retryAfter })

@@ -1,8 +1,9 @@
 import type { Clock } from '../../lib/clock.ts'
-import { CLOSE, type CloseCode } from '../../model/close-codes.ts'
+import type { ClientParams, CloseReason, ConnectedClient } from '../../model/client.ts'
+import { CLOSE } from '../../model/close-codes.ts'
 import type { ClientInfo } from '../../model/info.ts'
 import type { Identity } from '../../model/identity.ts'
-import { toPayload, type ClientId, type Message, type Offset } from '../../model/message.ts'
+import { toPayload, type ClientId, type Group, type Message, type Offset } from '../../model/message.ts'
 import type { Protocol } from '../../protocol/protocol.ts'
 import { warnSafely, type Log } from '../../lib/log.ts'
 import type { RateLimit } from '../../lib/rate-limit.ts'
@@ -12,21 +13,6 @@ import type { Cursor } from './cursor.ts'
 import { EarlyMessages } from './early-messages.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import { TaskQueue } from './task-queue.ts'
-
-/**
- * Data that an application keeps with a connection, in `client.params`. Applications add fields by declaration merging.
- *
- * @example
- * declare module 'fastify-hub' {
- *   interface ClientParams { tenant: string }
- * }
- * fastify.hub.on('open', (client) => { client.params.tenant = 'acme' })
- */
-// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- empty on purpose: applications add the fields
-export interface ClientParams {}
-
-/** A close code and its reason (RFC 6455 section 7.4); the reason has at most 123 bytes of UTF-8. */
-export type CloseReason = Pick<CloseCode, 'code' | 'reason'>
 
 /** State of one client in the heartbeat. Only the heartbeat changes this state. Times are in ms on the steady clock. */
 export interface Liveness {
@@ -44,19 +30,19 @@ export interface Liveness {
 
 /** The parts of a client, which the hub creates for each connection. */
 export interface ClientParts
-  extends Pick<Client, 'id' | 'identity' | 'protocol' | 'outbox' | 'cursor' | 'device' | 'messageRate'> {
+  extends Pick<Client, 'id' | 'identity' | 'protocol' | 'outbox' | 'cursor' | 'device'> {
   readonly connection: Connection
+  /** Limit of messages per second from the client. */
+  readonly messageRate: RateLimit
   /** Brings a client that has fallen behind to the head of the log. */
   readonly catchUp: { resume (client: Client): void }
   readonly clock: Clock
   readonly log: Log
 }
 
-/** One live connection, over WebSocket or Server-Sent Events: the identity, the state, and the methods to end it. */
-export class Client {
-  /** Id of the connection. Later connections have greater ids; a resumed connection keeps the id. */
+/** One live connection, over WebSocket or Server-Sent Events, with its outbox and its cursor. */
+export class Client implements ConnectedClient {
   readonly id: ClientId
-  /** Identity from the token: user id, roles, groups and expiry. */
   readonly identity: Identity
   /** Protocol of the connection: `client.protocol.name` is `raw`, `sse` or the name of a subprotocol. */
   readonly protocol: Protocol
@@ -68,27 +54,19 @@ export class Client {
   readonly device: string
   /** Runs the handlers and listeners for this client one after another. */
   readonly taskQueue: TaskQueue
-  /** Limit of messages per second from the client. */
-  readonly messageRate: RateLimit
-  /**
-   * Data that the application keeps with the connection; the hub does not read this object.
-   *
-   * @default {}
-   */
   readonly params: Partial<ClientParams> = {}
   /** Time of connecting, in ms since the epoch. */
   readonly openedAt: number
-  /** Messages received from the client. */
-  received = 0
-  /** The error with which the connection failed; null while the connection is open and after a clean close. */
-  failure: Error | null = null
-  /** Close code and reason with which the hub ended the connection; null while the hub has not ended the connection. */
-  closeReason: CloseReason | null = null
   /** State of the client in the heartbeat. */
   readonly liveness: Liveness
   readonly #connection: Connection
+  readonly #messageRate: RateLimit
   readonly #catchUp: ClientParts['catchUp']
+  readonly #clock: Clock
   readonly #log: Log
+  #received = 0
+  #failure: Error | null = null
+  #closeReason: CloseReason | null = null
   #isPaused = false
   #hasOverflowed = false
   /** Null from the moment on that the client is live for the first time. */
@@ -102,19 +80,38 @@ export class Client {
     this.cursor = parts.cursor
     this.device = parts.device
     this.taskQueue = new TaskQueue(this, parts.log)
-    this.messageRate = parts.messageRate
     this.openedAt = parts.clock.wall()
     const now = parts.clock.steady()
     const { bytesRead } = parts.connection
     this.liveness = { lastSeenAt: now, bytesRead, pingedAt: now, unansweredPings: 0, slot: null }
     this.#connection = parts.connection
+    this.#messageRate = parts.messageRate
+    this.#clock = parts.clock
     this.#catchUp = parts.catchUp
     this.#log = parts.log
   }
 
-  /** Whether the connection still accepts frames: false as soon as either side has begun to close. */
   get isOpen (): boolean {
-    return this.closeReason === null && this.#connection.isOpen
+    return this.#closeReason === null && this.#connection.isOpen
+  }
+
+  get groups (): Group[] {
+    return [...this.cursor.groups?.keys() ?? []]
+  }
+
+  /** Messages received from the client. */
+  get received (): number {
+    return this.#received
+  }
+
+  /** The error with which the connection failed; null while the connection is open and after a clean close. */
+  get failure (): Error | null {
+    return this.#failure
+  }
+
+  /** Close code and reason with which the hub ended the connection; null while the hub has not ended the connection. */
+  get closeReason (): CloseReason | null {
+    return this.#closeReason
   }
 
   /** Whether the client is at the head of the log and receives new messages at once; false while it catches up. */
@@ -217,34 +214,17 @@ export class Client {
     return offset
   }
 
-  /**
-   * Sends a reply to this connection alone, outside the log. Without effect once the connection has begun to close.
-   *
-   * @param data - string: text frame as it is; `Uint8Array`: binary frame; any other value: the JSON of the value
-   * @throws {HubError} HUB_REQUEST_INVALID for a value without JSON (`undefined`, functions, cycles, bigint)
-   * @example
-   * fastify.hub.onMessage((client, data) => client.reply({ received: String(data) }))
-   */
   reply (data: unknown): void {
     if (this.isOpen) this.push(new Frame(this.protocol.encodeReply(toPayload(data))))
   }
 
-  /**
-   * Closes the connection in order: writes the queued frames, then the close notice of the protocol and the Close
-   * frame. Without effect when the hub has ended the connection already.
-   *
-   * @param closeReason - close code that an application may send (1000, or 3000 to 4999; RFC 6455 section 7.4) and a
-   *   reason of at most 123 bytes of UTF-8
-   * @example
-   * client.close({ code: 4000, reason: 'signed out' })
-   */
   close (closeReason: CloseReason): void {
-    if (this.closeReason !== null) return
+    if (this.#closeReason !== null) return
     const { code, reason } = closeReason
     const closeNotice = this.protocol.encodeCloseNotice(reason)
     if (closeNotice !== null) this.outbox.push(new Frame(closeNotice))
     this.outbox.flushLast()
-    this.closeReason = closeReason
+    this.#closeReason = closeReason
     this.#connection.close(code, reason)
   }
 
@@ -254,8 +234,22 @@ export class Client {
    * @param closeReason - code and reason for the `close` listeners, unless the hub has ended the connection already
    */
   terminate (closeReason: CloseReason): void {
-    this.closeReason ??= closeReason
+    this.#closeReason ??= closeReason
     this.#connection.terminate()
+  }
+
+  /** Counts a message from the client. Returns false when the client is over its limit of messages per second. */
+  onReceived (): boolean {
+    if (!this.#messageRate.allow(this.#clock.steady())) return false
+    this.#received++
+    return true
+  }
+
+  /** Records the error with which the connection failed. Returns false when an error is recorded already. */
+  fail (error: Error): boolean {
+    if (this.#failure !== null) return false
+    this.#failure = error
+    return true
   }
 
   /** Stops or restarts reading from the connection. */
@@ -280,7 +274,7 @@ export class Client {
       id: this.id,
       user: this.identity.user,
       roles: [...this.identity.roles],
-      groups: [...this.cursor.groups?.keys() ?? []],
+      groups: this.groups,
       protocol: this.protocol.name,
       address: this.#connection.address,
       openedAt: new Date(this.openedAt).toISOString(),

@@ -1,5 +1,5 @@
 import { reportFailure, type Log } from '../../lib/log.ts'
-import type { Client } from './client.ts'
+import type { ConnectedClient } from '../../model/client.ts'
 
 /**
  * The events of a hub, with the arguments of the listeners. For each connection the order is `open`, then `error` at
@@ -7,15 +7,15 @@ import type { Client } from './client.ts'
  */
 export interface HubEvents {
   /** A client has connected: the client is registered and the greeting is queued as the first frame. */
-  open: [client: Client]
+  open: [client: ConnectedClient]
   /** A connection has ended in any way but a clean close. Emitted at most once for each connection; `close` follows. */
-  error: [client: Client, error: Error]
+  error: [client: ConnectedClient, error: Error]
   /**
    * A connection has ended. Emitted exactly once for each connection, as the last event. `code` and `reason` are
    * those with which the hub ended the connection; otherwise the code of the protocol error that ended the connection;
    * otherwise those of the peer's Close frame (RFC 6455 section 7.4), or 1006 for a lost connection.
    */
-  close: [client: Client, code: number, reason: string]
+  close: [client: ConnectedClient, code: number, reason: string]
 }
 
 /**

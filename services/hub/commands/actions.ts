@@ -1,9 +1,9 @@
 import { reportFailure, type Log } from '../../lib/log.ts'
 import { isThenable } from '../../lib/thenable.ts'
 import { settledWithin } from '../../lib/timeout.ts'
+import type { ConnectedClient } from '../../model/client.ts'
 import { ActionError, HubError } from '../../model/errors.ts'
 import type { CommandResult } from '../../protocol/protocol.ts'
-import type { Client } from '../clients/client.ts'
 import { compileSchema, type ActionData, type DataCheck } from './action-schema.ts'
 
 /**
@@ -13,7 +13,7 @@ import { compileSchema, type ActionData, type DataCheck } from './action-schema.
  * @throws {ActionError} sends code and message of the error to the client; so does a HubError. Any other error is
  * logged, and the client receives HUB_INTERNAL.
  */
-export type ActionHandler<S extends object> = (data: ActionData<S>, client: Client) => unknown
+export type ActionHandler<S extends object> = (data: ActionData<S>, client: ConnectedClient) => unknown
 
 /** Options of an action. */
 export interface ActionOptions {
@@ -35,7 +35,7 @@ interface Action extends ActionOptions {
   readonly check: DataCheck
   /** Whether an action of the application with this name replaces this action. */
   readonly isDefault: boolean
-  readonly run: (data: unknown, client: Client) => unknown
+  readonly run: (data: unknown, client: ConnectedClient) => unknown
 }
 
 /** Actions by name: functions of the application that clients call. */
@@ -82,7 +82,7 @@ export class Actions {
   }
 
   /** Calls an action for a client. Errors become the result; never rejects. */
-  async call (name: string, data: unknown, client: Client): Promise<CommandResult> {
+  async call (name: string, data: unknown, client: ConnectedClient): Promise<CommandResult> {
     try {
       return { ok: true, data: await this.#run(name, data, client) }
     } catch (error) {
@@ -92,7 +92,7 @@ export class Actions {
     }
   }
 
-  #run (name: string, data: unknown, client: Client): unknown {
+  #run (name: string, data: unknown, client: ConnectedClient): unknown {
     const action = this.#actions.get(name)
     if (action === undefined) throw new HubError('HUB_NOT_FOUND', 'There is no action of this name.')
     const { check, role, run, timeoutMs = this.#timeoutMs } = action

@@ -16,38 +16,30 @@ export class CatchUp {
   readonly #engine: Engine
   readonly #flusher: Flusher
   readonly #pageLimit: PageLimit
-  readonly #resolveStart: (client: Client) => Promise<void>
   readonly #log: Log
   readonly #frames = new FrameCache()
 
-  /**
-   * `pageLimit`: the largest page for one client, which must fit into an empty outbox. `resolveStart` finds the start
-   * position of a new client and sets the client's cursor.
-   */
-  constructor (
-    engine: Engine, flusher: Flusher, pageLimit: PageLimit, resolveStart: (client: Client) => Promise<void>, log: Log
-  ) {
+  /** @param pageLimit The largest page for one client, which must fit into an empty outbox. */
+  constructor (engine: Engine, flusher: Flusher, pageLimit: PageLimit, log: Log) {
     this.#engine = engine
     this.#flusher = flusher
     this.#pageLimit = pageLimit
-    this.#resolveStart = resolveStart
     this.#log = log
   }
 
-  /** Starts a new connection at its start position. */
-  begin (client: Client): void {
-    void this.#run(client, true)
+  /** Starts a new connection, once its start position is resolved. */
+  begin (client: Client, resolved: Promise<void>): void {
+    void this.#run(client, resolved)
   }
 
   /** Resumes a client that was live and has become too slow. */
   resume (client: Client): void {
-    void this.#run(client, false)
+    void this.#run(client, client.outbox.drained())
   }
 
-  async #run (client: Client, isNew: boolean): Promise<void> {
+  async #run (client: Client, ready: Promise<void>): Promise<void> {
     try {
-      if (isNew) await this.#resolveStart(client)
-      else await client.outbox.drained()
+      await ready
       while (client.isOpen) {
         const sources = client.cursor.sources(client.id, client.identity.user)
         if (this.#deliver(client, await this.#engine.read(sources, this.#pageLimit))) return

@@ -5,7 +5,8 @@ import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import type { ConfigInput } from '../../../services/config/input.ts'
-import { listen, TestClient, token } from '../../support/helper.ts'
+import { openEvents } from '../../support/event-client.ts'
+import { listen, TestClient, token, until } from '../../support/helper.ts'
 import { rawConnect } from '../../support/raw-client.ts'
 
 async function serve (t: Test, config: ConfigInput = {}) {
@@ -65,16 +66,18 @@ t.test('an action that fails by accident is answered with its code, and logged',
 })
 
 t.test('the application may have a heartbeat of its own, and replies to other clients wait for no client', async (t) => {
-  const { app, open } = await serve(t)
+  const { app, open, origin } = await serve(t)
   app.hub.action('heart_beat', Type.Unknown(), () => 'mine')
   t.throws(() => app.hub.action('heart_beat', Type.Unknown(), () => null), /exists already/)
-  const { head } = app.engine
+  const { offset } = await app.hub.broadcast('before')
   const [alice, bob] = [await open(), await open()]
   alice.send(ask('heart_beat', { is_broadcast: true, client_ids: ['nobody'] }))
   for (const client of [alice, bob]) t.match(JSON.parse(String(await client.next())), { code: 0, data: 'mine' })
   t.same(await alice.quiet(), [], 'once')
-  const { messages } = await app.engine.read([{ address: { all: true }, after: head }], { messages: 10, bytes: 10_000 })
-  t.same(messages, [], 'the log has none of it')
+  await app.hub.broadcast('after')
+  const reader = await openEvents(t, origin, { after: `${offset}` })
+  await until(() => reader.events.length > 0)
+  t.same(reader.data, ['after'], 'the log has no reply')
 })
 
 t.test('what goes wrong concerns the caller alone', async (t) => {

