@@ -185,14 +185,14 @@ export class Hub {
 
   /**
    * Reads the summary of a user's inbox: the number of unacknowledged messages, the offset of the oldest, the number of
-   * messages that left the log unacknowledged, and the acknowledged offset of each device.
+   * messages that left the log unacknowledged, and the acknowledged offset of each durable cursor.
    *
    * @throws {HubError} HUB_STORE_FAILED when the log cannot be read.
    * @example
    * const { count, dropped } = await fastify.hub.inbox('bob')
    */
   inbox (user: UserId): Promise<InboxInfo> {
-    return this.#node.inboxCursors.info(user)
+    return this.#node.durableCursors.info(user)
   }
 
   /**
@@ -202,7 +202,7 @@ export class Hub {
    * @throws {HubError} HUB_STORE_FAILED when the log cannot be written.
    */
   purgeInbox (user: UserId): Promise<number> {
-    return this.#node.inboxCursors.purge(user)
+    return this.#node.durableCursors.purge(user)
   }
 
   /**
@@ -217,7 +217,7 @@ export class Hub {
    * if (bob?.status !== 'acknowledged') fastify.log.info('not yet')
    */
   messageStatus (offset: Offset): Promise<MessageStatus> {
-    return messageStatusOf(offset, this.#engine, this.#node.inboxCursors, this.#node.clock)
+    return messageStatusOf(offset, this.#engine, this.#node.durableCursors, this.#node.clock)
   }
 
   /**

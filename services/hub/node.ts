@@ -4,6 +4,7 @@ import { RateLimit } from '../lib/rate-limit.ts'
 import { settledWithin } from '../lib/timeout.ts'
 import type { CloseReason } from '../model/client.ts'
 import { CLOSE } from '../model/close-codes.ts'
+import type { CursorScope, DurableCursor } from '../model/durable-cursor.ts'
 import type { Identity } from '../model/identity.ts'
 import type { Offset, UserId } from '../model/message.ts'
 import type { Protocol } from '../protocol/protocol.ts'
@@ -25,8 +26,7 @@ import { Flusher } from './outbox/flusher.ts'
 import { Outbox } from './outbox/outbox.ts'
 import { Publisher } from './publish/publisher.ts'
 import { Acknowledgements } from './store/acknowledgements.ts'
-import { EverythingCursors } from './store/everything-cursors.ts'
-import { InboxCursors } from './store/inbox-cursors.ts'
+import { DurableCursors } from './store/durable-cursors.ts'
 import { Memberships } from './store/memberships.ts'
 import { Sessions, type ResumeClaim, type Session } from './store/sessions.ts'
 import { StartResolver } from './store/start-position.ts'
@@ -45,12 +45,12 @@ const PAGE = { messages: 256, bytes: 65_536 }
 
 /** The part of the log that a connecting client asks for. Without any of these, the client starts at the head. */
 export interface StartRequest {
-  /** Name of the device: connections of a named device have an inbox cursor of their own. */
+  /** Name of the device: connections of a named device have a durable cursor of their own. */
   readonly device?: string
+  /** Scope of the durable cursor through which the client reads. Default `inbox`. */
+  readonly scope?: CursorScope
   /** Offset up to which the client states to have every message; the client continues there. */
   readonly after?: Offset
-  /** Whether the client reads through the user's durable cursor with the scope `everything`. */
-  readonly readsEverything?: boolean
   /** Claim to resume a lost connection. */
   readonly claim?: ResumeClaim
 }
@@ -58,10 +58,10 @@ export interface StartRequest {
 /** The right to open one client: the result of an admission, consumed by `open`. */
 export interface Ticket {
   readonly identity: Identity
-  readonly device: string
+  readonly durableCursor: DurableCursor
   /** See `StartRequest`. */
   readonly after?: Offset
-  /** Offset of the durable cursor through which the client reads. */
+  /** Offset of a durable cursor with the scope `everything`. */
   readonly since?: Offset
   /** The claim and the session of the connection that the client resumes. */
   readonly resumed?: { readonly claim: ResumeClaim, readonly session: Session }
@@ -83,8 +83,7 @@ export class HubNode {
   readonly actions: Actions
   readonly commands: Commands
   readonly events: Events
-  readonly everythingCursors: EverythingCursors
-  readonly inboxCursors: InboxCursors
+  readonly durableCursors: DurableCursors
   readonly memberships: Memberships
   readonly publisher: Publisher
   readonly registry: Registry
@@ -120,13 +119,11 @@ export class HubNode {
 
     // State that outlives connections.
     this.#sessions = new Sessions(engine, options.resumeWindowMs, log)
-    this.inboxCursors = new InboxCursors(engine, REMEMBER_MS, clock, log)
-    this.everythingCursors = new EverythingCursors(engine, options.maxMailboxes, REMEMBER_MS, clock)
+    const cursorLimits = { maxEverything: options.maxMailboxes, rememberMs: REMEMBER_MS }
+    this.durableCursors = new DurableCursors(engine, cursorLimits, clock, log)
     this.memberships = new Memberships(engine, REMEMBER_MS)
-    this.#acknowledgements = new Acknowledgements(engine, this.inboxCursors, this.#sessions)
-    this.#startResolver = new StartResolver(
-      this.inboxCursors, this.everythingCursors, this.memberships, this.registry, this.#sessions
-    )
+    this.#acknowledgements = new Acknowledgements(engine, this.durableCursors, this.#sessions)
+    this.#startResolver = new StartResolver(this.durableCursors, this.memberships, this.registry, this.#sessions)
 
     // Publishing, and the commands of clients.
     this.publisher = new Publisher(engine, options.idempotencyWindowMs, clock)
@@ -195,34 +192,35 @@ export class HubNode {
    * gets a refusal in place of a ticket: after an HTTP error, clients repeat the same claim.
    */
   admit (identity: Identity, start: StartRequest, done: AdmissionCallback): void {
-    const { claim, readsEverything = false, device = '', after } = start
-    const { user } = identity
+    const { claim, scope = 'inbox', device = '', after } = start
+    const durableCursor = { user: identity.user, name: device, scope }
     const finish = (found: Partial<Ticket>): void => {
       const isReplacing = found.resumed !== undefined && this.registry.get(found.resumed.claim.clientId) !== undefined
       try {
-        this.#assertAdmissible(user, isReplacing)
+        this.#assertAdmissible(identity.user, isReplacing)
       } catch (error) {
         return done(error as Error)
       }
       if (claim !== undefined && found.resumed === undefined) return done(null, { refusal: CLOSE.startOver })
-      done(null, { ticket: { identity, device, ...(after === undefined ? {} : { after }), ...found } })
+      done(null, { ticket: { identity, durableCursor, ...(after === undefined ? {} : { after }), ...found } })
     }
 
     // Without a lookup there is no promise, and the client opens in the turn of its request.
-    if (claim === undefined && !readsEverything) return finish({})
-    const found = claim === undefined ? this.#openEverythingCursor(user) : this.#findSession(claim)
+    if (claim === undefined && scope === 'inbox') return finish({})
+    const found = claim === undefined ? this.#openCursor(durableCursor) : this.#findSession(claim)
     found.then(finish, (error: unknown) => done(error as Error))
   }
 
   async #findSession (claim: ResumeClaim): Promise<Partial<Ticket>> {
     const session = await this.#sessions.find(claim)
-    return session === null ? {} : { resumed: { claim, session }, device: session.device }
+    if (session === null) return {}
+    return { resumed: { claim, session }, durableCursor: { user: claim.user, name: session.device, scope: 'inbox' } }
   }
 
-  async #openEverythingCursor (user: UserId): Promise<Partial<Ticket>> {
+  async #openCursor (cursor: DurableCursor): Promise<Partial<Ticket>> {
     // Checked first: a refused client must not create a cursor.
-    this.#assertAdmissible(user, false)
-    return this.everythingCursors.open(user)
+    this.#assertAdmissible(cursor.user, false)
+    return { since: await this.durableCursors.open(cursor) }
   }
 
   #assertAdmissible (user: UserId, isReplacing: boolean): void {
@@ -233,7 +231,7 @@ export class HubNode {
    * Opens an admitted client on a connection. Ends the connection that the client resumes, if it is still registered.
    * The greeting is the first frame; then the client catches up from its start position and becomes live.
    */
-  open ({ identity, device, after, since, resumed }: Ticket, connection: Connection, protocol: Protocol): Client {
+  open ({ identity, durableCursor, after, since, resumed }: Ticket, connection: Connection, protocol: Protocol): Client {
     const { messagesPerSecond, queue, engine, log } = this.options
     const session = resumed === undefined ? undefined : this.#takeOver(resumed)
     const client = new Client({
@@ -241,7 +239,7 @@ export class HubNode {
       identity,
       protocol,
       connection,
-      device,
+      durableCursor,
       cursor: startCursor(engine.head, after, since, session),
       outbox: new Outbox(connection, this.#flusher, queue),
       messageRate: new RateLimit(messagesPerSecond),
@@ -335,7 +333,7 @@ export class HubNode {
       this.options.log.error({ clients: left }, 'some connections did not end, or their close listeners did not')
     }
     this.#heartbeat.stop()
-    await settledWithin(Promise.all([this.#sessions.idle(), this.inboxCursors.idle()]), IDLE_MS)
+    await settledWithin(Promise.all([this.#sessions.idle(), this.durableCursors.idle()]), IDLE_MS)
     this.#state = 'closed'
   }
 }

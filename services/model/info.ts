@@ -1,4 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
+import { CursorScope } from './durable-cursor.ts'
 import { Address, Id } from './message.ts'
 
 /** Entries per page of a list when the query has no `limit`. */
@@ -100,8 +101,8 @@ export type GroupQuery = Static<typeof GroupQuery>
  *
  * - `count`: messages that the user has not acknowledged. `oldest`: offset of the first of these; null without one.
  * - `dropped`: messages that left the log before the user acknowledged them: too old, too many, or past their ttl.
- * - `cursors`: for each `device` (empty for all devices without a name), the offset up to which the device has
- *   `acknowledged` every message, and `at` when, ISO 8601.
+ * - `cursors`: for each durable cursor the `device` (empty for all devices without a name) and the `scope`, the offset up
+ *   to which every message is `acknowledged`, and `at` when, ISO 8601.
  */
 export const InboxInfo = Type.Object({
   user: Type.String(),
@@ -114,8 +115,9 @@ export const InboxInfo = Type.Object({
   }),
   cursors: Type.Array(Type.Object({
     device: Type.String({ description: 'Name of the device; empty for all devices without a name' }),
-    acknowledged: Type.Integer({ description: 'The device has acknowledged every message up to this offset' }),
-    at: Type.String({ description: 'When the device acknowledged; ISO 8601' })
+    scope: CursorScope,
+    acknowledged: Type.Integer({ description: 'Every message up to this offset is acknowledged' }),
+    at: Type.String({ description: 'When the last message was acknowledged; ISO 8601' })
   }))
 })
 export type InboxInfo = Static<typeof InboxInfo>

@@ -93,7 +93,7 @@ function service () {
   return { engine, node, hub: new Hub(node), ws: new WsService(node, silent, 1000) }
 }
 
-const TICKET = { identity: { user: 'alice', roles: [] }, device: '' }
+const TICKET = { identity: { user: 'alice', roles: [] }, durableCursor: { user: 'alice', name: '', scope: 'inbox' as const } }
 
 function fakeConnection (): Connection & { isTerminated: boolean } {
   const connection = { stream: new PassThrough(), address: 'test', isOpen: true, bytesRead: 0, isTerminated: false, close () {}, terminate () { connection.isTerminated = true }, pause () {}, resume () {} }

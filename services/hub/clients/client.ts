@@ -1,6 +1,7 @@
 import type { Clock } from '../../lib/clock.ts'
 import type { ClientParams, CloseReason, ConnectedClient } from '../../model/client.ts'
 import { CLOSE } from '../../model/close-codes.ts'
+import type { DurableCursor } from '../../model/durable-cursor.ts'
 import type { ClientInfo } from '../../model/info.ts'
 import type { Identity } from '../../model/identity.ts'
 import { toPayload, type ClientId, type Group, type Message, type Offset } from '../../model/message.ts'
@@ -30,7 +31,7 @@ export interface Liveness {
 
 /** The parts of a client, which the hub creates for each connection. */
 export interface ClientParts
-  extends Pick<Client, 'id' | 'identity' | 'protocol' | 'outbox' | 'cursor' | 'device'> {
+  extends Pick<Client, 'id' | 'identity' | 'protocol' | 'outbox' | 'cursor' | 'durableCursor'> {
   readonly connection: Connection
   /** Limit of messages per second from the client. */
   readonly messageRate: RateLimit
@@ -50,8 +51,8 @@ export class Client implements ConnectedClient {
   readonly outbox: Outbox
   /** Position of the client in the log. */
   readonly cursor: Cursor
-  /** Name of the device, which selects the durable cursor of the user's inbox; '' for a device without a name. */
-  readonly device: string
+  /** The durable cursor through which the client reads. */
+  readonly durableCursor: DurableCursor
   /** Runs the handlers and listeners for this client one after another. */
   readonly taskQueue: TaskQueue
   readonly params: Partial<ClientParams> = {}
@@ -78,7 +79,7 @@ export class Client implements ConnectedClient {
     this.protocol = parts.protocol
     this.outbox = parts.outbox
     this.cursor = parts.cursor
-    this.device = parts.device
+    this.durableCursor = parts.durableCursor
     this.taskQueue = new TaskQueue(this, parts.log)
     this.openedAt = parts.clock.wall()
     const now = parts.clock.steady()

@@ -5,7 +5,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { HubError } from '../../model/errors.ts'
 import type { MessageStatus, UserMessageStatus } from '../../model/info.ts'
 import { Address, type Draft, type Message, type Offset, type UserId } from '../../model/message.ts'
-import type { InboxCursors } from '../store/inbox-cursors.ts'
+import type { DurableCursors } from '../store/durable-cursors.ts'
 import { expiredMessageKey } from '../store/keys.ts'
 
 /**
@@ -48,7 +48,7 @@ export function recordExpiry ({ state }: Engine, offset: Offset, draft: Draft, p
 export async function messageStatusOf (
   offset: Offset,
   engine: Engine,
-  inboxCursors: InboxCursors,
+  durableCursors: DurableCursors,
   clock: Clock
 ): Promise<MessageStatus> {
   const { address, except = [], isExpired } = await find(offset, engine, clock.wall())
@@ -59,7 +59,7 @@ export async function messageStatusOf (
   for (const { user, isSent, isAcknowledged } of answers.flatMap((answer) => answer.users)) {
     users.set(user, furthest(users.get(user) ?? 'stored', isAcknowledged ? 'acknowledged' : isSent ? 'sent' : 'stored'))
   }
-  if ('user' in address && await inboxCursors.hasAcknowledged(address.user, offset)) {
+  if ('user' in address && await durableCursors.hasAcknowledged(address.user, offset)) {
     users.set(address.user, 'acknowledged')
   }
   return {

@@ -1,21 +1,21 @@
 import type { Engine } from '../../engine/engine.ts'
 import type { Offset } from '../../model/message.ts'
 import type { Client } from '../clients/client.ts'
-import type { InboxCursors } from './inbox-cursors.ts'
+import type { DurableCursors } from './durable-cursors.ts'
 import type { Sessions } from './sessions.ts'
 
 /**
- * Acknowledgements of clients, recorded in three places: the client's cursor, the durable cursor of the inbox, and the
- * session.
+ * Acknowledgements of clients, recorded in three places: the client's cursor, the durable cursor through which the
+ * client reads, and the session.
  */
 export class Acknowledgements {
   readonly #engine: Engine
-  readonly #inboxCursors: InboxCursors
+  readonly #durableCursors: DurableCursors
   readonly #sessions: Sessions
 
-  constructor (engine: Engine, inboxCursors: InboxCursors, sessions: Sessions) {
+  constructor (engine: Engine, durableCursors: DurableCursors, sessions: Sessions) {
     this.#engine = engine
-    this.#inboxCursors = inboxCursors
+    this.#durableCursors = durableCursors
     this.#sessions = sessions
   }
 
@@ -25,9 +25,9 @@ export class Acknowledgements {
    * message.
    */
   acknowledge (client: Client, offset: Offset): void {
-    const { cursor, device, identity: { user }, outbox } = client
+    const { cursor, durableCursor, outbox } = client
     if (!cursor.acknowledge(Math.min(offset, outbox.firstLostOffset - 1), this.#engine.head)) return
-    this.#inboxCursors.acknowledge(user, device, cursor.acknowledged)
+    this.#durableCursors.acknowledge(durableCursor, cursor.acknowledged)
     void this.#sessions.save(client)
   }
 }

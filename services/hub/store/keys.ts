@@ -1,3 +1,4 @@
+import type { DurableCursor } from '../../model/durable-cursor.ts'
 import type { ClientId, Offset, UserId } from '../../model/message.ts'
 
 // Keys of the hub in the engine's state. These strings are on disk: a change of a key loses the stored value.
@@ -5,22 +6,15 @@ import type { ClientId, Offset, UserId } from '../../model/message.ts'
 /** Escapes an id as one part of a key. Ids may hold any character; parts are separated by slashes. */
 const part = (id: string): string => id.replace(/[%/]/g, encodeURIComponent)
 
-/** The device name of the durable cursor with the scope `everything`; a client cannot choose this name. */
-export const EVERYTHING = '(mailbox)'
-/**
- * Prefix of all everything cursors. The cursors of all users share one prefix, so that the hub can count the cursors.
- */
-export const EVERYTHING_PREFIX = 'mailbox/'
-
-/**
- * Key of a durable cursor of a user: the inbox cursor of a device, '' for connections without a name, or `EVERYTHING`.
- */
-export const inboxKey = (user: UserId, device: string): string =>
-  device === EVERYTHING ? `${EVERYTHING_PREFIX}${part(user)}` : `${inboxPrefix(user)}${part(device)}`
-/** Prefix of all inbox cursors of a user. */
+/** Prefix of the inbox cursors of a user. */
 export const inboxPrefix = (user: UserId): string => `inbox/${part(user)}/`
-/** The device in the key of an inbox cursor. */
-export const deviceOfKey = (key: string): string => decodeURIComponent(key.slice(key.lastIndexOf('/') + 1))
+/** Prefix of all cursors with the scope `everything`: one prefix for all users, so that the hub can count the cursors. */
+export const EVERYTHING_PREFIX = 'mailbox/'
+/** Key of a durable cursor. A user has one cursor with the scope `everything`, so that key has no name. */
+export const cursorKey = ({ user, name, scope }: DurableCursor): string =>
+  scope === 'everything' ? `${EVERYTHING_PREFIX}${part(user)}` : `${inboxPrefix(user)}${part(name)}`
+/** The name in the key of an inbox cursor. */
+export const nameOfKey = (key: string): string => decodeURIComponent(key.slice(key.lastIndexOf('/') + 1))
 /** Key of the groups that every connection of a user joins. */
 export const groupsKey = (user: UserId): string => `groups/${part(user)}`
 /** Key of the session of a resumable connection. */

@@ -14,6 +14,7 @@ const Session = Type.Object({
   user: Type.String(),
   /** Name of the connection's protocol. */
   protocol: Type.String(),
+  /** Name of the durable cursor in the user's inbox. */
   device: Type.String(),
   /** SHA-256 of the resume token, in base64. */
   token: Type.String(),
@@ -109,7 +110,7 @@ export class Sessions {
 
   /** The session of a client at this moment; undefined when the client is not resumable. */
   of (client: Client): Session | undefined {
-    const { cursor, device, identity: { user }, protocol } = client
+    const { cursor, durableCursor: { name: device }, identity: { user }, protocol } = client
     const token = this.#tokenHashes.get(client)
     if (token === undefined) return undefined
     return {

@@ -3,29 +3,19 @@ import type { Client } from '../clients/client.ts'
 import type { Membership } from '../clients/cursor.ts'
 import { MAX_GROUPS, hasGroupRight } from '../clients/permissions.ts'
 import type { Registry } from '../clients/registry.ts'
-import type { EverythingCursors } from './everything-cursors.ts'
-import type { InboxCursors } from './inbox-cursors.ts'
-import { EVERYTHING } from './keys.ts'
+import type { DurableCursors } from './durable-cursors.ts'
 import type { Memberships } from './memberships.ts'
 import type { Sessions } from './sessions.ts'
 
 /** Resolves the start positions of new and resumed connections: the offset in the inbox, and the groups. */
 export class StartResolver {
-  readonly #inboxCursors: InboxCursors
-  readonly #everythingCursors: EverythingCursors
+  readonly #durableCursors: DurableCursors
   readonly #memberships: Memberships
   readonly #registry: Registry
   readonly #sessions: Sessions
 
-  constructor (
-    inboxCursors: InboxCursors,
-    everythingCursors: EverythingCursors,
-    memberships: Memberships,
-    registry: Registry,
-    sessions: Sessions
-  ) {
-    this.#inboxCursors = inboxCursors
-    this.#everythingCursors = everythingCursors
+  constructor (durableCursors: DurableCursors, memberships: Memberships, registry: Registry, sessions: Sessions) {
+    this.#durableCursors = durableCursors
     this.#memberships = memberships
     this.#registry = registry
     this.#sessions = sessions
@@ -35,14 +25,15 @@ export class StartResolver {
    * Resolves the start position of an open connection: reads the durable cursor and the groups of the user, and writes
    * both into the client's cursor. Called once per connection, before the client catches up.
    *
-   * @throws {HubError} HUB_STORE_FAILED or HUB_FULL when a missing everything cursor cannot be created.
+   * @throws {HubError} HUB_STORE_FAILED or HUB_FULL when a missing cursor with the scope `everything` cannot be created.
    */
   async resolve (client: Client): Promise<void> {
-    const { cursor, device, identity: { user } } = client
-    // The everything cursor may have been removed between the handshake and the registration of this connection.
-    if (device === EVERYTHING && !await this.#everythingCursors.has(user)) await this.#everythingCursors.open(user)
+    const { cursor, durableCursor, identity: { user } } = client
+    const cursors = this.#durableCursors
+    // The admission has opened this cursor. The cursor may have been removed since.
+    if (durableCursor.scope === 'everything' && !await cursors.has(durableCursor)) await cursors.open(durableCursor)
     const [acknowledged, { joined, left }] = await Promise.all([
-      cursor.inboxSince ?? this.#inboxCursors.acknowledged(user, device),
+      cursor.inboxSince ?? cursors.open(durableCursor),
       this.#memberships.of(user)
     ])
     cursor.located(acknowledged)

@@ -5,7 +5,7 @@ import { HubError } from '../../../index.ts'
 import type { ConfigInput } from '../../../services/config/input.ts'
 import { MemoryEngine } from '../../../services/engine/memory/engine.ts'
 import { MemoryState } from '../../../services/engine/memory/state.ts'
-import { EverythingCursors } from '../../../services/hub/store/everything-cursors.ts'
+import { DurableCursors } from '../../../services/hub/store/durable-cursors.ts'
 import { connect, listen, until } from '../../support/helper.ts'
 import { frame, handshake, OPCODE, rawConnect, rawRequest } from '../../support/raw-client.ts'
 import { patch } from '../../support/patch.ts'
@@ -89,7 +89,7 @@ t.test('what waits in a mailbox is counted, and mailboxes have a limit', async (
   for (let n = 0; n < 12; n++) await service.post('/message/alice', n)
   await take(alice, 12)
   await until(async () => (await hub.inbox('alice')).count === 0, 'all is acknowledged')
-  t.match(await hub.inbox('alice'), { count: 0, dropped: 0, cursors: [{ device: '(mailbox)' }] })
+  t.match(await hub.inbox('alice'), { count: 0, dropped: 0, cursors: [{ device: '', scope: 'everything' }] })
   alice.socket.terminate()
   await until(() => hub.size === 0)
   await service.post('/message/alice', 'waits')
@@ -162,9 +162,9 @@ t.test('while no message can be stored, a mailbox can be read, and no response c
 t.test('a mailbox that is removed while its reader comes is there for who has come', async (t) => {
   const { app, origin } = await listen(t, { compat: { pushMessage: 'open' } })
   let isFirst = true
-  patch(t, EverythingCursors, 'open', (openCursor) => async function (this: EverythingCursors, user) {
-    const opened = await openCursor.call(this, user)
-    if (isFirst) await this.remove(user)
+  patch(t, DurableCursors, 'open', (openCursor) => async function (this: DurableCursors, cursor) {
+    const opened = await openCursor.call(this, cursor)
+    if (isFirst) await this.remove(cursor)
     isFirst = false
     return opened
   })

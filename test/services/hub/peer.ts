@@ -66,7 +66,7 @@ export function newClient (connection: Peer, parts: Partial<ClientParts> = {}): 
     connection,
     outbox: parts.outbox ?? connection.outbox(newFlusher()),
     cursor: new Cursor({ since: 0 }),
-    device: '',
+    durableCursor: { user: 'alice', name: '', scope: 'inbox' },
     messageRate: new RateLimit(0),
     catchUp: { resume () {} },
     clock: { wall: () => 0, steady: () => 0 },

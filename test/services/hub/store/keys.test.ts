@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { deviceOfKey, groupsKey, inboxKey, inboxPrefix } from '../../../../services/hub/store/keys.ts'
+import { cursorKey, EVERYTHING_PREFIX, groupsKey, inboxPrefix, nameOfKey } from '../../../../services/hub/store/keys.ts'
 import { MAX_ID_LENGTH } from '../../../../services/model/message.ts'
 import { connectJson } from '../../../support/json-client.ts'
 import { listen, until } from '../../../support/helper.ts'
@@ -13,14 +13,16 @@ const devices = fc.string({ unit: fc.constantFrom(...'aZ09_.:-'), maxLength: 64 
 
 t.test('every user has keys of its own, whatever its name, and none is longer than a key may be', async (t) => {
   fc.assert(fc.property(ids, ids, devices, devices, (user, other, device, another) => {
-    const key = inboxKey(user, device)
-    return key.startsWith(inboxPrefix(user)) && key.startsWith(inboxPrefix(other)) === (user === other) &&
-      (groupsKey(user) === groupsKey(other)) === (user === other) && (key === inboxKey(user, another)) === (device === another) &&
-      deviceOfKey(key) === device && Math.max(Buffer.byteLength(key), Buffer.byteLength(groupsKey(user))) <= MAX_KEY_BYTES
+    const inboxKey = (name: string): string => cursorKey({ user, name, scope: 'inbox' })
+    const everythingKey = (one: string): string => cursorKey({ user: one, name: '', scope: 'everything' })
+    const key = inboxKey(device)
+    return key.startsWith(inboxPrefix(user)) && everythingKey(user).startsWith(EVERYTHING_PREFIX) && (everythingKey(user) === everythingKey(other)) === (user === other) && key.startsWith(inboxPrefix(other)) === (user === other) &&
+      (groupsKey(user) === groupsKey(other)) === (user === other) && (key === inboxKey(another)) === (device === another) &&
+      nameOfKey(key) === device && Math.max(Buffer.byteLength(key), Buffer.byteLength(groupsKey(user))) <= MAX_KEY_BYTES
   }))
   for (const character of ['/', '%', '一', '\u{10ffff}']) {
     const user = character.repeat(MAX_ID_LENGTH / character.length)
-    t.ok(Buffer.byteLength(inboxKey(user, 'd'.repeat(64))) <= MAX_KEY_BYTES, `256 times ${character}`)
+    t.ok(Buffer.byteLength(cursorKey({ user, name: 'd'.repeat(64), scope: 'inbox' })) <= MAX_KEY_BYTES, `256 times ${character}`)
   }
 })
 

@@ -1,0 +1,220 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import type { Engine } from '../../engine/engine.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { Log } from '../../lib/log.ts'
+import type { DurableCursor } from '../../model/durable-cursor.ts'
+import { HubError } from '../../model/errors.ts'
+import type { InboxInfo } from '../../model/info.ts'
+import type { Offset, UserId } from '../../model/message.ts'
+import { CoalescedWrites } from './coalesced-writes.ts'
+import { cursorKey, EVERYTHING_PREFIX, inboxPrefix, nameOfKey } from './keys.ts'
+
+/** The position of a durable cursor, as the engine's state stores it. */
+const Position = Type.Object({
+  /** Every message up to this offset is acknowledged. */
+  offset: Type.Integer(),
+  /** Time of the last acknowledgement, in ms since the epoch. */
+  at: Type.Integer(),
+  /** Number of messages to the user up to `offset`, counted since the inbox was last purged. */
+  ordinal: Type.Integer()
+})
+type Position = Static<typeof Position>
+const positionCheck = TypeCompiler.Compile(Position)
+/** Reads a stored value; undefined for a value of another form. */
+const asPosition = (value: unknown): Position | undefined => positionCheck.Check(value) ? value : undefined
+
+/** Position before the first acknowledgement. */
+const LOG_BEGIN = { offset: 0, ordinal: 0 }
+
+/** Most named inbox cursors of one user. */
+const MAX_NAMES = 50
+
+/** An acknowledgement to be stored: every message up to `offset`. */
+interface Acknowledgement {
+  readonly cursor: DurableCursor
+  readonly offset: Offset
+}
+
+/** Limits of durable cursors. */
+export interface DurableCursorLimits {
+  /** Most cursors with the scope `everything`, of all users together; 0 for no limit. */
+  readonly maxEverything: number
+  /** Time in ms after the last change for which a cursor is kept. */
+  readonly rememberMs: number
+}
+
+/**
+ * The durable cursors of all users: named positions in the log, which outlive connections. The messages above a cursor
+ * are in the log and nowhere else.
+ *
+ * - Scope `inbox`: one cursor for each device of a user. Connections without a device name share one cursor, which the
+ *   first acknowledgement moves.
+ * - Scope `everything`: one cursor of a user, shared by all connections that read through it. Such connections use a
+ *   protocol that `acknowledgesAll`. While the user is offline, messages to everyone and to the groups of the user stay
+ *   deliverable, as messages to the user do.
+ */
+export class DurableCursors {
+  readonly #engine: Engine
+  readonly #limits: DurableCursorLimits
+  readonly #clock: Clock
+  readonly #writes: CoalescedWrites<string, Acknowledgement>
+  /** Number of stored cursors with the scope `everything`, valid once `#counted` has resolved. */
+  #everything = 0
+  #counted: Promise<void> | null = null
+
+  constructor (engine: Engine, limits: DurableCursorLimits, clock: Clock, log: Log) {
+    this.#engine = engine
+    this.#limits = limits
+    this.#clock = clock
+    const failure = 'an acknowledgement could not be stored'
+    this.#writes = new CoalescedWrites(engine, log, failure, (_key, value) => this.#store(value))
+  }
+
+  /**
+   * Opens a cursor for a connection. Resolves with the offset above which the connection reads. A missing inbox cursor
+   * is at the beginning of the log; with a name, at the cursor of the devices without a name. A missing cursor with the
+   * scope `everything` is created at the head of the log.
+   *
+   * @throws {HubError} HUB_FULL when the limit of cursors with the scope `everything` is reached.
+   * @throws {HubError} HUB_STORE_FAILED when the cursor cannot be read, or a cursor with the scope `everything` cannot
+   * be stored.
+   */
+  async open (cursor: DurableCursor): Promise<Offset> {
+    const present = await this.#read(cursor)
+    if (cursor.scope === 'everything') return present === undefined ? this.#create(cursor) : this.#prolong(cursor, present)
+    if (present !== undefined || cursor.name === '') return present?.offset ?? 0
+    const offset = (await this.#read({ ...cursor, name: '' }))?.offset ?? 0
+    await this.#evictOverCount(cursor.user)
+    this.acknowledge(cursor, offset)
+    return offset
+  }
+
+  /** Whether a cursor is stored. */
+  async has (cursor: DurableCursor): Promise<boolean> {
+    return await this.#read(cursor) !== undefined
+  }
+
+  /** Removes a cursor. The messages stay in the log, and connections stay open. */
+  async remove (cursor: DurableCursor): Promise<void> {
+    if (!await this.has(cursor)) return
+    await this.#engine.state.update(cursorKey(cursor), () => undefined, 0)
+    if (cursor.scope === 'everything' && this.#counted !== null) this.#everything--
+  }
+
+  /** Acknowledges every message up to an offset. The write is asynchronous, and only the greatest offset is queued. */
+  acknowledge (cursor: DurableCursor, offset: Offset): void {
+    const key = cursorKey(cursor)
+    const newest = this.#writes.newest(key)
+    if (newest === undefined || offset > newest.offset) void this.#writes.put(key, { cursor, offset })
+  }
+
+  /** Resolves when all acknowledgements are stored. */
+  idle (): Promise<void> {
+    return this.#writes.idle()
+  }
+
+  /** Whether a device of the user has acknowledged the message at an offset. */
+  async hasAcknowledged (user: UserId, offset: Offset): Promise<boolean> {
+    return (await this.#readAll(user)).some(({ position }) => position.offset >= offset)
+  }
+
+  /** Summary of the inbox of a user: unacknowledged and dropped messages, and the position of each cursor. */
+  async info (user: UserId): Promise<InboxInfo> {
+    const all = await this.#readAll(user)
+    // Users without an inbox cursor may read through a cursor with the scope `everything`, and acknowledge there.
+    const shared = all.find(({ cursor: { name } }) => name === '')
+    const { offset: after, ordinal } = shared?.position ?? LOG_BEGIN
+    const { count, oldest, evicted } = await this.#engine.summary({ address: { user }, after })
+    const cursors = all.map(({ cursor: { name, scope }, position: { offset, at } }) => {
+      return { device: name, scope, acknowledged: offset, at: new Date(at).toISOString() }
+    })
+    const dropped = Math.max(0, evicted.count - ordinal)
+    return { user, count, oldest: oldest === 0 ? null : oldest, dropped, cursors }
+  }
+
+  /** Removes all messages to a user from the log. Resolves with the number of removed messages. */
+  async purge (user: UserId): Promise<number> {
+    const purged = await this.#engine.purge({ user })
+    // A purge resets the engine's count of evicted messages, so the counts of the shared cursors start again too.
+    await Promise.all((['inbox', 'everything'] as const).map((scope) => this.#resetOrdinal({ user, name: '', scope })))
+    return purged
+  }
+
+  async #resetOrdinal (cursor: DurableCursor): Promise<void> {
+    if (!await this.has(cursor)) return
+    await this.#update(cursor, (present) => present === undefined ? undefined : { ...present, ordinal: 0 })
+  }
+
+  /** Prolongs the life of a cursor with a reader. A failure is ignored: the cursor is readable all the same. */
+  #prolong (cursor: DurableCursor, { offset }: Position): Offset {
+    this.#update(cursor, (present) => present).catch(() => {})
+    return offset
+  }
+
+  /** Creates a cursor at the head of the log: for the new cursor, every earlier message counts as acknowledged. */
+  async #create (cursor: DurableCursor): Promise<Offset> {
+    await (this.#counted ??= this.#countEverything())
+    const max = this.#limits.maxEverything
+    if (max > 0 && this.#everything >= max) {
+      throw new HubError('HUB_FULL', `There are ${max} mailboxes, and no more may be; delete some, or raise inbox.maxMailboxes.`)
+    }
+    const { head: offset } = this.#engine
+    const { count, evicted } = await this.#engine.summary({ address: { user: cursor.user }, after: 0, upTo: offset })
+    const created = { offset, at: this.#clock.wall(), ordinal: evicted.count + count }
+    let added = 0
+    const stored = await this.#update(cursor, (concurrent) => {
+      added = concurrent === undefined ? 1 : 0
+      return concurrent ?? created
+    })
+    this.#everything += added
+    return stored?.offset ?? offset
+  }
+
+  async #countEverything (): Promise<void> {
+    const max = this.#limits.maxEverything
+    this.#everything = max === 0 ? 0 : (await this.#engine.state.list(EVERYTHING_PREFIX, max)).length
+  }
+
+  async #store ({ cursor, offset }: Acknowledgement): Promise<void> {
+    const { user, scope } = cursor
+    const { offset: after, ordinal } = await this.#read(cursor) ?? LOG_BEGIN
+    const { count } = await this.#engine.summary({ address: { user }, after, upTo: Math.max(after, offset) })
+    const moved = { offset, at: this.#clock.wall(), ordinal: ordinal + count }
+    await this.#update(cursor, (present) => {
+      // A late acknowledgement must not create a removed cursor with the scope `everything` again.
+      if (present === undefined && scope === 'everything') return undefined
+      return present !== undefined && present.offset >= offset ? present : moved
+    })
+  }
+
+  /** At the limit of names, removes the named inbox cursor with the oldest acknowledgement. */
+  async #evictOverCount (user: UserId): Promise<void> {
+    const named = (await this.#readAll(user)).filter(({ cursor: { name } }) => name !== '')
+    if (named.length < MAX_NAMES) return
+    const oldest = named.reduce((first, one) => one.position.at < first.position.at ? one : first)
+    await this.remove(oldest.cursor)
+  }
+
+  /** All durable cursors of a user: the inbox cursor without a name, the named ones, and that of `everything`. */
+  async #readAll (user: UserId): Promise<Array<{ readonly cursor: DurableCursor, readonly position: Position }>> {
+    const listed = await this.#engine.state.list(inboxPrefix(user), MAX_NAMES + 1)
+    const inbox = listed.map(({ key, value }) => {
+      return { cursor: { user, name: nameOfKey(key), scope: 'inbox' as const }, position: asPosition(value) }
+    })
+    const everything = { user, name: '', scope: 'everything' as const }
+    const all = [...inbox, { cursor: everything, position: await this.#read(everything) }]
+    return all.flatMap(({ cursor, position }) => position === undefined ? [] : [{ cursor, position }])
+  }
+
+  async #read (cursor: DurableCursor): Promise<Position | undefined> {
+    return asPosition(await this.#engine.state.get(cursorKey(cursor)))
+  }
+
+  #update (
+    cursor: DurableCursor, change: (present: Position | undefined) => Position | undefined
+  ): Promise<Position | undefined> {
+    const { state } = this.#engine
+    return state.update(cursorKey(cursor), (value) => change(asPosition(value)), this.#limits.rememberMs)
+  }
+}

@@ -1,0 +1,84 @@
+import t, { type Test } from 'tap'
+import { MemoryEngine } from '../../../../services/engine/memory/engine.ts'
+import { DurableCursors } from '../../../../services/hub/store/durable-cursors.ts'
+import { throwingLog } from '../peer.ts'
+
+/** The durable cursors on a log that keeps two messages for each user. */
+function newCursors (t: Test, maxEverything = 0) {
+  const log = { maxAgeMs: 60_000, maxCount: 100 }
+  const engine = new MemoryEngine({ log, inbox: { ...log, maxCount: 2 }, maxBytes: 10_000, idempotencyWindowMs: 1000 })
+  t.teardown(() => engine.close())
+  const clock = { wall: () => Date.UTC(2026, 0, 1), steady: () => 0 }
+  const cursors = new DurableCursors(engine, { maxEverything, rememberMs: 60_000 }, clock, throwingLog())
+  const publish = async (user = 'alice'): Promise<number> => {
+    return (await engine.append({ address: { user }, payload: { kind: 'text', data: 'x' } })).offset
+  }
+  return { cursors, engine, publish }
+}
+
+const inbox = (name = '', user = 'alice') => ({ user, name, scope: 'inbox' as const })
+const everything = (user = 'alice') => ({ user, name: '', scope: 'everything' as const })
+
+t.test('a new cursor starts where its scope says', async (t) => {
+  const { cursors, publish } = newCursors(t)
+  const [first, second] = [await publish(), await publish()]
+  t.equal(await cursors.open(inbox()), 0, 'an inbox: the beginning of the log')
+  t.equal(await cursors.open(everything()), second, 'everything: the head')
+  cursors.acknowledge(inbox(), first)
+  await cursors.idle()
+  t.equal(await cursors.open(inbox('phone')), first, 'a device: the cursor without a name')
+  await cursors.idle()
+  cursors.acknowledge(inbox(), second)
+  await cursors.idle()
+  t.equal(await cursors.open(inbox('phone')), first, 'which it no longer follows')
+  const { cursors: listed } = await cursors.info('alice')
+  t.same(listed.map(({ device, scope, acknowledged }) => [device, scope, acknowledged]), [
+    ['', 'inbox', second], ['phone', 'inbox', first], ['', 'everything', second]
+  ])
+})
+
+t.test('an acknowledgement moves its own cursor alone, and never back', async (t) => {
+  const { cursors, publish } = newCursors(t)
+  const [first, second] = [await publish(), await publish()]
+  for (const one of [inbox(), inbox('phone'), everything()]) await cursors.open(one)
+  cursors.acknowledge(inbox('phone'), second)
+  cursors.acknowledge(inbox('phone'), first)
+  await cursors.idle()
+  t.same([await cursors.open(inbox()), await cursors.open(inbox('phone'))], [0, second])
+})
+
+t.test('after a purge, lost messages are counted from the beginning again, for every shared cursor', async (t) => {
+  for (const cursor of [inbox(), everything()]) {
+    const { cursors, publish } = newCursors(t)
+    await cursors.open(cursor)
+    for (let n = 0; n < 3; n++) {
+      cursors.acknowledge(cursor, await publish())
+      await cursors.idle()
+    }
+    t.match(await cursors.info('alice'), { count: 0, dropped: 0 })
+    await cursors.purge('alice')
+    for (let n = 0; n < 4; n++) await publish()
+    t.match(await cursors.info('alice'), { count: 2, dropped: 2 }, cursor.scope)
+  }
+})
+
+t.test('a removed cursor is not created again by a late acknowledgement, unless it is an inbox', async (t) => {
+  const { cursors, publish } = newCursors(t)
+  for (const cursor of [inbox(), everything()]) await cursors.open(cursor)
+  const offset = await publish()
+  for (const cursor of [inbox(), everything()]) {
+    await cursors.remove(cursor)
+    cursors.acknowledge(cursor, offset)
+  }
+  await cursors.idle()
+  t.same([await cursors.has(inbox()), await cursors.has(everything())], [true, false])
+})
+
+t.test('there are no more cursors with the scope everything than the limit, and a removed one makes room', async (t) => {
+  const { cursors } = newCursors(t, 2)
+  await Promise.all([cursors.open(everything('alice')), cursors.open(everything('alice')), cursors.open(everything('bob'))])
+  await t.rejects(cursors.open(everything('carol')), { code: 'HUB_FULL' })
+  t.type(await cursors.open(everything('bob')), 'number', 'an existing one opens')
+  await cursors.remove(everything('bob'))
+  t.type(await cursors.open(everything('carol')), 'number')
+})
