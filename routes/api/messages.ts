@@ -2,15 +2,17 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Static } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { HubError } from '../../services/model/errors.ts'
-import { Receipt, type Address } from '../../services/model/message.ts'
+import { Receipt, type Address, type SendOptions } from '../../services/model/message.ts'
 import { hubOf } from '../hub-of.ts'
 import { ERROR_RESPONSES, IdParams, MessageBody } from './schemas.ts'
-import { sendOptionsOf } from './send-options.ts'
 
 interface MessageRoutesOptions {
   /** Maximum size of a request body, in bytes. */
   readonly bodyLimit: number
 }
+
+/** Maximum length of an idempotency key, in characters. */
+const MAX_KEY_LENGTH = 256
 
 interface PublishRequest {
   readonly body: Static<typeof MessageBody>
@@ -31,8 +33,8 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
   const toEveryone = { bodyLimit, schema: { body: MessageBody, response } }
   const toId = { bodyLimit, schema: { params: IdParams, body: MessageBody, response } }
 
-  const publish = (address: Address, { body, headers }: PublishRequest): Promise<Receipt> => {
-    return hub.send(address, body.message, sendOptionsOf(body, headers))
+  const publish = (address: Address, request: PublishRequest): Promise<Receipt> => {
+    return hub.send(address, request.body.message, sendOptionsOf(request))
   }
 
   fastify.post('/broadcast', toEveryone, async (request, reply) => {
@@ -55,4 +57,24 @@ export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = as
     }
     return reply.code(202).send(await publish({ client: id }, request))
   })
+}
+
+/**
+ * Returns the send options of a request that publishes. The idempotency key is the field `key` of the body, or the
+ * header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) as plain text or as a quoted string.
+ *
+ * @throws {HubError} HUB_REQUEST_INVALID when header and body have different keys, or the header has no valid key.
+ */
+function sendOptionsOf ({ body: { message: _message, ...options }, headers }: PublishRequest): SendOptions {
+  const header = headers['idempotency-key']
+  if (header === undefined) return options
+  const text = typeof header === 'string' ? header.trim() : ''
+  const key = text.length > 1 && text.startsWith('"') && text.endsWith('"') ? text.slice(1, -1) : text
+  if (key === '' || key.length > MAX_KEY_LENGTH) {
+    throw new HubError('HUB_REQUEST_INVALID', `The header Idempotency-Key must have 1 to ${MAX_KEY_LENGTH} characters.`)
+  }
+  if (options.key !== undefined && options.key !== key) {
+    throw new HubError('HUB_REQUEST_INVALID', 'The header Idempotency-Key and the key of the body differ; send one of them.')
+  }
+  return { ...options, key }
 }

@@ -1,5 +1,4 @@
-import type { ClientInfo, GroupInfo } from '../model/info.ts'
-import type { Address, ClientId, Draft, Group, Message, Offset, UserId } from '../model/message.ts'
+import type { Address, Draft, Message, Offset } from '../model/message.ts'
 
 /** The result of `append`. */
 export interface Appended {
@@ -67,67 +66,16 @@ export interface Summary {
 /** Receives every appended message to a followed address. Must not throw. */
 export type MessageHandler = (message: Message) => void
 
-/** The queries that one node sends to all nodes, by kind. */
-export interface Questions {
-  /**
-   * The delivery counts of the message at an offset. A node responds when its live clients have been offered the bytes.
-   */
-  delivery: { readonly offset: Offset }
-  /**
-   * The connected clients, at most `limit` with ids above `after`, in rising order: of a user or group, or the client
-   * with an id.
-   */
-  clients: {
-    readonly id?: ClientId | undefined
-    readonly user?: UserId | undefined
-    readonly group?: Group | undefined
-    readonly after?: ClientId | undefined
-    readonly limit: number
-  }
-  /** The groups with members, at most `limit` with names above `after`, in rising order. */
-  groups: { readonly after?: Group | undefined, readonly limit: number }
-  /** Disconnects the clients at an address. */
-  disconnect: { readonly address: Address, readonly code: number, readonly reason: string }
-  /**
-   * Makes the clients at an address members of a group or removes them. `isOwnWish`: at the request of the client
-   * itself.
-   */
-  membership: {
-    readonly address: Address
-    readonly group: Group
-    readonly isMember: boolean
-    readonly isOwnWish: boolean
-  }
-  /** The progress of each user at an address with the message at an offset. */
-  progress: { readonly address: Address, readonly offset: Offset, readonly except: readonly ClientId[] }
-}
+/**
+ * Answers the questions of all nodes for one node. Receives the kind of the question and the question, and returns this
+ * node's answer, or a promise of it. Questions and answers are JSON values; the engine carries them and knows none.
+ */
+export type NodeResponder = (kind: string, question: unknown) => unknown
 
-/** The response of one node to each kind of query. */
-export interface NodeAnswers {
-  delivery: { readonly matched: number, readonly written: number, readonly dropped: number }
-  clients: { readonly total: number, readonly clients: ClientInfo[], readonly dropped: number }
-  groups: { readonly groups: GroupInfo[] }
-  disconnect: { readonly disconnected: number }
-  /** The user of each connection at the address, one entry for each connection, changed or not. */
-  membership: { readonly users: UserId[] }
-  /**
-   * The users with a connection that the message is for. `isSent`: a connection of the user has received the message;
-   * `isAcknowledged`: a connection of the user has acknowledged the message.
-   */
-  progress: {
-    readonly users: Array<{ readonly user: UserId, readonly isSent: boolean, readonly isAcknowledged: boolean }>
-  }
-}
-
-/** Responds to queries for one node. */
-export type NodeResponder = {
-  readonly [K in keyof Questions]: (question: Questions[K]) => NodeAnswers[K] | Promise<NodeAnswers[K]>
-}
-
-/** The responses of all nodes to one query. */
-export interface QueryResult<K extends keyof Questions> {
-  readonly answers: ReadonlyArray<NodeAnswers[K]>
-  /** Nodes that received the query, this node included. */
+/** The answers of all nodes to one question. */
+export interface QueryResult {
+  readonly answers: readonly unknown[]
+  /** Nodes that received the question, this node included. */
   readonly asked: number
 }
 
@@ -153,7 +101,7 @@ export interface State {
 }
 
 /**
- * PORT: the log, the state beside the log, and the queries between nodes.
+ * PORT: the log, the state beside the log, and the questions between nodes.
  *
  * Promises of an implementation, checked by `test/engine-suite/`:
  * - Offsets rise strictly, stay below 2^53 and are never reused, also across restarts and crashes.
@@ -169,7 +117,7 @@ export interface State {
  *   log that the offset belongs to has been lost.
  * - `find` returns the message at an offset while the log holds the message, and undefined afterwards.
  * - `purge` removes the messages of an address and returns their number. Purged messages do not count as evicted.
- * - `ask` collects the responses of all nodes and reports how many nodes were asked.
+ * - `ask` collects the answers of all nodes and reports how many nodes were asked.
  * - `problem` is one sentence on why the engine cannot store right now; null while the engine works.
  * - `close` may be called twice and waits for the engine's pending work. Afterwards every other method that
  *   returns a promise rejects with HUB_DRAINING.
@@ -189,13 +137,13 @@ export interface Engine {
   summary (range: Range): Promise<Summary>
   /** Removes the messages of an address. */
   purge (address: Address): Promise<number>
-  /** Registers the hub: the handler of messages to followed addresses, and the responder to queries. */
+  /** Registers the hub: the handler of messages to followed addresses, and the responder to questions. */
   listen (handler: MessageHandler, responder: NodeResponder): void
   /** Hands messages to this address to the handler from now on. */
   follow (address: Address): void
   /** Ends `follow`. */
   unfollow (address: Address): void
-  /** Sends a query to all nodes. */
-  ask<K extends keyof Questions> (kind: K, question: Questions[K]): Promise<QueryResult<K>>
+  /** Sends a question to all nodes. Rejects when a node cannot answer. */
+  ask (kind: string, question: unknown): Promise<QueryResult>
   close (): Promise<void>
 }

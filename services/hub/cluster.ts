@@ -1,42 +1,206 @@
-// Questions of the hub to all nodes, each with the merge of the nodes' results. `node-responder.ts` has the result of
-// one node.
-import type { Engine, Questions } from '../engine/engine.ts'
+// Questions from one node to all nodes. Each kind of question is one object: the result of one node, and the merge of
+// the results of all nodes.
+import type { Engine, NodeResponder } from '../engine/engine.ts'
+import type { CloseReason } from '../model/client.ts'
 import { DEFAULT_PAGE, type ClientPage, type ClientQuery, type GroupPage, type GroupQuery } from '../model/info.ts'
+import type { Address, Group, Offset, UserId } from '../model/message.ts'
+import type { Client } from './clients/client.ts'
+import type { Registry } from './clients/registry.ts'
+import type { FanOut } from './delivery/fan-out.ts'
+import type { Flusher } from './outbox/flusher.ts'
+import type { ProgressQuery, UserProgress } from './publish/message-status.ts'
+import type { DeliveryCounts } from './publish/publisher.ts'
+import type { MembershipChange } from './store/memberships.ts'
+import type { Sessions } from './store/sessions.ts'
 
-/** Lists one page of the connections of all nodes, in the order of their ids: oldest first. */
-export async function listClients (engine: Engine, query: ClientQuery): Promise<ClientPage> {
-  const { limit = DEFAULT_PAGE, ...filter } = query
-  // One client beyond the page shows whether there is a next page.
-  const { answers } = await engine.ask('clients', { ...filter, limit: limit + 1 })
-  const found = answers.flatMap((answer) => answer.clients).sort((a, b) => a.id < b.id ? -1 : 1)
-  const clients = found.slice(0, limit)
-  return {
-    total: sum(answers.map((answer) => answer.total)),
-    dropped: sum(answers.map((answer) => answer.dropped)),
-    clients,
-    next: found.length > limit ? clients.at(-1)?.id ?? null : null
+/** The parts of this node that answer questions. */
+interface NodeParts {
+  readonly engine: Engine
+  readonly registry: Registry
+  readonly fanOut: FanOut
+  readonly flusher: Flusher
+  readonly sessions: Sessions
+}
+
+/** One kind of question, with its result on one node (`A`) and on all nodes (`R`). Both are JSON values. */
+interface Kind<Q, A, R> {
+  readonly name: string
+  /** This node's result. */
+  answer (question: Q, node: NodeParts): A | Promise<A>
+  /** The result of all nodes. */
+  merge (answers: readonly A[], question: Q): R
+}
+
+/** Counts the clients of a message. A node answers when its live clients have been offered the bytes. */
+const delivery: Kind<{ readonly offset: Offset }, DeliveryCounts, DeliveryCounts> = {
+  name: 'delivery',
+  async answer ({ offset }, { fanOut }) {
+    const { matched, written, dropped } = await fanOut.delivery(offset)
+    return { matched, written, dropped }
+  },
+  merge (answers) {
+    let [matched, written, dropped] = [0, 0, 0]
+    for (const answer of answers) {
+      matched += answer.matched
+      written += answer.written
+      dropped += answer.dropped
+    }
+    return { matched, written, dropped }
   }
 }
 
-/** Lists one page of the groups of all nodes, by name, each with the sum of the nodes' members. */
-export async function listGroups (engine: Engine, { after, limit = DEFAULT_PAGE }: GroupQuery): Promise<GroupPage> {
-  const { answers } = await engine.ask('groups', { after, limit: limit + 1 })
-  const members = new Map<string, number>()
-  for (const { group, clients } of answers.flatMap((answer) => answer.groups)) {
-    members.set(group, (members.get(group) ?? 0) + clients)
-  }
-  const found = [...members.keys()].sort()
-  const groups = found.slice(0, limit)
-  return {
-    groups: groups.map((group) => ({ group, clients: members.get(group) ?? 0 })),
-    next: found.length > limit ? groups.at(-1) ?? null : null
+/** Lists one page of the open connections, in the order of their ids: oldest first. */
+const clients: Kind<ClientQuery, Omit<ClientPage, 'next'>, ClientPage> = {
+  name: 'clients',
+  answer ({ limit = DEFAULT_PAGE, ...filter }, { registry, flusher }) {
+    // One client beyond the page shows whether there is a next page.
+    return { ...registry.list({ ...filter, limit: limit + 1 }), dropped: flusher.counters.dropped }
+  },
+  merge (answers, { limit = DEFAULT_PAGE }) {
+    const found = answers.flatMap((answer) => answer.clients).sort((a, b) => a.id < b.id ? -1 : 1)
+    const page = found.slice(0, limit)
+    return {
+      total: sum(answers.map(({ total }) => total)),
+      dropped: sum(answers.map(({ dropped }) => dropped)),
+      clients: page,
+      next: found.length > limit ? page.at(-1)?.id ?? null : null
+    }
   }
 }
 
-/** Closes the connections at an address on all nodes. Resolves with the number of closed connections. */
-export async function disconnectClients (engine: Engine, question: Questions['disconnect']): Promise<number> {
-  const { answers } = await engine.ask('disconnect', question)
-  return sum(answers.map(({ disconnected }) => disconnected))
+/** Lists one page of the groups, by name, each with the number of its members. */
+const groups: Kind<GroupQuery, GroupPage['groups'], GroupPage> = {
+  name: 'groups',
+  answer: ({ after, limit = DEFAULT_PAGE }, { registry }) => registry.groups({ after, limit: limit + 1 }),
+  merge (answers, { limit = DEFAULT_PAGE }) {
+    const members = new Map<Group, number>()
+    for (const { group, clients: count } of answers.flat()) members.set(group, (members.get(group) ?? 0) + count)
+    const names = [...members.keys()].sort()
+    const page = names.slice(0, limit)
+    return {
+      groups: page.map((group) => ({ group, clients: members.get(group) ?? 0 })),
+      next: names.length > limit ? page.at(-1) ?? null : null
+    }
+  }
+}
+
+/** Closes the connections at an address. The result is their number. */
+const disconnect: Kind<CloseReason & { readonly address: Address }, number, number> = {
+  name: 'disconnect',
+  answer ({ address, code, reason }, { registry }) {
+    const found = openClients(registry, address)
+    for (const client of found) client.close({ code, reason })
+    return found.length
+  },
+  merge: sum
+}
+
+/** Makes the clients at an address members of a group, or removes them. The result is the user of each client. */
+const membership: Kind<MembershipChange, UserId[], UserId[]> = {
+  name: 'membership',
+  async answer ({ address, group, isMember, isOwnWish }, { engine, registry, sessions }) {
+    const change = async (client: Client): Promise<UserId> => {
+      if (isMember) registry.join(client, group, { since: engine.head, by: isOwnWish ? 'client' : 'hub' })
+      else registry.leave(client, group)
+      await sessions.save(client)
+      return client.identity.user
+    }
+    // An answered membership survives a crash, so the answer waits for the sessions. A failed join fails the question.
+    return Promise.all(openClients(registry, address).map(change))
+  },
+  merge: (answers) => answers.flat()
+}
+
+/** Reads the progress of each user with the message at an offset. */
+const progress: Kind<ProgressQuery, UserProgress[], UserProgress[]> = {
+  name: 'progress',
+  answer ({ address, offset, except }, { registry }) {
+    const users = new Map<UserId, { user: UserId, isSent: boolean, isAcknowledged: boolean }>()
+    for (const { id, identity: { user }, isLive, cursor } of openClients(registry, address)) {
+      const floor = cursor.floor(address)
+      // A message to a user is for every connection of the user; any other message only for connections present at the
+      // time.
+      const isFor = !except.includes(id) && ('user' in address || offset > floor)
+      if (!isFor) continue
+      const one = users.get(user) ?? { user, isSent: false, isAcknowledged: false }
+      users.set(user, one)
+      if (cursor.acknowledged >= offset) one.isAcknowledged = true
+      if (offset > floor && (isLive || cursor.position >= offset)) one.isSent = true
+    }
+    return [...users.values()]
+  },
+  merge (answers) {
+    const users = new Map<UserId, UserProgress>()
+    for (const { user, isSent, isAcknowledged } of answers.flat()) {
+      const other = users.get(user)
+      users.set(user, {
+        user,
+        isSent: isSent || other?.isSent === true,
+        isAcknowledged: isAcknowledged || other?.isAcknowledged === true
+      })
+    }
+    return [...users.values()]
+  }
+}
+
+const KINDS = { delivery, clients, groups, disconnect, membership, progress }
+
+/** The nodes of the hub, as one of them sees them: asks all nodes, and answers the questions of all nodes. */
+export class Cluster {
+  readonly #engine: Engine
+
+  constructor (engine: Engine) {
+    this.#engine = engine
+  }
+
+  /** Creates the responder of this node, for the engine. */
+  static responder (node: NodeParts): NodeResponder {
+    return (name, question) => {
+      const kind = KINDS[name as keyof typeof KINDS] as Kind<unknown, unknown, unknown> | undefined
+      if (kind === undefined) throw new Error(`This node does not know the question "${name}".`)
+      return kind.answer(question, node)
+    }
+  }
+
+  /** Counts the live clients that a message matched, that it was written to, and that lost it. */
+  delivery (offset: Offset): Promise<DeliveryCounts> {
+    return this.#ask(delivery, { offset })
+  }
+
+  /** Lists one page of the connections of all nodes. */
+  clients (query: ClientQuery): Promise<ClientPage> {
+    return this.#ask(clients, query)
+  }
+
+  /** Lists one page of the groups of all nodes. */
+  groups (query: GroupQuery): Promise<GroupPage> {
+    return this.#ask(groups, query)
+  }
+
+  /** Closes the connections at an address. Resolves with the number of closed connections. */
+  disconnect (address: Address, code: number, reason: string): Promise<number> {
+    return this.#ask(disconnect, { address, code, reason })
+  }
+
+  /** Changes the memberships of the clients at an address. Resolves with the user of each client, changed or not. */
+  changeMembership (change: MembershipChange): Promise<UserId[]> {
+    return this.#ask(membership, change)
+  }
+
+  /** Reads the progress of the users with a connection that a message is for. */
+  progress (query: ProgressQuery): Promise<UserProgress[]> {
+    return this.#ask(progress, query)
+  }
+
+  async #ask<Q, A, R> (kind: Kind<Q, A, R>, question: Q): Promise<R> {
+    const { answers } = await this.#engine.ask(kind.name, question)
+    // The answers come from `answer` of the same kind.
+    return kind.merge(answers as A[], question)
+  }
+}
+
+function openClients (registry: Registry, address: Address): Client[] {
+  return [...registry.match(address)].filter((client) => client.isOpen)
 }
 
 function sum (numbers: readonly number[]): number {

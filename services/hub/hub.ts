@@ -1,4 +1,3 @@
-import type { Engine } from '../engine/engine.ts'
 import type { CloseReason, ConnectedClient } from '../model/client.ts'
 import { CLOSE, fitReason, isSendableCode } from '../model/close-codes.ts'
 import { HubError } from '../model/errors.ts'
@@ -6,12 +5,9 @@ import type { ClientPage, ClientQuery, GroupPage, GroupQuery, InboxInfo, Message
 import { assertAddress, toPayload } from '../model/message.ts'
 import type { Address, ClientId, Group, Offset, Receipt, SendOptions, UserId } from '../model/message.ts'
 import type { HubEvents, Listener } from './clients/events.ts'
-import { disconnectClients, listClients, listGroups } from './cluster.ts'
 import type { ActionHandler, ActionOptions } from './commands/actions.ts'
 import type { HubNode } from './node.ts'
 import type { ClientMessageHandler } from './options.ts'
-import { toDraft } from './publish/draft.ts'
-import { messageStatusOf } from './publish/message-status.ts'
 
 /**
  * The hub, as applications see it: `fastify.hub`. Publishes messages, manages groups and inboxes, and lists and closes
@@ -19,11 +15,9 @@ import { messageStatusOf } from './publish/message-status.ts'
  */
 export class Hub {
   readonly #node: HubNode
-  readonly #engine: Engine
 
   constructor (node: HubNode) {
     this.#node = node
-    this.#engine = node.options.engine
   }
 
   /** State of the hub: `starting`, `ready`, `draining` or `closed`. Clients can connect while the hub is `ready`. */
@@ -33,7 +27,7 @@ export class Hub {
 
   /** Why the log cannot be written at the moment, in one sentence, such as a full disk; null while the log works. */
   get problem (): string | null {
-    return this.#engine.problem
+    return this.#node.options.engine.problem
   }
 
   /** Number of connections on this node. */
@@ -108,7 +102,7 @@ export class Hub {
   send (addresses: readonly Address[], message: unknown, options?: SendOptions): Promise<Receipt[]>
   async send (to: Address | readonly Address[], message: unknown, options: SendOptions = {}) {
     if (isList(to)) return Promise.all(to.map((address) => this.send(address, message, options)))
-    return this.#node.publisher.publish(toDraft(to, toPayload(message), options, this.#node.options.maxMessageBytes))
+    return this.#node.publisher.publish(to, toPayload(message), options)
   }
 
   /**
@@ -160,7 +154,7 @@ export class Hub {
     if (!isSendableCode(code)) {
       throw new HubError('HUB_REQUEST_INVALID', `${code} is no close code that may be sent; use 1000, or one from 3000 to 4999 (RFC 6455 section 7.4.2).`)
     }
-    return disconnectClients(this.#engine, { address, code, reason })
+    return this.#node.cluster.disconnect(address, code, reason)
   }
 
   /**
@@ -171,7 +165,7 @@ export class Hub {
    * @returns one page, with the total number of matching connections.
    */
   clients (query: ClientQuery = {}): Promise<ClientPage> {
-    return listClients(this.#engine, query)
+    return this.#node.cluster.clients(query)
   }
 
   /**
@@ -180,7 +174,7 @@ export class Hub {
    * @param query `after`: the `next` of the previous page; `limit`: groups per page, default 100.
    */
   groups (query: GroupQuery = {}): Promise<GroupPage> {
-    return listGroups(this.#engine, query)
+    return this.#node.cluster.groups(query)
   }
 
   /**
@@ -217,7 +211,7 @@ export class Hub {
    * if (bob?.status !== 'acknowledged') fastify.log.info('not yet')
    */
   messageStatus (offset: Offset): Promise<MessageStatus> {
-    return messageStatusOf(offset, this.#engine, this.#node.durableCursors, this.#node.clock)
+    return this.#node.messageStatuses.of(offset)
   }
 
   /**

@@ -15,16 +15,18 @@ import { drain } from './clients/drain.ts'
 import { Events } from './clients/events.ts'
 import { Heartbeat } from './clients/heartbeat.ts'
 import { Registry } from './clients/registry.ts'
+import { Cluster } from './cluster.ts'
 import { Actions } from './commands/actions.ts'
 import { Commands } from './commands/commands.ts'
 import { CatchUp } from './delivery/catch-up.ts'
 import { FanOut } from './delivery/fan-out.ts'
-import { createNodeResponder } from './node-responder.ts'
+import { FrameCache } from './delivery/frame-cache.ts'
 import type { ClientMessageHandler, HubOptions } from './options.ts'
 import type { Connection } from './outbox/connection.ts'
 import { Flusher } from './outbox/flusher.ts'
 import { Outbox } from './outbox/outbox.ts'
-import { Publisher } from './publish/publisher.ts'
+import { MessageStatuses, type ProgressQuery, type UserProgress } from './publish/message-status.ts'
+import { Publisher, type DeliveryCounts } from './publish/publisher.ts'
 import { Acknowledgements } from './store/acknowledgements.ts'
 import { DurableCursors } from './store/durable-cursors.ts'
 import { Memberships } from './store/memberships.ts'
@@ -81,10 +83,12 @@ export class HubNode {
   readonly options: HubOptions
   readonly clock: Clock
   readonly actions: Actions
+  readonly cluster: Cluster
   readonly commands: Commands
   readonly events: Events
   readonly durableCursors: DurableCursors
   readonly memberships: Memberships
+  readonly messageStatuses: MessageStatuses
   readonly publisher: Publisher
   readonly registry: Registry
   readonly #acknowledgements: Acknowledgements
@@ -107,34 +111,37 @@ export class HubNode {
 
     // Clients and delivery.
     this.events = new Events(log)
-    this.registry = new Registry(engine)
-    this.#heartbeat = new Heartbeat(options.heartbeat, clock)
     this.#flusher = new Flusher(options.flushIntervalMs, clock, log)
-    const fanOut = new FanOut(this.registry, this.#flusher, queue)
+    this.registry = new Registry(engine, this.#flusher)
+    this.#heartbeat = new Heartbeat(options.heartbeat, clock)
+    const frames = new FrameCache()
+    const fanOut = new FanOut(this.registry, this.#flusher, frames, queue)
     const pageLimit = {
       messages: Math.min(PAGE.messages, Math.ceil(queue.maxWrites / 2)),
       bytes: Math.min(PAGE.bytes, Math.ceil(queue.maxBytes / 2))
     }
-    this.#catchUp = new CatchUp(engine, this.#flusher, pageLimit, log)
+    this.#catchUp = new CatchUp(engine, frames, pageLimit, log)
 
     // State that outlives connections.
+    this.cluster = new Cluster(engine)
     this.#sessions = new Sessions(engine, options.resumeWindowMs, log)
     const cursorLimits = { maxEverything: options.maxMailboxes, rememberMs: REMEMBER_MS }
     this.durableCursors = new DurableCursors(engine, cursorLimits, clock, log)
-    this.memberships = new Memberships(engine, REMEMBER_MS)
+    this.memberships = new Memberships(engine, (change) => this.cluster.changeMembership(change), REMEMBER_MS)
     this.#acknowledgements = new Acknowledgements(engine, this.durableCursors, this.#sessions)
     this.#startResolver = new StartResolver(this.durableCursors, this.memberships, this.registry, this.#sessions)
 
     // Publishing, and the commands of clients.
-    this.publisher = new Publisher(engine, options.idempotencyWindowMs, clock)
+    const progressOf = (query: ProgressQuery): Promise<UserProgress[]> => this.cluster.progress(query)
+    this.messageStatuses = new MessageStatuses(engine, this.durableCursors, progressOf, clock)
+    const countDelivery = (offset: Offset): Promise<DeliveryCounts> => this.cluster.delivery(offset)
+    this.publisher = new Publisher(engine, this.messageStatuses, countDelivery, options, clock)
     this.actions = new Actions(options.actionTimeoutMs, log)
-    this.commands = new Commands(
-      this.actions, this.memberships, this.publisher, this.#acknowledgements, options.maxMessageBytes, log
-    )
+    this.commands = new Commands(this.actions, this.memberships, this.publisher, this.#acknowledgements, log)
 
-    engine.listen(
-      (message) => fanOut.deliver(message), createNodeResponder(engine, this.registry, fanOut, this.#sessions)
-    )
+    const { registry } = this
+    const responder = Cluster.responder({ engine, registry, fanOut, flusher: this.#flusher, sessions: this.#sessions })
+    engine.listen((message) => fanOut.deliver(message), responder)
     engine.follow({ all: true })
   }
 
@@ -231,7 +238,8 @@ export class HubNode {
    * Opens an admitted client on a connection. Ends the connection that the client resumes, if it is still registered.
    * The greeting is the first frame; then the client catches up from its start position and becomes live.
    */
-  open ({ identity, durableCursor, after, since, resumed }: Ticket, connection: Connection, protocol: Protocol): Client {
+  open (ticket: Ticket, connection: Connection, protocol: Protocol): Client {
+    const { identity, durableCursor, after, since, resumed } = ticket
     const { messagesPerSecond, queue, engine, log } = this.options
     const session = resumed === undefined ? undefined : this.#takeOver(resumed)
     const client = new Client({

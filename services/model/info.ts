@@ -101,8 +101,8 @@ export type GroupQuery = Static<typeof GroupQuery>
  *
  * - `count`: messages that the user has not acknowledged. `oldest`: offset of the first of these; null without one.
  * - `dropped`: messages that left the log before the user acknowledged them: too old, too many, or past their ttl.
- * - `cursors`: for each durable cursor the `device` (empty for all devices without a name) and the `scope`, the offset up
- *   to which every message is `acknowledged`, and `at` when, ISO 8601.
+ * - `cursors`: for each durable cursor the `device` (empty for all devices without a name) and the `scope`, the offset
+ *   up to which every message is `acknowledged`, and `at` when, ISO 8601.
  */
 export const InboxInfo = Type.Object({
   user: Type.String(),

@@ -17,15 +17,8 @@ export const LIMITS = {
   idempotencyWindowMs: 5000
 } satisfies Retention
 
-/** A node without clients. */
-export const IDLE_NODE: NodeResponder = {
-  delivery: () => ({ matched: 0, written: 0, dropped: 0 }),
-  clients: () => ({ total: 0, clients: [], dropped: 0 }),
-  groups: () => ({ groups: [] }),
-  disconnect: () => ({ disconnected: 0 }),
-  membership: () => ({ users: [] }),
-  progress: () => ({ users: [] })
-}
+/** A node that answers every question with null. */
+export const IDLE_NODE: NodeResponder = () => null
 
 export const ALL: Address = { all: true }
 export const BOB: Address = { user: 'bob' }

@@ -1,4 +1,4 @@
-import { ALL, BOB, NEWS, IDLE_NODE, numbers, PLENTY, readAll, draft, type TestOne } from './kit.ts'
+import { ALL, BOB, NEWS, numbers, PLENTY, readAll, draft, type TestOne } from './kit.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -85,11 +85,13 @@ export function statePromises (test: TestOne): void {
     t.same(await keys('b/', 0), [])
   })
 
-  test('passes a query to the hub and returns the response', async (t, { engine }) => {
-    const question = { address: ALL, code: 7, reason: '' }
-    t.same(await engine.ask('disconnect', question), { answers: [], asked: 0 })
-    engine.listen(() => {}, { ...IDLE_NODE, disconnect: ({ code }) => ({ disconnected: code }) })
-    t.same(await engine.ask('disconnect', question), { answers: [{ disconnected: 7 }], asked: 1 })
+  test('passes a question to the hub and returns its answer', async (t, { engine }) => {
+    const question = { a: [1] }
+    t.same(await engine.ask('any kind', question), { answers: [], asked: 0 })
+    engine.listen(() => {}, (kind, asked) => Promise.resolve([kind, asked]))
+    t.same(await engine.ask('any kind', question), { answers: [['any kind', question]], asked: 1 })
+    engine.listen(() => {}, () => { throw new Error('no') })
+    await t.rejects(engine.ask('any kind', question), { message: 'no' })
   })
 
   test('has no problem, can be closed twice, and rejects every call afterwards', async (t, { engine }) => {

@@ -175,8 +175,11 @@ export class Client implements ConnectedClient {
 
   /**
    * Queues the early messages with offsets below `before`, so that the client receives all messages in offset order.
+   * Messages that are pending for everyone come first: for this client, each is early, or is in the page that the
+   * client reads, and must not be delivered once more when the client is live.
    */
   flushEarlyMessages (before: Offset): void {
+    this.outbox.deliverPending()
     for (const frame of this.#earlyMessages?.takeBefore(before) ?? []) {
       if (!this.outbox.offer(frame)) this.outbox.drop(frame)
     }

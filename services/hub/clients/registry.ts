@@ -1,6 +1,7 @@
-import type { GroupInfo } from '../../model/info.ts'
-import type { Engine, NodeAnswers, Questions } from '../../engine/engine.ts'
+import type { Engine } from '../../engine/engine.ts'
+import type { ClientPage, ClientQuery, GroupInfo, GroupQuery } from '../../model/info.ts'
 import type { Address, ClientId, Group, UserId } from '../../model/message.ts'
+import type { Flusher } from '../outbox/flusher.ts'
 import type { Client } from './client.ts'
 import { ClientIndex } from './client-index.ts'
 import type { Membership } from './cursor.ts'
@@ -15,12 +16,14 @@ export class Registry {
   readonly #users = new ClientIndex<UserId>()
   readonly #groups = new ClientIndex<Group>()
   readonly #engine: Pick<Engine, 'follow' | 'unfollow'>
+  readonly #flusher: Pick<Flusher, 'deliverPending'>
   /** Removed clients whose `close` listeners have not finished. */
   readonly #closing = new Set<Client>()
   #onEmpty: Array<() => void> = []
 
-  constructor (engine: Pick<Engine, 'follow' | 'unfollow'>) {
+  constructor (engine: Pick<Engine, 'follow' | 'unfollow'>, flusher: Pick<Flusher, 'deliverPending'>) {
     this.#engine = engine
+    this.#flusher = flusher
   }
 
   /** Number of connected clients. */
@@ -30,6 +33,8 @@ export class Registry {
 
   /** Adds a client with the groups of its cursor. Throws when the engine refuses to follow an address of the client. */
   add (client: Client): void {
+    // The pending messages are older than the client.
+    this.#flusher.deliverPending()
     try {
       this.#insert(client)
     } catch (error) {
@@ -109,7 +114,7 @@ export class Registry {
   /**
    * Returns one page of the open clients that match the query, oldest first, and the total number of matching clients.
    */
-  list ({ id, user, group, after, limit }: Questions['clients']): Omit<NodeAnswers['clients'], 'dropped'> {
+  list ({ id, user, group, after, limit }: ClientQuery): Pick<ClientPage, 'total' | 'clients'> {
     const found = [...this.match(narrowestAddress(id, user, group))].filter((client) => {
       if (!client.isOpen || (user !== undefined && client.identity.user !== user)) return false
       return group === undefined || client.cursor.groups?.has(group) === true
@@ -120,7 +125,7 @@ export class Registry {
   }
 
   /** Returns one page of the groups, by name, with the number of members on this node. */
-  groups ({ after, limit }: Questions['groups']): GroupInfo[] {
+  groups ({ after, limit }: GroupQuery): GroupInfo[] {
     const names = [...this.#groups.keys()].filter((group) => after === undefined || group > after).sort()
     return names.slice(0, limit).map((group) => ({ group, clients: this.#groups.count(group) }))
   }

@@ -6,7 +6,6 @@ import type { Command, CommandResult, CommandWithReply } from '../../protocol/pr
 import type { Client } from '../clients/client.ts'
 import { assertGroupRight } from '../clients/permissions.ts'
 import { Frame } from '../outbox/batch.ts'
-import { toDraft } from '../publish/draft.ts'
 import type { Publisher } from '../publish/publisher.ts'
 import type { Acknowledgements } from '../store/acknowledgements.ts'
 import type { Memberships } from '../store/memberships.ts'
@@ -27,25 +26,21 @@ export class Commands {
   readonly #memberships: Memberships
   readonly #publisher: Publisher
   readonly #acknowledgements: Acknowledgements
-  readonly #maxMessageBytes: number
   readonly #log: Log
   /** Keys of accepted events, oldest first. */
   readonly #calls = new BoundedMap<string, true>(MAX_KEPT_CALLS)
 
-  /** @param maxMessageBytes Largest message of a client in bytes. */
   constructor (
     actions: Actions,
     memberships: Memberships,
     publisher: Publisher,
     acknowledgements: Acknowledgements,
-    maxMessageBytes: number,
     log: Log
   ) {
     this.#actions = actions
     this.#memberships = memberships
     this.#publisher = publisher
     this.#acknowledgements = acknowledgements
-    this.#maxMessageBytes = maxMessageBytes
     this.#log = log
   }
 
@@ -117,8 +112,8 @@ export class Commands {
           ...(command.id === undefined ? {} : { key: `${id} ${command.id}` }),
           ...(command.isEchoed ? {} : { except: [id] })
         }
-        const draft = toDraft({ group: command.group }, command.payload, options, this.#maxMessageBytes, identity.user)
-        const { duplicate } = await this.#publisher.publish(draft)
+        const address = { group: command.group }
+        const { duplicate } = await this.#publisher.publish(address, command.payload, options, identity.user)
         if (duplicate) throw duplicateError()
         return { ok: true }
       }

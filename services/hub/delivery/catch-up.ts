@@ -4,8 +4,7 @@ import type { Offset } from '../../model/message.ts'
 import { reportFailure, warnSafely, type Log } from '../../lib/log.ts'
 import { Frame } from '../outbox/batch.ts'
 import type { Client } from '../clients/client.ts'
-import { FrameCache } from './frame-cache.ts'
-import type { Flusher } from '../outbox/flusher.ts'
+import type { FrameCache } from './frame-cache.ts'
 
 /**
  * Brings clients that are behind to the head of the log: new clients, resumed clients and slow clients. A client gets
@@ -14,15 +13,14 @@ import type { Flusher } from '../outbox/flusher.ts'
  */
 export class CatchUp {
   readonly #engine: Engine
-  readonly #flusher: Flusher
+  readonly #frames: FrameCache
   readonly #pageLimit: PageLimit
   readonly #log: Log
-  readonly #frames = new FrameCache()
 
   /** @param pageLimit The largest page for one client, which must fit into an empty outbox. */
-  constructor (engine: Engine, flusher: Flusher, pageLimit: PageLimit, log: Log) {
+  constructor (engine: Engine, frames: FrameCache, pageLimit: PageLimit, log: Log) {
     this.#engine = engine
-    this.#flusher = flusher
+    this.#frames = frames
     this.#pageLimit = pageLimit
     this.#log = log
   }
@@ -53,10 +51,8 @@ export class CatchUp {
 
   /** Queues a page for a client. Returns whether the client needs no further page: it is live, or closed. */
   #deliver (client: Client, { messages, upTo, gapUpTo }: Page): boolean {
-    const { cursor, id, outbox, protocol } = client
-    // Deferred messages are in this page already, so they must be delivered now, before the client is live.
-    this.#flusher.runDeferred()
     if (!client.isOpen) return true
+    const { cursor, id, outbox, protocol } = client
     if (cursor.gap(gapUpTo) && !this.#notifyGap(client, gapUpTo, messages[0]?.offset ?? Infinity)) return true
     for (const message of messages) {
       client.flushEarlyMessages(message.offset)

@@ -1,18 +1,66 @@
 import type { Message, Offset } from '../../model/message.ts'
 import type { Protocol } from '../../protocol/protocol.ts'
-import { BoundedMap } from '../../lib/bounded-map.ts'
 import { Frame, type Delivery } from '../outbox/batch.ts'
 
+/** Frames of one protocol that are kept, at most. */
+const MAX_FRAMES = 512
+/** Bytes of all kept frames of one protocol, at most; the newest frame is kept at any size. */
+const MAX_BYTES = 1024 ** 2
+
+/** The newest frames of one protocol, by the offset of the message. */
+interface Frames {
+  readonly byOffset: Map<Offset, Frame>
+  byteLength: number
+}
+
 /**
- * Encodes a message as the frame for all clients of a protocol.
- *
- * @param delivery - counts of the message; null for a frame that is read from the log
- * @param conflate - conflate key for slow clients; undefined for a frame that newer frames must not replace
+ * Makes the frames of messages, for live clients and for clients that catch up: the only place that encodes a message.
+ * All clients of a protocol share the bytes. The newest frames are kept, because a client that catches up is most often
+ * near the head, or near other clients that catch up.
  */
-export function frameOf (
-  message: Message, protocol: Protocol, delivery: Delivery | null = null, conflate?: string
-): Frame {
-  return new Frame(protocol.encode(message), delivery, conflate, ackOffsetOf(message, protocol))
+export class FrameCache {
+  readonly #protocols = new Map<Protocol, Frames>()
+
+  /** Returns the frame of a message that is read from the log. */
+  frame (protocol: Protocol, message: Message): Frame {
+    const frames = this.#framesOf(protocol)
+    const kept = frames.byOffset.get(message.offset)
+    if (kept !== undefined) return kept
+    const frame = new Frame(protocol.encode(message), null, undefined, ackOffsetOf(message, protocol))
+    // A message that the log does not keep is never read again.
+    if (message.keep !== false) keep(frames, message.offset, frame)
+    return frame
+  }
+
+  /**
+   * Makes the frame of a new message for live clients. The frame shares the bytes of `frame`, but counts in the
+   * delivery of the message, and newer frames with the same conflate key replace the frame in the queue of a slow
+   * client.
+   */
+  liveFrame (protocol: Protocol, message: Message, delivery: Delivery): Frame {
+    const { bytes, ackOffset } = this.frame(protocol, message)
+    return new Frame(bytes, delivery, message.conflate, ackOffset)
+  }
+
+  #framesOf (protocol: Protocol): Frames {
+    const known = this.#protocols.get(protocol)
+    if (known !== undefined) return known
+    const frames = { byOffset: new Map<Offset, Frame>(), byteLength: 0 }
+    this.#protocols.set(protocol, frames)
+    return frames
+  }
+}
+
+/** Keeps a frame, and drops the oldest frames over the bounds. */
+function keep (frames: Frames, offset: Offset, frame: Frame): void {
+  const { byOffset } = frames
+  byOffset.set(offset, frame)
+  frames.byteLength += frame.bytes.length
+  for (const [oldest, { bytes }] of byOffset) {
+    if (byOffset.size <= MAX_FRAMES && (frames.byteLength <= MAX_BYTES || byOffset.size === 1)) return
+    byOffset.delete(oldest)
+    frames.byteLength -= bytes.length
+  }
 }
 
 /**
@@ -21,28 +69,4 @@ export function frameOf (
  */
 function ackOffsetOf ({ address, keep, offset }: Message, { acknowledgesAll = false }: Protocol): Offset | null {
   return keep !== false && (acknowledgesAll || 'user' in address) ? offset : null
-}
-
-/** Frames cached for each protocol, and the largest cached frame in bytes: at most 4 MiB in all. */
-const MAX_FRAMES = 512
-const MAX_FRAME_BYTES = 8192
-
-/**
- * Caches the frames of messages that are read from the log. Clients that catch up at the same time are near the same
- * offset, so the newest 512 frames of each protocol are enough to encode most messages once.
- */
-export class FrameCache {
-  readonly #frames = new Map<Protocol, BoundedMap<Offset, Frame>>()
-
-  /** Returns the frame of a message from the log, encoded at the first call. */
-  frame (protocol: Protocol, message: Message): Frame {
-    let frames = this.#frames.get(protocol)
-    if (frames === undefined) this.#frames.set(protocol, frames = new BoundedMap<Offset, Frame>(MAX_FRAMES))
-    const cached = frames.get(message.offset)
-    if (cached !== undefined) return cached
-    const frame = frameOf(message, protocol)
-    if (frame.bytes.length > MAX_FRAME_BYTES) return frame
-    frames.set(message.offset, frame)
-    return frame
-  }
 }

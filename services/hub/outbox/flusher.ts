@@ -73,10 +73,11 @@ export class Flusher {
   }
 
   /**
-   * Runs the deferred delivery, if there is one. Never throws: an error is logged, because the caller is queueing
-   * another frame and has no part in the deferred messages.
+   * Runs the deferred delivery, if there is one. Called by all code that changes who receives the deferred messages, or
+   * what a client receives before them: a client is added, becomes live, or gets another frame. Never throws: an error
+   * is logged, because the caller has no part in the deferred messages.
    */
-  runDeferred (isFlush = false): void {
+  deliverPending (isFlush = false): void {
     const deliver = this.#deferred
     if (deliver === null) return
     this.#deferred = null
@@ -141,7 +142,7 @@ export class Flusher {
   async #flush (): Promise<void> {
     if (this.#flushIntervalMs > 0) await elapsed(this.#flushIntervalMs)
     else await endOfTick()
-    this.runDeferred(true)
+    this.deliverPending(true)
     const queued = this.#queued
     this.#queued = []
     for (const outbox of queued) outbox.flush()

@@ -87,9 +87,14 @@ export class Outbox {
     return this.offer(frame) || this.#overflow(frame)
   }
 
+  /** Delivers the messages that are pending for everyone, so that no frame of this client overtakes one of them. */
+  deliverPending (): void {
+    this.#flusher.deliverPending()
+  }
+
   /** Queues a frame for the next flush, as `push` does, but returns false over the limit with every policy. */
   offer (frame: Frame): boolean {
-    this.#flusher.runDeferred()
+    this.deliverPending()
     if (this.#isFull(frame)) {
       // A burst within one tick does not make a client slow: the socket gets the queued frames first.
       this.flush()
@@ -154,7 +159,7 @@ export class Outbox {
    * frame.
    */
   flushLast (): void {
-    this.#flusher.runDeferred()
+    this.deliverPending()
     this.#write(this.#tail ?? this.#backlog?.take(Infinity, this.#flusher.now()) ?? null)
     this.#backlog = null
   }

@@ -4,7 +4,7 @@ import type { Engine } from '../../engine/engine.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { HubError } from '../../model/errors.ts'
 import type { MessageStatus, UserMessageStatus } from '../../model/info.ts'
-import { Address, type Draft, type Message, type Offset, type UserId } from '../../model/message.ts'
+import { Address, type ClientId, type Draft, type Message, type Offset, type UserId } from '../../model/message.ts'
 import type { DurableCursors } from '../store/durable-cursors.ts'
 import { expiredMessageKey } from '../store/keys.ts'
 
@@ -27,65 +27,88 @@ interface StatusSubject extends Pick<Message, 'address' | 'except'> {
   readonly isExpired: boolean
 }
 
-/**
- * Records the expiry of a message with a ttl, so that `messageStatusOf` works for a day after the expiry. Without a ttl
- * there is no record. The write is not awaited; after a failed write the status ends with the message itself.
- *
- * @param publishedAt Time of publishing, in ms since the epoch.
- */
-export function recordExpiry ({ state }: Engine, offset: Offset, draft: Draft, publishedAt: number): void {
-  const { address, except = [], ttl } = draft
-  if (ttl === undefined) return
-  const expired: ExpiredMessage = { address, except: [...except], until: publishedAt + ttl * 1000 }
-  state.update(expiredMessageKey(offset), () => expired, ttl * 1000 + REMEMBER_MS).catch(() => {})
+/** Asks for the progress of each user at an address with the message at an offset. */
+export interface ProgressQuery {
+  readonly address: Address
+  readonly offset: Offset
+  readonly except: readonly ClientId[]
 }
 
-/**
- * The status of a message for each user, while the log has the message and for a day after the expiry.
- *
- * @throws {HubError} HUB_MESSAGE_NOT_FOUND when the log has no message at the offset.
- */
-export async function messageStatusOf (
-  offset: Offset,
-  engine: Engine,
-  durableCursors: DurableCursors,
-  clock: Clock
-): Promise<MessageStatus> {
-  const { address, except = [], isExpired } = await find(offset, engine, clock.wall())
-  const users = new Map<UserId, UserMessageStatus>()
-  if ('user' in address) users.set(address.user, 'stored')
-
-  const { answers } = await engine.ask('progress', { address, offset, except })
-  for (const { user, isSent, isAcknowledged } of answers.flatMap((answer) => answer.users)) {
-    users.set(user, furthest(users.get(user) ?? 'stored', isAcknowledged ? 'acknowledged' : isSent ? 'sent' : 'stored'))
-  }
-  if ('user' in address && await durableCursors.hasAcknowledged(address.user, offset)) {
-    users.set(address.user, 'acknowledged')
-  }
-  return {
-    offset,
-    address,
-    // An offset is the time of publishing in microseconds since the epoch.
-    at: new Date(Math.floor(offset / 1000)).toISOString(),
-    total: users.size,
-    users: [...users].slice(0, MAX_USERS).map(([user, status]) => ({
-      user,
-      status: isExpired && status === 'stored' ? 'expired' : status
-    }))
-  }
+/** Progress of one user with a message, over the user's connections. */
+export interface UserProgress {
+  readonly user: UserId
+  /** Whether a connection of the user has received the message. */
+  readonly isSent: boolean
+  /** Whether a connection of the user has acknowledged the message. */
+  readonly isAcknowledged: boolean
 }
 
-async function find (offset: Offset, engine: Engine, nowMs: number): Promise<StatusSubject> {
-  const message = await engine.find(offset)
-  if (message !== undefined) return { ...message, isExpired: false }
-  const expired = await engine.state.get(expiredMessageKey(offset))
-  if (isExpiredMessage(expired) && expired.until <= nowMs) return { ...expired, isExpired: true }
-  throw new HubError('HUB_MESSAGE_NOT_FOUND', 'The log has no message at this offset: it has left the log, or never was in it.')
-}
+/** The status of messages, while the log has the message and for a day after the expiry. */
+export class MessageStatuses {
+  readonly #engine: Engine
+  readonly #durableCursors: DurableCursors
+  readonly #progressOf: (query: ProgressQuery) => Promise<UserProgress[]>
+  readonly #clock: Clock
 
-/** Statuses of a message in the log, in the order in which a user passes through. */
-const STEPS: readonly UserMessageStatus[] = ['stored', 'sent', 'acknowledged']
+  /** @param progressOf Reads the progress of the connected users of all nodes. */
+  constructor (
+    engine: Engine,
+    durableCursors: DurableCursors,
+    progressOf: (query: ProgressQuery) => Promise<UserProgress[]>,
+    clock: Clock
+  ) {
+    this.#engine = engine
+    this.#durableCursors = durableCursors
+    this.#progressOf = progressOf
+    this.#clock = clock
+  }
 
-function furthest (a: UserMessageStatus, b: UserMessageStatus): UserMessageStatus {
-  return STEPS.indexOf(a) > STEPS.indexOf(b) ? a : b
+  /**
+   * Records the expiry of a message with a ttl, so that the status is readable for a day after the expiry. The write is
+   * not awaited; after a failed write the status ends with the message itself.
+   *
+   * @param ttl In seconds.
+   * @param publishedAt Time of publishing, in ms since the epoch.
+   */
+  recordExpiry (offset: Offset, { address, except = [] }: Draft, ttl: number, publishedAt: number): void {
+    const expired: ExpiredMessage = { address, except: [...except], until: publishedAt + ttl * 1000 }
+    const life = ttl * 1000 + REMEMBER_MS
+    this.#engine.state.update(expiredMessageKey(offset), () => expired, life).catch(() => {})
+  }
+
+  /**
+   * Reads the status of a message for each user.
+   *
+   * @throws {HubError} HUB_MESSAGE_NOT_FOUND when the log has no message at the offset.
+   */
+  async of (offset: Offset): Promise<MessageStatus> {
+    const { address, except = [], isExpired } = await this.#find(offset)
+    const users = new Map<UserId, UserMessageStatus>()
+    if ('user' in address) users.set(address.user, 'stored')
+    for (const { user, isSent, isAcknowledged } of await this.#progressOf({ address, offset, except })) {
+      users.set(user, isAcknowledged ? 'acknowledged' : isSent ? 'sent' : 'stored')
+    }
+    if ('user' in address && await this.#durableCursors.hasAcknowledged(address.user, offset)) {
+      users.set(address.user, 'acknowledged')
+    }
+    return {
+      offset,
+      address,
+      // An offset is the time of publishing in microseconds since the epoch.
+      at: new Date(Math.floor(offset / 1000)).toISOString(),
+      total: users.size,
+      users: [...users].slice(0, MAX_USERS).map(([user, status]) => ({
+        user,
+        status: isExpired && status === 'stored' ? 'expired' : status
+      }))
+    }
+  }
+
+  async #find (offset: Offset): Promise<StatusSubject> {
+    const message = await this.#engine.find(offset)
+    if (message !== undefined) return { ...message, isExpired: false }
+    const expired = await this.#engine.state.get(expiredMessageKey(offset))
+    if (isExpiredMessage(expired) && expired.until <= this.#clock.wall()) return { ...expired, isExpired: true }
+    throw new HubError('HUB_MESSAGE_NOT_FOUND', 'The log has no message at this offset: it has left the log, or never was in it.')
+  }
 }

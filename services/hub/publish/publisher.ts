@@ -1,23 +1,47 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import type { Appended, Engine, NodeAnswers } from '../../engine/engine.ts'
+import type { Engine } from '../../engine/engine.ts'
 import type { Clock } from '../../lib/clock.ts'
-import { Receipt, type Draft } from '../../model/message.ts'
+import { HubError } from '../../model/errors.ts'
+import { addressKey, assertAddress, payloadBytes, Receipt, SendOptions } from '../../model/message.ts'
+import type { Address, Draft, Offset, Payload, UserId } from '../../model/message.ts'
 import { receiptKey } from '../store/keys.ts'
-import { recordExpiry } from './message-status.ts'
+import type { MessageStatuses } from './message-status.ts'
 
 const receiptCheck = TypeCompiler.Compile(Receipt)
 const isReceipt = (value: unknown): value is Receipt => receiptCheck.Check(value)
+const sendOptionsCheck = TypeCompiler.Compile(SendOptions)
+
+/** The live clients of a message on all nodes. */
+export type DeliveryCounts = Pick<Receipt, 'matched' | 'written' | 'dropped'>
+
+/** Limits of publishing. */
+export interface PublishLimits {
+  /** Largest payload in bytes. */
+  readonly maxMessageBytes: number
+  /** Time in ms for which the receipt of a message with an idempotency key is kept. */
+  readonly idempotencyWindowMs: number
+}
 
 /** Publishes messages: appends each message to the log and collects the receipt from all nodes. */
 export class Publisher {
   readonly #engine: Engine
-  readonly #windowMs: number
+  readonly #statuses: MessageStatuses
+  readonly #countDelivery: (offset: Offset) => Promise<DeliveryCounts>
+  readonly #limits: PublishLimits
   readonly #clock: Clock
 
-  /** @param windowMs Time in ms for which the receipt of a message with an idempotency key is kept. */
-  constructor (engine: Engine, windowMs: number, clock: Clock) {
+  /** @param countDelivery Counts the live clients of a message, once the message has been offered to each. */
+  constructor (
+    engine: Engine,
+    statuses: MessageStatuses,
+    countDelivery: (offset: Offset) => Promise<DeliveryCounts>,
+    limits: PublishLimits,
+    clock: Clock
+  ) {
     this.#engine = engine
-    this.#windowMs = windowMs
+    this.#statuses = statuses
+    this.#countDelivery = countDelivery
+    this.#limits = limits
     this.#clock = clock
   }
 
@@ -25,19 +49,25 @@ export class Publisher {
    * Publishes a message. Resolves with the receipt when every node has offered the message to its live clients; for a
    * repeated idempotency key with the first receipt.
    *
+   * @param from User who published the message, when a client did; undefined for a message of the application.
+   * @throws {HubError} HUB_ADDRESS_INVALID when the address has a wrong form.
+   * @throws {HubError} HUB_REQUEST_INVALID when an option is unknown or has a wrong value.
+   * @throws {HubError} HUB_MESSAGE_TOO_LARGE when the payload is larger than `maxMessageBytes`.
    * @throws {HubError} HUB_KEY_REUSED when the key was used for another message.
    */
-  async publish (draft: Draft): Promise<Receipt> {
+  async publish (address: Address, payload: Payload, options: SendOptions, from?: UserId): Promise<Receipt> {
+    const draft = toDraft(address, payload, options, this.#limits.maxMessageBytes, from)
     const publishedAt = this.#clock.wall()
-    const appended = await this.#engine.append(draft)
-    if (appended.duplicate) {
-      const first = await this.#engine.state.get(receiptKey(appended.offset))
+    const { offset, duplicate, stored } = await this.#engine.append(draft)
+    if (duplicate) {
+      const first = await this.#engine.state.get(receiptKey(offset))
       if (isReceipt(first)) return { ...first, duplicate: true }
     }
-    if (appended.stored && !appended.duplicate) recordExpiry(this.#engine, appended.offset, draft, publishedAt)
-    const { answers } = await this.#engine.ask('delivery', { offset: appended.offset })
-    const receipt = toReceipt(appended, answers)
-    if (draft.key !== undefined && !appended.duplicate) this.#keep(receipt)
+    const { key, ttl } = draft
+    if (ttl !== undefined && stored && !duplicate) this.#statuses.recordExpiry(offset, draft, ttl, publishedAt)
+    const { matched, written, dropped } = await this.#countDelivery(offset)
+    const receipt = { offset, duplicate, stored, matched, written, behind: matched - written - dropped, dropped }
+    if (key !== undefined && !duplicate) this.#keep(receipt)
     return receipt
   }
 
@@ -46,17 +76,32 @@ export class Publisher {
    * repetition after a restart has counts of zero, and `duplicate` is true all the same.
    */
   #keep (receipt: Receipt): void {
-    this.#engine.state.update(receiptKey(receipt.offset), () => receipt, this.#windowMs).catch(() => {})
+    const { idempotencyWindowMs } = this.#limits
+    this.#engine.state.update(receiptKey(receipt.offset), () => receipt, idempotencyWindowMs).catch(() => {})
   }
 }
 
-/** Merges the delivery counts of all nodes into one receipt. */
-function toReceipt ({ offset, duplicate, stored }: Appended, answers: ReadonlyArray<NodeAnswers['delivery']>): Receipt {
-  let [matched, written, dropped] = [0, 0, 0]
-  for (const answer of answers) {
-    matched += answer.matched
-    written += answer.written
-    dropped += answer.dropped
+/** Makes the draft of a message: checks address, options and size, and scopes the keys. */
+function toDraft (
+  address: Address,
+  payload: Payload,
+  options: SendOptions,
+  maxBytes: number,
+  from?: UserId
+): Draft {
+  assertAddress(address)
+  if (!sendOptionsCheck.Check(options)) {
+    const fault = sendOptionsCheck.Errors(options).First()
+    throw new HubError('HUB_REQUEST_INVALID', `options${fault?.path ?? ''}: ${fault?.message ?? 'do not fit'}`)
   }
-  return { offset, duplicate, stored, matched, written, behind: matched - written - dropped, dropped }
+  if (payloadBytes(payload) > maxBytes) {
+    throw new HubError('HUB_MESSAGE_TOO_LARGE', `The message is larger than ${maxBytes} bytes; send less, or raise websocket.maxMessageSize.`)
+  }
+  const { key, conflate, except, ttl, keep } = options
+  // Idempotency and conflation keys apply to one address, so that one call may publish to several addresses.
+  const scoped = (word: string | undefined): string | undefined =>
+    word === undefined ? undefined : JSON.stringify([addressKey(address), word])
+  // A copy, because the caller may reuse the list before the message is delivered.
+  const excluded = except === undefined ? undefined : [...except]
+  return { address, payload, from, except: excluded, ttl, keep, key: scoped(key), conflate: scoped(conflate) }
 }

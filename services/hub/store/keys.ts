@@ -8,7 +8,7 @@ const part = (id: string): string => id.replace(/[%/]/g, encodeURIComponent)
 
 /** Prefix of the inbox cursors of a user. */
 export const inboxPrefix = (user: UserId): string => `inbox/${part(user)}/`
-/** Prefix of all cursors with the scope `everything`: one prefix for all users, so that the hub can count the cursors. */
+/** Prefix of all cursors with the scope `everything`: one for all users, so that the hub can count the cursors. */
 export const EVERYTHING_PREFIX = 'mailbox/'
 /** Key of a durable cursor. A user has one cursor with the scope `everything`, so that key has no name. */
 export const cursorKey = ({ user, name, scope }: DurableCursor): string =>

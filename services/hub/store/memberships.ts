@@ -18,17 +18,33 @@ const UserGroups = Type.Object({
 type UserGroups = Static<typeof UserGroups>
 const userGroupsCheck = TypeCompiler.Compile(UserGroups)
 
+/** A change of the clients at an address: members of a group from now on, or no longer. */
+export interface MembershipChange {
+  readonly address: Address
+  readonly group: Group
+  readonly isMember: boolean
+  /** Whether a client changes its own membership. */
+  readonly isOwnWish: boolean
+}
+
 /**
  * Memberships in groups: of one connection until the connection has ended and can no longer be resumed, or of a user
  * for all present and later connections.
  */
 export class Memberships {
   readonly #engine: Engine
+  readonly #changeClients: (change: MembershipChange) => Promise<UserId[]>
   readonly #rememberMs: number
 
-  /** @param rememberMs Time in ms after the last change for which the groups of a user are kept. */
-  constructor (engine: Engine, rememberMs: number) {
+  /**
+   * @param changeClients Changes the clients of all nodes. Resolves with the user of each client at the address.
+   * @param rememberMs Time in ms after the last change for which the groups of a user are kept.
+   */
+  constructor (
+    engine: Engine, changeClients: (change: MembershipChange) => Promise<UserId[]>, rememberMs: number
+  ) {
     this.#engine = engine
+    this.#changeClients = changeClients
     this.#rememberMs = rememberMs
   }
 
@@ -51,9 +67,8 @@ export class Memberships {
     assertAddress(address)
     assertAddress({ group })
     if ('user' in address) await this.#setUser(address.user, group, isMember)
-    const { answers } = await this.#engine.ask('membership', { address, group, isMember, isOwnWish })
+    const [user] = await this.#changeClients({ address, group, isMember, isOwnWish })
     if (!('client' in address)) return
-    const [user] = answers.flatMap(({ users }) => users)
     if (user === undefined) {
       throw new HubError('HUB_CLIENT_NOT_FOUND', 'This client is not connected; address its user to reach all connections, those to come included.')
     }

@@ -25,7 +25,7 @@ export class StartResolver {
    * Resolves the start position of an open connection: reads the durable cursor and the groups of the user, and writes
    * both into the client's cursor. Called once per connection, before the client catches up.
    *
-   * @throws {HubError} HUB_STORE_FAILED or HUB_FULL when a missing cursor with the scope `everything` cannot be created.
+   * @throws {HubError} HUB_STORE_FAILED or HUB_FULL when a removed durable cursor cannot be created again.
    */
   async resolve (client: Client): Promise<void> {
     const { cursor, durableCursor, identity: { user } } = client

@@ -4,7 +4,7 @@ import type { Client } from '../../../../services/hub/clients/client.ts'
 import { Cursor } from '../../../../services/hub/clients/cursor.ts'
 import { Registry } from '../../../../services/hub/clients/registry.ts'
 import { addressKey, type Address } from '../../../../services/model/message.ts'
-import { newClient as newClientOn, Peer } from '../peer.ts'
+import { newClient as newClientOn, newFlusher, Peer } from '../peer.ts'
 
 const USERS = ['alice', 'bob', 'carol']
 const GROUPS = ['news', 'sport', '__proto__']
@@ -30,7 +30,7 @@ class World {
     unfollow: (address) => {
       if (!this.followed.delete(addressKey(address))) this.faults.push(`${addressKey(address)} was not followed`)
     }
-  })
+  }, newFlusher())
   #ids = 100
 
   nextId (): string {
@@ -145,7 +145,7 @@ t.test('matches a plain list of clients after any sequence of adding, removing, 
 })
 
 t.test('resolves emptied when the last client has been released, and at once without clients', async (t) => {
-  const registry = new Registry({ follow () {}, unfollow () {} })
+  const registry = new Registry({ follow () {}, unfollow () {} }, newFlusher())
   await registry.emptied()
   const [one, two] = [newClient('c1', 'alice'), newClient('c2', 'alice')]
   registry.add(one)
@@ -170,7 +170,7 @@ t.test('keeps no entry of a client when the engine refuses to follow an address'
       followed.add(addressKey(address))
     },
     unfollow: (address) => { followed.delete(addressKey(address)) }
-  })
+  }, newFlusher())
   t.throws(() => registry.add(newClient('c1', 'eve', ['news'])), /no/)
   t.equal(registry.size, 0)
   t.same(registry.groups({ limit: 10 }), [])
