@@ -195,6 +195,14 @@ t.test('leaves the application what it has under the same names', async (t) => {
   for (const [name, value] of Object.entries(decorators)) t.equal(Reflect.get(app, name), value, name)
 })
 
+t.test('adds fastify.hub and nothing else of its own to the application', async (t) => {
+  const bare = await build(t, [foreignWebsocket])
+  const { app } = await build(t, [withOptions({ auth, api: true })])
+  await Promise.all([app.ready(), bare.app.ready()])
+  const known = new Set(Reflect.ownKeys(bare.app))
+  t.same(Reflect.ownKeys(app).filter((key) => !known.has(key)), ['hub'])
+})
+
 t.test('can be tested without listening', async (t) => {
   const { app } = await build(t, [withOptions({ auth, api: true })])
   await app.ready()

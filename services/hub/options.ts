@@ -28,7 +28,7 @@ export interface HubOptions extends AdmissionLimits {
   readonly actionTimeoutMs: number
   /** Time in ms for which a lost connection may be resumed. */
   readonly resumeWindowMs: number
-  /** Most everything cursors, called mailboxes in the configuration; 0 for no limit. */
+  /** Most durable cursors with the scope `everything`, the mailboxes of the configuration; 0 for no limit. */
   readonly maxMailboxes: number
   /** Time in ms for which an idempotency key is kept. */
   readonly idempotencyWindowMs: number

@@ -15,20 +15,6 @@ import { EarlyMessages } from './early-messages.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import { TaskQueue } from './task-queue.ts'
 
-/** State of one client in the heartbeat. Only the heartbeat changes this state. Times are in ms on the steady clock. */
-export interface Liveness {
-  /** Time of the last sign of life. */
-  lastSeenAt: number
-  /** Bytes received from the peer at `lastSeenAt`; undefined where the peer sends no bytes. */
-  bytesRead: number | undefined
-  /** Time of the last ping. */
-  pingedAt: number
-  /** Pings sent since the last sign of life. */
-  unansweredPings: number
-  /** Slot of the timer wheel that holds the client; null for a client that the heartbeat does not check. */
-  slot: Set<Client> | null
-}
-
 /** The parts of a client, which the hub creates for each connection. */
 export interface ClientParts
   extends Pick<Client, 'id' | 'identity' | 'protocol' | 'outbox' | 'cursor' | 'durableCursor'> {
@@ -58,8 +44,6 @@ export class Client implements ConnectedClient {
   readonly params: Partial<ClientParams> = {}
   /** Time of connecting, in ms since the epoch. */
   readonly openedAt: number
-  /** State of the client in the heartbeat. */
-  readonly liveness: Liveness
   readonly #connection: Connection
   readonly #messageRate: RateLimit
   readonly #catchUp: ClientParts['catchUp']
@@ -82,9 +66,6 @@ export class Client implements ConnectedClient {
     this.durableCursor = parts.durableCursor
     this.taskQueue = new TaskQueue(this, parts.log)
     this.openedAt = parts.clock.wall()
-    const now = parts.clock.steady()
-    const { bytesRead } = parts.connection
-    this.liveness = { lastSeenAt: now, bytesRead, pingedAt: now, unansweredPings: 0, slot: null }
     this.#connection = parts.connection
     this.#messageRate = parts.messageRate
     this.#clock = parts.clock

@@ -41,6 +41,21 @@ const SLOTS_PER_PERIOD = 32
 /** Multiples of the golden ratio, modulo 1, fill an interval evenly for any number of clients. */
 const GOLDEN_RATIO = 0.618034
 
+/** State of one client in the heartbeat. Times are in ms on the steady clock. */
+interface Liveness {
+  readonly client: Client
+  /** Time of the last sign of life. */
+  lastSeenAt: number
+  /** Bytes received from the peer at `lastSeenAt`; undefined where the peer sends no bytes. */
+  bytesRead: number | undefined
+  /** Time of the last ping. */
+  pingedAt: number
+  /** Pings sent since the last sign of life. */
+  unansweredPings: number
+  /** Slot of the timer wheel that holds the client. */
+  slot: Set<Liveness>
+}
+
 /**
  * Pings all clients with one timer, and ends connections that are lost or stuck, or whose token has expired. All
  * received bytes are a sign of life, so a message counts as much as a pong.
@@ -52,7 +67,8 @@ export class Heartbeat {
   readonly #options: HeartbeatOptions
   readonly #clock: Clock
   readonly #slotMs: number
-  readonly #slots: Array<Set<Client>>
+  readonly #slots: Array<Set<Liveness>>
+  readonly #clients = new Map<Client, Liveness>()
   readonly #pings = new Map<Protocol, Frame>()
   #timer: NodeJS.Timeout | null = null
   /** Number of the last checked slot, counted from the origin of the steady clock. */
@@ -88,15 +104,22 @@ export class Heartbeat {
    * ping after exactly that period.
    */
   add (client: Client): void {
+    const [now, wall] = [this.#clock.steady(), this.#clock.wall()]
+    const { bytesRead, protocol: { pingPeriodMs: own } } = client
     const phase = (this.#added++ * GOLDEN_RATIO) % 1
-    if (client.protocol.pingPeriodMs === undefined) client.liveness.pingedAt -= phase * this.#options.pingPeriodMs / 2
-    this.#schedule(client, this.#clock.steady(), this.#clock.wall())
+    const pingedAt = own === undefined ? now - phase * this.#options.pingPeriodMs / 2 : now
+    const slot = this.#slot(this.#checkedSlot)
+    const liveness = { client, lastSeenAt: now, bytesRead, pingedAt, unansweredPings: 0, slot }
+    this.#clients.set(client, liveness)
+    this.#schedule(liveness, now, wall)
   }
 
   /** Removes a client. */
   remove (client: Client): void {
-    client.liveness.slot?.delete(client)
-    client.liveness.slot = null
+    const liveness = this.#clients.get(client)
+    if (liveness === undefined) return
+    liveness.slot.delete(liveness)
+    this.#clients.delete(client)
   }
 
   /** Checks the clients in all slots that have become due since the last tick. */
@@ -108,47 +131,50 @@ export class Heartbeat {
     while (this.#checkedSlot < current) {
       this.#checkedSlot++
       const slot = this.#slot(this.#checkedSlot)
-      for (const client of slot) {
-        slot.delete(client)
+      for (const liveness of slot) {
+        slot.delete(liveness)
         try {
-          this.#check(client, now, wall)
+          this.#check(liveness, now, wall)
         } finally {
-          if (client.liveness.slot !== null) this.#schedule(client, now, wall)
+          // The check may have removed the client.
+          if (this.#clients.has(liveness.client)) this.#schedule(liveness, now, wall)
         }
       }
     }
   }
 
-  #slot (number: number): Set<Client> {
+  #slot (number: number): Set<Liveness> {
     const slot = this.#slots[number % this.#slots.length]
     if (slot === undefined) throw new Error('The timer wheel of the heartbeat has no slots.')
     return slot
   }
 
   /** Puts a client into the slot of its next check. */
-  #schedule (client: Client, now: number, wall: number): void {
+  #schedule (liveness: Liveness, now: number, wall: number): void {
     const earliest = this.#checkedSlot + 1
     const latest = this.#checkedSlot + this.#slots.length - 1
-    const due = Math.ceil(this.#dueAt(client, now, wall) / this.#slotMs)
+    const due = Math.ceil(this.#dueAt(liveness, now, wall) / this.#slotMs)
     const slot = this.#slot(Math.min(Math.max(due, earliest), latest))
-    slot.add(client)
-    client.liveness.slot = slot
+    slot.add(liveness)
+    liveness.slot = slot
   }
 
-  #dueAt ({ protocol, liveness, outbox, identity: { expiresAt } }: Client, now: number, wall: number): number {
+  #dueAt ({ client, lastSeenAt, pingedAt }: Liveness, now: number, wall: number): number {
+    const { protocol, outbox, identity: { expiresAt } } = client
     const { readDeadlineMs, writeDeadlineMs } = this.#options
     return Math.min(
-      liveness.pingedAt + this.#periodOf(protocol),
-      readDeadlineMs === 0 ? Infinity : liveness.lastSeenAt + readDeadlineMs,
+      pingedAt + this.#periodOf(protocol),
+      readDeadlineMs === 0 ? Infinity : lastSeenAt + readDeadlineMs,
       // A check once per write deadline is cheap, and a write that is stuck already is checked at its deadline.
       now - outbox.blockedMs(now) + writeDeadlineMs,
       expiresAt === undefined ? Infinity : now + expiresAt - wall
     )
   }
 
-  #check (client: Client, now: number, wall: number): void {
+  #check (liveness: Liveness, now: number, wall: number): void {
+    const { client } = liveness
     const { pingPeriodMs, maxUnanswered, readDeadlineMs, writeDeadlineMs } = this.#options
-    const { bytesRead, liveness, protocol, identity: { expiresAt } } = client
+    const { bytesRead, protocol, identity: { expiresAt } } = client
     const blockedMs = client.outbox.blockedMs(now)
     if (blockedMs >= writeDeadlineMs) return client.terminate(CLOSE.slowClient)
     if (!client.isOpen) return

@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { WebSocket } from 'ws'
+import { packagePath } from '../../../services/cli/package.ts'
+import { Hub } from '../../../services/hub/hub.ts'
 import { CLOSE, fitReason, isSendableCode } from '../../../services/model/close-codes.ts'
 import { raw } from '../../../services/protocol/raw.ts'
 import { build, connect, listen, TestClient, token, until } from '../../support/helper.ts'
@@ -53,6 +56,14 @@ t.test('receipts are true however many messages are under way, and those of a ke
   t.equal(receipts.filter(({ matched, written }) => matched === 1 && written === 1).length, 5000)
   t.same(await hub.broadcast('first', { key: 'k' }), { ...first, duplicate: true })
   t.equal((await client.quiet()).length, 5001)
+})
+
+t.test('has at most 24 members, and docs/plugin.md has each of them', (t) => {
+  const members = Object.getOwnPropertyNames(Hub.prototype).filter((name) => name !== 'constructor')
+  const page = readFileSync(packagePath('docs', 'plugin.md'), 'utf8')
+  t.ok(members.length <= 24, `${members.length} members`)
+  t.same(members.filter((name) => !new RegExp(`\\bhub\\.${name}\\b`).test(page)), [])
+  t.end()
 })
 
 t.test('knows who is here', async (t) => {

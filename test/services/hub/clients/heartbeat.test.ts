@@ -188,7 +188,6 @@ t.test('a removed client is not pinged', async (t) => {
   const { heartbeat, pinged, join, pass } = newHeartbeat()
   const client = join('gone')
   heartbeat.remove(client)
-  t.equal(client.liveness.slot, null)
   pass(60_000)
   t.same(pinged, [])
 })
