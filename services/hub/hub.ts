@@ -27,7 +27,7 @@ export class Hub {
 
   /** Why the log cannot be written at the moment, in one sentence, such as a full disk; null while the log works. */
   get problem (): string | null {
-    return this.#node.options.engine.problem
+    return this.#node.problem
   }
 
   /** Number of connections on this node. */

@@ -80,8 +80,6 @@ export type AdmissionCallback = (error: Error | null, admission?: Admission) => 
  * through the node; applications use the `Hub`.
  */
 export class HubNode {
-  readonly options: HubOptions
-  readonly clock: Clock
   readonly actions: Actions
   readonly cluster: Cluster
   readonly commands: Commands
@@ -91,6 +89,8 @@ export class HubNode {
   readonly messageStatuses: MessageStatuses
   readonly publisher: Publisher
   readonly registry: Registry
+  readonly #options: HubOptions
+  readonly #clock: Clock
   readonly #acknowledgements: Acknowledgements
   readonly #catchUp: CatchUp
   readonly #flusher: Flusher
@@ -105,8 +105,8 @@ export class HubNode {
   /** Composes the parts of the node, innermost first, and connects the parts with the engine. */
   constructor (options: HubOptions) {
     const { engine, log, queue, clock = systemClock } = options
-    this.options = options
-    this.clock = clock
+    this.#options = options
+    this.#clock = clock
     this.#ids = new RisingClock(() => clock.wall())
 
     // Clients and delivery.
@@ -150,6 +150,11 @@ export class HubNode {
     return this.#state
   }
 
+  /** Why the log cannot be written at the moment, in one sentence; null while the log works. */
+  get problem (): string | null {
+    return this.#options.engine.problem
+  }
+
   /** Frames of present and past clients since the node started: handed to connections, and dropped. */
   get counters (): Readonly<{ delivered: number, dropped: number }> {
     return this.#flusher.counters
@@ -187,7 +192,7 @@ export class HubNode {
    * @throws {HubError} HUB_DRAINING unless the node is ready, HUB_FULL at `maxClients` connections.
    */
   assertCapacity (isReplacing: boolean): void {
-    assertCapacity(this.#state, this.registry, isReplacing ? null : this.options)
+    assertCapacity(this.#state, this.registry, isReplacing ? null : this.#options)
   }
 
   /**
@@ -231,7 +236,7 @@ export class HubNode {
   }
 
   #assertAdmissible (user: UserId, isReplacing: boolean): void {
-    assertCapacity(this.#state, this.registry, isReplacing ? null : this.options, user)
+    assertCapacity(this.#state, this.registry, isReplacing ? null : this.#options, user)
   }
 
   /**
@@ -240,8 +245,8 @@ export class HubNode {
    */
   open (ticket: Ticket, connection: Connection, protocol: Protocol): Client {
     const { identity, durableCursor, after, since, resumed } = ticket
-    const { messagesPerSecond, queue, engine, log } = this.options
-    const session = resumed === undefined ? undefined : this.#takeOver(resumed)
+    const { messagesPerSecond, queue, engine, log } = this.#options
+    const { session, ended } = resumed === undefined ? {} : this.#takeOver(resumed)
     const client = new Client({
       id: resumed?.claim.clientId ?? this.#nextId(),
       identity,
@@ -252,7 +257,7 @@ export class HubNode {
       outbox: new Outbox(connection, this.#flusher, queue),
       messageRate: new RateLimit(messagesPerSecond),
       catchUp: this.#catchUp,
-      clock: this.clock,
+      clock: this.#clock,
       log
     })
     client.greet(protocol.isResumable ? this.#sessions.open(client, resumed?.claim.token) : null)
@@ -264,21 +269,25 @@ export class HubNode {
     const { address } = connection
     const sentence = session === undefined ? 'client connected' : 'client resumed'
     log.info({ clientId: client.id, user: identity.user, address, protocol: protocol.name }, sentence)
-    client.taskQueue.run(() => this.events.emit('open', client))
+    client.taskQueue.run(async () => {
+      // The two connections have the same id: `close` of the earlier one precedes `open` of this one.
+      if (ended !== undefined) await ended
+      await this.events.emit('open', client)
+    })
     return client
   }
 
   /**
    * Ends the connection of a session that another connection resumes: its socket may not have noticed the loss. Returns
-   * the newest session: that of the connection, or the stored session where the connection has ended already.
+   * the newest session: that of the connection, or the stored session where the connection has ended already. `ended`
+   * resolves when the listeners of `close` have run.
    */
-  #takeOver ({ claim, session }: NonNullable<Ticket['resumed']>): Session {
+  #takeOver ({ claim, session }: NonNullable<Ticket['resumed']>): { session: Session, ended?: Promise<void> } {
     const previous = this.registry.get(claim.clientId)
-    if (previous === undefined) return session
+    if (previous === undefined) return { session }
     const newest = this.#sessions.of(previous) ?? session
     previous.terminate(CLOSE.replaced)
-    this.forget(previous, CLOSE.replaced)
-    return newest
+    return { session: newest, ended: this.#end(previous, CLOSE.replaced) }
   }
 
   /** Draws the id of a new connection: greater than the id of every earlier connection. */
@@ -304,25 +313,34 @@ export class HubNode {
    * @param observed Code and reason that the transport observed. The hub's own close reason precedes these.
    */
   forget (client: Client, observed: CloseReason): boolean {
+    if (!this.registry.has(client)) return false
+    void this.#end(client, observed)
+    return true
+  }
+
+  /** Resolves when the listeners of `close` have run. */
+  #end (client: Client, observed: CloseReason): Promise<void> {
     this.#heartbeat.remove(client)
-    if (!this.registry.remove(client)) return false
+    this.registry.remove(client)
     void this.#sessions.save(client)
     const { code, reason } = client.closeReason ?? observed
     if (observed.code === CLOSE.abnormal.code) this.fail(client, new Error(reason || CLOSE.abnormal.reason))
     this.#logEnd(client, code, reason)
-    client.taskQueue.run(async () => {
-      await this.events.emit('close', client, code, reason)
-      this.registry.release(client)
+    return new Promise((resolve) => {
+      client.taskQueue.run(async () => {
+        await this.events.emit('close', client, code, reason)
+        this.registry.release(client)
+        resolve()
+      })
     })
-    return true
   }
 
   #logEnd (client: Client, code: number, reason: string): void {
     const { id: clientId, identity: { user }, failure, received, openedAt, outbox: { delivered, dropped } } = client
-    const durationMs = this.clock.wall() - openedAt
+    const durationMs = this.#clock.wall() - openedAt
     const fields = { clientId, user, code, reason, received, delivered, dropped, durationMs }
-    if (failure === null) this.options.log.info(fields, 'client disconnected')
-    else this.options.log.warn({ ...fields, failure: failure.message }, 'client lost')
+    if (failure === null) this.#options.log.info(fields, 'client disconnected')
+    else this.#options.log.warn({ ...fields, failure: failure.message }, 'client lost')
   }
 
   /**
@@ -336,9 +354,9 @@ export class HubNode {
 
   async #drain (): Promise<void> {
     this.#state = 'draining'
-    const left = await drain(this.registry, this.options.drain)
+    const left = await drain(this.registry, this.#options.drain)
     if (left > 0) {
-      this.options.log.error({ clients: left }, 'some connections did not end, or their close listeners did not')
+      this.#options.log.error({ clients: left }, 'some connections did not end, or their close listeners did not')
     }
     this.#heartbeat.stop()
     await settledWithin(Promise.all([this.#sessions.idle(), this.durableCursors.idle()]), IDLE_MS)

@@ -74,9 +74,10 @@ export class Crowd {
     return [...this.#faults, ...[...this.#readers].flatMap(({ faults }) => faults)]
   }
 
-  /** Number of slow clients that the service has disconnected. */
-  get disconnectedSlow (): number {
-    return [...this.#readers].filter(({ user, isOpen }) => user.startsWith('slow') && !isOpen).length
+  /** Number of slow connections that have lost messages, or that the service has disconnected. */
+  get affectedSlow (): number {
+    const slow = [...this.#readers].filter(({ user }) => user.startsWith('slow'))
+    return slow.filter(({ isOpen, missing }) => !isOpen || missing > 0).length
   }
 
   /**

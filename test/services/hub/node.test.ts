@@ -1,0 +1,105 @@
+import t, { type Test } from 'tap'
+import { MemoryEngine } from '../../../services/engine/memory/engine.ts'
+import { HubNode, type Admission, type Client, type StartRequest } from '../../../services/hub/node.ts'
+import type { HubOptions } from '../../../services/hub/options.ts'
+import { webPubSub } from '../../../services/protocol/web-pubsub.ts'
+import { raw } from '../../../services/protocol/raw.ts'
+import { nextTick, Peer, hubOptions } from './peer.ts'
+
+const RELIABLE = 'json.reliable.webpubsub.azure.v1'
+
+/** A node, the events of its clients, and a way to admit and open clients. */
+function newNode (t: Test, options: Partial<HubOptions> = {}, isReady = true) {
+  const limits = { maxAgeMs: 60_000, maxCount: 100 }
+  const engine = new MemoryEngine({ log: limits, inbox: limits, maxBytes: 100_000, idempotencyWindowMs: 1000 })
+  const node = new HubNode(hubOptions(engine, options))
+  if (isReady) node.start()
+  t.teardown(async () => {
+    for (const client of node.registry.all()) node.forget(client, { code: 1000, reason: '' })
+    await node.drain()
+    await engine.close()
+  })
+  const events: string[] = []
+  node.events.on('open', ({ id }) => events.push(`open ${id}`))
+  node.events.on('close', ({ id }, code) => events.push(`close ${id} ${code}`))
+  const protocol = webPubSub.get(RELIABLE) ?? raw
+
+  /** Opens a client in the turn of its admission. Resolves with the client and its greeting, or with the refusal. */
+  const open = (user: string, start: StartRequest = {}): Promise<{ client?: Client, token?: string, refusal?: unknown }> => {
+    return new Promise((resolve) => {
+      node.admit({ user, roles: [] }, start, (error, admission) => {
+        if (error !== null) return resolve({ refusal: 'code' in error ? error.code : error })
+        if (admission === undefined || 'refusal' in admission) return resolve({ refusal: admission?.refusal.code })
+        const peer = new Peer()
+        const client = node.open(admission.ticket, peer, protocol)
+        void nextTick().then(() => {
+          const [, token = ''] = /"reconnectionToken":"([^"]+)"/.exec(peer.read()) ?? []
+          resolve({ client, token })
+        })
+      })
+    })
+  }
+  return { engine, events, node, open }
+}
+
+t.test('the limits are exact, also while admissions read the state', async (t) => {
+  for (const [limits, code] of [[{ maxClients: 3 }, 'HUB_FULL'], [{ maxClientsPerUser: 3 }, 'HUB_USER_FULL']] as const) {
+    const { node, open } = newNode(t, limits)
+    const starts = [{}, { scope: 'everything' }, { device: 'phone' }, { scope: 'everything' }, { scope: 'everything' }, {}] as const
+    const results = await Promise.all(starts.map((start) => open('alice', start)))
+    t.equal(node.registry.size, 3)
+    t.same(results.filter(({ client }) => client === undefined).map(({ refusal }) => refusal), [code, code, code])
+  }
+})
+
+t.test('a client that is not admitted creates no durable cursor', async (t) => {
+  const { node, open } = newNode(t, { maxClientsPerUser: 1 })
+  await open('alice')
+  t.same(await open('alice', { scope: 'everything' }), { refusal: 'HUB_USER_FULL' })
+  t.notOk(await node.durableCursors.has({ user: 'alice', name: '', scope: 'everything' }))
+})
+
+t.test('a resumed client replaces its connection: beyond the limits, under the same id, and closes the old one first', async (t) => {
+  const { events, node, open } = newNode(t, { maxClients: 1, maxClientsPerUser: 1, resumeWindowMs: 60_000 })
+  const { client, token = '' } = await open('alice')
+  if (client === undefined) return t.fail('the client was not opened')
+  const claim = { clientId: client.id, token, user: 'alice', protocol: RELIABLE }
+  await node.memberships.set(client.id, 'news', true)
+  const [one, two] = await Promise.all([open('alice', { claim }), open('alice', { claim })])
+  t.same([one.client?.id, two.client?.id, node.registry.size], [client.id, client.id, 1])
+  t.equal(node.registry.get(client.id), two.client)
+  t.same(two.client?.groups, ['news'], 'the groups of the connection, not of an older session')
+  const [opened, closed] = [`open ${client.id}`, `close ${client.id} 4001`]
+  t.same(events, [opened, closed, opened, closed, opened])
+  t.same(await open('alice', { claim: { ...claim, token: 'x' } }), { refusal: 'HUB_FULL' }, 'a wrong claim is within the limits')
+  node.forget(two.client as Client, { code: 1006, reason: '' })
+  t.same(await open('alice', { claim: { ...claim, token: 'x' } }), { refusal: 1008 }, 'and has to start over')
+})
+
+t.test('only a ready node admits clients', async (t) => {
+  const { node, open } = newNode(t, {}, false)
+  t.throws(() => node.assertCapacity(false), { code: 'HUB_DRAINING' })
+  t.same(await open('alice'), { refusal: 'HUB_DRAINING' })
+  node.start()
+  t.ok((await open('alice')).client)
+  const drained = node.drain()
+  t.same(await open('alice', { scope: 'everything' }), { refusal: 'HUB_DRAINING' })
+  for (const client of node.registry.all()) node.forget(client, { code: 1012, reason: '' })
+  await drained
+})
+
+t.test('an error of the store refuses the client', async (t) => {
+  const { engine, open } = newNode(t)
+  engine.state.get = () => Promise.reject(Object.assign(new Error('gone'), { code: 'HUB_STORE_FAILED' }))
+  t.same(await open('alice', { scope: 'everything' }), { refusal: 'HUB_STORE_FAILED' })
+})
+
+t.test('a ticket is the only way in, and carries what the client asked for', async (t) => {
+  const { node } = newNode(t)
+  const admission = await new Promise<Admission | undefined>((resolve) => {
+    node.admit({ user: 'alice', roles: [] }, { device: 'phone', after: 5 }, (_error, result) => resolve(result))
+  })
+  t.same(admission, {
+    ticket: { identity: { user: 'alice', roles: [] }, durableCursor: { user: 'alice', name: 'phone', scope: 'inbox' }, after: 5 }
+  })
+})
