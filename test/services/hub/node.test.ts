@@ -7,6 +7,7 @@ import { raw } from '../../../services/protocol/raw.ts'
 import { nextTick, Peer, hubOptions } from './peer.ts'
 
 const RELIABLE = 'json.reliable.webpubsub.azure.v1'
+const WITHOUT_GREETING = { ...raw, encodeGreeting: () => Buffer.alloc(0) }
 
 /** A node, the events of its clients, and a way to admit and open clients. */
 function newNode (t: Test, options: Partial<HubOptions> = {}, isReady = true) {
@@ -74,6 +75,36 @@ t.test('a resumed client replaces its connection: beyond the limits, under the s
   t.same(await open('alice', { claim: { ...claim, token: 'x' } }), { refusal: 'HUB_FULL' }, 'a wrong claim is within the limits')
   node.forget(two.client as Client, { code: 1006, reason: '' })
   t.same(await open('alice', { claim: { ...claim, token: 'x' } }), { refusal: 1008 }, 'and has to start over')
+})
+
+t.test('a client receives no message that was published before it opened, kept or not', async (t) => {
+  const { node } = newNode(t)
+  const publish = (data: string, keep: boolean) => {
+    return node.publisher.publish({ all: true }, { kind: 'text', data }, { keep })
+  }
+  const before = [publish('kept before', true), publish('before', false)]
+  const peer = new Peer()
+  node.admit({ user: 'alice', roles: [] }, {}, (_error, admission) => {
+    if (admission !== undefined && 'ticket' in admission) node.open(admission.ticket, peer, WITHOUT_GREETING)
+  })
+  const after = publish('after', false)
+  t.same((await Promise.all([...before, after])).map(({ matched }) => matched), [0, 0, 1])
+  await nextTick()
+  t.match(peer.read(), /^[^a-z]*after$/)
+})
+
+t.test('a client that is not live yet receives pending messages in the order of their offsets, once', async (t) => {
+  const { node } = newNode(t)
+  const peer = new Peer()
+  node.admit({ user: 'alice', roles: [] }, {}, (_error, admission) => {
+    if (admission !== undefined && 'ticket' in admission) node.open(admission.ticket, peer, WITHOUT_GREETING)
+  })
+  const data = ['a', 'b', 'c', 'd']
+  await Promise.all(data.map((text, n) => {
+    return node.publisher.publish({ all: true }, { kind: 'text', data: text }, { keep: n % 2 === 1 })
+  }))
+  await nextTick()
+  t.same(peer.read().match(/[a-z]/g), data)
 })
 
 t.test('only a ready node admits clients', async (t) => {
