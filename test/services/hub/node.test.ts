@@ -107,6 +107,24 @@ t.test('a client that is not live yet receives pending messages in the order of 
   t.same(peer.read().match(/[a-z]/g), data)
 })
 
+t.test('neither a reply nor the close notice overtakes a broadcast that was published before', async (t) => {
+  const { node } = newNode(t)
+  const peer = new Peer()
+  const protocol = { ...WITHOUT_GREETING, encodeCloseNotice: () => Buffer.from('z') }
+  node.admit({ user: 'alice', roles: [] }, {}, (_error, admission) => {
+    if (admission !== undefined && 'ticket' in admission) node.open(admission.ticket, peer, protocol)
+  })
+  await nextTick()
+  const [client] = [...node.registry.all()]
+  const publish = (data: string) => node.publisher.publish({ all: true }, { kind: 'text', data }, {})
+  const first = publish('a')
+  client?.reply('b')
+  const second = publish('c')
+  client?.close({ code: 4000, reason: '' })
+  await Promise.all([first, second])
+  t.same(peer.read().match(/[a-z]/g), ['a', 'b', 'c', 'z'])
+})
+
 t.test('only a ready node admits clients', async (t) => {
   const { node, open } = newNode(t, {}, false)
   t.throws(() => node.assertCapacity(false), { code: 'HUB_DRAINING' })
