@@ -5,14 +5,14 @@
 import '@fastify/websocket'
 
 export { fastifyHub, fastifyHub as default, type FastifyHubOptions } from './app.ts'
-export { CLOSE, type CloseCode } from './services/model/close-codes.ts'
+export { CLOSE, type CloseCode, type CloseReason } from './services/model/close-codes.ts'
 export type {
   ClientInfo, ClientPage, ClientQuery, GroupInfo, GroupPage, InboxInfo, MessageStatus
 } from './services/model/info.ts'
 export { ConfigError } from './services/config/load.ts'
 export { ActionError, ERRORS, HubError, type ErrorCode } from './services/model/errors.ts'
 export type { ActionHandler, ActionOptions } from './services/hub/commands/actions.ts'
-export type { ClientParams, CloseReason, ConnectedClient as Client } from './services/model/client.ts'
+export type { ClientParams, ConnectedClient as Client } from './services/model/client.ts'
 export type { HubEvents, Listener } from './services/hub/clients/events.ts'
 export type { Hub } from './services/hub/hub.ts'
 export type { ClientMessageHandler } from './services/hub/options.ts'

@@ -78,9 +78,9 @@ export class InboxView {
   }
 }
 
-function deviceRow ({ device, acknowledged, at }) {
+function deviceRow ({ device, scope, acknowledged, at }) {
   const row = make('tr')
-  const name = make('th', device ? 'name' : 'name none', device || 'no name')
+  const name = make('th', device ? 'name' : 'name none', device || (scope === 'everything' ? 'everything' : 'no name'))
   name.scope = 'row'
   name.title = device
   const [upTo, updated] = [make('td', '', acknowledged === 0 ? 'nothing yet' : ''), make('td', 'number')]

@@ -3,7 +3,6 @@ import type { Config } from '../../services/config/schema.ts'
 import type { Admission, HubNode, StartRequest } from '../../services/hub/node.ts'
 import { systemClock } from '../../services/lib/clock.ts'
 import type { RateLimit } from '../../services/lib/rate-limit.ts'
-import { CLOSE } from '../../services/model/close-codes.ts'
 import { HubError } from '../../services/model/errors.ts'
 
 /** Options that all endpoints share. */
@@ -19,18 +18,20 @@ export interface EndpointOptions {
 /** Key on a request for the result of its admission. */
 const kAdmission = Symbol('fastify-hub.admission')
 
+type Admitted = Exclude<Admission, { readonly error: unknown }>
+
 interface AdmittedRequest extends FastifyRequest {
-  [kAdmission]?: Admission
+  [kAdmission]?: Admitted
 }
 
 /**
- * Refuses a connection that exceeds the node's limits, before the token check.
+ * Refuses a connection that exceeds the limits, before the token check.
  *
  * @param isReplacing - whether the client states that it replaces a connection of its own, which `maxClients` does not
  * limit. The admission after the token check checks the statement.
  * @throws {HubError} HUB_DRAINING, HUB_FULL, HUB_TOO_MANY_UPGRADES.
  */
-export function assertCapacity ({ node, connectRate }: EndpointOptions, isReplacing = false): void {
+export function assertMayConnect ({ node, connectRate }: EndpointOptions, isReplacing = false): void {
   node.assertCapacity(isReplacing)
   if (connectRate.allow(systemClock.steady())) return
   const sentence = 'Too many connections are being opened at once; try again in a second.'
@@ -48,21 +49,20 @@ export function createAdmissionHook (
   startOf: (request: FastifyRequest) => StartRequest
 ): preHandlerHookHandler {
   return (request: AdmittedRequest, _reply, done) => {
-    const { identity } = request
-    if (identity === null) {
-      request[kAdmission] = { refusal: CLOSE.startOver }
-      return done()
-    }
-    node.admit(identity, startOf(request), (error, admission) => {
-      if (error !== null) return done(error)
+    node.admit(request.identity, startOf(request), (admission) => {
+      if ('error' in admission) return done(admission.error as Error)
       request[kAdmission] = admission
       done()
     })
   }
 }
 
-/** Returns the result of the admission hook. */
-export function admissionOf ({ [kAdmission]: admission }: AdmittedRequest): Admission {
+/**
+ * Returns the result of the admission hook.
+ *
+ * @throws {Error} for a request that the hook did not admit.
+ */
+export function admissionOf ({ [kAdmission]: admission }: AdmittedRequest): Admitted {
   if (admission === undefined) throw new Error('The hook of createAdmissionHook has not run for this request.')
   return admission
 }

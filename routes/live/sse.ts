@@ -7,7 +7,7 @@ import { deviceFromQuery, lastEventId } from '../../services/transport/connect-q
 import { checkOrigin } from '../../services/transport/handshake.ts'
 import { SseConnection } from '../../services/transport/sse-connection.ts'
 import { WsService } from '../../services/transport/ws-service.ts'
-import { admissionOf, assertCapacity, createAdmissionHook, type EndpointOptions } from './endpoint.ts'
+import { admissionOf, assertMayConnect, createAdmissionHook, type EndpointOptions } from './endpoint.ts'
 
 /** Options of the Server-Sent Events route. */
 export interface SseRouteOptions extends EndpointOptions {
@@ -24,7 +24,7 @@ export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseR
   const protocol = createSse({ retryMs: sse.retry })
 
   const checkRequest: onRequestAsyncHookHandler = async (request) => {
-    assertCapacity(options)
+    assertMayConnect(options)
     checkOrigin(request.headers, websocket.allowedOrigins)
   }
 
@@ -41,7 +41,7 @@ export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseR
   }, (request, reply) => {
     const { headers } = request
     const admission = admissionOf(request)
-    if ('refusal' in admission) throw new Error('A refusal by a close code is for WebSockets alone.')
+    if (!('ticket' in admission)) throw new Error('An event stream has no close codes: its admission has an error instead.')
 
     reply.hijack()
     const { raw } = reply

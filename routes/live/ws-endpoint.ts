@@ -2,14 +2,14 @@ import { IncomingMessage } from 'node:http'
 import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler, preValidationHookHandler } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { ClientMessageHandler, StartRequest } from '../../services/hub/node.ts'
-import type { CloseReason } from '../../services/model/client.ts'
+import type { CloseReason } from '../../services/model/close-codes.ts'
 import { HubError } from '../../services/model/errors.ts'
 import { SUBPROTOCOLS, type ProtocolChoice } from '../../services/protocol/subprotocols.ts'
 import { checkHandshake, checkOrigin, takeFirstSubprotocol, takesDeflated } from '../../services/transport/handshake.ts'
 import type { UpgradeGate } from '../../services/transport/upgrade-gate.ts'
 import { WsConnection } from '../../services/transport/ws-connection.ts'
 import { WsService } from '../../services/transport/ws-service.ts'
-import { admissionOf, assertCapacity, createAdmissionHook, type EndpointOptions } from './endpoint.ts'
+import { admissionOf, assertMayConnect, createAdmissionHook, type EndpointOptions } from './endpoint.ts'
 
 /** Options that all WebSocket endpoints share. */
 export interface WebSocketEndpointOptions extends EndpointOptions {
@@ -30,7 +30,10 @@ export interface WebSocketEndpoint {
   readonly takesFirstSubprotocol?: boolean
   /** Hook that sets `request.identity`. Default: `EndpointOptions.authenticate`. */
   readonly identify?: preValidationHookHandler
-  /** The part of the log that a client asks for. Throws HubError for an invalid request. Default: the head. */
+  /**
+   * The part of the log that a client asks for. Throws HubError for an invalid request. Default: the head, and the
+   * unread inbox.
+   */
   readonly startOf?: (request: FastifyRequest) => StartRequest
   /** Whether the client asks to resume a lost connection of its own. Default: never. */
   readonly wantsToResume?: (request: FastifyRequest) => boolean
@@ -40,14 +43,15 @@ export interface WebSocketEndpoint {
 const REFUSAL_TIMEOUT_MS = 1000
 
 /**
- * Adds a WebSocket endpoint. A request passes a chain of checks, from cheap to expensive; a refusal in steps 1 to 3 is
+ * Adds a WebSocket endpoint. A request passes a chain of checks, from cheap to expensive; an error in steps 1 to 3 is
  * an HTTP response:
  *
  * 1. `checkRequest` (onRequest): is there capacity, is the handshake valid, is the origin allowed?
  * 2. `identify` (preValidation): is the token valid? Sets `request.identity`.
- * 3. `admit` (preHandler): where does the client start, and may the user have a further connection?
+ * 3. The admission (preHandler): where does the client start, and may the user have a further connection?
  * 4. @fastify/websocket completes the upgrade.
- * 5. `openClient` (handler): opens the client and connects the socket's events with `WsService`.
+ * 5. `openClient` (handler): opens the client and connects the socket's events with `WsService`, or closes the
+ *    connection of a client that cannot resume.
  */
 export function addWebSocketEndpoint (
   fastify: FastifyInstance,
@@ -68,7 +72,7 @@ export function addWebSocketEndpoint (
     }
     if (!request.ws) throw new HubError('HUB_UPGRADE_REQUIRED', 'Connect to this address with a WebSocket client.')
     upgradeGate.trackResponse(request.raw, reply.raw)
-    assertCapacity(options, wantsToResume?.(request))
+    assertMayConnect(options, wantsToResume?.(request))
     if (endpoint.takesFirstSubprotocol === true) takeFirstSubprotocol(request.raw)
     // A test request of `injectWS` is no IncomingMessage and has an incomplete handshake.
     if (request.raw instanceof IncomingMessage) checkHandshake(request.raw, SUBPROTOCOLS)
@@ -82,7 +86,7 @@ export function addWebSocketEndpoint (
     fastify.websocketServer.clients.delete(socket)
     const connection = new WsConnection(socket, stream, request.ip)
     const admission = admissionOf(request)
-    if ('refusal' in admission) return refuse(socket, connection, admission.refusal)
+    if ('closeReason' in admission) return refuse(socket, connection, admission.closeReason)
     const offeredExtensions = request.headers['sec-websocket-extensions']
     const isDeflated = config.compression.enabled && takesDeflated(socket.extensions, offeredExtensions, windowBits)
     const client = service.onOpen(admission.ticket, connection, protocolFor(socket.protocol, isDeflated))

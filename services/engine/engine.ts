@@ -143,7 +143,7 @@ export interface Engine {
   follow (address: Address): void
   /** Ends `follow`. */
   unfollow (address: Address): void
-  /** Sends a question to all nodes. Rejects when a node cannot answer. */
+  /** Sends a question to all nodes. Rejects with the error of a responder. */
   ask (kind: string, question: unknown): Promise<QueryResult>
   close (): Promise<void>
 }

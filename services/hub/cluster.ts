@@ -1,7 +1,7 @@
-// Questions from one node to all nodes. Each kind of question is one object: the result of one node, and the merge of
-// the results of all nodes.
+// Questions from one node to all nodes. Each kind of question is one object: the result of a node, and the merge of the
+// results of all nodes.
 import type { Engine, NodeResponder } from '../engine/engine.ts'
-import type { CloseReason } from '../model/client.ts'
+import type { CloseReason } from '../model/close-codes.ts'
 import { DEFAULT_PAGE, type ClientPage, type ClientQuery, type GroupPage, type GroupQuery } from '../model/info.ts'
 import type { Address, Group, Offset, UserId } from '../model/message.ts'
 import type { Client } from './clients/client.ts'
@@ -13,7 +13,7 @@ import type { DeliveryCounts } from './publish/publisher.ts'
 import type { MembershipChange } from './store/memberships.ts'
 import type { Sessions } from './store/sessions.ts'
 
-/** The parts of this node that answer questions. */
+/** The parts of this node that have the results. */
 interface NodeParts {
   readonly engine: Engine
   readonly registry: Registry
@@ -22,28 +22,28 @@ interface NodeParts {
   readonly sessions: Sessions
 }
 
-/** One kind of question, with its result on one node (`A`) and on all nodes (`R`). Both are JSON values. */
-interface Kind<Q, A, R> {
+/** One kind of question (`Q`), with the result of a node (`N`) and of all nodes (`R`). All are JSON values. */
+interface Kind<Q, N, R> {
   readonly name: string
-  /** This node's result. */
-  answer (question: Q, node: NodeParts): A | Promise<A>
-  /** The result of all nodes. */
-  merge (answers: readonly A[], question: Q): R
+  /** Determines the result of this node. */
+  result (question: Q, node: NodeParts): N | Promise<N>
+  /** Merges the results of all nodes. */
+  merge (results: readonly N[], question: Q): R
 }
 
-/** Counts the clients of a message. A node answers when its live clients have been offered the bytes. */
+/** Counts the clients of a message, once the live clients of each node have been offered the bytes. */
 const delivery: Kind<{ readonly offset: Offset }, DeliveryCounts, DeliveryCounts> = {
   name: 'delivery',
-  async answer ({ offset }, { fanOut }) {
+  async result ({ offset }, { fanOut }) {
     const { matched, written, dropped } = await fanOut.delivery(offset)
     return { matched, written, dropped }
   },
-  merge (answers) {
+  merge (results) {
     let [matched, written, dropped] = [0, 0, 0]
-    for (const answer of answers) {
-      matched += answer.matched
-      written += answer.written
-      dropped += answer.dropped
+    for (const one of results) {
+      matched += one.matched
+      written += one.written
+      dropped += one.dropped
     }
     return { matched, written, dropped }
   }
@@ -52,16 +52,16 @@ const delivery: Kind<{ readonly offset: Offset }, DeliveryCounts, DeliveryCounts
 /** Lists one page of the open connections, in the order of their ids: oldest first. */
 const clients: Kind<ClientQuery, Omit<ClientPage, 'next'>, ClientPage> = {
   name: 'clients',
-  answer ({ limit = DEFAULT_PAGE, ...filter }, { registry, flusher }) {
+  result ({ limit = DEFAULT_PAGE, ...filter }, { registry, flusher }) {
     // One client beyond the page shows whether there is a next page.
     return { ...registry.list({ ...filter, limit: limit + 1 }), dropped: flusher.counters.dropped }
   },
-  merge (answers, { limit = DEFAULT_PAGE }) {
-    const found = answers.flatMap((answer) => answer.clients).sort((a, b) => a.id < b.id ? -1 : 1)
+  merge (results, { limit = DEFAULT_PAGE }) {
+    const found = results.flatMap((one) => one.clients).sort((a, b) => a.id < b.id ? -1 : 1)
     const page = found.slice(0, limit)
     return {
-      total: sum(answers.map(({ total }) => total)),
-      dropped: sum(answers.map(({ dropped }) => dropped)),
+      total: sum(results.map(({ total }) => total)),
+      dropped: sum(results.map(({ dropped }) => dropped)),
       clients: page,
       next: found.length > limit ? page.at(-1)?.id ?? null : null
     }
@@ -71,10 +71,10 @@ const clients: Kind<ClientQuery, Omit<ClientPage, 'next'>, ClientPage> = {
 /** Lists one page of the groups, by name, each with the number of its members. */
 const groups: Kind<GroupQuery, GroupPage['groups'], GroupPage> = {
   name: 'groups',
-  answer: ({ after, limit = DEFAULT_PAGE }, { registry }) => registry.groups({ after, limit: limit + 1 }),
-  merge (answers, { limit = DEFAULT_PAGE }) {
+  result: ({ after, limit = DEFAULT_PAGE }, { registry }) => registry.groups({ after, limit: limit + 1 }),
+  merge (results, { limit = DEFAULT_PAGE }) {
     const members = new Map<Group, number>()
-    for (const { group, clients: count } of answers.flat()) members.set(group, (members.get(group) ?? 0) + count)
+    for (const { group, clients: count } of results.flat()) members.set(group, (members.get(group) ?? 0) + count)
     const names = [...members.keys()].sort()
     const page = names.slice(0, limit)
     return {
@@ -87,7 +87,7 @@ const groups: Kind<GroupQuery, GroupPage['groups'], GroupPage> = {
 /** Closes the connections at an address. The result is their number. */
 const disconnect: Kind<CloseReason & { readonly address: Address }, number, number> = {
   name: 'disconnect',
-  answer ({ address, code, reason }, { registry }) {
+  result ({ address, code, reason }, { registry }) {
     const found = openClients(registry, address)
     for (const client of found) client.close({ code, reason })
     return found.length
@@ -98,23 +98,23 @@ const disconnect: Kind<CloseReason & { readonly address: Address }, number, numb
 /** Makes the clients at an address members of a group, or removes them. The result is the user of each client. */
 const membership: Kind<MembershipChange, UserId[], UserId[]> = {
   name: 'membership',
-  async answer ({ address, group, isMember, isOwnWish }, { engine, registry, sessions }) {
+  async result ({ address, group, isMember, isOwnWish }, { engine, registry, sessions }) {
     const change = async (client: Client): Promise<UserId> => {
       if (isMember) registry.join(client, group, { since: engine.head, by: isOwnWish ? 'client' : 'hub' })
       else registry.leave(client, group)
       await sessions.save(client)
       return client.identity.user
     }
-    // An answered membership survives a crash, so the answer waits for the sessions. A failed join fails the question.
+    // An answered membership survives a crash, so the result waits for the sessions. A failed join fails the question.
     return Promise.all(openClients(registry, address).map(change))
   },
-  merge: (answers) => answers.flat()
+  merge: (results) => results.flat()
 }
 
 /** Reads the progress of each user with the message at an offset. */
 const progress: Kind<ProgressQuery, UserProgress[], UserProgress[]> = {
   name: 'progress',
-  answer ({ address, offset, except }, { registry }) {
+  result ({ address, offset, except }, { registry }) {
     const users = new Map<UserId, { user: UserId, isSent: boolean, isAcknowledged: boolean }>()
     for (const { id, identity: { user }, isLive, cursor } of openClients(registry, address)) {
       const floor = cursor.floor(address)
@@ -129,9 +129,9 @@ const progress: Kind<ProgressQuery, UserProgress[], UserProgress[]> = {
     }
     return [...users.values()]
   },
-  merge (answers) {
+  merge (results) {
     const users = new Map<UserId, UserProgress>()
-    for (const { user, isSent, isAcknowledged } of answers.flat()) {
+    for (const { user, isSent, isAcknowledged } of results.flat()) {
       const other = users.get(user)
       users.set(user, {
         user,
@@ -143,9 +143,9 @@ const progress: Kind<ProgressQuery, UserProgress[], UserProgress[]> = {
   }
 }
 
-const KINDS = { delivery, clients, groups, disconnect, membership, progress }
+const KINDS = new Map([delivery, clients, groups, disconnect, membership, progress].map((kind) => [kind.name, kind]))
 
-/** The nodes of the hub, as one of them sees them: asks all nodes, and answers the questions of all nodes. */
+/** All nodes of the hub, as this node reaches them through the engine. */
 export class Cluster {
   readonly #engine: Engine
 
@@ -156,13 +156,14 @@ export class Cluster {
   /** Creates the responder of this node, for the engine. */
   static responder (node: NodeParts): NodeResponder {
     return (name, question) => {
-      const kind = KINDS[name as keyof typeof KINDS] as Kind<unknown, unknown, unknown> | undefined
+      // The question comes from `#ask`, with the same kind.
+      const kind = KINDS.get(name) as Kind<unknown, unknown, unknown> | undefined
       if (kind === undefined) throw new Error(`This node does not know the question "${name}".`)
-      return kind.answer(question, node)
+      return kind.result(question, node)
     }
   }
 
-  /** Counts the live clients that a message matched, that it was written to, and that lost it. */
+  /** Counts the live clients of a message: matched, written, and dropped. */
   delivery (offset: Offset): Promise<DeliveryCounts> {
     return this.#ask(delivery, { offset })
   }
@@ -192,10 +193,10 @@ export class Cluster {
     return this.#ask(progress, query)
   }
 
-  async #ask<Q, A, R> (kind: Kind<Q, A, R>, question: Q): Promise<R> {
+  async #ask<Q, N, R> (kind: Kind<Q, N, R>, question: Q): Promise<R> {
     const { answers } = await this.#engine.ask(kind.name, question)
-    // The answers come from `answer` of the same kind.
-    return kind.merge(answers as A[], question)
+    // The answers are the results of the same kind.
+    return kind.merge(answers as N[], question)
   }
 }
 

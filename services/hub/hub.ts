@@ -1,9 +1,10 @@
-import type { CloseReason, ConnectedClient } from '../model/client.ts'
-import { CLOSE, fitReason, isSendableCode } from '../model/close-codes.ts'
+import type { ConnectedClient } from '../model/client.ts'
+import { CLOSE, fitReason, isSendableCode, type CloseReason } from '../model/close-codes.ts'
 import { HubError } from '../model/errors.ts'
 import type { ClientPage, ClientQuery, GroupPage, GroupQuery, InboxInfo, MessageStatus } from '../model/info.ts'
 import { assertAddress, toPayload } from '../model/message.ts'
 import type { Address, ClientId, Group, Offset, Receipt, SendOptions, UserId } from '../model/message.ts'
+import type { NodeState } from './clients/admission.ts'
 import type { HubEvents, Listener } from './clients/events.ts'
 import type { ActionHandler, ActionOptions } from './commands/actions.ts'
 import type { HubNode } from './node.ts'
@@ -21,7 +22,7 @@ export class Hub {
   }
 
   /** State of the hub: `starting`, `ready`, `draining` or `closed`. Clients can connect while the hub is `ready`. */
-  get state (): HubNode['state'] {
+  get state (): NodeState {
     return this.#node.state
   }
 

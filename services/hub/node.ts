@@ -2,11 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { RisingClock, systemClock, type Clock } from '../lib/clock.ts'
 import { RateLimit } from '../lib/rate-limit.ts'
 import { settledWithin } from '../lib/timeout.ts'
-import type { CloseReason } from '../model/client.ts'
-import { CLOSE } from '../model/close-codes.ts'
+import { CLOSE, type CloseReason } from '../model/close-codes.ts'
 import type { CursorScope, DurableCursor } from '../model/durable-cursor.ts'
 import type { Identity } from '../model/identity.ts'
-import type { Offset, UserId } from '../model/message.ts'
+import type { ClientId, Offset } from '../model/message.ts'
 import type { Protocol } from '../protocol/protocol.ts'
 import { assertCapacity, type NodeState } from './clients/admission.ts'
 import { Client } from './clients/client.ts'
@@ -25,8 +24,8 @@ import type { ClientMessageHandler, HubOptions } from './options.ts'
 import type { Connection } from './outbox/connection.ts'
 import { Flusher } from './outbox/flusher.ts'
 import { Outbox } from './outbox/outbox.ts'
-import { MessageStatuses, type ProgressQuery, type UserProgress } from './publish/message-status.ts'
-import { Publisher, type DeliveryCounts } from './publish/publisher.ts'
+import { MessageStatuses } from './publish/message-status.ts'
+import { Publisher } from './publish/publisher.ts'
 import { Acknowledgements } from './store/acknowledgements.ts'
 import { DurableCursors } from './store/durable-cursors.ts'
 import { Memberships } from './store/memberships.ts'
@@ -45,7 +44,10 @@ const IDLE_MS = 5000
 /** Page of a client that catches up, unless half of the outbox is smaller. */
 const PAGE = { messages: 256, bytes: 65_536 }
 
-/** The part of the log that a connecting client asks for. Without any of these, the client starts at the head. */
+/**
+ * The part of the log that a connecting client asks for. Without any of these, the client starts at the head, and at
+ * the unread inbox of the user.
+ */
 export interface StartRequest {
   /** Name of the device: connections of a named device have a durable cursor of their own. */
   readonly device?: string
@@ -57,23 +59,30 @@ export interface StartRequest {
   readonly claim?: ResumeClaim
 }
 
-/** The right to open one client: the result of an admission, consumed by `open`. */
+/** The start of an admitted client in the log. */
+type Start =
+  /** A new client: at the head, or after the offset that the client states. */
+  | { readonly after: Offset | undefined }
+  /** A client that reads through a durable cursor with the scope `everything`: at the offset of the cursor. */
+  | { readonly since: Offset }
+  /** A client that resumes a connection: at the position of the session. */
+  | { readonly claim: ResumeClaim, readonly session: Session }
+
+/** The right to open one client: the result of an admission, for `open`. */
 export interface Ticket {
   readonly identity: Identity
   readonly durableCursor: DurableCursor
-  /** See `StartRequest`. */
-  readonly after?: Offset
-  /** Offset of a durable cursor with the scope `everything`. */
-  readonly since?: Offset
-  /** The claim and the session of the connection that the client resumes. */
-  readonly resumed?: { readonly claim: ResumeClaim, readonly session: Session }
+  readonly start: Start
 }
 
-/** The result of an admission: a ticket, or the code with which the connection is closed right after the upgrade. */
-export type Admission = { readonly ticket: Ticket } | { readonly refusal: CloseReason }
-
-/** Receives the result of an admission, or the error for an HTTP response. */
-export type AdmissionCallback = (error: Error | null, admission?: Admission) => void
+/**
+ * The result of an admission: a ticket; an error for an HTTP response; or a close reason, with which the connection is
+ * closed right after the upgrade.
+ */
+export type Admission =
+  | { readonly ticket: Ticket }
+  | { readonly error: unknown }
+  | { readonly closeReason: CloseReason }
 
 /**
  * One node of the hub: this process, with its clients, its delivery and its store. Transports admit and open clients
@@ -127,15 +136,13 @@ export class HubNode {
     this.#sessions = new Sessions(engine, options.resumeWindowMs, log)
     const cursorLimits = { maxEverything: options.maxMailboxes, rememberMs: REMEMBER_MS }
     this.durableCursors = new DurableCursors(engine, cursorLimits, clock, log)
-    this.memberships = new Memberships(engine, (change) => this.cluster.changeMembership(change), REMEMBER_MS)
+    this.memberships = new Memberships(engine, this.cluster, REMEMBER_MS)
     this.#acknowledgements = new Acknowledgements(engine, this.durableCursors, this.#sessions)
     this.#startResolver = new StartResolver(this.durableCursors, this.memberships, this.registry, this.#sessions)
 
     // Publishing, and the commands of clients.
-    const progressOf = (query: ProgressQuery): Promise<UserProgress[]> => this.cluster.progress(query)
-    this.messageStatuses = new MessageStatuses(engine, this.durableCursors, progressOf, clock)
-    const countDelivery = (offset: Offset): Promise<DeliveryCounts> => this.cluster.delivery(offset)
-    this.publisher = new Publisher(engine, this.messageStatuses, countDelivery, options, clock)
+    this.messageStatuses = new MessageStatuses(engine, this.durableCursors, this.cluster, clock)
+    this.publisher = new Publisher(engine, this.messageStatuses, this.cluster, options, clock)
     this.actions = new Actions(options.actionTimeoutMs, log)
     this.commands = new Commands(this.actions, this.memberships, this.publisher, this.#acknowledgements, log)
 
@@ -196,102 +203,111 @@ export class HubNode {
   }
 
   /**
-   * Admits a client whose token has been checked: finds the part of the log that the client asks for, and checks the
-   * limits. Calls `done` in the same turn of the event loop as the last check, so that no other client opens between
-   * the check and an `open` in `done`.
+   * Admits a client after the token check: finds the session that the client resumes, or the durable cursor with the
+   * scope `everything` through which the client reads, and checks the limits. Calls `done` in the same turn of the
+   * event loop as the check, so that no other client opens between the check and an `open` in `done`.
    *
    * The error is HUB_DRAINING, HUB_FULL, HUB_USER_FULL or HUB_STORE_FAILED. A client that cannot resume its connection
-   * gets a refusal in place of a ticket: after an HTTP error, clients repeat the same claim.
+   * gets a close reason, because clients repeat the same claim after an HTTP error.
+   *
+   * @param identity Null for a client that resumes a connection with an expired token.
    */
-  admit (identity: Identity, start: StartRequest, done: AdmissionCallback): void {
-    const { claim, scope = 'inbox', device = '', after } = start
+  admit (identity: Identity | null, request: StartRequest, done: (admission: Admission) => void): void {
+    const { claim, scope = 'inbox', device = '', after } = request
+    if (identity === null) return done({ closeReason: CLOSE.startOver })
     const durableCursor = { user: identity.user, name: device, scope }
-    const finish = (found: Partial<Ticket>): void => {
-      const isReplacing = found.resumed !== undefined && this.registry.get(found.resumed.claim.clientId) !== undefined
-      try {
-        this.#assertAdmissible(identity.user, isReplacing)
-      } catch (error) {
-        return done(error as Error)
-      }
-      if (claim !== undefined && found.resumed === undefined) return done(null, { refusal: CLOSE.startOver })
-      done(null, { ticket: { identity, durableCursor, ...(after === undefined ? {} : { after }), ...found } })
-    }
+    const finish = (start: Start): void => done(this.#toAdmission({ identity, durableCursor, start }))
+    const fail = (error: unknown): void => done({ error })
 
     // Without a lookup there is no promise, and the client opens in the turn of its request.
-    if (claim === undefined && scope === 'inbox') return finish({})
-    const found = claim === undefined ? this.#openCursor(durableCursor) : this.#findSession(claim)
-    found.then(finish, (error: unknown) => done(error as Error))
+    if (claim !== undefined) {
+      this.#sessions.find(claim).then((session) => done(this.#toResumption(identity, claim, session)), fail)
+    } else if (scope === 'everything') {
+      this.#openCursor(durableCursor).then((since) => finish({ since }), fail)
+    } else {
+      finish({ after })
+    }
   }
 
-  async #findSession (claim: ResumeClaim): Promise<Partial<Ticket>> {
-    const session = await this.#sessions.find(claim)
-    if (session === null) return {}
-    return { resumed: { claim, session }, durableCursor: { user: claim.user, name: session.device, scope: 'inbox' } }
+  /** Checks the limits for the client of a ticket. */
+  #toAdmission (ticket: Ticket, isReplacing = false): Admission {
+    try {
+      assertCapacity(this.#state, this.registry, isReplacing ? null : this.#options, ticket.identity.user)
+      return { ticket }
+    } catch (error) {
+      return { error }
+    }
   }
 
-  async #openCursor (cursor: DurableCursor): Promise<Partial<Ticket>> {
+  #toResumption (identity: Identity, claim: ResumeClaim, session: Session | null): Admission {
+    if (session === null) return { closeReason: CLOSE.startOver }
+    const isReplacing = this.registry.get(claim.clientId) !== undefined
+    const durableCursor = { user: identity.user, name: session.device, scope: 'inbox' } as const
+    return this.#toAdmission({ identity, durableCursor, start: { claim, session } }, isReplacing)
+  }
+
+  async #openCursor (cursor: DurableCursor): Promise<Offset> {
     // Checked first: a refused client must not create a cursor.
-    this.#assertAdmissible(cursor.user, false)
-    return { since: await this.durableCursors.open(cursor) }
-  }
-
-  #assertAdmissible (user: UserId, isReplacing: boolean): void {
-    assertCapacity(this.#state, this.registry, isReplacing ? null : this.#options, user)
+    assertCapacity(this.#state, this.registry, this.#options, cursor.user)
+    return this.durableCursors.open(cursor)
   }
 
   /**
    * Opens an admitted client on a connection. Ends the connection that the client resumes, if it is still registered.
    * The greeting is the first frame; then the client catches up from its start position and becomes live.
+   *
+   * @throws {Error} when the engine refuses to follow an address of the client.
    */
-  open (ticket: Ticket, connection: Connection, protocol: Protocol): Client {
-    const { identity, durableCursor, after, since, resumed } = ticket
-    const { messagesPerSecond, queue, engine, log } = this.#options
-    const { session, ended } = resumed === undefined ? {} : this.#takeOver(resumed)
+  open ({ identity, durableCursor, start }: Ticket, connection: Connection, protocol: Protocol): Client {
+    const { messagesPerSecond, queue, log } = this.#options
+    const cursor = this.#startCursor(start)
+    const claim = 'claim' in start ? start.claim : null
     const client = new Client({
-      id: resumed?.claim.clientId ?? this.#nextId(),
+      id: claim?.clientId ?? this.#nextId(),
       identity,
       protocol,
       connection,
       durableCursor,
-      cursor: startCursor(engine.head, after, since, session),
+      cursor,
       outbox: new Outbox(connection, this.#flusher, queue),
       messageRate: new RateLimit(messagesPerSecond),
       catchUp: this.#catchUp,
       clock: this.#clock,
       log
     })
-    client.greet(protocol.isResumable ? this.#sessions.open(client, resumed?.claim.token) : null)
+    client.greet(protocol.isResumable ? this.#sessions.open(client, claim?.token) : null)
     this.registry.add(client)
     this.#heartbeat.add(client)
-    if (after !== undefined) this.acknowledge(client, after)
+    if ('after' in start && start.after !== undefined) this.acknowledge(client, start.after)
     this.#catchUp.begin(client, this.#startResolver.resolve(client))
 
-    const { address } = connection
-    const sentence = session === undefined ? 'client connected' : 'client resumed'
-    log.info({ clientId: client.id, user: identity.user, address, protocol: protocol.name }, sentence)
-    client.taskQueue.run(async () => {
-      // The two connections have the same id: `close` of the earlier one precedes `open` of this one.
-      if (ended !== undefined) await ended
-      await this.events.emit('open', client)
-    })
+    const fields = { clientId: client.id, user: identity.user, address: connection.address, protocol: protocol.name }
+    log.info(fields, claim === null ? 'client connected' : 'client resumed')
+    client.taskQueue.run(() => this.events.emit('open', client))
     return client
   }
 
+  #startCursor (start: Start): Cursor {
+    if ('since' in start) return Cursor.since(start.since)
+    if ('session' in start) return Cursor.resumed(this.#takeOver(start.claim.clientId) ?? start.session)
+    return Cursor.at(this.#options.engine.head, start.after)
+  }
+
   /**
-   * Ends the connection of a session that another connection resumes: its socket may not have noticed the loss. Returns
-   * the newest session: that of the connection, or the stored session where the connection has ended already. `ended`
-   * resolves when the listeners of `close` have run.
+   * Ends a connection that another connection resumes, if it is still registered: its socket may not have noticed the
+   * loss. Returns the session of the ended connection, which is newer than the stored session.
    */
-  #takeOver ({ claim, session }: NonNullable<Ticket['resumed']>): { session: Session, ended?: Promise<void> } {
-    const previous = this.registry.get(claim.clientId)
-    if (previous === undefined) return { session }
-    const newest = this.#sessions.of(previous) ?? session
+  #takeOver (id: ClientId): Session | undefined {
+    const previous = this.registry.get(id)
+    if (previous === undefined) return undefined
+    const session = this.#sessions.of(previous)
     previous.terminate(CLOSE.replaced)
-    return { session: newest, ended: this.#end(previous, CLOSE.replaced) }
+    this.forget(previous, CLOSE.replaced)
+    return session
   }
 
   /** Draws the id of a new connection: greater than the id of every earlier connection. */
-  #nextId (): string {
+  #nextId (): ClientId {
     return `${this.#ids.next().toString(36)}-${randomUUID().slice(0, 8)}`
   }
 
@@ -307,31 +323,20 @@ export class HubNode {
 
   /**
    * Removes a client whose connection has ended: stores its session, and emits `close`, after `error` for a connection
-   * that ended without a Close frame. `drain` waits for the listeners of `close`. Returns false when the client was
-   * removed before.
+   * that ended without a Close frame. `drain` waits for the listeners of `close`. A second call has no effect.
    *
    * @param observed Code and reason that the transport observed. The hub's own close reason precedes these.
    */
-  forget (client: Client, observed: CloseReason): boolean {
-    if (!this.registry.has(client)) return false
-    void this.#end(client, observed)
-    return true
-  }
-
-  /** Resolves when the listeners of `close` have run. */
-  #end (client: Client, observed: CloseReason): Promise<void> {
+  forget (client: Client, observed: CloseReason): void {
     this.#heartbeat.remove(client)
-    this.registry.remove(client)
+    if (!this.registry.remove(client)) return
     void this.#sessions.save(client)
     const { code, reason } = client.closeReason ?? observed
     if (observed.code === CLOSE.abnormal.code) this.fail(client, new Error(reason || CLOSE.abnormal.reason))
     this.#logEnd(client, code, reason)
-    return new Promise((resolve) => {
-      client.taskQueue.run(async () => {
-        await this.events.emit('close', client, code, reason)
-        this.registry.release(client)
-        resolve()
-      })
+    client.taskQueue.run(async () => {
+      await this.events.emit('close', client, code, reason)
+      this.registry.release(client)
     })
   }
 
@@ -362,9 +367,4 @@ export class HubNode {
     await settledWithin(Promise.all([this.#sessions.idle(), this.durableCursors.idle()]), IDLE_MS)
     this.#state = 'closed'
   }
-}
-
-function startCursor (head: Offset, after?: Offset, since?: Offset, session?: Session): Cursor {
-  if (session !== undefined) return Cursor.resumed(session)
-  return since === undefined ? Cursor.at(head, after) : Cursor.since(since)
 }

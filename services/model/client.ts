@@ -1,4 +1,4 @@
-import type { CloseCode } from './close-codes.ts'
+import type { CloseReason } from './close-codes.ts'
 import type { Identity } from './identity.ts'
 import type { ClientId, Group } from './message.ts'
 
@@ -13,9 +13,6 @@ import type { ClientId, Group } from './message.ts'
  */
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- empty on purpose: applications add the fields
 export interface ClientParams {}
-
-/** A close code and its reason (RFC 6455 section 7.4); the reason has at most 123 bytes of UTF-8. */
-export type CloseReason = Pick<CloseCode, 'code' | 'reason'>
 
 /** One live connection of this node, over WebSocket or Server-Sent Events. The package exports the type as `Client`. */
 export interface ConnectedClient {

@@ -8,6 +8,9 @@ export interface CloseCode {
   readonly mayRetry: boolean
 }
 
+/** A close code and its reason; the reason has at most 123 bytes of UTF-8. */
+export type CloseReason = Pick<CloseCode, 'code' | 'reason'>
+
 /**
  * Every close code that the hub sends or reports. Codes below 3000 are those of RFC 6455 section 7.4.1 and the IANA
  * registry; codes from 4000 are the hub's own, with the last digits of the HTTP status that has the same meaning.

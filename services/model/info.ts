@@ -20,7 +20,7 @@ function limitOf (entries: string) {
  *
  * - `id`: id of the client; later connections have greater ids.
  * - `user`, `roles`: from the token. `groups`: the groups of which the client is a member now.
- * - `protocol`: name of the protocol, for example `raw`, `sse` or `json.hub.v1`.
+ * - `device`: name of the device; empty without one. `protocol`: name of the protocol, for example `raw` or `sse`.
  * - `address`: network address of the peer. `openedAt`: when the connection was opened, ISO 8601.
  * - `received`: messages from the client. `delivered`: frames handed to the connection.
  * - `dropped`: frames dropped because the client was over its limit.
@@ -31,6 +31,7 @@ export const ClientInfo = Type.Object({
   user: Type.String(),
   roles: Type.Array(Type.String()),
   groups: Type.Array(Type.String()),
+  device: Type.String({ description: 'Name of the device; empty without one' }),
   protocol: Type.String(),
   address: Type.String({ description: 'Network address of the peer' }),
   openedAt: Type.String({ description: 'When the connection was opened; ISO 8601' }),

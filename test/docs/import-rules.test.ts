@@ -32,7 +32,7 @@ t.test('a folder imports only from the folders that it may import', async (t) =>
     ['services/hub/outbox/outbox.ts', ['../clients/client.ts', '../../engine/engine.ts'], ['./batch.ts', '../../lib/log.ts']],
     ['services/hub/clients/registry.ts', ['../store/sessions.ts', '../delivery/fan-out.ts'], ['../outbox/outbox.ts', '../../engine/engine.ts']],
     ['services/hub/delivery/fan-out.ts', ['../store/sessions.ts', '../publish/publisher.ts'], ['../clients/registry.ts']],
-    ['services/hub/store/sessions.ts', ['../delivery/fan-out.ts', '../publish/draft.ts', '../node.ts'], ['../clients/client.ts']],
+    ['services/hub/store/sessions.ts', ['../delivery/fan-out.ts', '../publish/publisher.ts', '../node.ts'], ['../clients/client.ts']],
     ['services/hub/publish/publisher.ts', ['../commands/commands.ts', '../node.ts'], ['../store/keys.ts', '../../engine/engine.ts']],
     ['services/hub/commands/commands.ts', ['../node.ts', '../hub.ts'], ['../publish/publisher.ts', '../../protocol/protocol.ts']],
     ['services/hub/hub.ts', ['../transport/ws-service.ts', '../engine/memory/engine.ts', '../protocol/raw.ts', '../auth/token.ts'], ['../engine/engine.ts', '../protocol/protocol.ts', './node.ts']],

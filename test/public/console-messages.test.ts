@@ -147,6 +147,15 @@ inBrowser(t, 'removes inbox and message status when the token changes', {}, asyn
   await shows('#inbox-hint, #message-status-hint', /^Messages that wait/, /^Status of a message/)
 })
 
+inBrowser(t, 'shows the position of a client that reads everything', { config: { compat: { pushMessage: 'open' } } }, async (t, { origin, page, shows }) => {
+  const client = new TestClient(new WebSocket(`${origin.replace('http', 'ws')}/client/bob`))
+  t.teardown(() => client.socket.terminate())
+  await once(client.socket, 'open')
+  await page.fill('#inbox-field', 'bob')
+  await page.click(lookUp('inbox'))
+  await shows('#inbox-device-rows .name', 'everything')
+})
+
 inBrowser(t, 'shows hostile names of users and groups as text', {}, async (t, { app, page, problems, url, shows }) => {
   await connect(t, url, { user: MARKUP })
   await app.hub.join({ user: MARKUP }, MARKUP)

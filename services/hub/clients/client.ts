@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
-import type { ClientParams, CloseReason, ConnectedClient } from '../../model/client.ts'
-import { CLOSE } from '../../model/close-codes.ts'
+import type { ClientParams, ConnectedClient } from '../../model/client.ts'
+import { CLOSE, type CloseReason } from '../../model/close-codes.ts'
 import type { DurableCursor } from '../../model/durable-cursor.ts'
 import type { ClientInfo } from '../../model/info.ts'
 import type { Identity } from '../../model/identity.ts'
@@ -156,11 +156,8 @@ export class Client implements ConnectedClient {
 
   /**
    * Queues the early messages with offsets below `before`, so that the client receives all messages in offset order.
-   * Messages that are pending for everyone come first: for this client, each is early, or is in the page that the
-   * client reads, and must not be delivered once more when the client is live.
    */
   flushEarlyMessages (before: Offset): void {
-    this.outbox.deliverPending()
     for (const frame of this.#earlyMessages?.takeBefore(before) ?? []) {
       if (!this.outbox.offer(frame)) this.outbox.drop(frame)
     }
@@ -260,6 +257,7 @@ export class Client implements ConnectedClient {
       user: this.identity.user,
       roles: [...this.identity.roles],
       groups: this.groups,
+      device: this.durableCursor.name,
       protocol: this.protocol.name,
       address: this.#connection.address,
       openedAt: new Date(this.openedAt).toISOString(),

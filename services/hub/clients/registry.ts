@@ -53,18 +53,11 @@ export class Registry {
     if (this.#users.add(user, client)) this.#engine.follow({ user })
   }
 
-  /**
-   * Whether this very client is connected: a resumed connection has the id of an earlier connection, which must not
-   * remove the resumed connection.
-   */
-  has (client: Client): boolean {
-    return this.#clients.get(client.id) === client
-  }
-
   /** Removes a client. Returns false when the client was removed before. */
   remove (client: Client): boolean {
-    if (!this.has(client)) return false
     const { id, identity: { user }, cursor: { groups } } = client
+    // A resumed connection has the id of an earlier connection, which must not remove the resumed connection.
+    if (this.#clients.get(id) !== client) return false
     this.#clients.delete(id)
     this.#engine.unfollow({ client: id })
     for (const group of groups?.keys() ?? []) this.#exit(client, group)
@@ -86,7 +79,7 @@ export class Registry {
     const isFull = (cursor.groups?.size ?? 0) >= MAX_GROUPS
     if (isFull && cursor.groups?.has(group) !== true) throw tooManyGroups()
     if (!cursor.join(group, membership)) return
-    if (this.has(client)) this.#enter(client, group)
+    if (this.#clients.get(client.id) === client) this.#enter(client, group)
   }
 
   /** Ends a membership. Returns false when the client was not a member. */

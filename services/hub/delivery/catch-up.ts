@@ -53,6 +53,9 @@ export class CatchUp {
   #deliver (client: Client, { messages, upTo, gapUpTo }: Page): boolean {
     if (!client.isOpen) return true
     const { cursor, id, outbox, protocol } = client
+    // For this client, each pending message is early or in the page: delivered now, while the client is not live, no
+    // message comes late or twice.
+    outbox.deliverPending()
     if (cursor.gap(gapUpTo) && !this.#notifyGap(client, gapUpTo, messages[0]?.offset ?? Infinity)) return true
     for (const message of messages) {
       client.flushEarlyMessages(message.offset)

@@ -4,10 +4,10 @@ import { Frame, type Delivery } from '../outbox/batch.ts'
 
 /** Frames of one protocol that are kept, at most. */
 const MAX_FRAMES = 512
-/** Bytes of all kept frames of one protocol, at most; the newest frame is kept at any size. */
+/** Bytes of all kept frames of one protocol, at most; the last frame is kept at any size. */
 const MAX_BYTES = 1024 ** 2
 
-/** The newest frames of one protocol, by the offset of the message. */
+/** The frames of one protocol that were made last, by the offset of the message. */
 interface Frames {
   readonly byOffset: Map<Offset, Frame>
   byteLength: number
@@ -15,8 +15,8 @@ interface Frames {
 
 /**
  * Makes the frames of messages, for live clients and for clients that catch up: the only place that encodes a message.
- * All clients of a protocol share the bytes. The newest frames are kept, because a client that catches up is most often
- * near the head, or near other clients that catch up.
+ * All clients of a protocol share the bytes. The frames that were made last are kept, because a client that catches up
+ * is most often near the head, or near other clients that catch up.
  */
 export class FrameCache {
   readonly #protocols = new Map<Protocol, Frames>()

@@ -9,8 +9,8 @@ interface Flushable {
   flush (): void
 }
 
-/** Gives deferred messages to the outboxes; with `isFlush`, the outboxes write at once. */
-type DeferredDelivery = (isFlush: boolean) => void
+/** Gives the pending messages to the outboxes; with `isFlush`, the outboxes write at once. */
+type PendingDelivery = (isFlush: boolean) => void
 
 /** Bytes of written batches that are kept for sharing and counting, at most: 4 MiB. */
 const MAX_WRITTEN_BYTES = 4 * 1024 ** 2
@@ -39,11 +39,11 @@ export class Flusher {
   #recent: Batch | null = null
   /** Resolves when the running or scheduled flush is done; null while no flush is scheduled. */
   #settled: Promise<void> | null = null
-  #deferred: DeferredDelivery | null = null
+  #pending: PendingDelivery | null = null
 
   /**
    * `flushIntervalMs`: how long to collect frames before a write, in ms; 0 writes at the end of the tick. `log`
-   * receives the errors of deferred deliveries.
+   * receives the errors of pending deliveries.
    */
   constructor (flushIntervalMs: number, clock: Clock, log: Log) {
     this.#flushIntervalMs = flushIntervalMs
@@ -67,20 +67,20 @@ export class Flusher {
    * runs earlier when another frame is queued for any client first, which keeps the order of messages. One delivery can
    * be deferred at a time; a second call replaces the first.
    */
-  defer (delivery: DeferredDelivery): void {
-    this.#deferred = delivery
+  defer (delivery: PendingDelivery): void {
+    this.#pending = delivery
     this.#settled ??= this.#flush()
   }
 
   /**
-   * Runs the deferred delivery, if there is one. Called by all code that changes who receives the deferred messages, or
-   * what a client receives before them: a client is added, becomes live, or gets another frame. Never throws: an error
-   * is logged, because the caller has no part in the deferred messages.
+   * Runs the pending delivery, if there is one. Called by all code that changes the recipients of the pending messages,
+   * or the order of frames: before a client is added, advances in the log, or gets another frame. Never throws: an
+   * error is logged, because the caller has no part in the pending messages.
    */
   deliverPending (isFlush = false): void {
-    const deliver = this.#deferred
+    const deliver = this.#pending
     if (deliver === null) return
-    this.#deferred = null
+    this.#pending = null
     try {
       deliver(isFlush)
     } catch (error) {
@@ -147,7 +147,7 @@ export class Flusher {
     this.#queued = []
     for (const outbox of queued) outbox.flush()
     // From here on a new flush can be scheduled, and this flush only counts. Frames queued meanwhile get the new flush.
-    this.#settled = this.#queued.length > 0 || this.#deferred !== null ? this.#flush() : null
+    this.#settled = this.#queued.length > 0 || this.#pending !== null ? this.#flush() : null
 
     const lateWrites = this.#lateWrites
     this.#lateWrites = []

@@ -87,7 +87,7 @@ export class Outbox {
     return this.offer(frame) || this.#overflow(frame)
   }
 
-  /** Delivers the messages that are pending for everyone, so that no frame of this client overtakes one of them. */
+  /** Delivers the messages that are pending for everyone, before other frames of this client. */
   deliverPending (): void {
     this.#flusher.deliverPending()
   }

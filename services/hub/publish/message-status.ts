@@ -43,23 +43,22 @@ export interface UserProgress {
   readonly isAcknowledged: boolean
 }
 
+/** Reads the progress of connected users on all nodes. */
+export interface ProgressReader {
+  progress (query: ProgressQuery): Promise<UserProgress[]>
+}
+
 /** The status of messages, while the log has the message and for a day after the expiry. */
 export class MessageStatuses {
   readonly #engine: Engine
   readonly #durableCursors: DurableCursors
-  readonly #progressOf: (query: ProgressQuery) => Promise<UserProgress[]>
+  readonly #cluster: ProgressReader
   readonly #clock: Clock
 
-  /** @param progressOf Reads the progress of the connected users of all nodes. */
-  constructor (
-    engine: Engine,
-    durableCursors: DurableCursors,
-    progressOf: (query: ProgressQuery) => Promise<UserProgress[]>,
-    clock: Clock
-  ) {
+  constructor (engine: Engine, durableCursors: DurableCursors, cluster: ProgressReader, clock: Clock) {
     this.#engine = engine
     this.#durableCursors = durableCursors
-    this.#progressOf = progressOf
+    this.#cluster = cluster
     this.#clock = clock
   }
 
@@ -80,12 +79,13 @@ export class MessageStatuses {
    * Reads the status of a message for each user.
    *
    * @throws {HubError} HUB_MESSAGE_NOT_FOUND when the log has no message at the offset.
+   * @throws {HubError} HUB_STORE_FAILED when the log cannot be read.
    */
   async of (offset: Offset): Promise<MessageStatus> {
     const { address, except = [], isExpired } = await this.#find(offset)
     const users = new Map<UserId, UserMessageStatus>()
     if ('user' in address) users.set(address.user, 'stored')
-    for (const { user, isSent, isAcknowledged } of await this.#progressOf({ address, offset, except })) {
+    for (const { user, isSent, isAcknowledged } of await this.#cluster.progress({ address, offset, except })) {
       users.set(user, isAcknowledged ? 'acknowledged' : isSent ? 'sent' : 'stored')
     }
     if ('user' in address && await this.#durableCursors.hasAcknowledged(address.user, offset)) {

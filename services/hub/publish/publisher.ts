@@ -14,6 +14,12 @@ const sendOptionsCheck = TypeCompiler.Compile(SendOptions)
 /** The live clients of a message on all nodes. */
 export type DeliveryCounts = Pick<Receipt, 'matched' | 'written' | 'dropped'>
 
+/** Counts the live clients of a message on all nodes. */
+export interface DeliveryCounter {
+  /** Resolves when the message has been offered to each of these clients. */
+  delivery (offset: Offset): Promise<DeliveryCounts>
+}
+
 /** Limits of publishing. */
 export interface PublishLimits {
   /** Largest payload in bytes. */
@@ -26,21 +32,16 @@ export interface PublishLimits {
 export class Publisher {
   readonly #engine: Engine
   readonly #statuses: MessageStatuses
-  readonly #countDelivery: (offset: Offset) => Promise<DeliveryCounts>
+  readonly #cluster: DeliveryCounter
   readonly #limits: PublishLimits
   readonly #clock: Clock
 
-  /** @param countDelivery Counts the live clients of a message, once the message has been offered to each. */
   constructor (
-    engine: Engine,
-    statuses: MessageStatuses,
-    countDelivery: (offset: Offset) => Promise<DeliveryCounts>,
-    limits: PublishLimits,
-    clock: Clock
+    engine: Engine, statuses: MessageStatuses, cluster: DeliveryCounter, limits: PublishLimits, clock: Clock
   ) {
     this.#engine = engine
     this.#statuses = statuses
-    this.#countDelivery = countDelivery
+    this.#cluster = cluster
     this.#limits = limits
     this.#clock = clock
   }
@@ -65,7 +66,7 @@ export class Publisher {
     }
     const { key, ttl } = draft
     if (ttl !== undefined && stored && !duplicate) this.#statuses.recordExpiry(offset, draft, ttl, publishedAt)
-    const { matched, written, dropped } = await this.#countDelivery(offset)
+    const { matched, written, dropped } = await this.#cluster.delivery(offset)
     const receipt = { offset, duplicate, stored, matched, written, behind: matched - written - dropped, dropped }
     if (key !== undefined && !duplicate) this.#keep(receipt)
     return receipt

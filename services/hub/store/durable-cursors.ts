@@ -82,20 +82,29 @@ export class DurableCursors {
    */
   async open (cursor: DurableCursor): Promise<Offset> {
     const present = await this.#read(cursor)
-    if (cursor.scope === 'everything') return present === undefined ? this.#create(cursor) : this.#prolong(cursor, present)
+    if (cursor.scope === 'everything') {
+      return present === undefined ? this.#create(cursor) : this.#prolong(cursor, present)
+    }
     if (present !== undefined || cursor.name === '') return present?.offset ?? 0
     const offset = (await this.#read({ ...cursor, name: '' }))?.offset ?? 0
-    await this.#evictOverCount(cursor.user)
     this.acknowledge(cursor, offset)
     return offset
   }
 
-  /** Whether a cursor is stored. */
+  /**
+   * Whether a cursor is stored.
+   *
+   * @throws {HubError} HUB_STORE_FAILED when the state cannot be read.
+   */
   async has (cursor: DurableCursor): Promise<boolean> {
     return await this.#read(cursor) !== undefined
   }
 
-  /** Removes a cursor. The messages stay in the log, and connections stay open. */
+  /**
+   * Removes a cursor. The messages stay in the log, and connections stay open.
+   *
+   * @throws {HubError} HUB_STORE_FAILED when the state cannot be written.
+   */
   async remove (cursor: DurableCursor): Promise<void> {
     if (!await this.has(cursor)) return
     await this.#engine.state.update(cursorKey(cursor), () => undefined, 0)
@@ -119,7 +128,11 @@ export class DurableCursors {
     return (await this.#readAll(user)).some(({ position }) => position.offset >= offset)
   }
 
-  /** Summary of the inbox of a user: unacknowledged and dropped messages, and the position of each cursor. */
+  /**
+   * Summary of the inbox of a user: unacknowledged and dropped messages, and the position of each cursor.
+   *
+   * @throws {HubError} HUB_STORE_FAILED when the log cannot be read.
+   */
   async info (user: UserId): Promise<InboxInfo> {
     const all = await this.#readAll(user)
     // Users without an inbox cursor may read through a cursor with the scope `everything`, and acknowledge there.
@@ -133,7 +146,11 @@ export class DurableCursors {
     return { user, count, oldest: oldest === 0 ? null : oldest, dropped, cursors }
   }
 
-  /** Removes all messages to a user from the log. Resolves with the number of removed messages. */
+  /**
+   * Removes all messages to a user from the log. Resolves with the number of removed messages.
+   *
+   * @throws {HubError} HUB_STORE_FAILED when the log cannot be written.
+   */
   async purge (user: UserId): Promise<number> {
     const purged = await this.#engine.purge({ user })
     // A purge resets the engine's count of evicted messages, so the counts of the shared cursors start again too.
@@ -154,7 +171,10 @@ export class DurableCursors {
 
   /** Creates a cursor at the head of the log: for the new cursor, every earlier message counts as acknowledged. */
   async #create (cursor: DurableCursor): Promise<Offset> {
-    await (this.#counted ??= this.#countEverything())
+    await (this.#counted ??= this.#countEverything().catch((error: unknown) => {
+      this.#counted = null
+      throw error
+    }))
     const max = this.#limits.maxEverything
     if (max > 0 && this.#everything >= max) {
       throw new HubError('HUB_FULL', `There are ${max} mailboxes, and no more may be; delete some, or raise inbox.maxMailboxes.`)
@@ -177,8 +197,10 @@ export class DurableCursors {
   }
 
   async #store ({ cursor, offset }: Acknowledgement): Promise<void> {
-    const { user, scope } = cursor
-    const { offset: after, ordinal } = await this.#read(cursor) ?? LOG_BEGIN
+    const { user, name, scope } = cursor
+    const stored = await this.#read(cursor)
+    if (stored === undefined && name !== '') await this.#evictOverCount(user)
+    const { offset: after, ordinal } = stored ?? LOG_BEGIN
     const { count } = await this.#engine.summary({ address: { user }, after, upTo: Math.max(after, offset) })
     const moved = { offset, at: this.#clock.wall(), ordinal: ordinal + count }
     await this.#update(cursor, (present) => {

@@ -27,24 +27,25 @@ export interface MembershipChange {
   readonly isOwnWish: boolean
 }
 
+/** Changes the memberships of clients on all nodes. */
+export interface MembershipChanger {
+  /** Resolves with the user of each client at the address, changed or not. */
+  changeMembership (change: MembershipChange): Promise<UserId[]>
+}
+
 /**
  * Memberships in groups: of one connection until the connection has ended and can no longer be resumed, or of a user
  * for all present and later connections.
  */
 export class Memberships {
   readonly #engine: Engine
-  readonly #changeClients: (change: MembershipChange) => Promise<UserId[]>
+  readonly #cluster: MembershipChanger
   readonly #rememberMs: number
 
-  /**
-   * @param changeClients Changes the clients of all nodes. Resolves with the user of each client at the address.
-   * @param rememberMs Time in ms after the last change for which the groups of a user are kept.
-   */
-  constructor (
-    engine: Engine, changeClients: (change: MembershipChange) => Promise<UserId[]>, rememberMs: number
-  ) {
+  /** @param rememberMs Time in ms after the last change for which the groups of a user are kept. */
+  constructor (engine: Engine, cluster: MembershipChanger, rememberMs: number) {
     this.#engine = engine
-    this.#changeClients = changeClients
+    this.#cluster = cluster
     this.#rememberMs = rememberMs
   }
 
@@ -67,7 +68,7 @@ export class Memberships {
     assertAddress(address)
     assertAddress({ group })
     if ('user' in address) await this.#setUser(address.user, group, isMember)
-    const [user] = await this.#changeClients({ address, group, isMember, isOwnWish })
+    const [user] = await this.#cluster.changeMembership({ address, group, isMember, isOwnWish })
     if (!('client' in address)) return
     if (user === undefined) {
       throw new HubError('HUB_CLIENT_NOT_FOUND', 'This client is not connected; address its user to reach all connections, those to come included.')

@@ -116,6 +116,7 @@ export class Sessions {
     return {
       user,
       protocol: protocol.name,
+      // The protocols that can resume read through an inbox cursor, so the name identifies the cursor.
       device,
       token,
       since: cursor.since,

@@ -23,6 +23,7 @@ const client: ClientInfo = {
   user: TEXT,
   roles: ['admin', TEXT],
   groups: [],
+  device: '',
   protocol: 'raw',
   address: '::1',
   openedAt: AT,

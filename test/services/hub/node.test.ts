@@ -2,6 +2,7 @@ import t, { type Test } from 'tap'
 import { MemoryEngine } from '../../../services/engine/memory/engine.ts'
 import { HubNode, type Admission, type Client, type StartRequest } from '../../../services/hub/node.ts'
 import type { HubOptions } from '../../../services/hub/options.ts'
+import { CLOSE } from '../../../services/model/close-codes.ts'
 import { webPubSub } from '../../../services/protocol/web-pubsub.ts'
 import { raw } from '../../../services/protocol/raw.ts'
 import { nextTick, Peer, hubOptions } from './peer.ts'
@@ -10,9 +11,9 @@ const RELIABLE = 'json.reliable.webpubsub.azure.v1'
 const WITHOUT_GREETING = { ...raw, encodeGreeting: () => Buffer.alloc(0) }
 
 /** A node, the events of its clients, and a way to admit and open clients. */
-function newNode (t: Test, options: Partial<HubOptions> = {}, isReady = true) {
-  const limits = { maxAgeMs: 60_000, maxCount: 100 }
-  const engine = new MemoryEngine({ log: limits, inbox: limits, maxBytes: 100_000, idempotencyWindowMs: 1000 })
+function newNode (t: Test, options: Partial<HubOptions> = {}, isReady = true, now = Date.now) {
+  const limits = { maxAgeMs: 600_000, maxCount: 100 }
+  const engine = new MemoryEngine({ log: limits, inbox: limits, maxBytes: 100_000, idempotencyWindowMs: 1000, now })
   const node = new HubNode(hubOptions(engine, options))
   if (isReady) node.start()
   t.teardown(async () => {
@@ -28,9 +29,9 @@ function newNode (t: Test, options: Partial<HubOptions> = {}, isReady = true) {
   /** Opens a client in the turn of its admission. Resolves with the client and its greeting, or with the refusal. */
   const open = (user: string, start: StartRequest = {}): Promise<{ client?: Client, token?: string, refusal?: unknown }> => {
     return new Promise((resolve) => {
-      node.admit({ user, roles: [] }, start, (error, admission) => {
-        if (error !== null) return resolve({ refusal: 'code' in error ? error.code : error })
-        if (admission === undefined || 'refusal' in admission) return resolve({ refusal: admission?.refusal.code })
+      node.admit({ user, roles: [] }, start, (admission) => {
+        if ('error' in admission) return resolve({ refusal: (admission.error as { code?: unknown }).code })
+        if ('closeReason' in admission) return resolve({ refusal: admission.closeReason.code })
         const peer = new Peer()
         const client = node.open(admission.ticket, peer, protocol)
         void nextTick().then(() => {
@@ -70,11 +71,39 @@ t.test('a resumed client replaces its connection: beyond the limits, under the s
   t.same([one.client?.id, two.client?.id, node.registry.size], [client.id, client.id, 1])
   t.equal(node.registry.get(client.id), two.client)
   t.same(two.client?.groups, ['news'], 'the groups of the connection, not of an older session')
-  const [opened, closed] = [`open ${client.id}`, `close ${client.id} 4001`]
-  t.same(events, [opened, closed, opened, closed, opened])
-  t.same(await open('alice', { claim: { ...claim, token: 'x' } }), { refusal: 'HUB_FULL' }, 'a wrong claim is within the limits')
-  node.forget(two.client as Client, { code: 1006, reason: '' })
-  t.same(await open('alice', { claim: { ...claim, token: 'x' } }), { refusal: 1008 }, 'and has to start over')
+  t.same(events.slice(0, 3), [`open ${client.id}`, `close ${client.id} 4001`, `open ${client.id}`])
+  t.equal(events.length, 5)
+  t.same(await open('alice', { claim: { ...claim, token: 'x' } }), { refusal: 1008 }, 'a wrong claim has to start over')
+})
+
+t.test('a lost connection may be resumed within the window, with the newest session, device and groups', async (t) => {
+  const clock = { now: 0, wall: () => clock.now, steady: () => clock.now }
+  const { engine, node, open } = newNode(t, { resumeWindowMs: 60_000, clock }, true, clock.wall)
+  const { client, token = '' } = await open('alice', { device: 'phone' })
+  if (client === undefined) return t.fail('the client was not opened')
+  const { offset } = await node.publisher.publish({ user: 'alice' }, { kind: 'text', data: 'x' }, {})
+  const claim = { clientId: client.id, token, user: 'alice', protocol: RELIABLE }
+
+  // The client acknowledges while the admission reads the stored session.
+  const get = engine.state.get.bind(engine.state)
+  engine.state.get = async (key) => {
+    const value = await get(key)
+    node.acknowledge(client, offset)
+    return value
+  }
+  const { client: resumed } = await open('alice', { claim })
+  engine.state.get = get
+  t.match(resumed, { id: client.id, durableCursor: { name: 'phone' }, cursor: { acknowledged: offset } })
+
+  for (const [passed, expected] of [[59_000, undefined], [61_000, 1008]] as const) {
+    for (const one of node.registry.all()) {
+      one.terminate(CLOSE.heartbeatLost)
+      node.forget(one, CLOSE.abnormal)
+    }
+    await nextTick()
+    clock.now += passed
+    t.equal((await open('alice', { claim })).refusal, expected, `after ${passed} ms`)
+  }
 })
 
 t.test('a client receives no message that was published before it opened, kept or not', async (t) => {
@@ -84,8 +113,8 @@ t.test('a client receives no message that was published before it opened, kept o
   }
   const before = [publish('kept before', true), publish('before', false)]
   const peer = new Peer()
-  node.admit({ user: 'alice', roles: [] }, {}, (_error, admission) => {
-    if (admission !== undefined && 'ticket' in admission) node.open(admission.ticket, peer, WITHOUT_GREETING)
+  node.admit({ user: 'alice', roles: [] }, {}, (admission) => {
+    if ('ticket' in admission) node.open(admission.ticket, peer, WITHOUT_GREETING)
   })
   const after = publish('after', false)
   t.same((await Promise.all([...before, after])).map(({ matched }) => matched), [0, 0, 1])
@@ -96,8 +125,8 @@ t.test('a client receives no message that was published before it opened, kept o
 t.test('a client that is not live yet receives pending messages in the order of their offsets, once', async (t) => {
   const { node } = newNode(t)
   const peer = new Peer()
-  node.admit({ user: 'alice', roles: [] }, {}, (_error, admission) => {
-    if (admission !== undefined && 'ticket' in admission) node.open(admission.ticket, peer, WITHOUT_GREETING)
+  node.admit({ user: 'alice', roles: [] }, {}, (admission) => {
+    if ('ticket' in admission) node.open(admission.ticket, peer, WITHOUT_GREETING)
   })
   const data = ['a', 'b', 'c', 'd']
   await Promise.all(data.map((text, n) => {
@@ -111,8 +140,8 @@ t.test('neither a reply nor the close notice overtakes a broadcast that was publ
   const { node } = newNode(t)
   const peer = new Peer()
   const protocol = { ...WITHOUT_GREETING, encodeCloseNotice: () => Buffer.from('z') }
-  node.admit({ user: 'alice', roles: [] }, {}, (_error, admission) => {
-    if (admission !== undefined && 'ticket' in admission) node.open(admission.ticket, peer, protocol)
+  node.admit({ user: 'alice', roles: [] }, {}, (admission) => {
+    if ('ticket' in admission) node.open(admission.ticket, peer, protocol)
   })
   await nextTick()
   const [client] = [...node.registry.all()]
@@ -143,12 +172,16 @@ t.test('an error of the store refuses the client', async (t) => {
   t.same(await open('alice', { scope: 'everything' }), { refusal: 'HUB_STORE_FAILED' })
 })
 
-t.test('a ticket is the only way in, and carries what the client asked for', async (t) => {
+t.test('a ticket has the durable cursor and the start that the client asked for', async (t) => {
   const { node } = newNode(t)
-  const admission = await new Promise<Admission | undefined>((resolve) => {
-    node.admit({ user: 'alice', roles: [] }, { device: 'phone', after: 5 }, (_error, result) => resolve(result))
+  const admission = await new Promise<Admission>((resolve) => {
+    node.admit({ user: 'alice', roles: [] }, { device: 'phone', after: 5 }, resolve)
   })
   t.same(admission, {
-    ticket: { identity: { user: 'alice', roles: [] }, durableCursor: { user: 'alice', name: 'phone', scope: 'inbox' }, after: 5 }
+    ticket: {
+      identity: { user: 'alice', roles: [] },
+      durableCursor: { user: 'alice', name: 'phone', scope: 'inbox' },
+      start: { after: 5 }
+    }
   })
 })

@@ -59,8 +59,8 @@ export class Rig {
   }
 
   #admit (user: UserId, start: StartRequest, done: (admission: Admission) => void): void {
-    this.#node.admit({ user, roles: [] }, start, (error, admission) => {
-      if (admission === undefined) throw new Error('the hub did not admit the connection', { cause: error })
+    this.#node.admit({ user, roles: [] }, start, (admission) => {
+      if ('error' in admission) throw new Error('the hub did not admit the connection', { cause: admission.error })
       done(admission)
     })
   }
@@ -171,7 +171,7 @@ export class Peer implements Connection {
 
   /** Lets the hub open an admitted client on this connection. Returns false after a refusal. */
   open (admission: Admission): boolean {
-    if ('refusal' in admission) return false
+    if (!('ticket' in admission)) return false
     this.#client = this.#node.open(admission.ticket, this, this.protocol)
     return true
   }

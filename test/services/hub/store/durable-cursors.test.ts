@@ -44,6 +44,8 @@ t.test('an acknowledgement moves its own cursor alone, and never back', async (t
   cursors.acknowledge(inbox('phone'), second)
   cursors.acknowledge(inbox('phone'), first)
   await cursors.idle()
+  cursors.acknowledge(inbox('phone'), first)
+  await cursors.idle()
   t.same([await cursors.open(inbox()), await cursors.open(inbox('phone'))], [0, second])
 })
 
@@ -60,6 +62,27 @@ t.test('after a purge, lost messages are counted from the beginning again, for e
     for (let n = 0; n < 4; n++) await publish()
     t.match(await cursors.info('alice'), { count: 2, dropped: 2 }, cursor.scope)
   }
+})
+
+t.test('a user has at most 50 named cursors, also of devices that only acknowledge', async (t) => {
+  const { cursors, engine, publish } = newCursors(t)
+  const offset = await publish()
+  for (let n = 0; n < 120; n++) {
+    if (n % 2 === 0) await cursors.open(inbox(`d${n}`))
+    else cursors.acknowledge(inbox(`d${n}`), offset)
+    await cursors.idle()
+  }
+  t.equal((await engine.state.list('inbox/alice/', 1000)).length, 50)
+  t.ok(await cursors.has(inbox('d119')), 'the newest stays')
+})
+
+t.test('a failed count of the cursors is repeated', async (t) => {
+  const { cursors, engine } = newCursors(t, 1)
+  const list = engine.state.list.bind(engine.state)
+  engine.state.list = () => Promise.reject(new Error('unreadable'))
+  await t.rejects(cursors.open(everything()), { message: 'unreadable' })
+  engine.state.list = list
+  t.type(await cursors.open(everything()), 'number')
 })
 
 t.test('a removed cursor is not created again by a late acknowledgement, unless it is an inbox', async (t) => {
