@@ -33,7 +33,7 @@ const MAX_GROWTH_BYTES = 3 * MEBIBYTE
 /** Crowds of which one has to stay below this growth: a leak grows with each crowd, code and buffers stop growing. */
 const MAX_CROWDS = 3
 /** Smallest counts that prove something, on a slow machine too. */
-const MINIMUM = { broadcasts: 100, eachDisconnect: 3, transientConnections: 3, affectedSlow: 2 }
+const MINIMUM = { broadcasts: 100, eachDisconnect: 3, transientConnections: 3, affectedSlow: 1 }
 /** In a shorter run, the buffers of the kernel may hold all messages for the slow clients. */
 const MIN_SECONDS_OF_SLOW = 60
 /** Time of one policy: the crowds, each with its patience and the heartbeat, and the start of the program. */
