@@ -79,13 +79,16 @@ export interface QueryResult {
   readonly asked: number
 }
 
+/** The key of a value, in parts: `['inbox', 'bob', 'phone']`. Parts may hold any character. */
+export type StateKey = readonly string[]
+
 /**
  * Small values with an expiry, beside the log: durable cursors, sessions that can be resumed, memberships, receipts.
- * Values are JSON. Keys have at most 1024 bytes of UTF-8.
+ * Values are JSON. The parts of a key have at most 1000 bytes of UTF-8 in all, with `%` and `/` counted three times.
  */
 export interface State {
   /** The value of a key; undefined without one. */
-  get (key: string): Promise<unknown>
+  get (key: StateKey): Promise<unknown>
   /**
    * Replaces the value of a key. Concurrent updates of a key run one after another, so no update is lost.
    *
@@ -95,9 +98,9 @@ export interface State {
    * @returns The new value, when it is as durable as the engine can make it.
    * @throws {HubError} HUB_STORE_FAILED when the value cannot be made durable.
    */
-  update<T> (key: string, change: (present: unknown) => T | undefined, ttlMs: number): Promise<T | undefined>
-  /** The entries whose keys begin with a prefix, in the order of their keys, at most `limit`. */
-  list (prefix: string, limit: number): Promise<Array<{ readonly key: string, readonly value: unknown }>>
+  update<T> (key: StateKey, change: (present: unknown) => T | undefined, ttlMs: number): Promise<T | undefined>
+  /** The entries whose keys begin with the parts of `parent` and have further parts, in the order of keys. */
+  list (parent: StateKey, limit: number): Promise<Array<{ readonly key: StateKey, readonly value: unknown }>>
 }
 
 /**

@@ -1,5 +1,6 @@
 import { HubError } from '../../model/errors.ts'
-import type { State } from '../engine.ts'
+import type { State, StateKey } from '../engine.ts'
+import { decodeKey, encodeKey, encodeParent } from '../local/state-key.ts'
 import type { NewValue } from './batch.ts'
 import { decodeText, encodeText, keyOf, MAX_TEXT_BYTES, numberAt } from './layout.ts'
 import type { LmdbStore } from './store.ts'
@@ -27,13 +28,15 @@ export class LmdbState implements State {
     this.#options = options
   }
 
-  async get (key: string): Promise<unknown> {
+  async get (parts: StateKey): Promise<unknown> {
+    const key = encodeKey(parts)
     const bytes = toBytes(key)
     return this.#options.using(() => this.#read(key, bytes))
   }
 
-  async update<T> (key: string, change: (present: unknown) => T | undefined, ttlMs: number): Promise<T | undefined> {
+  async update<T> (parts: StateKey, change: (present: unknown) => T | undefined, ttlMs: number): Promise<T | undefined> {
     const { using, now, writer } = this.#options
+    const key = encodeKey(parts)
     const bytes = toBytes(key)
     const changed = change(using(() => this.#read(key, bytes)))
     const value = changed === undefined ? null : { json: JSON.stringify(changed), until: now() + ttlMs }
@@ -50,9 +53,11 @@ export class LmdbState implements State {
     return changed
   }
 
-  async list (prefix: string, limit: number): Promise<Array<{ readonly key: string, readonly value: unknown }>> {
+  async list (parent: StateKey, limit: number): Promise<Array<{ readonly key: StateKey, readonly value: unknown }>> {
+    const prefix = encodeParent(parent)
     const bytes = toBytes(prefix)
-    return this.#options.using(() => this.#list(prefix, bytes, limit))
+    const found = this.#options.using(() => this.#list(prefix, bytes, limit))
+    return found.map(({ key, value }) => ({ key: decodeKey(key), value }))
   }
 
   #list (prefix: string, bytes: Buffer, limit: number): Array<{ readonly key: string, readonly value: unknown }> {

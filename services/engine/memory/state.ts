@@ -1,6 +1,7 @@
-import type { State } from '../engine.ts'
+import type { State, StateKey } from '../engine.ts'
 import { ExpiryQueue } from '../local/expiry-queue.ts'
 import { firstIndex } from '../local/first-index.ts'
+import { decodeKey, encodeKey, encodeParent } from '../local/state-key.ts'
 
 interface Value {
   /** The value as JSON, so that every caller gets a copy of its own. */
@@ -33,26 +34,28 @@ export class MemoryState implements State {
     this.#max = max
   }
 
-  async get (key: string): Promise<unknown> {
+  async get (key: StateKey): Promise<unknown> {
     this.#evictExpired()
-    return this.#read(key)
+    return this.#read(encodeKey(key))
   }
 
-  async update<T> (key: string, change: (present: unknown) => T | undefined, ttlMs: number): Promise<T | undefined> {
+  async update<T> (key: StateKey, change: (present: unknown) => T | undefined, ttlMs: number): Promise<T | undefined> {
     this.#evictExpired()
-    const value = change(this.#read(key))
-    if (value === undefined) this.#delete(key)
-    else this.#set(key, { json: JSON.stringify(value), until: this.#now() + ttlMs })
+    const text = encodeKey(key)
+    const value = change(this.#read(text))
+    if (value === undefined) this.#delete(text)
+    else this.#set(text, { json: JSON.stringify(value), until: this.#now() + ttlMs })
     return value
   }
 
-  async list (prefix: string, limit: number): Promise<Array<{ readonly key: string, readonly value: unknown }>> {
+  async list (parent: StateKey, limit: number): Promise<Array<{ readonly key: StateKey, readonly value: unknown }>> {
     this.#evictExpired()
+    const prefix = encodeParent(parent)
     const found = []
     for (let at = this.#indexOf(prefix); found.length < limit; at++) {
       const key = this.#keys[at]
       if (key?.startsWith(prefix) !== true) break
-      found.push({ key, value: this.#read(key) })
+      found.push({ key: decodeKey(key), value: this.#read(key) })
     }
     return found
   }

@@ -8,7 +8,7 @@ import { HubError } from '../../model/errors.ts'
 import type { InboxInfo } from '../../model/info.ts'
 import type { Offset, UserId } from '../../model/message.ts'
 import { CoalescedWrites } from './coalesced-writes.ts'
-import { cursorKey, EVERYTHING_PREFIX, inboxPrefix, nameOfKey } from './keys.ts'
+import { cursorKey, EVERYTHING_CURSORS, inboxCursorsOf } from './keys.ts'
 
 /** The position of a durable cursor, as the engine's state stores it. */
 const Position = Type.Object({
@@ -113,7 +113,8 @@ export class DurableCursors {
 
   /** Acknowledges every message up to an offset. The write is asynchronous, and only the greatest offset is queued. */
   acknowledge (cursor: DurableCursor, offset: Offset): void {
-    const key = cursorKey(cursor)
+    // JSON, because the writes need a text that no other cursor has.
+    const key = JSON.stringify(cursorKey(cursor))
     const newest = this.#writes.newest(key)
     if (newest === undefined || offset > newest.offset) void this.#writes.put(key, { cursor, offset })
   }
@@ -193,7 +194,7 @@ export class DurableCursors {
 
   async #countEverything (): Promise<void> {
     const max = this.#limits.maxEverything
-    this.#everything = max === 0 ? 0 : (await this.#engine.state.list(EVERYTHING_PREFIX, max)).length
+    this.#everything = max === 0 ? 0 : (await this.#engine.state.list(EVERYTHING_CURSORS, max)).length
   }
 
   async #store ({ cursor, offset }: Acknowledgement): Promise<void> {
@@ -220,9 +221,9 @@ export class DurableCursors {
 
   /** All durable cursors of a user: the inbox cursor without a name, the named ones, and that of `everything`. */
   async #readAll (user: UserId): Promise<Array<{ readonly cursor: DurableCursor, readonly position: Position }>> {
-    const listed = await this.#engine.state.list(inboxPrefix(user), MAX_NAMES + 1)
+    const listed = await this.#engine.state.list(inboxCursorsOf(user), MAX_NAMES + 1)
     const inbox = listed.map(({ key, value }) => {
-      return { cursor: { user, name: nameOfKey(key), scope: 'inbox' as const }, position: asPosition(value) }
+      return { cursor: { user, name: key.at(-1) ?? '', scope: 'inbox' as const }, position: asPosition(value) }
     })
     const everything = { user, name: '', scope: 'everything' as const }
     const all = [...inbox, { cursor: everything, position: await this.#read(everything) }]

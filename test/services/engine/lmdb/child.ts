@@ -28,7 +28,7 @@ async function publish (publisher: number): Promise<never> {
     const { offset, stored } = await engine.append(draft(text, { key: `${process.pid} ${publisher}.${n}` }))
     if (stored) report(`stored ${offset} ${text}`)
     if (n % 10 !== 0) continue
-    const count = await engine.state.update(`publisher ${publisher}`, (present) => Number(present ?? 0) + 1, 3_600_000)
+    const count = await engine.state.update([`publisher ${publisher}`], (present) => Number(present ?? 0) + 1, 3_600_000)
     report(`counted ${JSON.stringify(count)} ${publisher}`)
   }
 }
@@ -50,14 +50,14 @@ async function fillDisk (): Promise<void> {
   await appendUntil(false)
   report(`problem ${engine.problem}`)
   const codeOf = (error: unknown) => error instanceof HubError ? error.code : 'failed'
-  report(`state ${await engine.state.update('k', () => 1, 1000).then(() => 'done', codeOf)}`)
+  report(`state ${await engine.state.update(['k'], () => 1, 1000).then(() => 'done', codeOf)}`)
   report(`again ${JSON.stringify(await engine.append(draft(`0.0 ${padding}`, { key: 'false 0.0' })))}`)
   const { gapUpTo } = await engine.read([{ address: ALL, after: 0 }], { messages: 1, bytes: 1 })
   report(`gap ${gapUpTo > 0}`)
   await once(commands, 'line')
   await appendUntil(true)
   report(`problem ${engine.problem}`)
-  report(`state ${await engine.state.update('k', () => 'done', 3_600_000)}`)
+  report(`state ${await engine.state.update(['k'], () => 'done', 3_600_000)}`)
   await engine.close()
   report('closed now')
 }

@@ -47,7 +47,7 @@ t.test('a killed process loses no message that it reported as stored, and assign
   t.ok(stored.size >= 20 * 7)
   t.equal(counted.size, 5)
   for (const [publisher, count] of counted) {
-    t.ok(Number(await engine.state.get(`publisher ${publisher}`)) >= count, 'the state has the values too')
+    t.ok(Number(await engine.state.get([`publisher ${publisher}`])) >= count, 'the state has the values too')
   }
 })
 
@@ -104,7 +104,7 @@ t.test('on a full disk messages are delivered and not stored, a gap is reported,
   const expected = { count: allUnstored.length, upTo: allUnstored.at(-1) }
   t.same(evicted, expected, 'the count of unstored messages survives a restart')
   t.same(await readAll(engine, [BOB]), { texts: ['for bob'], hasGap: false }, 'the other address has no gap')
-  t.equal(await engine.state.get('k'), 'done')
+  t.equal(await engine.state.get(['k']), 'done')
 })
 
 function readOpenPid (child: Child): string {

@@ -22,8 +22,8 @@ t.test('a restart keeps messages, eviction summaries, idempotency records and st
   const { offset } = await first.append(draft('once', { key: 'k' }))
   await first.append(draft('short', { ttl: 2 }))
   for (const n of numbers(LIMITS.inbox.maxCount + 2)) await first.append(draft(n, { address: BOB }))
-  await first.state.update('v', () => ({ a: 1 }), 10_000)
-  await first.state.update('short', () => 1, 1000)
+  await first.state.update(['v'], () => ({ a: 1 }), 10_000)
+  await first.state.update(['short'], () => 1, 1000)
   const summary = await first.summary({ address: BOB, after: 0 })
   const { head } = first
   await first.close()
@@ -36,8 +36,8 @@ t.test('a restart keeps messages, eviction summaries, idempotency records and st
   t.same(await second.summary({ address: BOB, after: 0 }), summary)
   t.same(await second.append(draft('once', { key: 'k' })), { offset, duplicate: true, stored: true })
   await t.rejects(second.append(draft('twice', { key: 'k' })), { code: 'HUB_KEY_REUSED' })
-  t.same(await second.state.get('v'), { a: 1 })
-  t.equal(await second.state.get('short'), undefined)
+  t.same(await second.state.get(['v']), { a: 1 })
+  t.equal(await second.state.get(['short']), undefined)
   t.ok((await second.append(draft('next'))).offset > head)
   now += 1000
   t.same((await readAll(second, [ALL])).texts, ['once', 'next'], 'the short message has expired')
@@ -160,8 +160,8 @@ t.test('an address or a key that is too long for the store is refused, and other
   const outcomes = await Promise.allSettled([
     engine.append(draft('1')),
     engine.append(draft('2', { address: { user: 'x'.repeat(2000) } })),
-    engine.state.update('k'.repeat(1025), () => 1, 1000),
-    engine.state.update('k'.repeat(1024), () => 1, 1000),
+    engine.state.update(['k'.repeat(1025)], () => 1, 1000),
+    engine.state.update(['k'.repeat(1024)], () => 1, 1000),
     engine.append(draft('3', { key: 'k'.repeat(100_000) }))
   ])
   t.same(outcomes.map((outcome) => outcome.status === 'rejected' ? (outcome.reason as { code: string }).code : 'done'), ['done', 'HUB_ADDRESS_INVALID', 'HUB_REQUEST_INVALID', 'done', 'done'])

@@ -54,8 +54,8 @@ t.test('evictions are bounded by address: for the others a false gap is reported
 
 t.test('values are bounded: the value that expires first is evicted', async (t) => {
   const { state } = new MemoryEngine(LIMITS, { values: 2 })
-  await state.update('a', () => 1, 3000)
-  await state.update('b', () => 1, 1000)
-  await state.update('c', () => 1, 2000)
-  t.same((await state.list('', 10)).map(({ key }) => key), ['a', 'c'])
+  await state.update(['a'], () => 1, 3000)
+  await state.update(['b'], () => 1, 1000)
+  await state.update(['c'], () => 1, 2000)
+  t.same((await state.list([], 10)).map(({ key }) => key), [['a'], ['c']])
 })

@@ -72,7 +72,7 @@ t.test('a user has at most 50 named cursors, also of devices that only acknowled
     else cursors.acknowledge(inbox(`d${n}`), offset)
     await cursors.idle()
   }
-  t.equal((await engine.state.list('inbox/alice/', 1000)).length, 50)
+  t.equal((await engine.state.list(['inbox', 'alice'], 1000)).length, 50)
   t.ok(await cursors.has(inbox('d119')), 'the newest stays')
 })
 
