@@ -63,7 +63,7 @@ export interface Summary {
   readonly evicted: { readonly count: number, readonly upTo: Offset }
 }
 
-/** Receives every appended message to a followed address. Must not throw. */
+/** Receives every appended message, in the order of the offsets. Must not throw. */
 export type MessageHandler = (message: Message) => void
 
 /**
@@ -77,6 +77,16 @@ export interface QueryResult {
   readonly answers: readonly unknown[]
   /** Nodes that received the question, this node included. */
   readonly asked: number
+}
+
+/** PORT: questions from one node to all nodes. */
+export interface Bus {
+  /** Number of nodes, this node included. */
+  readonly nodes: number
+  /** Sends a question to all nodes. Rejects with the error of a responder. */
+  ask (kind: string, question: unknown): Promise<QueryResult>
+  /** Sets the responder of this node. */
+  respond (responder: NodeResponder): void
 }
 
 /** The key of a value, in parts: `['inbox', 'bob', 'phone']`. Parts may hold any character. */
@@ -112,25 +122,26 @@ export interface State {
  *   The same key for the same draft within the idempotency window resolves to the first offset with `duplicate: true`
  *   and appends no message; the same key for another draft rejects with HUB_KEY_REUSED. While the log cannot be
  *   written, followers receive the message all the same and `stored` is false.
- * - Every follower of an address receives its messages exactly once, in rising offset order, on the appending node too,
- *   and before that node's `append` resolves. There is one hub per engine, so `listen` is called once.
+ * - The follower of a node receives each message exactly once, in rising offset order, on the appending node too, and
+ *   before that node's `append` resolves. There is one hub per engine, so `follow` is called once.
  * - `read` returns the messages of the sources, oldest first, without expired ones. The page includes every message
  *   that a follower has received, durable or not. An eviction of a requested message is a gap, reported for exactly the
  *   address that lost the message. An offset other than 0 from before the beginning of this log is a gap as well: the
  *   log that the offset belongs to has been lost.
  * - `find` returns the message at an offset while the log holds the message, and undefined afterwards.
  * - `purge` removes the messages of an address and returns their number. Purged messages do not count as evicted.
- * - `ask` collects the answers of all nodes and reports how many nodes were asked.
+ * - `bus.ask` collects the answers of all nodes and reports how many nodes were asked.
  * - `problem` is one sentence on why the engine cannot store right now; null while the engine works.
  * - `close` may be called twice and waits for the engine's pending work. Afterwards every other method that
  *   returns a promise rejects with HUB_DRAINING.
  */
 export interface Engine {
   readonly state: State
+  readonly bus: Bus
   readonly problem: string | null
   /** Offset of the last appended message; before the first message, the offset at which the log began. */
   readonly head: Offset
-  /** Appends a message and hands it to the followers of its address. */
+  /** Appends a message and hands it to the follower of each node. */
   append (draft: Draft): Promise<Appended>
   /** Reads one page. */
   read (sources: readonly Source[], limit: PageLimit): Promise<Page>
@@ -140,13 +151,7 @@ export interface Engine {
   summary (range: Range): Promise<Summary>
   /** Removes the messages of an address. */
   purge (address: Address): Promise<number>
-  /** Registers the hub: the handler of messages to followed addresses, and the responder to questions. */
-  listen (handler: MessageHandler, responder: NodeResponder): void
-  /** Hands messages to this address to the handler from now on. */
-  follow (address: Address): void
-  /** Ends `follow`. */
-  unfollow (address: Address): void
-  /** Sends a question to all nodes. Rejects with the error of a responder. */
-  ask (kind: string, question: unknown): Promise<QueryResult>
+  /** Hands every message to the handler from now on. */
+  follow (handler: MessageHandler): void
   close (): Promise<void>
 }

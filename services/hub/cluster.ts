@@ -1,6 +1,6 @@
 // Questions from one node to all nodes. Each kind of question is one object: the result of a node, and the merge of the
 // results of all nodes.
-import type { Engine, NodeResponder } from '../engine/engine.ts'
+import type { Bus, Engine, NodeResponder } from '../engine/engine.ts'
 import type { CloseReason } from '../model/close-codes.ts'
 import { DEFAULT_PAGE, type ClientPage, type ClientQuery, type GroupPage, type GroupQuery } from '../model/info.ts'
 import type { Address, Group, Offset, UserId } from '../model/message.ts'
@@ -145,15 +145,15 @@ const progress: Kind<ProgressQuery, UserProgress[], UserProgress[]> = {
 
 const KINDS = new Map([delivery, clients, groups, disconnect, membership, progress].map((kind) => [kind.name, kind]))
 
-/** All nodes of the hub, as this node reaches them through the engine. */
+/** All nodes of the hub, as this node reaches them through the bus of the engine. */
 export class Cluster {
-  readonly #engine: Engine
+  readonly #bus: Bus
 
-  constructor (engine: Engine) {
-    this.#engine = engine
+  constructor (bus: Bus) {
+    this.#bus = bus
   }
 
-  /** Creates the responder of this node, for the engine. */
+  /** Creates the responder of this node, for the bus. */
   static responder (node: NodeParts): NodeResponder {
     return (name, question) => {
       // The question comes from `#ask`, with the same kind.
@@ -194,7 +194,7 @@ export class Cluster {
   }
 
   async #ask<Q, N, R> (kind: Kind<Q, N, R>, question: Q): Promise<R> {
-    const { answers } = await this.#engine.ask(kind.name, question)
+    const { answers } = await this.#bus.ask(kind.name, question)
     // The answers are the results of the same kind.
     return kind.merge(answers as N[], question)
   }

@@ -121,7 +121,7 @@ export class HubNode {
     // Clients and delivery.
     this.events = new Events(log)
     this.#flusher = new Flusher(options.flushIntervalMs, clock, log)
-    this.registry = new Registry(engine, this.#flusher)
+    this.registry = new Registry(this.#flusher)
     this.#heartbeat = new Heartbeat(options.heartbeat, clock)
     const frames = new FrameCache()
     const fanOut = new FanOut(this.registry, this.#flusher, frames, queue)
@@ -132,7 +132,7 @@ export class HubNode {
     this.#catchUp = new CatchUp(engine, frames, pageLimit, log)
 
     // State that outlives connections.
-    this.cluster = new Cluster(engine)
+    this.cluster = new Cluster(engine.bus)
     this.#sessions = new Sessions(engine, options.resumeWindowMs, log)
     const cursorLimits = { maxEverything: options.maxMailboxes, rememberMs: REMEMBER_MS }
     this.durableCursors = new DurableCursors(engine, cursorLimits, clock, log)
@@ -148,8 +148,8 @@ export class HubNode {
 
     const { registry } = this
     const responder = Cluster.responder({ engine, registry, fanOut, flusher: this.#flusher, sessions: this.#sessions })
-    engine.listen((message) => fanOut.deliver(message), responder)
-    engine.follow({ all: true })
+    engine.bus.respond(responder)
+    engine.follow((message) => fanOut.deliver(message))
   }
 
   /** State of the node. Clients can connect while the node is `ready`. */
@@ -255,8 +255,6 @@ export class HubNode {
   /**
    * Opens an admitted client on a connection. Ends the connection that the client resumes, if it is still registered.
    * The greeting is the first frame; then the client catches up from its start position and becomes live.
-   *
-   * @throws {Error} when the engine refuses to follow an address of the client.
    */
   open ({ identity, durableCursor, start }: Ticket, connection: Connection, protocol: Protocol): Client {
     const { messagesPerSecond, queue, log } = this.#options

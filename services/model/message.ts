@@ -125,6 +125,8 @@ export interface Draft {
 /** A published message: immutable, and the same object for all clients of this node. */
 export interface Message extends Draft {
   readonly offset: Offset
+  /** Time of publishing, in ms since the epoch. */
+  readonly at: number
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Message } from '../../services/model/message.ts'
-import { ALL, BOB, LIMITS, IDLE_NODE, numbers, readAll, draft, type TestOne } from './kit.ts'
+import { ALL, BOB, LIMITS, numbers, readAll, draft, type TestOne } from './kit.ts'
 
 /** Idempotency keys. */
 export function keyPromises (test: TestOne): void {
@@ -34,8 +34,7 @@ export function keyPromises (test: TestOne): void {
 
   test('hands concurrent appends with one key out once', async (t, { engine }) => {
     const received: Message[] = []
-    engine.listen((message) => received.push(message), IDLE_NODE)
-    engine.follow(ALL)
+    engine.follow((message) => received.push(message))
     const appended = await Promise.all(numbers(10).map(() => engine.append(draft('once', { key: 'k' }))))
     t.equal(received.length, 1)
     t.equal(appended.filter(({ duplicate }) => !duplicate).length, 1)

@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import type { NodeResponder, Engine, PageLimit } from '../../services/engine/engine.ts'
+import type { Engine, PageLimit } from '../../services/engine/engine.ts'
 import type { Retention } from '../../services/engine/local/retention.ts'
 import type { Address, Draft, Message, Offset } from '../../services/model/message.ts'
 
@@ -16,9 +16,6 @@ export const LIMITS = {
   maxBytes: 20_000,
   idempotencyWindowMs: 5000
 } satisfies Retention
-
-/** A node that answers every question with null. */
-export const IDLE_NODE: NodeResponder = () => null
 
 export const ALL: Address = { all: true }
 export const BOB: Address = { user: 'bob' }

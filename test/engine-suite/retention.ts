@@ -1,12 +1,11 @@
 import type { Message } from '../../services/model/message.ts'
-import { ALL, BOB, LIMITS, IDLE_NODE, numbers, readAll, draft, appendAll, texts, type TestOne } from './kit.ts'
+import { ALL, BOB, LIMITS, numbers, readAll, draft, appendAll, texts, type TestOne } from './kit.ts'
 
 /** Retention: ages, counts, bytes, and the gaps that evictions leave. */
 export function retentionPromises (test: TestOne): void {
   test('does not read expired messages, nor store messages with keep: false', async (t, { engine, advance }) => {
     const received: Message[] = []
-    engine.listen((message) => received.push(message), IDLE_NODE)
-    engine.follow(ALL)
+    engine.follow((message) => received.push(message))
     const short = await engine.append(draft('short', { ttl: 1 }))
     const live = await engine.append(draft('live only', { keep: false, key: 'k' }))
     t.equal(live.stored, false)
@@ -78,8 +77,7 @@ export function retentionPromises (test: TestOne): void {
 
   test('delivers a message that is larger than the log, does not store it, and reports both', async (t, { engine }) => {
     const received: Message[] = []
-    engine.listen((message) => received.push(message), IDLE_NODE)
-    engine.follow(BOB)
+    engine.follow((message) => received.push(message))
     const [before = 0] = await appendAll(engine, BOB, ['small'])
     const { offset, stored } = await engine.append(draft('x'.repeat(LIMITS.maxBytes), { address: BOB }))
     t.notOk(stored)

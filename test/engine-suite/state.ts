@@ -94,11 +94,11 @@ export function statePromises (test: TestOne): void {
 
   test('passes a question to the hub and returns its answer', async (t, { engine }) => {
     const question = { a: [1] }
-    t.same(await engine.ask('any kind', question), { answers: [], asked: 0 })
-    engine.listen(() => {}, (kind, asked) => Promise.resolve([kind, asked]))
-    t.same(await engine.ask('any kind', question), { answers: [['any kind', question]], asked: 1 })
-    engine.listen(() => {}, () => { throw new Error('no') })
-    await t.rejects(engine.ask('any kind', question), { message: 'no' })
+    t.same(await engine.bus.ask('any kind', question), { answers: [], asked: 0 })
+    engine.bus.respond((kind, asked) => Promise.resolve([kind, asked]))
+    t.same(await engine.bus.ask('any kind', question), { answers: [['any kind', question]], asked: 1 })
+    engine.bus.respond(() => { throw new Error('no') })
+    await t.rejects(engine.bus.ask('any kind', question), { message: 'no' })
   })
 
   test('has no problem, can be closed twice, and rejects every call afterwards', async (t, { engine }) => {
@@ -117,14 +117,10 @@ export function statePromises (test: TestOne): void {
       () => engine.find(1),
       () => engine.summary({ address: BOB, after: 0 }),
       () => engine.purge(BOB),
-      () => engine.ask('groups', { limit: 1 }),
+      () => engine.bus.ask('groups', { limit: 1 }),
       () => engine.state.get(['k']),
       () => engine.state.update(['k'], () => 1, HOUR_MS),
       () => engine.state.list([], 1)
     ]) await t.rejects(call(), refused)
-    t.doesNotThrow(() => {
-      engine.follow(ALL)
-      engine.unfollow(ALL)
-    })
   })
 }

@@ -90,7 +90,7 @@ const silent = { debug () {}, info () {}, warn () {}, error () {} }
 function service () {
   const engine = new MemoryEngine({ log: { maxAgeMs: 1000, maxCount: 10 }, inbox: { maxAgeMs: 1000, maxCount: 10 }, maxBytes: 1000, idempotencyWindowMs: 1000 })
   const node = new HubNode(hubOptions(engine, { log: silent }))
-  return { engine, node, hub: new Hub(node), ws: new WsService(node, silent, 1000) }
+  return { node, hub: new Hub(node), ws: new WsService(node, silent, 1000) }
 }
 
 const TICKET = { identity: { user: 'alice', roles: [] }, durableCursor: { user: 'alice', name: '', scope: 'inbox' as const }, start: { after: undefined } }
@@ -119,10 +119,10 @@ t.test('a connection can be unregistered any number of times, and emits error an
 })
 
 t.test('a connection that cannot be opened is terminated and not registered', async (t) => {
-  const { engine, hub, ws } = service()
-  engine.follow = () => { throw new Error('the engine fails') }
+  const { hub, ws } = service()
+  const failing = { ...raw, encodeGreeting: () => { throw new Error('cannot') } }
   const connection = fakeConnection()
-  t.equal(ws.onOpen(TICKET, connection, raw), null)
+  t.equal(ws.onOpen(TICKET, connection, failing), null)
   t.ok(connection.isTerminated)
   t.equal(hub.size, 0)
 })

@@ -4,7 +4,8 @@ import { decodeOrder, encodeNumbers, encodeOrder, encodeShelf, keyOf, messageKey
 import type { Entry } from './entry.ts'
 import { Ledger, type Totals } from './ledger.ts'
 import type { IdempotencyRecord } from '../local/idempotency.ts'
-import { ageFloor, type Retention, type RetentionClass } from '../local/retention.ts'
+import type { Retention, RetentionClass } from '../local/retention.ts'
+import { ageFloor } from './time.ts'
 
 /** Messages that a purge takes away in one transaction. */
 const PURGE_STEP = 1000

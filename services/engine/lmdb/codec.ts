@@ -1,11 +1,12 @@
 import type { Address, AddressKey, Message, Offset, Payload } from '../../model/message.ts'
+import { timeOf } from './time.ts'
 
 const KINDS: ReadonlyArray<Payload['kind']> = ['text', 'json', 'binary']
 /** When it ends, the kind of the payload, and how long that is which stands between this and the payload. */
 const HEAD_BYTES = 13
 
 /** A message as it lies in the store: when it ends, then what its key does not say. */
-export function encodeMessage ({ address: _address, offset: _offset, payload, ...more }: Message, until: number): Buffer {
+export function encodeMessage ({ address: _address, offset: _offset, at: _at, payload, ...more }: Message, until: number): Buffer {
   const json = JSON.stringify(more)
   const options = Buffer.from(json === '{}' ? '' : json)
   const data = typeof payload.data === 'string' ? Buffer.from(payload.data) : payload.data
@@ -28,7 +29,7 @@ export function decodeMessage (address: Address, offset: Offset, value: Buffer):
   const options = start === HEAD_BYTES ? {} : JSON.parse(value.toString('utf8', HEAD_BYTES, start)) as Partial<Message>
   const kind = KINDS[value.readUInt8(8)] ?? 'binary'
   const data = value.subarray(start)
-  return { ...options, address, offset, payload: kind === 'binary' ? { kind, data } : { kind, data: data.toString() } }
+  return { ...options, address, offset, at: timeOf(offset), payload: kind === 'binary' ? { kind, data } : { kind, data: data.toString() } }
 }
 
 /** The address that a Map key stands for. */

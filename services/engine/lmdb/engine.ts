@@ -2,8 +2,10 @@ import { HubError } from '../../model/errors.ts'
 import type { Log } from '../../lib/log.ts'
 import { addressKey, type Address, type Draft, type Message, type Offset } from '../../model/message.ts'
 import { settledWithin } from '../../lib/timeout.ts'
-import type { Appended, Engine, Page, PageLimit, Range, Source, Summary } from '../engine.ts'
+import type { Appended, Engine, MessageHandler, Page, PageLimit, Range, Source, Summary } from '../engine.ts'
+import { LocalBus } from '../local/bus.ts'
 import { assertSameDraft, digestOf } from '../local/idempotency.ts'
+import { Lifetime } from '../local/lifetime.ts'
 import { Batch, readTotals } from './batch.ts'
 import { toEntry } from './entry.ts'
 import { openFolder, type LmdbFolder } from './folder.ts'
@@ -18,7 +20,6 @@ import { isDamage } from './store.ts'
 import { Waiting } from './waiting.ts'
 import { Writer } from './writer.ts'
 import { retentionClassOf, type Retention } from '../local/retention.ts'
-import { SingleNode } from '../local/single-node.ts'
 
 /** Where the engine has its store. */
 export interface LmdbPlace {
@@ -38,8 +39,10 @@ const CLOSE_MS = 5000
  * The log in a file of lmdb, on this machine's disk: what `append` calls stored survives the end of the process, and of
  * the machine. Followers get a message before the disk does.
  */
-export class LmdbEngine extends SingleNode implements Engine {
+export class LmdbEngine implements Engine {
   readonly state: LmdbState
+  readonly bus: LocalBus
+  readonly #lifetime = new Lifetime()
   readonly #retention: Retention
   readonly #place: LmdbPlace
   readonly #now: () => number
@@ -52,6 +55,7 @@ export class LmdbEngine extends SingleNode implements Engine {
   readonly #timers: NodeJS.Timeout[]
   #totals: Totals
   #closing: Promise<void> | null = null
+  #follower: MessageHandler = () => {}
 
   /** Throws HUB_STORE_FAILED when the folder is in use or cannot be used. What is damaged there is moved aside. */
   static async open (retention: Retention, place: LmdbPlace): Promise<LmdbEngine> {
@@ -59,7 +63,7 @@ export class LmdbEngine extends SingleNode implements Engine {
   }
 
   private constructor (folder: LmdbFolder, retention: Retention, place: LmdbPlace) {
-    super()
+    this.bus = new LocalBus(this.#lifetime)
     const { store, lease } = folder
     this.#retention = retention
     this.#place = place
@@ -103,10 +107,14 @@ export class LmdbEngine extends SingleNode implements Engine {
       return { offset: known.offset, duplicate: true, stored: await known.stored }
     }
     assertStorable(draft.address)
-    const message: Message = { ...draft, offset: this.#folder.lease.next() }
+    const message: Message = { ...draft, offset: this.#folder.lease.next(), at: now }
     const stored = this.#store(message, digest, now)
-    this.deliver(message)
+    this.#follower(message)
     return { offset: message.offset, duplicate: false, stored: await stored }
+  }
+
+  follow (handler: MessageHandler): void {
+    this.#follower = handler
   }
 
   async read (sources: readonly Source[], limit: PageLimit): Promise<Page> {
@@ -122,7 +130,7 @@ export class LmdbEngine extends SingleNode implements Engine {
   }
 
   async purge (address: Address): Promise<number> {
-    this.assertOpen()
+    this.#lifetime.assertOpen()
     const bytes = encodeText(addressKey(address))
     const upTo = this.#folder.lease.last
     for (let total = 0; ;) {
@@ -179,7 +187,7 @@ export class LmdbEngine extends SingleNode implements Engine {
 
   /** Does something with the store. Throws HUB_DRAINING when it is closed, HUB_STORE_FAILED when it cannot be read. */
   #using<T> (read: () => T): T {
-    this.assertOpen()
+    this.#lifetime.assertOpen()
     try {
       return read()
     } catch (cause) {
@@ -201,7 +209,7 @@ export class LmdbEngine extends SingleNode implements Engine {
 
   async #close (): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer)
-    this.shut()
+    this.#lifetime.end()
     const isIdle = await this.#writer.close(CLOSE_MS)
     await settledWithin(this.#folder.close(isIdle), CLOSE_MS)
   }

@@ -9,9 +9,10 @@ import type { Lost } from './lost.ts'
 import { kindOf, readRecord, type AddressRecord, type Totals } from './ledger.ts'
 import type { LmdbStore } from './store.ts'
 import { haveEnded } from './sweep.ts'
+import { ageFloor } from './time.ts'
 import { waitingAfter, type Waiting } from './waiting.ts'
 import { isBeforeOrigin, takePage } from '../local/page.ts'
-import { ageFloor, RETENTION_CLASSES, retentionClassOf, type Retention, type RetentionClass } from '../local/retention.ts'
+import { RETENTION_CLASSES, retentionClassOf, type Retention, type RetentionClass } from '../local/retention.ts'
 
 /** What a reader reads from. */
 export interface ReaderOptions {

@@ -3,7 +3,8 @@ import type { Batch } from './batch.ts'
 import type { Entry } from './entry.ts'
 import { decodeShelf, endOfTable, keyOf, messageKey, numberAtEnd, orderKey } from './layout.ts'
 import type { LmdbStore } from './store.ts'
-import { ageFloor, MAX_KEYS, RETENTION_CLASSES, type RetentionClass } from '../local/retention.ts'
+import { MAX_KEYS, RETENTION_CLASSES, type RetentionClass } from '../local/retention.ts'
+import { ageFloor } from './time.ts'
 
 /** What one transaction takes away of each sort at most, so that a sweep never takes long. */
 const STEP = 2000

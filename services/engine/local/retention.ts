@@ -1,4 +1,4 @@
-import type { Address, Offset } from '../../model/message.ts'
+import type { Address } from '../../model/message.ts'
 
 /** The limits of one retention class. */
 export interface Limits {
@@ -36,14 +36,6 @@ export type RetentionClass = typeof RETENTION_CLASSES[number]
 /** The retention class of the messages to an address. */
 export function retentionClassOf (address: Address): RetentionClass {
   return 'user' in address ? 'inbox' : 'log'
-}
-
-/**
- * The offset below which messages are over age. An offset is the time of its message in µs since the epoch, or a little
- * more.
- */
-export function ageFloor ({ maxAgeMs }: Limits, now: number): Offset {
-  return Math.max(0, Math.floor((now - maxAgeMs) * 1000))
 }
 
 /** When a message that is appended now expires, in ms since the epoch; Infinity without a ttl. `ttl` is in seconds. */

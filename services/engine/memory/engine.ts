@@ -1,11 +1,12 @@
 import { RisingClock } from '../../lib/clock.ts'
 import type { Address, Draft, Message, Offset } from '../../model/message.ts'
-import type { Appended, Engine, Page, PageLimit, Range, Source, Summary } from '../engine.ts'
+import type { Appended, Engine, MessageHandler, Page, PageLimit, Range, Source, Summary } from '../engine.ts'
 import { Evictions } from '../local/evictions.ts'
 import { assertSameDraft, digestOf, IdempotencyRecords } from '../local/idempotency.ts'
+import { LocalBus } from '../local/bus.ts'
+import { Lifetime } from '../local/lifetime.ts'
 import { isBeforeOrigin, takePage } from '../local/page.ts'
 import type { Retention } from '../local/retention.ts'
-import { SingleNode } from '../local/single-node.ts'
 import { MemoryLog } from './log.ts'
 import { MemoryState } from './state.ts'
 
@@ -24,9 +25,11 @@ export interface MemoryBounds {
  * restarts all the same, as long as the clock does. All data is bounded: messages by the retention, the rest by
  * numbers.
  */
-export class MemoryEngine extends SingleNode implements Engine {
+export class MemoryEngine implements Engine {
   readonly problem = null
   readonly state: MemoryState
+  readonly bus: LocalBus
+  readonly #lifetime = new Lifetime()
   readonly #windowMs: number
   readonly #now: () => number
   readonly #clock: RisingClock
@@ -35,16 +38,17 @@ export class MemoryEngine extends SingleNode implements Engine {
   /** The offset at which this log began. */
   readonly #origin: Offset
   #head: Offset
+  #follower: MessageHandler = () => {}
 
   constructor (retention: Retention, bounds: MemoryBounds = {}) {
-    super()
+    this.bus = new LocalBus(this.#lifetime)
     this.#windowMs = retention.idempotencyWindowMs
     this.#now = retention.now ?? Date.now
     this.#clock = new RisingClock(this.#now)
     this.#origin = this.#head = this.#clock.next()
     this.#log = new MemoryLog(retention, new Evictions(bounds.evictions))
     this.#keys = new IdempotencyRecords(bounds.keys)
-    this.state = new MemoryState(this.#now, () => this.assertOpen(), bounds.values)
+    this.state = new MemoryState(this.#now, () => this.#lifetime.assertOpen(), bounds.values)
   }
 
   get head (): Offset {
@@ -52,7 +56,7 @@ export class MemoryEngine extends SingleNode implements Engine {
   }
 
   async append (draft: Draft): Promise<Appended> {
-    this.assertOpen()
+    this.#lifetime.assertOpen()
     const now = this.#now()
     this.#keys.evictExpired(now)
     const { key } = draft
@@ -64,14 +68,18 @@ export class MemoryEngine extends SingleNode implements Engine {
     }
 
     const offset = this.#clock.next()
-    const message: Message = { ...draft, offset }
+    const message: Message = { ...draft, offset, at: now }
     this.#head = offset
     const stored = draft.keep !== false && this.#log.append(message, now)
     if (key !== undefined && digest !== null) {
       this.#keys.add(key, { offset, digest, until: now + this.#windowMs, stored })
     }
-    this.deliver(message)
+    this.#follower(message)
     return { offset, duplicate: false, stored }
+  }
+
+  follow (handler: MessageHandler): void {
+    this.#follower = handler
   }
 
   async read (sources: readonly Source[], limit: PageLimit): Promise<Page> {
@@ -99,14 +107,14 @@ export class MemoryEngine extends SingleNode implements Engine {
   }
 
   async close (): Promise<void> {
-    this.shut()
+    this.#lifetime.end()
     this.#log.clear()
     this.#keys.clear()
     this.state.clear()
   }
 
   #evictExpired (): void {
-    this.assertOpen()
+    this.#lifetime.assertOpen()
     this.#log.evictExpired(this.#now())
   }
 }

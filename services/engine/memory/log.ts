@@ -5,9 +5,7 @@ import type { Range, Source, Summary } from '../engine.ts'
 import { Evictions } from '../local/evictions.ts'
 import { ExpiryQueue } from '../local/expiry-queue.ts'
 import { Fifo } from '../local/fifo.ts'
-import {
-  ageFloor, expiryOf, RETENTION_CLASSES, retentionClassOf, type Retention, type RetentionClass
-} from '../local/retention.ts'
+import { expiryOf, RETENTION_CLASSES, retentionClassOf, type Retention, type RetentionClass } from '../local/retention.ts'
 
 interface Entry {
   readonly message: Message
@@ -69,9 +67,9 @@ export class MemoryLog {
       this.#evictions.add(entry.key, 0)
     }
     for (const one of RETENTION_CLASSES) {
-      const floor = ageFloor(this.#retention[one], now)
+      const since = now - this.#retention[one].maxAgeMs
       let oldest = this.#oldest[one]
-      for (; oldest !== null && oldest.message.offset < floor; oldest = this.#oldest[one]) this.#evict(oldest)
+      for (; oldest !== null && oldest.message.at < since; oldest = this.#oldest[one]) this.#evict(oldest)
     }
   }
 

@@ -6,19 +6,17 @@ const NO_CLIENTS: readonly Client[] = []
 export class ClientIndex<K> {
   readonly #sets = new Map<K, Set<Client>>()
 
-  /** Adds a client under a key. Returns whether the client is the first under this key. */
-  add (key: K, client: Client): boolean {
+  /** Adds a client under a key. */
+  add (key: K, client: Client): void {
     const clients = this.#sets.get(key)
     if (clients === undefined) this.#sets.set(key, new Set([client]))
     else clients.add(client)
-    return clients === undefined
   }
 
-  /** Removes a client from a key. Returns whether the client was the last under this key. */
-  remove (key: K, client: Client): boolean {
+  /** Removes a client from a key. */
+  remove (key: K, client: Client): void {
     const clients = this.#sets.get(key)
-    if (clients?.delete(client) !== true || clients.size > 0) return false
-    return this.#sets.delete(key)
+    if (clients?.delete(client) === true && clients.size === 0) this.#sets.delete(key)
   }
 
   /** Returns the clients under a key. */

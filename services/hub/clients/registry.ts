@@ -1,4 +1,3 @@
-import type { Engine } from '../../engine/engine.ts'
 import type { ClientPage, ClientQuery, GroupInfo, GroupQuery } from '../../model/info.ts'
 import type { Address, ClientId, Group, UserId } from '../../model/message.ts'
 import type { Flusher } from '../outbox/flusher.ts'
@@ -7,22 +6,17 @@ import { ClientIndex } from './client-index.ts'
 import type { Membership } from './cursor.ts'
 import { MAX_GROUPS, tooManyGroups } from './permissions.ts'
 
-/**
- * The connected clients of this node, by id, by user and by group. The engine follows exactly the addresses that have a
- * client here.
- */
+/** The connected clients of this node, by id, by user and by group. */
 export class Registry {
   readonly #clients = new Map<ClientId, Client>()
   readonly #users = new ClientIndex<UserId>()
   readonly #groups = new ClientIndex<Group>()
-  readonly #engine: Pick<Engine, 'follow' | 'unfollow'>
   readonly #flusher: Pick<Flusher, 'deliverPending'>
   /** Removed clients whose `close` listeners have not finished. */
   readonly #closing = new Set<Client>()
   #onEmpty: Array<() => void> = []
 
-  constructor (engine: Pick<Engine, 'follow' | 'unfollow'>, flusher: Pick<Flusher, 'deliverPending'>) {
-    this.#engine = engine
+  constructor (flusher: Pick<Flusher, 'deliverPending'>) {
     this.#flusher = flusher
   }
 
@@ -31,26 +25,14 @@ export class Registry {
     return this.#clients.size
   }
 
-  /** Adds a client with the groups of its cursor. Throws when the engine refuses to follow an address of the client. */
+  /** Adds a client with the groups of its cursor. */
   add (client: Client): void {
     // The pending messages are older than the client.
     this.#flusher.deliverPending()
-    try {
-      this.#insert(client)
-    } catch (error) {
-      // No entry of a half-added client stays behind.
-      this.remove(client)
-      this.release(client)
-      throw error
-    }
-  }
-
-  #insert (client: Client): void {
     const { id, identity: { user }, cursor: { groups } } = client
     this.#clients.set(id, client)
-    this.#engine.follow({ client: id })
-    for (const group of groups?.keys() ?? []) this.#enter(client, group)
-    if (this.#users.add(user, client)) this.#engine.follow({ user })
+    this.#users.add(user, client)
+    for (const group of groups?.keys() ?? []) this.#groups.add(group, client)
   }
 
   /** Removes a client. Returns false when the client was removed before. */
@@ -59,9 +41,8 @@ export class Registry {
     // A resumed connection has the id of an earlier connection, which must not remove the resumed connection.
     if (this.#clients.get(id) !== client) return false
     this.#clients.delete(id)
-    this.#engine.unfollow({ client: id })
-    for (const group of groups?.keys() ?? []) this.#exit(client, group)
-    if (this.#users.remove(user, client)) this.#engine.unfollow({ user })
+    this.#users.remove(user, client)
+    for (const group of groups?.keys() ?? []) this.#groups.remove(group, client)
     this.#closing.add(client)
     return true
   }
@@ -79,27 +60,27 @@ export class Registry {
     const isFull = (cursor.groups?.size ?? 0) >= MAX_GROUPS
     if (isFull && cursor.groups?.has(group) !== true) throw tooManyGroups()
     if (!cursor.join(group, membership)) return
-    if (this.#clients.get(client.id) === client) this.#enter(client, group)
+    if (this.#clients.get(client.id) === client) this.#groups.add(group, client)
   }
 
   /** Ends a membership. Returns false when the client was not a member. */
   leave (client: Client, group: Group): boolean {
     if (!client.cursor.leave(group)) return false
-    this.#exit(client, group)
+    this.#groups.remove(group, client)
     return true
-  }
-
-  #enter (client: Client, group: Group): void {
-    if (this.#groups.add(group, client)) this.#engine.follow({ group })
-  }
-
-  #exit (client: Client, group: Group): void {
-    if (this.#groups.remove(group, client)) this.#engine.unfollow({ group })
   }
 
   /** Returns the client with this id. */
   get (id: ClientId): Client | undefined {
     return this.#clients.get(id)
+  }
+
+  /** Whether the node has a client at an address. */
+  has (address: Address): boolean {
+    if ('all' in address) return this.#clients.size > 0
+    if ('user' in address) return this.#users.count(address.user) > 0
+    if ('group' in address) return this.#groups.count(address.group) > 0
+    return this.#clients.has(address.client)
   }
 
   /** Returns the clients at an address. */

@@ -42,6 +42,7 @@ export class FanOut {
 
   /** Delivers a message: to everyone at the next flush, to any other address at once. Offsets must rise. */
   deliver (message: Message): void {
+    if (!this.#registry.has(message.address)) return
     const delivery = new Delivery(message.key !== undefined)
     this.#deliveries.set(message.offset, delivery)
     if ('all' in message.address) return this.#defer({ message, delivery })

@@ -9,10 +9,15 @@ import type { DurableCursors } from '../store/durable-cursors.ts'
 import { expiredMessageKey } from '../store/keys.ts'
 
 /**
- * Record of a message with a ttl. The record outlives the message in the log; `until` is the expiry in ms since the
- * epoch.
+ * Record of a message with a ttl. The record outlives the message in the log. `at` is the time of publishing, `until`
+ * the expiry, both in ms since the epoch.
  */
-const ExpiredMessage = Type.Object({ address: Address, except: Type.Array(Type.String()), until: Type.Number() })
+const ExpiredMessage = Type.Object({
+  address: Address,
+  except: Type.Array(Type.String()),
+  at: Type.Optional(Type.Number()),
+  until: Type.Number()
+})
 type ExpiredMessage = Static<typeof ExpiredMessage>
 const expiredMessageCheck = TypeCompiler.Compile(ExpiredMessage)
 const isExpiredMessage = (value: unknown): value is ExpiredMessage => expiredMessageCheck.Check(value)
@@ -23,7 +28,7 @@ const REMEMBER_MS = 24 * 3_600_000
 const MAX_USERS = 1000
 
 /** The message at an offset, as far as the status needs it. */
-interface StatusSubject extends Pick<Message, 'address' | 'except'> {
+interface StatusSubject extends Pick<Message, 'address' | 'except' | 'at'> {
   readonly isExpired: boolean
 }
 
@@ -70,7 +75,7 @@ export class MessageStatuses {
    * @param publishedAt Time of publishing, in ms since the epoch.
    */
   recordExpiry (offset: Offset, { address, except = [] }: Draft, ttl: number, publishedAt: number): void {
-    const expired: ExpiredMessage = { address, except: [...except], until: publishedAt + ttl * 1000 }
+    const expired: ExpiredMessage = { address, except: [...except], at: publishedAt, until: publishedAt + ttl * 1000 }
     const life = ttl * 1000 + REMEMBER_MS
     this.#engine.state.update(expiredMessageKey(offset), () => expired, life).catch(() => {})
   }
@@ -82,7 +87,7 @@ export class MessageStatuses {
    * @throws {HubError} HUB_STORE_FAILED when the log cannot be read.
    */
   async of (offset: Offset): Promise<MessageStatus> {
-    const { address, except = [], isExpired } = await this.#find(offset)
+    const { address, except = [], at, isExpired } = await this.#find(offset)
     const users = new Map<UserId, UserMessageStatus>()
     if ('user' in address) users.set(address.user, 'stored')
     for (const { user, isSent, isAcknowledged } of await this.#cluster.progress({ address, offset, except })) {
@@ -94,8 +99,7 @@ export class MessageStatuses {
     return {
       offset,
       address,
-      // An offset is the time of publishing in microseconds since the epoch.
-      at: new Date(Math.floor(offset / 1000)).toISOString(),
+      at: new Date(at).toISOString(),
       total: users.size,
       users: [...users].slice(0, MAX_USERS).map(([user, status]) => ({
         user,
@@ -108,7 +112,11 @@ export class MessageStatuses {
     const message = await this.#engine.find(offset)
     if (message !== undefined) return { ...message, isExpired: false }
     const expired = await this.#engine.state.get(expiredMessageKey(offset))
-    if (isExpiredMessage(expired) && expired.until <= this.#clock.wall()) return { ...expired, isExpired: true }
+    if (isExpiredMessage(expired) && expired.until <= this.#clock.wall()) {
+      // A record of version 0.1 has no `at`; the offsets of that version are times in µs.
+      const { at = Math.floor(offset / 1000) } = expired
+      return { ...expired, at, isExpired: true }
+    }
     throw new HubError('HUB_MESSAGE_NOT_FOUND', 'The log has no message at this offset: it has left the log, or never was in it.')
   }
 }

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { LmdbEngine } from '../../../../services/engine/lmdb/engine.ts'
 import { HubError } from '../../../../services/model/errors.ts'
-import { ALL, BOB, IDLE_NODE, readAll, draft } from '../../../engine-suite/kit.ts'
+import { ALL, BOB, readAll, draft } from '../../../engine-suite/kit.ts'
 import { AMPLE_RETENTION, LogRecorder } from './kit.ts'
 
 const [mode, path = '', clock = '0'] = process.argv.slice(2)
@@ -17,8 +17,7 @@ function report (line: string): void {
 
 const log = new LogRecorder()
 const engine = await LmdbEngine.open({ ...AMPLE_RETENTION, now: () => Date.now() + Number(clock) }, { path, log })
-engine.listen(({ offset }) => report(`delivered ${offset}`), IDLE_NODE)
-engine.follow(ALL)
+engine.follow(({ address, offset }) => { if ('all' in address) report(`delivered ${offset}`) })
 report(`open ${process.pid}`)
 
 /** Appends messages and reports the stored ones, until the process is killed. */

@@ -5,7 +5,7 @@ import t from 'tap'
 import { LmdbEngine } from '../../../../services/engine/lmdb/engine.ts'
 import { LmdbStore, type Range } from '../../../../services/engine/lmdb/store.ts'
 import type { Message } from '../../../../services/model/message.ts'
-import { ALL, BOB, engineSuite, LIMITS, NEWS, IDLE_NODE, numbers, readAll, draft } from '../../../engine-suite/engine-suite.ts'
+import { ALL, BOB, engineSuite, LIMITS, NEWS, numbers, readAll, draft } from '../../../engine-suite/engine-suite.ts'
 import { openEngine, AMPLE_RETENTION, LogRecorder } from './kit.ts'
 
 engineSuite('lmdb', async (t) => {
@@ -156,7 +156,7 @@ t.test('a read visits only the entries that it returns, however many other messa
 t.test('an address or a key that is too long for the store is refused, and other appends succeed', async (t) => {
   const engine = await openEngine(t, t.testdir({}))
   const delivered: Message[] = []
-  engine.listen((message) => delivered.push(message), IDLE_NODE)
+  engine.follow((message) => delivered.push(message))
   const outcomes = await Promise.allSettled([
     engine.append(draft('1')),
     engine.append(draft('2', { address: { user: 'x'.repeat(2000) } })),

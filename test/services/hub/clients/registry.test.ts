@@ -19,18 +19,8 @@ class World {
   readonly here: Client[] = []
   /** Removed clients. */
   readonly gone: Client[] = []
-  readonly followed = new Set<string>()
   readonly faults: string[] = []
-  readonly registry = new Registry({
-    follow: (address) => {
-      const key = addressKey(address)
-      if (this.followed.has(key)) this.faults.push(`${key} is followed twice`)
-      this.followed.add(key)
-    },
-    unfollow: (address) => {
-      if (!this.followed.delete(addressKey(address))) this.faults.push(`${addressKey(address)} was not followed`)
-    }
-  }, newFlusher())
+  readonly registry = new Registry(newFlusher())
   #ids = 100
 
   nextId (): string {
@@ -59,13 +49,11 @@ class World {
       ...GROUPS.map((group) => ({ group })),
       ...[...here, ...this.gone].map(({ id }) => ({ client: id }))
     ]
-    const followed = new Set<string>()
     for (const address of addresses) {
       const expected = ids(this.at(address))
       same(ids(registry.match(address)), expected, addressKey(address))
-      if (expected.length > 0 && !('all' in address)) followed.add(addressKey(address))
+      same(registry.has(address), expected.length > 0, `has ${addressKey(address)}`)
     }
-    same([...this.followed].sort(), [...followed].sort(), 'followed')
     same(registry.size, here.length, 'size')
     for (const user of USERS) same(registry.connectionsOf(user), this.at({ user }).length, `connections of ${user}`)
     const groups = GROUPS
@@ -145,7 +133,7 @@ t.test('matches a plain list of clients after any sequence of adding, removing, 
 })
 
 t.test('resolves emptied when the last client has been released, and at once without clients', async (t) => {
-  const registry = new Registry({ follow () {}, unfollow () {} }, newFlusher())
+  const registry = new Registry(newFlusher())
   await registry.emptied()
   const [one, two] = [newClient('c1', 'alice'), newClient('c2', 'alice')]
   registry.add(one)
@@ -160,21 +148,4 @@ t.test('resolves emptied when the last client has been released, and at once wit
   }
   await emptied
   t.same(order, ['c1', 'c2', 'emptied'])
-})
-
-t.test('keeps no entry of a client when the engine refuses to follow an address', async (t) => {
-  const followed = new Set<string>()
-  const registry = new Registry({
-    follow: (address) => {
-      if ('user' in address && address.user === 'eve') throw new Error('no')
-      followed.add(addressKey(address))
-    },
-    unfollow: (address) => { followed.delete(addressKey(address)) }
-  }, newFlusher())
-  t.throws(() => registry.add(newClient('c1', 'eve', ['news'])), /no/)
-  t.equal(registry.size, 0)
-  t.same(registry.groups({ limit: 10 }), [])
-  t.same([...registry.match({ user: 'eve' })], [])
-  t.same([...followed], [])
-  t.equal(registry.isEmpty, true)
 })

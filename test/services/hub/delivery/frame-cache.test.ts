@@ -7,7 +7,7 @@ import type { Protocol } from '../../../../services/protocol/protocol.ts'
 import { raw } from '../../../../services/protocol/raw.ts'
 
 const message = (part: Partial<Message> = {}): Message => {
-  return { payload: { kind: 'text', data: '' }, address: { all: true }, offset: 7, ...part }
+  return { payload: { kind: 'text', data: '' }, address: { all: true }, offset: 7, at: 0, ...part }
 }
 
 /** The raw protocol, which counts the encoded messages. */
