@@ -13,11 +13,16 @@ export interface Appended {
   readonly stored: boolean
 }
 
-/** The messages of one address above an offset. */
-export interface Source {
+/** A part of the messages of one address. */
+export interface Range {
   readonly address: Address
-  /** Only messages above this offset are read; 0 reads from the beginning. */
+  /** Only messages above this offset count; 0 begins at the beginning of the log. */
   readonly after: Offset
+  /**
+   * Only messages up to this offset count.
+   * @default Infinity
+   */
+  readonly upTo?: Offset
 }
 
 /** The bounds of one page. A page holds at least one message, of any size, when there is one. */
@@ -28,26 +33,17 @@ export interface PageLimit {
   readonly bytes: number
 }
 
-/** A part of the log: the messages of some sources, merged by offset. */
+/** A part of the log: the messages of some ranges, merged by offset. */
 export interface Page {
   /** In the order of their offsets. */
   readonly messages: readonly Message[]
   /**
-   * Every message of the sources up to this offset has been read; the `head` of that moment when the page reached the
+   * Every message of the ranges up to this offset has been read; the `head` of that moment when the page reached the
    * end.
    */
   readonly upTo: Offset
   /** Greatest offset of the requested messages that are gone from the log; 0 without a gap. */
   readonly gapUpTo: Offset
-}
-
-/** A part of the messages of one address. */
-export interface Range extends Source {
-  /**
-   * Only messages up to this offset count.
-   * @default Infinity
-   */
-  readonly upTo?: Offset
 }
 
 /** The number of messages in a range, and the evictions of its address. */
@@ -124,7 +120,7 @@ export interface State {
  *   written, followers receive the message all the same and `stored` is false.
  * - The follower of a node receives each message exactly once, in rising offset order, on the appending node too, and
  *   before that node's `append` resolves. There is one hub per engine, so `follow` is called once.
- * - `read` returns the messages of the sources, oldest first, without expired ones. The page includes every message
+ * - `read` returns the messages of the ranges, oldest first, without expired ones. The page includes every message
  *   that a follower has received, durable or not. An eviction of a requested message is a gap, reported for exactly the
  *   address that lost the message. An offset other than 0 from before the beginning of this log is a gap as well: the
  *   log that the offset belongs to has been lost.
@@ -144,7 +140,7 @@ export interface Engine {
   /** Appends a message and hands it to the follower of each node. */
   append (draft: Draft): Promise<Appended>
   /** Reads one page. */
-  read (sources: readonly Source[], limit: PageLimit): Promise<Page>
+  read (ranges: readonly Range[], limit: PageLimit): Promise<Page>
   /** Finds one message by its offset. */
   find (offset: Offset): Promise<Message | undefined>
   /** Counts the messages of a range. */

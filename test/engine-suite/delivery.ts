@@ -1,4 +1,4 @@
-import type { Engine, PageLimit, Source } from '../../services/engine/engine.ts'
+import type { Engine, PageLimit, Range } from '../../services/engine/engine.ts'
 import type { Address, Message } from '../../services/model/message.ts'
 import { ALL, BOB, NEWS, numbers, PLENTY, readAll, draft, appendAll, texts, type TestOne } from './kit.ts'
 
@@ -48,15 +48,15 @@ export function deliveryPromises (test: TestOne): void {
     await appendAll(engine, BOB, ['b2'])
     await engine.append(draft('live', { keep: false }))
     const { head } = engine
-    const read = async (...sources: Source[]) => {
-      const { messages, upTo, gapUpTo } = await engine.read(sources, PLENTY)
+    const read = async (...ranges: Range[]) => {
+      const { messages, upTo, gapUpTo } = await engine.read(ranges, PLENTY)
       t.equal(upTo, head)
       t.equal(gapUpTo, 0)
       return texts(messages)
     }
     t.same(await read({ address: ALL, after: 0 }, { address: BOB, after: 0 }), ['a1', 'b1', 'a2', 'b2'])
-    const sources = [{ address: ALL, after: a2 - 1 }, { address: BOB, after: b1 }, { address: NEWS, after: 0 }]
-    t.same(await read(...sources), ['a2', 'n1', 'b2'])
+    const ranges = [{ address: ALL, after: a2 - 1 }, { address: BOB, after: b1 }, { address: NEWS, after: 0 }]
+    t.same(await read(...ranges), ['a2', 'n1', 'b2'])
     t.same(await read({ address: ALL, after: a2 }, { address: { group: 'nobody' }, after: 0 }), [])
     t.same(await read({ address: BOB, after: b1 }, { address: BOB, after: 0 }), ['b1', 'b2'], 'none twice')
     t.same(await read(), [])
@@ -103,6 +103,42 @@ export function deliveryPromises (test: TestOne): void {
     t.same(await walk({ messages: 100, bytes: 49 }), { sizes: [4, 4, 4], words })
     t.same(await walk({ messages: 100, bytes: 1 }), { sizes: Array<number>(12).fill(1), words }, 'one at least')
     t.same(await walk({ messages: 12, bytes: 120 }), { sizes: [12], words })
+  })
+
+  test('reads and counts no message above the upper bound of a range', async (t, { engine }) => {
+    const offsets = await appendAll(engine, ALL, ['a1', 'a2', 'a3'])
+    const [b1 = 0] = await appendAll(engine, BOB, ['b1'])
+    await appendAll(engine, BOB, ['b2'])
+    const [, a2 = 0, a3 = 0] = offsets
+    const read = async (upTo: number, after = 0): Promise<string[]> => {
+      const { messages, gapUpTo, upTo: end } = await engine.read([{ address: ALL, after, upTo }, { address: BOB, after: 0, upTo: b1 }], PLENTY)
+      t.same([gapUpTo, end], [0, engine.head])
+      return texts(messages)
+    }
+    t.same(await read(a2), ['a1', 'a2', 'b1'])
+    t.same(await read(a2, a2), ['b1'])
+    t.same(await read(a3, a2), ['a3', 'b1'])
+    t.same(await read(0), ['b1'])
+    t.match(await engine.summary({ address: ALL, after: 0, upTo: a2 }), { count: 2, oldest: offsets[0] })
+  })
+
+  test('reports a gap at most up to the upper bound of the range', async (t, { engine }) => {
+    const offsets = await appendAll(engine, BOB, numbers(10))
+    const [first = 0, second = 0] = offsets
+    const gap = async (upTo?: number): Promise<number> => {
+      return (await engine.read([{ address: BOB, after: first - 1, ...(upTo === undefined ? {} : { upTo }) }], PLENTY)).gapUpTo
+    }
+    t.equal(await gap(), offsets[4], 'five messages are left')
+    t.equal(await gap(second), second)
+  })
+
+  test('gives each message the time at which it was appended', async (t, { engine, advance }) => {
+    await engine.append(draft('1'))
+    advance(5000)
+    await engine.append(draft('2'))
+    const { messages: [one, two] } = await engine.read([{ address: ALL, after: 0 }], PLENTY)
+    t.equal((two?.at ?? 0) - (one?.at ?? 0), 5000)
+    t.equal((await engine.find(two?.offset ?? 0))?.at, two?.at)
   })
 
   test('stores payloads of every kind, and every option, unchanged', async (t, { engine }) => {

@@ -2,7 +2,7 @@ import { HubError } from '../../model/errors.ts'
 import type { Log } from '../../lib/log.ts'
 import { addressKey, type Address, type Draft, type Message, type Offset } from '../../model/message.ts'
 import { settledWithin } from '../../lib/timeout.ts'
-import type { Appended, Engine, MessageHandler, Page, PageLimit, Range, Source, Summary } from '../engine.ts'
+import type { Appended, Engine, MessageHandler, Page, PageLimit, Range, Summary } from '../engine.ts'
 import { LocalBus } from '../local/bus.ts'
 import { assertSameDraft, digestOf } from '../local/idempotency.ts'
 import { Lifetime } from '../local/lifetime.ts'
@@ -117,8 +117,8 @@ export class LmdbEngine implements Engine {
     this.#follower = handler
   }
 
-  async read (sources: readonly Source[], limit: PageLimit): Promise<Page> {
-    return this.#using(() => this.#reader.read(sources, limit, this.#folder.lease.last, this.#now()))
+  async read (ranges: readonly Range[], limit: PageLimit): Promise<Page> {
+    return this.#using(() => this.#reader.read(ranges, limit, this.#folder.lease.last, this.#now()))
   }
 
   async find (offset: Offset): Promise<Message | undefined> {

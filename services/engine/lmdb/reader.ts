@@ -1,5 +1,5 @@
 import { addressKey, type Message, type Offset } from '../../model/message.ts'
-import type { Page, PageLimit, Range, Source, Summary } from '../engine.ts'
+import type { Page, PageLimit, Range, Summary } from '../engine.ts'
 import type { Evicted } from '../local/evictions.ts'
 import type { Fifo } from '../local/fifo.ts'
 import { addressOf, decodeMessage, endOfMessage } from './codec.ts'
@@ -28,7 +28,7 @@ export interface ReaderOptions {
 
 /** An address, and what is known of it at this moment. */
 interface Line {
-  readonly source: Source
+  readonly range: Range
   readonly shelf: RetentionClass
   readonly bytes: Buffer
   readonly record: AddressRecord
@@ -52,8 +52,8 @@ export class LmdbReader {
     this.#options = options
   }
 
-  read (sources: readonly Source[], limit: PageLimit, head: Offset, now: number): Page {
-    const lines = sources.map((source) => this.#line(source, now))
+  read (ranges: readonly Range[], limit: PageLimit, head: Offset, now: number): Page {
+    const lines = ranges.map((range) => this.#line(range, now))
     const gapUpTo = Math.max(0, ...lines.map((line) => this.#gapUpTo(line, now)))
     return { ...takePage(lines.map((line) => this.#messages(line, now)), limit, head), gapUpTo }
   }
@@ -90,36 +90,40 @@ export class LmdbReader {
     return undefined
   }
 
-  #line (source: Source, now: number): Line {
+  #line (range: Range, now: number): Line {
     const { store, retention, waiting, lost, totals } = this.#options
-    const key = addressKey(source.address)
+    const key = addressKey(range.address)
     const bytes = encodeText(key)
-    const shelf = retentionClassOf(source.address)
+    const shelf = retentionClassOf(range.address)
     const line = waiting.at(key)
     const end = line.first?.message.offset ?? Infinity
     const record = readRecord(store, totals(), bytes)
     const { count, upTo } = lost.of(key)
     const evicted = { count: record.evicted + count, upTo: Math.max(record.missedUpTo, upTo, totals().doubtful[kindOf(bytes)] ?? 0) }
-    return { source, shelf, bytes, end, waiting: line, record, evicted, floor: Math.min(ageFloor(retention[shelf], now), end) }
+    return { range, shelf, bytes, end, waiting: line, record, evicted, floor: Math.min(ageFloor(retention[shelf], now), end) }
   }
 
-  * #messages ({ source: { address, after }, bytes, record, floor, end, waiting }: Line, now: number): Generator<Message, void> {
+  * #messages ({ range: { address, after, upTo = Infinity }, bytes, record, floor, end, waiting }: Line, now: number): Generator<Message, void> {
     if (record.count > 0) {
-      const range = { start: messageKey(bytes, Math.max(after + 1, floor)), end: messageKey(bytes, end) }
-      for (const { key, value } of this.#options.store.entries(range)) {
+      const keys = { start: messageKey(bytes, Math.max(after + 1, floor)), end: messageKey(bytes, Math.min(end, upTo + 1)) }
+      for (const { key, value } of this.#options.store.entries(keys)) {
         if (endOfMessage(value) > now) yield decodeMessage(address, numberAtEnd(key), value)
       }
     }
-    yield * waitingAfter(waiting, after, now)
+    for (const message of waitingAfter(waiting, after, now)) {
+      if (message.offset > upTo) return
+      yield message
+    }
   }
 
   /** The greatest offset of what a reader misses; 0 when it misses nothing. */
   #gapUpTo (line: Line, now: number): Offset {
-    const { source, record, evicted, floor } = line
-    const old = record.count > 0 && source.after + 1 < floor ? this.#last(line, floor, now) : 0
-    const origin = isBeforeOrigin(source, this.#options.origin) ? this.#options.origin : 0
+    const { range, record, evicted, floor } = line
+    const { after, upTo: end = Infinity } = range
+    const old = record.count > 0 && after + 1 < floor ? this.#last(line, floor, now) : 0
+    const origin = isBeforeOrigin(range, this.#options.origin) ? this.#options.origin : 0
     const upTo = Math.max(evicted.upTo, old, origin)
-    return upTo > source.after ? upTo : 0
+    return upTo > after ? Math.min(upTo, end) : 0
   }
 
   /** How many messages are stored from one offset to another, also those that have ended. */

@@ -1,13 +1,13 @@
 import { payloadBytes, type Message, type Offset } from '../../model/message.ts'
-import type { Page, PageLimit, Source } from '../engine.ts'
+import type { Page, PageLimit, Range } from '../engine.ts'
 import { Heap } from './heap.ts'
 
 /** The messages of one address, in the order of their offsets; each message is loaded when the iterator reaches it. */
 export type MessageIterator = Iterator<Message, unknown>
 
-/** A source with its next message. */
+/** An iterator with its next message. */
 interface Head {
-  readonly source: MessageIterator
+  readonly iterator: MessageIterator
   next: Message
 }
 
@@ -15,20 +15,20 @@ interface Head {
  * Merges the messages of several addresses by offset into one page. Loads the messages of the page, and at most one
  * more for each address.
  *
- * @param head The `upTo` of a page that reaches the end of every source.
+ * @param head The `upTo` of a page that reaches the end of every iterator.
  */
-export function takePage (sources: readonly MessageIterator[], limit: PageLimit, head: Offset): Omit<Page, 'gapUpTo'> {
+export function takePage (iterators: readonly MessageIterator[], limit: PageLimit, head: Offset): Omit<Page, 'gapUpTo'> {
   const heap = new Heap<Head>(({ next }) => next.offset)
   const messages: Message[] = []
   let bytes = 0
   try {
-    for (const source of sources) {
-      const { done, value } = source.next()
-      if (done !== true) heap.push({ source, next: value })
+    for (const iterator of iterators) {
+      const { done, value } = iterator.next()
+      if (done !== true) heap.push({ iterator, next: value })
     }
     for (let first = heap.first; first !== undefined; first = heap.first) {
       const last = messages.at(-1)?.offset
-      // Two sources with the same address yield each message twice.
+      // Two iterators of the same address yield each message twice.
       if (first.next.offset === last) {
         advance(heap, first)
         continue
@@ -41,19 +41,19 @@ export function takePage (sources: readonly MessageIterator[], limit: PageLimit,
     }
     return { messages, upTo: head }
   } finally {
-    for (const source of sources) source.return?.()
+    for (const iterator of iterators) iterator.return?.()
   }
 }
 
 /**
  * Whether a reader's offset belongs to an earlier log that has been lost. `origin`: the offset at which this log began.
  */
-export function isBeforeOrigin ({ after }: Source, origin: Offset): boolean {
+export function isBeforeOrigin ({ after }: Range, origin: Offset): boolean {
   return after > 0 && after < origin
 }
 
 function advance (heap: Heap<Head>, first: Head): void {
-  const { done, value } = first.source.next()
+  const { done, value } = first.iterator.next()
   if (done === true) heap.shift()
   else {
     first.next = value

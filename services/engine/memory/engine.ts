@@ -1,6 +1,6 @@
 import { RisingClock } from '../../lib/clock.ts'
 import type { Address, Draft, Message, Offset } from '../../model/message.ts'
-import type { Appended, Engine, MessageHandler, Page, PageLimit, Range, Source, Summary } from '../engine.ts'
+import type { Appended, Engine, MessageHandler, Page, PageLimit, Range, Summary } from '../engine.ts'
 import { Evictions } from '../local/evictions.ts'
 import { assertSameDraft, digestOf, IdempotencyRecords } from '../local/idempotency.ts'
 import { LocalBus } from '../local/bus.ts'
@@ -82,11 +82,12 @@ export class MemoryEngine implements Engine {
     this.#follower = handler
   }
 
-  async read (sources: readonly Source[], limit: PageLimit): Promise<Page> {
+  async read (ranges: readonly Range[], limit: PageLimit): Promise<Page> {
     this.#evictExpired()
-    const page = takePage(sources.map((source) => this.#log.read(source)), limit, this.#head)
-    const gaps = sources.map((source) => {
-      return Math.max(isBeforeOrigin(source, this.#origin) ? this.#origin : 0, this.#log.gapUpTo(source))
+    const page = takePage(ranges.map((range) => this.#log.read(range)), limit, this.#head)
+    const gaps = ranges.map((range) => {
+      const lost = isBeforeOrigin(range, this.#origin) ? Math.min(this.#origin, range.upTo ?? Infinity) : 0
+      return Math.max(lost, this.#log.gapUpTo(range))
     })
     return { ...page, gapUpTo: Math.max(0, ...gaps) }
   }

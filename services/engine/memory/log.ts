@@ -1,7 +1,7 @@
 import {
   addressKey, payloadBytes, type Address, type AddressKey, type Message, type Offset
 } from '../../model/message.ts'
-import type { Range, Source, Summary } from '../engine.ts'
+import type { Range, Summary } from '../engine.ts'
 import { Evictions } from '../local/evictions.ts'
 import { ExpiryQueue } from '../local/expiry-queue.ts'
 import { Fifo } from '../local/fifo.ts'
@@ -73,18 +73,21 @@ export class MemoryLog {
     }
   }
 
-  /** Yields the messages of a source in the order of their offsets. */
-  * read ({ address, after }: Source): Generator<Message, void> {
+  /** Yields the messages of a range in the order of their offsets. */
+  * read ({ address, after, upTo = Infinity }: Range): Generator<Message, void> {
     const stream = this.#streams.get(addressKey(address))
     if (stream === undefined) return
     let at = indexAfter(stream, after)
-    for (let entry = stream.at(at); entry !== undefined; entry = stream.at(++at)) yield entry.message
+    for (let entry = stream.at(at); entry !== undefined; entry = stream.at(++at)) {
+      if (entry.message.offset > upTo) return
+      yield entry.message
+    }
   }
 
-  /** The greatest offset of a message that a reader of this source misses; 0 without one. */
-  gapUpTo ({ address, after }: Source): Offset {
-    const { upTo } = this.#evictions.of(addressKey(address))
-    return upTo > after ? upTo : 0
+  /** The greatest offset of a message that a reader of this range may miss; 0 without one. */
+  gapUpTo ({ address, after, upTo = Infinity }: Range): Offset {
+    const evicted = this.#evictions.of(addressKey(address))
+    return evicted.upTo > after ? Math.min(evicted.upTo, upTo) : 0
   }
 
   /** Counts the messages of a range. */

@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import type { Source } from '../../engine/engine.ts'
+import type { Range } from '../../engine/engine.ts'
 import type { Address, ClientId, Group, Offset, UserId } from '../../model/message.ts'
 
 /** Membership of a client in a group. */
@@ -158,7 +158,7 @@ export class Cursor {
   }
 
   /** Returns the parts of the log that the client receives and that have not been queued for the client yet. */
-  sources (client: ClientId, user: UserId): Source[] {
+  ranges (client: ClientId, user: UserId): Range[] {
     const addresses: Address[] = [{ all: true }, { user }, { client }]
     for (const group of this.#groups?.keys() ?? []) addresses.push({ group })
     return addresses.map((address) => ({ address, after: Math.max(this.floor(address), this.#position) }))

@@ -39,8 +39,8 @@ export class CatchUp {
     try {
       await ready
       while (client.isOpen) {
-        const sources = client.cursor.sources(client.id, client.identity.user)
-        if (this.#deliver(client, await this.#engine.read(sources, this.#pageLimit))) return
+        const ranges = client.cursor.ranges(client.id, client.identity.user)
+        if (this.#deliver(client, await this.#engine.read(ranges, this.#pageLimit))) return
         await client.outbox.drained()
       }
     } catch (error) {
