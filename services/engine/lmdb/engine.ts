@@ -107,7 +107,7 @@ export class LmdbEngine implements Engine {
       return { offset: known.offset, duplicate: true, stored: await known.stored }
     }
     assertStorable(draft.address)
-    const message: Message = { ...draft, offset: this.#folder.lease.next(), at: now }
+    const message: Message = { offset: this.#folder.lease.next(), at: now, ...draft }
     const stored = this.#store(message, digest, now)
     this.#follower(message)
     return { offset: message.offset, duplicate: false, stored: await stored }
