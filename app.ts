@@ -104,7 +104,7 @@ async function addHub (
 ): Promise<void> {
   const { websocket: websocketConfig, compat, sse } = config
   const upgradeGate = new UpgradeGate(fastify.server, websocketConfig.handshakeTimeout)
-  await fastify.register(websocket, { config: websocketConfig, gate: upgradeGate })
+  await fastify.register(websocket, { config: websocketConfig, upgradeGate })
   const engine = await openEngine(fastify, config)
   const node = createNode(fastify, config, engine, compatPingMs(compat))
   await fastify.register(hub, { node })

@@ -14,7 +14,7 @@ import type { UpgradeGate } from '../services/transport/upgrade-gate.ts'
 export interface WebSocketPluginOptions {
   readonly config: Config['websocket']
   /** Owns the sockets of pending upgrades. */
-  readonly gate: UpgradeGate
+  readonly upgradeGate: UpgradeGate
 }
 
 /** Key in a route's config: whether the route is a WebSocket route. A route from before the hub has no such key. */
@@ -25,11 +25,14 @@ const kIsWebSocket = Symbol('fastify-hub.is-websocket')
  * gate, which closes the socket of every refused or incomplete upgrade. Uses the application's @fastify/websocket where
  * there is one, else registers its own.
  */
-export const websocket = fp<WebSocketPluginOptions>(async function websocket (fastify, { config, gate }) {
+export const websocket = fp<WebSocketPluginOptions>(async function websocket (fastify, { config, upgradeGate }) {
   if (fastify.hasDecorator('websocketServer')) warnOfForeignLimits(fastify, config)
-  else await fastify.register(fastifyWebsocket, { options: wsOptions(config, gate), preClose: closeOtherSockets })
+  else {
+    const options = wsOptions(config, upgradeGate)
+    await fastify.register(fastifyWebsocket, { options, preClose: closeOtherSockets })
+  }
 
-  fastify.websocketServer.on('connection', (_socket: unknown, request) => gate.upgraded(request))
+  fastify.websocketServer.on('connection', (_socket: unknown, request) => upgradeGate.upgraded(request))
 
   // Refuse upgrades to other routes: @fastify/websocket would complete an upgrade on any GET route, without the token
   // check of the WebSocket routes.
@@ -40,17 +43,17 @@ export const websocket = fp<WebSocketPluginOptions>(async function websocket (fa
     if (!request.ws || request.is404) return done()
     const isWebSocket: unknown = Reflect.get(request.routeOptions.config, kIsWebSocket)
     // A route from before the hub can be a WebSocket route only where another library listens to `upgrade`.
-    if (isWebSocket === true || (isWebSocket === undefined && !gate.isAlone)) return done()
+    if (isWebSocket === true || (isWebSocket === undefined && !upgradeGate.isAlone)) return done()
     reply.header('connection', 'close')
     throw new HubError('HUB_UPGRADE_REQUIRED', 'There is no WebSocket at this address.')
   })
 
   // An HTTP response to an upgrade request is a refusal, from any hook of any plugin.
   fastify.addHook('onResponse', (request, _reply, done) => {
-    gate.refused(request.raw)
+    upgradeGate.refused(request.raw)
     done()
   })
-  fastify.addHook('preClose', async () => gate.close())
+  fastify.addHook('preClose', async () => upgradeGate.close())
 }, { name: 'fastify-hub-websocket', fastify: '5.x' })
 
 type WsOptions = NonNullable<WebsocketPluginOptions['options']>
@@ -59,10 +62,10 @@ type WsOptions = NonNullable<WebsocketPluginOptions['options']>
  * Options for the `ws` library. Every limit is explicit: the library's defaults allow messages of 100 MiB and closing
  * handshakes of 30 s.
  */
-function wsOptions (config: Config['websocket'], gate: UpgradeGate) {
+function wsOptions (config: Config['websocket'], upgradeGate: UpgradeGate) {
   return {
     // The library calls only on() and emit() of a server, and the gate emits the server's `upgrade` events.
-    server: gate as unknown as Server,
+    server: upgradeGate as unknown as Server,
     // The library's types also require the static members of the original class.
     WebSocket: OrderedCloseWebSocket as unknown as WsOptions['WebSocket'],
     handleProtocols: (offered: Set<string>, request: IncomingMessage) =>

@@ -61,7 +61,7 @@ export const importRules = {
     const entriesWith = (prefix) => folders[folder].filter((one) => one.startsWith(prefix)).map((one) => one.slice(prefix.length))
     const forbidden = entriesWith('!')
     const types = entriesWith('type ')
-    const allowed = [folder, ...folders[folder]]
+    const allowed = [folder, ...folders[folder].filter((one) => !/^!|^type /.test(one))]
 
     const check = (node, source = node.source) => {
       if (source === null || source === undefined) return

@@ -1,7 +1,7 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import { parseMessage, pushMessage } from '../../services/compat/push-message.ts'
-import type { DurableCursor } from '../../services/model/durable-cursor.ts'
+import { everythingCursorOf } from '../../services/model/durable-cursor.ts'
 import { HubError } from '../../services/model/errors.ts'
 import type { Identity } from '../../services/model/identity.ts'
 import { Id, MAX_ID_LENGTH, type Address, type UserId } from '../../services/model/message.ts'
@@ -24,11 +24,6 @@ function userFromRequest ({ params, query }: Pick<FastifyRequest, 'params' | 'qu
     'HUB_REQUEST_INVALID',
     `Name a client with 1 to ${MAX_ID_LENGTH} characters: /client/alice, or ?userId=alice.`
   )
-}
-
-/** The mailbox of a user: a durable cursor on the messages to all addresses. */
-function mailboxOf (user: UserId): DurableCursor {
-  return { user, name: '', scope: 'everything' }
 }
 
 /** Token check of an endpoint in mode `open`: every request has the identity of the user that it names. */
@@ -74,7 +69,7 @@ export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = as
 
   /** Removes the mailbox of a user and disconnects its clients. Resolves to whether a client was connected. */
   const disconnect = async (user: UserId): Promise<boolean> => {
-    await node.durableCursors.remove(mailboxOf(user))
+    await node.durableCursors.remove(everythingCursorOf(user))
     const { clients } = await hub.clients({ user, limit: 1000 })
     const readers = clients.filter(({ protocol }) => protocol === pushMessage.name)
     const counts = await Promise.all(readers.map(({ id }) => hub.disconnect({ client: id })))
@@ -111,7 +106,7 @@ export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = as
 
   const requireMailbox: onRequestAsyncHookHandler = async (request, reply) => {
     const user = userFromRequest(request)
-    if (!await node.durableCursors.has(mailboxOf(user))) return reply.code(404).send({ message: `not exist this client ${user}` })
+    if (!await node.durableCursors.has(everythingCursorOf(user))) return reply.code(404).send({ message: `not exist this client ${user}` })
   }
 
   fastify.post('/message/:id', { onRequest: [...onRequest, requireMailbox], bodyLimit }, (request, reply) =>

@@ -88,7 +88,7 @@ const groups: Kind<GroupQuery, GroupPage['groups'], GroupPage> = {
 const disconnect: Kind<CloseReason & { readonly address: Address }, number, number> = {
   name: 'disconnect',
   result ({ address, code, reason }, { registry }) {
-    const found = openClients(registry, address)
+    const found = registry.matchOpen(address)
     for (const client of found) client.close({ code, reason })
     return found.length
   },
@@ -106,7 +106,7 @@ const membership: Kind<MembershipChange, UserId[], UserId[]> = {
       return client.identity.user
     }
     // An answered membership survives a crash, so the result waits for the sessions. A failed join fails the question.
-    return Promise.all(openClients(registry, address).map(change))
+    return Promise.all(registry.matchOpen(address).map(change))
   },
   merge: (results) => results.flat()
 }
@@ -116,7 +116,7 @@ const progress: Kind<ProgressQuery, UserProgress[], UserProgress[]> = {
   name: 'progress',
   result ({ address, offset, except }, { registry }) {
     const users = new Map<UserId, { user: UserId, isSent: boolean, isAcknowledged: boolean }>()
-    for (const { id, identity: { user }, isLive, cursor } of openClients(registry, address)) {
+    for (const { id, identity: { user }, isLive, cursor } of registry.matchOpen(address)) {
       const floor = cursor.floor(address)
       // A message to a user is for every connection of the user; any other message only for connections present at the
       // time.
@@ -198,10 +198,6 @@ export class Cluster {
     // The answers are the results of the same kind.
     return kind.merge(answers as N[], question)
   }
-}
-
-function openClients (registry: Registry, address: Address): Client[] {
-  return [...registry.match(address)].filter((client) => client.isOpen)
 }
 
 function sum (numbers: readonly number[]): number {

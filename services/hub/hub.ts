@@ -58,7 +58,7 @@ export class Hub {
    */
   localClients (address: Address = { all: true }): ConnectedClient[] {
     assertAddress(address)
-    return [...this.#node.registry.match(address)].filter(({ isOpen }) => isOpen)
+    return this.#node.registry.matchOpen(address)
   }
 
   /**

@@ -60,7 +60,7 @@ export interface StartRequest {
 }
 
 /** The start of an admitted client in the log. */
-type Start =
+type TicketStart =
   /** A new client: at the head, or after the offset that the client states. */
   | { readonly after: Offset | undefined }
   /** A client that reads through a durable cursor with the scope `everything`: at the offset of the cursor. */
@@ -72,7 +72,7 @@ type Start =
 export interface Ticket {
   readonly identity: Identity
   readonly durableCursor: DurableCursor
-  readonly start: Start
+  readonly start: TicketStart
 }
 
 /**
@@ -216,7 +216,7 @@ export class HubNode {
     const { claim, scope = 'inbox', device = '', after } = request
     if (identity === null) return done({ closeReason: CLOSE.startOver })
     const durableCursor = { user: identity.user, name: device, scope }
-    const finish = (start: Start): void => done(this.#toAdmission({ identity, durableCursor, start }))
+    const finish = (start: TicketStart): void => done(this.#toAdmission({ identity, durableCursor, start }))
     const fail = (error: unknown): void => done({ error })
 
     // Without a lookup there is no promise, and the client opens in the turn of its request.
@@ -285,7 +285,7 @@ export class HubNode {
     return client
   }
 
-  #startCursor (start: Start): Cursor {
+  #startCursor (start: TicketStart): Cursor {
     if ('since' in start) return Cursor.since(start.since)
     if ('session' in start) return Cursor.resumed(this.#takeOver(start.claim.clientId) ?? start.session)
     return Cursor.at(this.#options.engine.head, start.after)

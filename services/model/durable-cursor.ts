@@ -15,3 +15,8 @@ export interface DurableCursor {
   readonly name: string
   readonly scope: CursorScope
 }
+
+/** The durable cursor of a user with the scope `everything`: a user has one, and its name is empty. */
+export function everythingCursorOf (user: UserId): DurableCursor {
+  return { user, name: '', scope: 'everything' }
+}

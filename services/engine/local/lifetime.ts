@@ -4,11 +4,6 @@ import { HubError } from '../../model/errors.ts'
 export class Lifetime {
   #isOver = false
 
-  /** Whether the engine is closed. */
-  get isOver (): boolean {
-    return this.#isOver
-  }
-
   /**
    * Checks that the engine is open.
    *
@@ -18,6 +13,7 @@ export class Lifetime {
     if (this.#isOver) throw new HubError('HUB_DRAINING', 'The hub is closed; it takes no more messages.')
   }
 
+  /** Closes the engine to callers. */
   end (): void {
     this.#isOver = true
   }

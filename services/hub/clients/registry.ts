@@ -92,12 +92,17 @@ export class Registry {
     return client === undefined ? [] : [client]
   }
 
+  /** Returns the open clients at an address, in a new array: a client that is closed meanwhile stays in the array. */
+  matchOpen (address: Address): Client[] {
+    return [...this.match(address)].filter(({ isOpen }) => isOpen)
+  }
+
   /**
    * Returns one page of the open clients that match the query, oldest first, and the total number of matching clients.
    */
   list ({ id, user, group, after, limit }: ClientQuery): Pick<ClientPage, 'total' | 'clients'> {
-    const found = [...this.match(narrowestAddress(id, user, group))].filter((client) => {
-      if (!client.isOpen || (user !== undefined && client.identity.user !== user)) return false
+    const found = this.matchOpen(narrowestAddress(id, user, group)).filter((client) => {
+      if (user !== undefined && client.identity.user !== user) return false
       return group === undefined || client.cursor.groups?.has(group) === true
     })
     // Sorted by id, which rises with the time of connecting. The order of the Map changes when a connection is resumed.

@@ -3,7 +3,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Engine } from '../../engine/engine.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
-import type { DurableCursor } from '../../model/durable-cursor.ts'
+import { everythingCursorOf, type DurableCursor } from '../../model/durable-cursor.ts'
 import { HubError } from '../../model/errors.ts'
 import type { InboxInfo } from '../../model/info.ts'
 import type { Offset, UserId } from '../../model/message.ts'
@@ -155,13 +155,11 @@ export class DurableCursors {
   async purge (user: UserId): Promise<number> {
     const purged = await this.#engine.purge({ user })
     // A purge resets the engine's count of evicted messages, so the counts of the shared cursors start again too.
-    await Promise.all((['inbox', 'everything'] as const).map((scope) => this.#resetOrdinal({ user, name: '', scope })))
+    const shared: DurableCursor[] = [{ user, name: '', scope: 'inbox' }, everythingCursorOf(user)]
+    await Promise.all(shared.map((cursor) => {
+      return this.#update(cursor, (present) => present === undefined ? undefined : { ...present, ordinal: 0 })
+    }))
     return purged
-  }
-
-  async #resetOrdinal (cursor: DurableCursor): Promise<void> {
-    if (!await this.has(cursor)) return
-    await this.#update(cursor, (present) => present === undefined ? undefined : { ...present, ordinal: 0 })
   }
 
   /** Prolongs the life of a cursor with a reader. A failure is ignored: the cursor is readable all the same. */
@@ -225,7 +223,7 @@ export class DurableCursors {
     const inbox = listed.map(({ key, value }) => {
       return { cursor: { user, name: key.at(-1) ?? '', scope: 'inbox' as const }, position: asPosition(value) }
     })
-    const everything = { user, name: '', scope: 'everything' as const }
+    const everything = everythingCursorOf(user)
     const all = [...inbox, { cursor: everything, position: await this.#read(everything) }]
     return all.flatMap(({ cursor, position }) => position === undefined ? [] : [{ cursor, position }])
   }

@@ -4,6 +4,7 @@ import { HubNode, type Admission, type Client, type StartRequest } from '../../.
 import type { HubOptions } from '../../../services/hub/options.ts'
 import { CLOSE } from '../../../services/model/close-codes.ts'
 import { webPubSub } from '../../../services/protocol/web-pubsub.ts'
+import type { Protocol } from '../../../services/protocol/protocol.ts'
 import { raw } from '../../../services/protocol/raw.ts'
 import { nextTick, Peer, hubOptions } from './peer.ts'
 
@@ -42,6 +43,13 @@ function newNode (t: Test, options: Partial<HubOptions> = {}, isReady = true, no
     })
   }
   return { engine, events, node, open }
+}
+
+/** Opens a client of alice on a connection, in the turn of its admission. */
+function openOn (node: HubNode, peer: Peer, protocol: Protocol): void {
+  node.admit({ user: 'alice', roles: [] }, {}, (admission) => {
+    if ('ticket' in admission) node.open(admission.ticket, peer, protocol)
+  })
 }
 
 t.test('the limits are exact, also while admissions read the state', async (t) => {
@@ -113,9 +121,7 @@ t.test('a client receives no message that was published before it opened, kept o
   }
   const before = [publish('kept before', true), publish('before', false)]
   const peer = new Peer()
-  node.admit({ user: 'alice', roles: [] }, {}, (admission) => {
-    if ('ticket' in admission) node.open(admission.ticket, peer, WITHOUT_GREETING)
-  })
+  openOn(node, peer, WITHOUT_GREETING)
   const after = publish('after', false)
   t.same((await Promise.all([...before, after])).map(({ matched }) => matched), [0, 0, 1])
   await nextTick()
@@ -125,9 +131,7 @@ t.test('a client receives no message that was published before it opened, kept o
 t.test('a client that is not live yet receives pending messages in the order of their offsets, once', async (t) => {
   const { node } = newNode(t)
   const peer = new Peer()
-  node.admit({ user: 'alice', roles: [] }, {}, (admission) => {
-    if ('ticket' in admission) node.open(admission.ticket, peer, WITHOUT_GREETING)
-  })
+  openOn(node, peer, WITHOUT_GREETING)
   const data = ['a', 'b', 'c', 'd']
   await Promise.all(data.map((text, n) => {
     return node.publisher.publish({ all: true }, { kind: 'text', data: text }, { keep: n % 2 === 1 })
@@ -140,9 +144,7 @@ t.test('neither a reply nor the close notice overtakes a broadcast that was publ
   const { node } = newNode(t)
   const peer = new Peer()
   const protocol = { ...WITHOUT_GREETING, encodeCloseNotice: () => Buffer.from('z') }
-  node.admit({ user: 'alice', roles: [] }, {}, (admission) => {
-    if ('ticket' in admission) node.open(admission.ticket, peer, protocol)
-  })
+  openOn(node, peer, protocol)
   await nextTick()
   const [client] = [...node.registry.all()]
   const publish = (data: string) => node.publisher.publish({ all: true }, { kind: 'text', data }, {})
