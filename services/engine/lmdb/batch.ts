@@ -7,16 +7,16 @@ import type { IdempotencyRecord } from '../local/idempotency.ts'
 import type { Retention, RetentionClass } from '../local/retention.ts'
 import { ageFloor } from './time.ts'
 
-/** Messages that a purge takes away in one transaction. */
+/** The most messages that a purge removes in one transaction. */
 const PURGE_STEP = 1000
 
-/** What a key is used for, before it is known whether that can be stored. */
+/** An idempotency record before the result of its write is known. */
 export type NewUse = Omit<IdempotencyRecord, 'stored'>
 
-/** A value of the state, and until when; null when it goes. */
+/** A value of the state with its expiry time; null removes the value. */
 export type NewValue = { readonly json: string, readonly until: number } | null
 
-/** What a batch works with. */
+/** Collaborators and settings of a batch. */
 export interface BatchOptions {
   readonly store: LmdbStore
   readonly retention: Retention
@@ -26,12 +26,12 @@ export interface BatchOptions {
 }
 
 /**
- * One transaction: what is to be stored, and what has to go for it. It reads only what was committed before it and what
- * it has noted itself, so that nothing has to be read while it is being committed.
+ * One transaction: the entries to store, and the entries to evict for them. A batch reads only committed data and its
+ * own notes, so that no read is necessary during the commit.
  */
 export class Batch {
   readonly changes = new Changes()
-  /** As they are once this has been committed. */
+  /** The totals after the commit of this batch. */
   readonly totals: Totals
   readonly now: number
   readonly store: LmdbStore
@@ -47,27 +47,28 @@ export class Batch {
     this.store = store
     this.retention = retention
     this.now = now
-    // What had to be forgotten is known at once: better a gap too many than one too few.
+    // `forgotten` and `doubtful` stay shared with the current totals: readers see their updates before the commit.
+    // A false gap is acceptable, a missed gap is not.
     this.totals = { ...totals, vanished: { ...totals.vanished } }
     this.#ledger = new Ledger(store, this.totals, maxVanished)
   }
 
-  /** What was added, in the order of the offsets. */
+  /** The added entries, in the order of their offsets. */
   get entries (): readonly Entry[] {
     return this.#entries
   }
 
-  /** Adds a message. Offsets must rise. */
+  /** Adds a message. Offsets must increase from call to call. */
   append (entry: Entry): void {
     this.#entries.push(entry)
   }
 
-  /** Remembers what an idempotency key was used for. `key` is its digest. */
+  /** Adds an idempotency record. `key` is the digest of the idempotency key. */
   use (key: Buffer, { offset, until, digest }: NewUse, stored: boolean): void {
     this.#uses.push({ key, until, value: Buffer.concat([encodeNumbers(offset, until, stored ? 1 : 0), digest]) })
   }
 
-  /** The time of an idempotency key is over, unless it has been used again. */
+  /** Removes an expired idempotency record. A record that a later use of the same key has renewed stays. */
   endUse (until: number, key: Buffer): void {
     this.changes.remove(keyOf('useEnd', until, key))
     this.totals.uses--
@@ -75,32 +76,32 @@ export class Batch {
     if (use !== undefined && numberAt(use, 1) === until) this.changes.remove(keyOf('use', key))
   }
 
-  /** The time of a value of the state is over, unless it has been put anew. */
+  /** Removes an expired value of the state. A value with a later expiry time stays. */
   endValue (until: number, key: Buffer): void {
     this.changes.remove(keyOf('valueEnd', until, key))
     const value = this.store.get(keyOf('value', key))
     if (value !== undefined && numberAt(value, 0) === until) this.changes.remove(keyOf('value', key))
   }
 
-  /** Puts a value of the state in the place of the one that is there. */
+  /** Replaces a value of the state. */
   set (key: Buffer, value: NewValue): void {
     this.#values.set(key.toString('latin1'), { key, value })
   }
 
-  /** Notes messages of an address that never got into the store. */
+  /** Counts unpersisted messages of an address: messages that never reached the store. */
   lose (address: Buffer, { count, upTo }: { readonly count: number, readonly upTo: Offset }): void {
     const record = this.#ledger.of(address)
     record.evicted += count
     record.missedUpTo = Math.max(record.missedUpTo, upTo)
   }
 
-  /** Notes up to which offset any address of a kind may have lost messages. */
+  /** Raises the offset up to which any address of a kind may miss messages. */
   doubt (kind: number, upTo: Offset): void {
     this.totals.doubtful[kind] = Math.max(this.totals.doubtful[kind] ?? 0, upTo)
     this.#hasDoubts = true
   }
 
-  /** Takes away messages of an address up to an offset, some at a time; answers how many could still be handed out. */
+  /** Removes messages of an address up to an offset, in steps; returns how many of them were still deliverable. */
   purge (address: Buffer, shelf: RetentionClass, upTo: Offset): { readonly count: number, readonly isDone: boolean } {
     const floor = ageFloor(this.retention[shelf], this.now)
     let [count, found] = [0, 0]
@@ -117,18 +118,18 @@ export class Batch {
     return { count, isDone: found < PURGE_STEP }
   }
 
-  /** How many messages of an address the store has once this is done, without those that were added. */
+  /** Returns the number of stored messages of an address after this batch, without the added messages. */
   countOf (address: Buffer): number {
     return this.#ledger.of(address).count
   }
 
-  /** What the order of ages says of a stored message; null when this batch takes it away, or it is not there. */
+  /** Returns the `order` entry of a stored message; null when this batch removes the message, or the store lacks it. */
   orderAt (shelf: RetentionClass, offset: Offset): Order | null {
     const value = this.#removed.has(offset) ? undefined : this.store.get(orderKey(shelf, offset))
     return value === undefined ? null : decodeOrder(value)
   }
 
-  /** Takes a stored message away. `isMissed`: a reader from below it has to be told. */
+  /** Removes a stored message. `isMissed`: a reader that starts below its offset must receive a gap. */
   remove (shelf: RetentionClass, offset: Offset, { address, until, bytes }: Order, isMissed: boolean): void {
     this.#removed.add(offset)
     this.changes.remove(messageKey(address, offset))
@@ -141,12 +142,12 @@ export class Batch {
     if (isMissed) record.missedUpTo = Math.max(record.missedUpTo, offset)
   }
 
-  /** Notes that an added message has to go before it was stored. */
+  /** Counts an added message as evicted before it is stored. */
   drop ({ address, until, message: { offset } }: Entry): void {
     this.lose(address, { count: 1, upTo: until > this.now ? offset : 0 })
   }
 
-  /** Writes down what was added; of the messages, those that there is room for. */
+  /** Adds all noted changes to the transaction. `entries`: the added messages that retention does not evict. */
   finish (entries: readonly Entry[]): void {
     for (const entry of entries) this.#put(entry)
     for (const { key, until, value } of this.#uses) {
@@ -159,7 +160,7 @@ export class Batch {
     if (this.changes.length > 0 || this.#hasDoubts) this.#putTotals()
   }
 
-  /** Changes something in any case, to find out whether it can be done. */
+  /** Ensures that the transaction has at least one change, as a test of whether the store accepts writes. */
   probe (): void {
     if (this.changes.length === 0) this.#putTotals()
   }
@@ -189,7 +190,7 @@ export class Batch {
 
 const TOTALS_KEY = keyOf('meta', Buffer.from('totals'))
 
-/** What a store says of its totals. */
+/** Returns the totals from a store; zeros for a new store. */
 export function readTotals (store: LmdbStore): Totals {
   const value = store.get(TOTALS_KEY)
   return value === undefined ? { bytes: 0, uses: 0, vanished: {}, forgotten: {}, doubtful: {} } : JSON.parse(value.toString()) as Totals

@@ -3,15 +3,18 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { LMDB_OPTIONS } from './store.ts'
 
-/** Where lmdb's file says that it is one, and how large its pages are; it says so on its first two pages. */
+/** The magic number of an lmdb file and the position of its page size; both of the first two pages hold them. */
 const MAGIC = { value: 0xBEEFC0DE, at: 24 }
 const PAGE_BYTES_AT = 48
-/** Less than a program may take to start: what has been sound for so long is likely to be so to the end. */
+/**
+ * Shorter than the usual time limit for the start of a program. A store without damage up to this limit is likely to
+ * have no damage at all, so a timeout counts as sound.
+ */
 const CHECK_TIMEOUT_MS = 8000
 
 /**
- * What is obviously wrong with an lmdb file, in a few words; null when nothing is. lmdb does not survive to open a file
- * that is no lmdb file, or only the beginning of one.
+ * Returns a short description of obvious damage to an lmdb file, or null. lmdb ends the process when it opens a file of
+ * another format or a truncated file.
  */
 export function obviousDamage (path: string): string | null {
   let file: number
@@ -36,8 +39,9 @@ export function obviousDamage (path: string): string | null {
 }
 
 /**
- * Reads a whole store in a process of its own, because a damaged one may end it. Answers what is wrong with it, or null. The
- * order of the keys is checked as well, so that pages which lead in a circle come to an end.
+ * Reads a whole store in a child process, because a damaged store may end the process that reads it. Resolves to a
+ * description of the damage, or null. The child also checks the order of the keys, so that a cycle of pages ends the
+ * check.
  */
 export function hiddenDamage (folder: string): Promise<string | null> {
   const lmdb = createRequire(import.meta.url).resolve('lmdb')

@@ -2,10 +2,10 @@ import type { Address, AddressKey, Message, Offset, Payload } from '../../model/
 import { timeOf } from './time.ts'
 
 const KINDS: ReadonlyArray<Payload['kind']> = ['text', 'json', 'binary']
-/** When it ends, the kind of the payload, and how long that is which stands between this and the payload. */
+/** The expiry time, the kind of the payload, and the length of the options between this head and the payload. */
 const HEAD_BYTES = 13
 
-/** A message as it lies in the store: when it ends, then what its key does not say. */
+/** Encodes a message as a stored value: its expiry time, then all fields that its key does not contain. */
 export function encodeMessage ({ address: _address, offset: _offset, at: _at, payload, ...more }: Message, until: number): Buffer {
   const json = JSON.stringify(more)
   const options = Buffer.from(json === '{}' ? '' : json)
@@ -19,7 +19,7 @@ export function encodeMessage ({ address: _address, offset: _offset, at: _at, pa
   return value
 }
 
-/** Until when a message may be handed out, in ms since the epoch. */
+/** Returns the expiry time of a stored message, in ms since the epoch. */
 export function endOfMessage (value: Buffer): number {
   return value.readDoubleBE()
 }
@@ -32,7 +32,7 @@ export function decodeMessage (address: Address, offset: Offset, value: Buffer):
   return { ...options, address, offset, at: timeOf(offset), payload: kind === 'binary' ? { kind, data } : { kind, data: data.toString() } }
 }
 
-/** The address that a Map key stands for. */
+/** Returns the address of an address key. */
 export function addressOf (key: AddressKey): Address {
   const id = key.slice(key.indexOf(':') + 1)
   if (key.startsWith('user:')) return { user: id }

@@ -21,23 +21,23 @@ import { Waiting } from './waiting.ts'
 import { Writer } from './writer.ts'
 import { retentionClassOf, type Retention } from '../local/retention.ts'
 
-/** Where the engine has its store. */
+/** The folder of the store, the log, and the bound on tombstones. */
 export interface LmdbPlace {
-  /** A folder on a local disk. It is made if it is not there. */
+  /** A folder on a local disk. A missing folder is created. */
   readonly path: string
   readonly log: Log
-  /** Addresses of one kind that have lost all their messages and are remembered; by default MAX_EVICTIONS. */
+  /** The most tombstones (records of addresses without messages) of one kind of address; by default MAX_EVICTIONS. */
   readonly maxVanished?: number
 }
 
 const SWEEP_MS = 1000
 const RENEW_MS = 10_000
-/** Time that what was taken gets to reach the disk, and then the store to be closed. */
+/** Time limit for queued writes to reach the disk, and again for the store to close. */
 const CLOSE_MS = 5000
 
 /**
- * The log in a file of lmdb, on this machine's disk: what `append` calls stored survives the end of the process, and of
- * the machine. Followers get a message before the disk does.
+ * The log in an lmdb file on a local disk. A message that `append` reports as stored survives a crash of the process
+ * and of the machine. The follower receives a message before it is on the disk.
  */
 export class LmdbEngine implements Engine {
   readonly state: LmdbState
@@ -57,7 +57,7 @@ export class LmdbEngine implements Engine {
   #closing: Promise<void> | null = null
   #follower: MessageHandler = () => {}
 
-  /** Throws HUB_STORE_FAILED when the folder is in use or cannot be used. What is damaged there is moved aside. */
+  /** Opens the engine. Moves a damaged store aside. Throws HUB_STORE_FAILED when the folder is in use or unusable. */
   static async open (retention: Retention, place: LmdbPlace): Promise<LmdbEngine> {
     return new LmdbEngine(await openFolder(place.path, place.log, retention.now ?? Date.now), retention, place)
   }
@@ -145,7 +145,9 @@ export class LmdbEngine implements Engine {
     return this.#closing
   }
 
-  /** Has a message written down. Resolves with whether it is on the disk. */
+  /**
+   * Queues a message for the store. Resolves to true once the message is on the disk, to false when it is not stored.
+   */
   #store (message: Message, digest: Buffer | null, now: number): Promise<boolean> {
     const entry = message.keep === false ? null : toEntry(message, now)
     const { key, offset } = message
@@ -185,7 +187,7 @@ export class LmdbEngine implements Engine {
     return batch
   }
 
-  /** Does something with the store. Throws HUB_DRAINING when it is closed, HUB_STORE_FAILED when it cannot be read. */
+  /** Runs a read of the store. Throws HUB_DRAINING after the close, HUB_STORE_FAILED when the store is unreadable. */
   #using<T> (read: () => T): T {
     this.#lifetime.assertOpen()
     try {

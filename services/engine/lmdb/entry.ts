@@ -3,16 +3,16 @@ import { encodeMessage } from './codec.ts'
 import { encodeText } from './layout.ts'
 import { expiryOf, retentionClassOf, type RetentionClass } from '../local/retention.ts'
 
-/** A message that is to be stored. */
+/** A message to store. */
 export interface Entry {
   readonly message: Message
   readonly key: AddressKey
   readonly address: Buffer
   readonly shelf: RetentionClass
-  /** Until when it may be handed out, in ms since the epoch. */
+  /** The expiry time of the message, in ms since the epoch. */
   readonly until: number
   readonly value: Buffer
-  /** What it costs in the store, about. */
+  /** The approximate size of the message in the store. */
   readonly bytes: number
 }
 
@@ -25,11 +25,11 @@ export function toEntry (message: Message, now: number): Entry {
 }
 
 const PAGE_BYTES = 4096
-/** A value that is larger than about half a page has pages of its own. */
+/** A value above about half a page occupies pages of its own. */
 const LARGE_VALUE = 2000
-/** Of two entries: what is in a key beside the address, and what lmdb adds. */
+/** For two entries: the bytes of a key beside the address, and the overhead of lmdb. */
 const ENTRY_BYTES = 56
-/** Pages are not full: entries are added in the middle and taken away at the front. */
+/** The average fill of a page. Pages are not full: entries are added in the middle and removed at the front. */
 const FILL = 0.5
 
 function costOf (addressBytes: number, valueBytes: number): number {

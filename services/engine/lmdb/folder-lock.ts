@@ -10,16 +10,19 @@ import { HubError } from '../../model/errors.ts'
 const OWNER = /^owner-(\d+)-[0-9a-f]{8}\.sock$/
 /** The longest path of a socket, in bytes, on any system: 103 on macOS, 107 on Linux. */
 const MAX_PATH = 103
-/** How often a folder that is in use is tried, and how long to wait in between: whoever uses it may be about to end. */
+/**
+ * Attempts to lock a folder in use, and the average wait between two attempts: the current owner may be about to exit.
+ */
 const ATTEMPTS = 5
 const WAIT_MS = 200
 
 /**
- * Keeps a folder to one process, and to one owner within it. Each owner listens on a Unix socket of its own in the folder,
- * named by its process, and then looks for others. The kernel answers for whoever listens, so an owner counts for exactly
- * as long as its process lives: a name that nobody answers under is left over and is removed, whoever has its process id
- * by now. It works across containers as well, where process ids mean nothing. Everybody is there before looking, so of
- * two that come together at least one sees the other; it makes way and tries again.
+ * Limits a folder to one process, and to one owner within this process. Each owner listens on a Unix socket of its own
+ * in the folder, named by its process id, and then looks for other owners. The kernel accepts connections on behalf of
+ * a listening owner, so an owner counts for exactly the lifetime of its process. A socket without a listener is stale
+ * and is removed, even when another process has its process id by now. The lock also works across containers, where
+ * process ids are not comparable. Each owner listens before looking for others, so of two concurrent owners at least
+ * one sees the other; that owner releases the folder and retries.
  */
 export class FolderLock {
   readonly #server: Server
@@ -30,7 +33,7 @@ export class FolderLock {
     this.#path = path
   }
 
-  /** Throws HUB_STORE_FAILED when somebody else uses the folder. */
+  /** Locks a folder. Throws HUB_STORE_FAILED when another owner uses the folder. */
   static async take (folder: string): Promise<FolderLock> {
     for (let attempt = 1; ; attempt++) {
       const lock = await FolderLock.#listen(folder)
@@ -63,12 +66,12 @@ export class FolderLock {
       throw new HubError('HUB_STORE_FAILED', `The folder ${folder} cannot be locked (${String(cause)}); it must be on a local disk, writable, and allow Unix sockets.`, { cause })
     }
     server.unref()
-    // Somebody who asked could not be answered; it must not end the process.
+    // An error while accepting the connection of another owner must not end the process.
     server.on('error', () => {})
     return new FolderLock(server, join(folder, name))
   }
 
-  /** The process of somebody else who uses the folder; null when there is nobody. */
+  /** Returns the process id of another owner of the folder; null without another owner. Removes stale sockets. */
   async #otherOwner (folder: string): Promise<number | null> {
     for (const name of readdirSync(folder)) {
       const pid = OWNER.exec(name)?.[1]
@@ -81,7 +84,7 @@ export class FolderLock {
   }
 }
 
-/** Whether anybody listens on a socket. When that cannot be told, somebody does. */
+/** Returns whether a process listens on a socket. An inconclusive error counts as a listener. */
 async function isAnswered (path: string): Promise<boolean> {
   const socket = connect(path)
   try {
@@ -95,7 +98,7 @@ async function isAnswered (path: string): Promise<boolean> {
   }
 }
 
-/** Does something with the path of a socket, by way of a link when the path itself is too long for one. */
+/** Calls `use` with the path of a socket, or with a path through a symbolic link when the path exceeds MAX_PATH. */
 async function withShortPath<T> (folder: string, name: string, use: (path: string) => Promise<T>): Promise<T> {
   const path = join(folder, name)
   if (Buffer.byteLength(path) <= MAX_PATH) return use(path)

@@ -14,7 +14,9 @@ import { RETENTION_CLASSES } from '../local/retention.ts'
 
 const DATA = 'data.mdb'
 const LOCK = 'lock.mdb'
-/** More than lmdb writes to its file of locks. It does so through memory: without room on the disk, that would end the process. */
+/**
+ * More bytes than lmdb writes to its lock file. lmdb writes through mapped memory: a full disk would end the process.
+ */
 const LOCK_BYTES = 16_384
 const LAYOUT_KEY = keyOf('meta', Buffer.from('layout'))
 const ORIGIN_KEY = keyOf('meta', Buffer.from('origin'))
@@ -24,22 +26,25 @@ export interface LmdbFolder {
   readonly path: string
   readonly store: LmdbStore
   readonly lease: OffsetLease
-  /** At which offset this log began. */
+  /** The first offset of this log. */
   readonly origin: Offset
-  /** Has the store checked when it is opened the next time. */
+  /** Requests a check of the store when the folder is next opened. */
   suspect (): void
-  /** `isIdle`: no transaction is on its way to the disk. One that is would hold up the whole process. */
+  /**
+   * Closes the folder. `isIdle`: no transaction is in flight. Otherwise the store stays open, because its close would
+   * block the whole process.
+   */
   close (isIdle: boolean): Promise<void>
 }
 
 /**
- * Opens the store in a folder, which is made if it is not there. What is damaged is moved aside, and the store begins
- * empty. Throws HUB_STORE_FAILED when the folder is in use, cannot be used, or holds what another version has written.
+ * Opens the store in a folder. Creates a missing folder. Moves a damaged store aside and begins with an empty store.
+ * Throws HUB_STORE_FAILED when the folder is in use, is unusable, or contains a store of another version.
  */
 export async function openFolder (path: string, log: Log, now: () => number): Promise<LmdbFolder> {
   const folder = resolve(path)
   try {
-    // What is said is nobody else's business.
+    // Messages are private: only the user of this process may read the folder.
     mkdirSync(folder, { recursive: true, mode: 0o700 })
   } catch (cause) {
     throw new HubError('HUB_STORE_FAILED', `The folder ${folder} cannot be made (${String(cause)}); choose another with engine.path, or make it writable.`, { cause })
@@ -73,7 +78,7 @@ async function openLocked (folder: string, lock: FolderLock, log: Log, now: () =
   return { path: folder, store, lease, origin, suspect: () => record.suspect(), close: (isIdle) => close(store, lease, record, lock, isIdle) }
 }
 
-/** Opens a store, or says what is wrong with it. */
+/** Opens a store, or returns a description of its damage. */
 async function openStore (folder: string): Promise<LmdbStore | string> {
   let store: LmdbStore | undefined
   try {
@@ -121,7 +126,7 @@ function setAside (folder: string, damage: string, log: Log, now: number): void 
   log.error({ path: folder, damage, movedTo }, 'the log is damaged and was moved aside; it begins empty, and whoever comes back is told of a gap')
 }
 
-/** The offset at which a store began: whoever comes with one from before it comes from another log. */
+/** Returns the first offset of a store: a reader with a lower offset comes from another log. */
 async function originOf (store: LmdbStore, lease: OffsetLease): Promise<Offset> {
   const known = store.get(ORIGIN_KEY)
   if (known !== undefined) return numberAt(known, 0)
@@ -132,7 +137,7 @@ async function originOf (store: LmdbStore, lease: OffsetLease): Promise<Offset> 
   return origin
 }
 
-/** The greatest offset in a store. */
+/** Returns the greatest offset of a stored message; 0 for an empty store. */
 function newest (store: LmdbStore): number {
   const keys = RETENTION_CLASSES.map((shelf) => store.first({ start: orderKey(shelf, Infinity), end: orderKey(shelf, 0), reverse: true }))
   return Math.max(0, ...keys.map((key) => key === undefined ? 0 : numberAtEnd(key)))

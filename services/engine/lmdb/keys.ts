@@ -4,11 +4,14 @@ import type { Batch, NewUse } from './batch.ts'
 import { keyOf, numberAt } from './layout.ts'
 import type { LmdbStore } from './store.ts'
 
-/** Where in the value of a use the digest begins. */
+/** The position of the digest in the value of an idempotency record. */
 const DIGEST_AT = 24
 const KEY_BYTES = 20
 
-/** Idempotency keys: in the store, and here until they are there. Those that could not be stored stay here until their end. */
+/**
+ * Idempotency records. A record stays in memory until it is in the store; a record that could not be stored stays in
+ * memory until its expiry.
+ */
 export class LmdbKeys {
   readonly #store: LmdbStore
   readonly #waiting = new IdempotencyRecords()
@@ -34,13 +37,13 @@ export class LmdbKeys {
     batch.use(toBytes(key), use, isStored)
   }
 
-  /** A key is in the store. */
+  /** Removes a record from memory once it is in the store. */
   settle (key: string): void {
     this.#waiting.remove(key)
   }
 }
 
-/** A key may be long, and anything. */
+/** Returns a digest of fixed length, because a key may have any length and any characters. */
 function toBytes (key: string): Buffer {
   return createHash('sha256').update(key, 'utf16le').digest().subarray(0, KEY_BYTES)
 }

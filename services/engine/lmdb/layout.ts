@@ -1,21 +1,22 @@
 import type { Offset } from '../../model/message.ts'
 import type { RetentionClass } from '../local/retention.ts'
 
-/** The version of what is described here; a store of another version is not opened. */
+/** The version of this layout; a store of another version is not opened. */
 export const LAYOUT_VERSION = '1'
 
 /**
- * What lies in the store, by the first byte of its key. Numbers are eight bytes, in the form in which bytes sort as they do.
+ * The tables of the store, by the first byte of a key. Numbers have eight bytes, in an encoding with the same order as
+ * the numbers.
  *
- * - message: address, offset → when it ends, the message
- * - order: shelf, offset → when it ends, its bytes, address. All messages by age; and where the message at an offset is.
- * - end: when, offset → shelf. Messages with a ttl.
- * - record: address → how many messages it has, how many it has lost, and up to which offset a reader misses something.
- * - vanished: kind of address, that offset, address → nothing. Records of addresses without messages.
- * - use: digest of an idempotency key → offset, when it ends, whether it was stored, digest of what it was used for
- * - useEnd: when, digest of the key → nothing
- * - value: key of the state → when it ends, its JSON
- * - valueEnd: when, key of the state → nothing
+ * - message: address, offset → expiry time, the message
+ * - order: retention class, offset → expiry time, size, address. All messages by age, and the address of each.
+ * - end: expiry time, offset → retention class. Messages with a ttl.
+ * - record: address → count of stored messages, count of evicted messages, greatest offset that a reader misses
+ * - vanished: kind of address, greatest missed offset, address → empty. Tombstones of addresses without messages.
+ * - use: digest of an idempotency key → offset, expiry time, whether the message was stored, digest of the draft
+ * - useEnd: expiry time, digest of an idempotency key → empty
+ * - value: key of the state → expiry time, its JSON
+ * - valueEnd: expiry time, key of the state → empty
  * - meta: `layout`, `origin` and `totals`
  */
 const TABLE = { meta: 1, message: 2, order: 3, end: 4, record: 5, vanished: 6, use: 7, useEnd: 8, value: 9, valueEnd: 10 } as const
@@ -24,15 +25,17 @@ type Table = keyof typeof TABLE
 const SHELF: Record<RetentionClass, number> = { log: 0, inbox: 1 }
 const SHELF_OF: readonly RetentionClass[] = ['log', 'inbox']
 
-/** Bytes that the text of a key may have: an entry's whole key must stay below what the store takes. */
+/** The most bytes for the text in a key: the whole key of an entry must stay below the limit of the store. */
 export const MAX_TEXT_BYTES = 1024
 
-/** The bytes of a text. Unlike plain UTF-8 it keeps apart what is no proper text, such as half a surrogate pair. */
+/**
+ * Encodes a text as bytes. Unlike plain UTF-8, the encoding keeps ill-formed texts distinct, such as a lone surrogate.
+ */
 export function encodeText (text: string): Buffer {
   return Buffer.from(ODD.test(text) ? text.replace(new RegExp(ODD, 'gu'), (odd) => ESCAPE + odd.charCodeAt(0).toString(16).padStart(4, '0')) : text)
 }
 
-/** The text of bytes that `encodeText` made. */
+/** Decodes bytes from `encodeText`. */
 export function decodeText (bytes: Buffer): string {
   const text = bytes.toString()
   return text.includes(ESCAPE) ? text.replace(/\uFFFF(....)/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16))) : text
@@ -40,7 +43,7 @@ export function decodeText (bytes: Buffer): string {
 const ESCAPE = '\uFFFF'
 const ODD = /[\uFFFF\p{Surrogate}]/u
 
-/** The key of an entry: its table, then numbers and bytes one after another. */
+/** Returns the key of an entry: the byte of its table, then the parts in order. */
 export function keyOf (table: Table, ...parts: ReadonlyArray<number | Buffer>): Buffer {
   const key = Buffer.allocUnsafe(parts.reduce<number>((size, part) => size + (typeof part === 'number' ? 8 : part.length), 1))
   let at = key.writeUInt8(TABLE[table])
@@ -48,12 +51,12 @@ export function keyOf (table: Table, ...parts: ReadonlyArray<number | Buffer>): 
   return key
 }
 
-/** The first key behind a table, and so the end of its range. */
+/** Returns the first key after a table: the end of the range of the table. */
 export function endOfTable (table: Table): Buffer {
   return Buffer.of(TABLE[table] + 1)
 }
 
-/** Where a message lies. The length keeps addresses apart of which one begins with the other. */
+/** Returns the key of a message. The length keeps an address distinct from another address with the same prefix. */
 export function messageKey (address: Buffer, offset: Offset): Buffer {
   const key = Buffer.allocUnsafe(address.length + 11)
   key.writeUInt8(TABLE.message)
@@ -63,7 +66,7 @@ export function messageKey (address: Buffer, offset: Offset): Buffer {
   return key
 }
 
-/** Where an offset lies in the order of ages. */
+/** Returns the key of an offset in the `order` table. */
 export function orderKey (shelf: RetentionClass, offset: Offset): Buffer {
   const key = Buffer.allocUnsafe(10)
   key.writeUInt8(TABLE.order)
@@ -72,16 +75,16 @@ export function orderKey (shelf: RetentionClass, offset: Offset): Buffer {
   return key
 }
 
-/** The number at the end of a key. */
+/** Returns the number at the end of a key. */
 export function numberAtEnd (key: Buffer): number {
   return key.readDoubleBE(key.length - 8)
 }
 
-/** What the order of ages says of a message. */
+/** The value of a message in the `order` table. */
 export interface Order {
-  /** Until when it may be handed out, in ms since the epoch. */
+  /** The expiry time of the message, in ms since the epoch. */
   readonly until: number
-  /** What it costs. */
+  /** The approximate size of the message in the store. */
   readonly bytes: number
   readonly address: Buffer
 }
@@ -106,14 +109,14 @@ export function decodeShelf (value: Buffer): RetentionClass {
   return SHELF_OF[value.readUInt8()] ?? 'log'
 }
 
-/** Numbers one after another, as the value of an entry. */
+/** Encodes numbers in order, as the value of an entry. */
 export function encodeNumbers (...numbers: readonly number[]): Buffer {
   const value = Buffer.allocUnsafe(8 * numbers.length)
   numbers.forEach((number, index) => value.writeDoubleBE(number, 8 * index))
   return value
 }
 
-/** The number at a place of a value that `encodeNumbers` made. */
+/** Returns the number at an index of a value from `encodeNumbers`. */
 export function numberAt (value: Buffer, index: number): number {
   return value.readDoubleBE(8 * index)
 }

@@ -3,52 +3,54 @@ import { MAX_EVICTIONS } from '../local/evictions.ts'
 import { encodeNumbers, keyOf, numberAt } from './layout.ts'
 import { EMPTY, type Changes, type LmdbStore } from './store.ts'
 
-/** What is known of an address. */
+/** The record of an address. */
 export interface AddressRecord {
-  /** Messages that the store has. */
+  /** The number of stored messages. */
   readonly count: number
-  /** Messages that have left it. */
+  /** The number of evicted messages. */
   readonly evicted: number
-  /** The greatest offset of those that a reader misses; 0: none. */
+  /** The greatest offset of the messages that a reader misses; 0 without such messages. */
   readonly missedUpTo: Offset
 }
 
-/** What concerns all addresses. Kinds of addresses go by their first byte. */
+/** Totals over all addresses. The first byte of an address is its kind. */
 export interface Totals {
-  /** What all messages cost. */
+  /** The approximate size of all messages in the store. */
   bytes: number
-  /** How many ends of idempotency keys there are. */
+  /** The number of entries in the `useEnd` table. */
   uses: number
-  /** How many addresses without messages are remembered. */
+  /** The number of tombstones (records of addresses without messages), by kind. */
   vanished: Record<number, number>
-  /** Up to which offset an address that is not known may have lost messages. */
+  /** The offset up to which an address without a record may have lost messages, by kind. */
   forgotten: Record<number, Offset>
-  /** Up to which offset any address may have lost messages. */
+  /** The offset up to which any address may have lost messages, by kind. */
   doubtful: Record<number, Offset>
 }
 
 interface Kept extends AddressRecord {
-  /** Where the record stands among those of addresses without messages; null: nowhere. */
+  /** The offset of the tombstone in the `vanished` table; null for an address with messages. */
   readonly vanishedAt: Offset | null
 }
 
 type Editable = { -readonly [K in keyof AddressRecord]: AddressRecord[K] }
 
-/** What is known of an address; of one that is not known, as much as had to be forgotten. */
+/**
+ * Returns the record of an address; for an address without a record, the bound of the evicted tombstones of its kind.
+ */
 export function readRecord (store: LmdbStore, { forgotten }: Totals, address: Buffer): AddressRecord {
   const value = store.get(keyOf('record', address))
   if (value === undefined) return { count: 0, evicted: 0, missedUpTo: forgotten[kindOf(address)] ?? 0 }
   return { count: numberAt(value, 0), evicted: numberAt(value, 1), missedUpTo: numberAt(value, 2) }
 }
 
-/** The records that one transaction changes. */
+/** The address records that one transaction changes. */
 export class Ledger {
   readonly #store: LmdbStore
   readonly #totals: Totals
   readonly #maxVanished: number
   readonly #open = new Map<string, { readonly address: Buffer, readonly before: Kept | null, readonly record: Editable }>()
 
-  /** `totals` are those that the transaction makes. */
+  /** `totals`: the totals after the transaction; the ledger updates them. */
   constructor (store: LmdbStore, totals: Totals, maxVanished = MAX_EVICTIONS) {
     this.#store = store
     this.#totals = totals
@@ -65,7 +67,7 @@ export class Ledger {
     return record
   }
 
-  /** Adds the changed records to a transaction, and takes the oldest of those away that are too many. */
+  /** Adds the changed records to a transaction, and evicts the oldest tombstones above the bound. */
   save (changes: Changes): void {
     for (const { address, before, record } of this.#open.values()) this.#save(changes, address, before, record)
     for (const [kind, count] of Object.entries(this.#totals.vanished)) {
@@ -91,7 +93,7 @@ export class Ledger {
     const range = { start: keyOf('vanished', Buffer.of(kind)), end: keyOf('vanished', Buffer.of(kind + 1)), limit: Math.min(count, MAX_FORGOTTEN) }
     for (const key of this.#store.keys(range)) {
       const address = key.subarray(VANISHED_HEAD)
-      // What this transaction changes may no longer be without messages.
+      // An address that this transaction changes may have messages again.
       if (this.#open.has(address.toString('latin1'))) continue
       changes.remove(key)
       changes.remove(keyOf('record', address))
@@ -101,16 +103,16 @@ export class Ledger {
   }
 }
 
-/** Addresses that one transaction forgets at most. */
+/** The most tombstones that one transaction evicts for each kind of address. */
 const MAX_FORGOTTEN = 1000
-/** Bytes before the address in a key of the table: table, kind, offset. */
+/** Bytes before the address in a key of the `vanished` table: table, kind, offset. */
 const VANISHED_HEAD = 10
 
 function vanishedKey (kind: number, missedUpTo: Offset, address: Buffer): Buffer {
   return keyOf('vanished', Buffer.of(kind), missedUpTo, address)
 }
 
-/** `u`, `g`, `c` or `a`: the byte with which an address begins. */
+/** Returns the kind of an address, its first byte: `u`, `g`, `c` or `a`. */
 export function kindOf (address: Buffer): number {
   return address[0] ?? 0
 }

@@ -3,13 +3,16 @@ import { Evictions, type Evicted } from '../local/evictions.ts'
 import type { Batch } from './batch.ts'
 import { encodeText } from './layout.ts'
 
-/** Addresses of one kind whose losses are told apart, while they cannot be written down. */
+/** The most addresses of one kind with separate counts of unpersisted messages. */
 const MAX_ADDRESSES = 10_000
 
-/** Messages that were handed out and could not be stored. They count as evicted; the store is told when it can be written again. */
+/**
+ * Unpersisted messages: delivered, but not stored. They count as evicted; the next successful transaction writes their
+ * counts to the store.
+ */
 export class Lost {
   #noted = new Evictions(MAX_ADDRESSES)
-  /** What a transaction is writing down. */
+  /** The counts that the current transaction writes. */
   #owed = new Evictions(MAX_ADDRESSES)
 
   add (key: AddressKey, offset: Offset): void {
@@ -21,7 +24,7 @@ export class Lost {
     return { count: noted.count + owed.count, upTo: Math.max(noted.upTo, owed.upTo) }
   }
 
-  /** Has a transaction write down what has not been written yet. */
+  /** Adds all unwritten counts to a transaction. */
   writeTo (batch: Batch): void {
     this.#owed.addAll(this.#noted)
     this.#noted = new Evictions(MAX_ADDRESSES)
@@ -30,7 +33,7 @@ export class Lost {
     for (const [kind, upTo] of dropped) batch.doubt(kind, upTo)
   }
 
-  /** It is on the disk. */
+  /** Drops the counts of the last transaction, which is on the disk now. */
   settle (): void {
     this.#owed = new Evictions(MAX_ADDRESSES)
   }

@@ -5,22 +5,23 @@ import { RisingClock } from '../../lib/clock.ts'
 
 /** How far ahead of the clock offsets are reserved, in ms. */
 const LEASE_MS = 30_000
-/** Offsets that are reserved beyond the last at least: more than are drawn between two reservations. */
+/** The least number of offsets to reserve beyond the last: more than the engine draws between two reservations. */
 const HEADROOM = 1_000_000
-/** Nothing above this was ever drawn: a file that says so is damaged. */
+/** The bound of valid offsets: a file with a greater number is damaged. */
 const HIGHEST = 8e15
-/** A number, padded, and the end of its line. */
+/** The length of a padded number and its line break. */
 const LINE_BYTES = 17
-/** Each of two lines has its own writer, so that a slow one never puts an old number in the place of a new one. */
+/** Each of the two lines has its own writer, so that a slow write never replaces a new number with an old number. */
 const LINE = { renewed: 0, extended: 1 }
 
 const writeLater = promisify(write)
 const syncLater = promisify(fdatasync)
 
 /**
- * Draws offsets that were never drawn before, whatever happens to the process, to its data, or to the clock. A file says
- * up to where offsets may have been drawn; it is written before they are, so a process that is killed has drawn none above
- * it, whether or not its messages got to the disk. The next process begins above it.
+ * Draws offsets that were never drawn before, despite a crash of the process, a loss of its data, or a leap of the
+ * clock. A file contains a reserved bound, and the bound is written before any offset below it is drawn. A killed
+ * process has therefore drawn no offset above the bound, even if its messages did not reach the disk. The next process
+ * begins above the bound.
  */
 export class OffsetLease {
   readonly #file: number
@@ -28,7 +29,7 @@ export class OffsetLease {
   readonly #clock: RisingClock
   #renewing: Promise<void> | null = null
   #last: Offset
-  /** What the file says. */
+  /** The bound in the file. */
   #upTo: Offset
 
   private constructor (file: number, last: Offset, now: () => number) {
@@ -38,7 +39,7 @@ export class OffsetLease {
     this.#last = this.#upTo = last
   }
 
-  /** `atLeast`: an offset that is known to have been drawn. */
+  /** Opens the file and reserves offsets. `atLeast`: an offset that an earlier process has certainly drawn. */
   static open (path: string, atLeast: Offset, now: () => number): OffsetLease {
     closeSync(openSync(path, 'a'))
     const content = readFileSync(path, 'latin1')
@@ -48,7 +49,7 @@ export class OffsetLease {
     return lease
   }
 
-  /** The last offset that was drawn, or may have been by an earlier process; 0 before the first. */
+  /** The last drawn offset, or the bound of an earlier process; 0 before the first offset. */
   get last (): Offset {
     return this.#last
   }
@@ -59,7 +60,7 @@ export class OffsetLease {
     return this.#last
   }
 
-  /** Reserves some more, if it is time to. Call it several times within the time of a lease. */
+  /** Reserves further offsets when the lease is due. The caller must call this method several times per LEASE_MS. */
   renew (): void {
     this.#renewing ??= this.#renew().finally(() => { this.#renewing = null })
   }
@@ -72,31 +73,34 @@ export class OffsetLease {
       await syncLater(this.#file)
       this.#upTo = Math.max(this.#upTo, upTo)
     } catch {
-      // The disk is full or broken, which the log finds out as well; the next time it is tried again.
+      // The disk is full or broken. The writer of the log reports the same failure; the next call retries.
     }
   }
 
-  /** Gives back what was not drawn. */
+  /** Returns the undrawn offsets and closes the file. */
   async close (): Promise<void> {
-    // It writes to a file that must not be another one by then.
+    // A pending renewal writes to the file descriptor, which must not belong to another file by then.
     await this.#renewing
     try {
       writeSync(this.#file, Buffer.concat([line(this.#last), line(this.#last)]), 0, 2 * LINE_BYTES, 0)
       fdatasyncSync(this.#file)
     } catch {
-      // What the file says is too much then, which does no harm.
+      // The bound in the file stays too high, which is harmless.
     }
     closeSync(this.#file)
   }
 
-  /** At once: an offset is to be drawn that is not covered, after a standstill of the process or a leap of the clock. */
+  /**
+   * Reserves synchronously, for an offset above the bound: after a standstill of the process or a leap of the clock.
+   */
   #extend (): void {
     const upTo = this.#target()
     try {
       writeSync(this.#file, line(upTo), 0, LINE_BYTES, LINE.extended * LINE_BYTES)
       fdatasyncSync(this.#file)
     } catch {
-      // Messages go on without. To be drawn twice, it takes a crash now and a clock that goes back before the next start.
+      // Messages continue without a reservation. An offset can repeat only after a crash now, followed by a clock that
+      // goes back before the next start.
     }
     this.#upTo = upTo
   }

@@ -1,18 +1,18 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 
-/** Ends in a row without a close after which a store is checked, in case it is the store that ends the process. */
+/** Consecutive ends without a close that lead to a check of the store, in case the store itself ends the process. */
 const MAX_UNCLEAN = 3
 
 interface Content {
-  /** Whether the store was being opened, or was open. */
+  /** The phase of the last owner: opening the store, or using the open store. */
   readonly phase: 'opening' | 'open'
-  /** How many times in a row, this one included, it was opened and not closed. */
+  /** The number of consecutive times that the store was opened and not closed, including the current time. */
   readonly unclean: number
 }
 
 /**
- * A small file beside a store that says how far its last owner got. A damaged store can end the process without a word;
- * then the file is what tells the next process.
+ * The clean-shutdown marker: a small file beside a store with the phase of its last owner. A damaged store can end the
+ * process without an error; the marker is then the only evidence for the next process.
  */
 export class OpenRecord {
   readonly #path: string
@@ -24,12 +24,12 @@ export class OpenRecord {
     this.#last = read(path)
   }
 
-  /** Whether the last owner ended while it opened the store, or the last few all ended without closing it. */
+  /** Whether the last owner ended while opening the store, or the last MAX_UNCLEAN owners all ended without a close. */
   get isSuspicious (): boolean {
     return this.#last !== null && (this.#last.phase === 'opening' || this.#last.unclean >= MAX_UNCLEAN)
   }
 
-  /** `isSound`: the store has been checked. */
+  /** Marks the store as being opened. `isSound`: the store has passed a check. */
   opening (isSound: boolean): void {
     this.#write({ phase: 'opening', unclean: this.#unclean(isSound) })
   }
@@ -38,13 +38,13 @@ export class OpenRecord {
     this.#write({ phase: 'open', unclean: this.#unclean(isSound) })
   }
 
-  /** The store has turned out to be damaged while it was open. */
+  /** Marks an open store as damaged, so that the next process checks the store. */
   suspect (): void {
     this.#isSuspected = true
     try {
       this.opening(true)
     } catch {
-      // The folder cannot be written either. Then it shows again the next time.
+      // The folder is not writable either. The damage appears again when the store is next in use.
     }
   }
 
@@ -66,7 +66,7 @@ function read (path: string): Content | null {
     const { phase, unclean } = JSON.parse(readFileSync(path, 'utf8')) as Partial<Content>
     return { phase: phase === 'open' ? 'open' : 'opening', unclean: typeof unclean === 'number' ? unclean : 0 }
   } catch (error) {
-    // No file is the usual case. One that cannot be read was being written.
+    // A missing file is the usual case. An unreadable file results from an interrupted write.
     return error instanceof Error && 'code' in error && error.code === 'ENOENT' ? null : { phase: 'opening', unclean: 0 }
   }
 }

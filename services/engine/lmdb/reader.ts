@@ -14,36 +14,37 @@ import { waitingAfter, type Waiting } from './waiting.ts'
 import { isBeforeOrigin, takePage } from '../local/page.ts'
 import { RETENTION_CLASSES, retentionClassOf, type Retention, type RetentionClass } from '../local/retention.ts'
 
-/** What a reader reads from. */
+/** Sources and settings of a reader. */
 export interface ReaderOptions {
   readonly store: LmdbStore
   readonly retention: Retention
   readonly waiting: Waiting
-  /** Messages that never got into the store. */
+  /** Unpersisted messages: messages that never reached the store. */
   readonly lost: Pick<Lost, 'of'>
   readonly totals: () => Totals
-  /** At which offset the log began. */
+  /** The first offset of the log. */
   readonly origin: Offset
 }
 
-/** An address, and what is known of it at this moment. */
+/** The stream of an address at one moment. */
 interface Line {
   readonly range: Range
   readonly shelf: RetentionClass
   readonly bytes: Buffer
   readonly record: AddressRecord
-  /** Messages that are known to have left the log, or never to have got into it. */
+  /** Evicted and unpersisted messages. */
   readonly evicted: Evicted
   readonly waiting: Fifo<Entry>
-  /** Messages below this offset are too old, whether or not they have been taken away. */
+  /** Messages below this offset are too old, even if they are still in the store. */
   readonly floor: Offset
-  /** Messages from this offset on are waiting. */
+  /** Messages from this offset on are in flight. */
   readonly end: Offset
 }
 
 /**
- * Reads the log: what is in the store, and what waits for it. Each verb does its work at once, so that it sees one moment.
- * What has ended or is too old counts as gone, also before a sweep has taken it away.
+ * Reads the log: stored messages and messages in flight. Each method works synchronously and therefore sees one
+ * consistent moment. Expired messages and messages over age are unreadable, even before a sweep has removed these
+ * messages.
  */
 export class LmdbReader {
   readonly #options: ReaderOptions
@@ -116,7 +117,7 @@ export class LmdbReader {
     }
   }
 
-  /** The greatest offset of what a reader misses; 0 when it misses nothing. */
+  /** Returns the greatest offset that a reader misses; 0 without a gap. */
   #gapUpTo (line: Line, now: number): Offset {
     const { range, record, evicted, floor } = line
     const { after, upTo: end = Infinity } = range
@@ -126,12 +127,12 @@ export class LmdbReader {
     return upTo > after ? Math.min(upTo, end) : 0
   }
 
-  /** How many messages are stored from one offset to another, also those that have ended. */
+  /** Returns the number of stored messages from one offset to another, including expired messages. */
   #count ({ bytes }: Line, from: Offset, to: Offset): number {
     return from < to ? this.#options.store.count({ start: messageKey(bytes, from), end: messageKey(bytes, to) }) : 0
   }
 
-  /** How many of them have ended, and no sweep has taken them away yet. */
+  /** Returns the number of expired messages from one offset to another that are still in the store. */
   #ended ({ bytes, shelf }: Line, from: Offset, to: Offset, now: number): number {
     const { store } = this.#options
     let ended = 0
@@ -140,7 +141,7 @@ export class LmdbReader {
     return ended
   }
 
-  /** The first stored message from one offset to another that has not ended. */
+  /** Returns the offset of the first unexpired stored message from one offset to another. */
   #first ({ bytes, shelf }: Line, from: Offset, to: Offset, now: number): Offset | undefined {
     for (const key of this.#options.store.keys({ start: messageKey(bytes, from), end: messageKey(bytes, Math.max(from, to)) })) {
       if (!this.#isEnded(shelf, numberAtEnd(key), now)) return numberAtEnd(key)
@@ -148,7 +149,7 @@ export class LmdbReader {
     return undefined
   }
 
-  /** The last stored message below an offset that has not ended. */
+  /** Returns the offset of the last unexpired stored message below an offset; 0 without such a message. */
   #last ({ bytes, shelf }: Line, below: Offset, now: number): Offset {
     for (const key of this.#options.store.keys({ start: messageKey(bytes, below - 1), end: messageKey(bytes, 0), reverse: true })) {
       if (!this.#isEnded(shelf, numberAtEnd(key), now)) return numberAtEnd(key)

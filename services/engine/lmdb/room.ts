@@ -1,30 +1,33 @@
 import { closeSync, fstatSync, openSync, write } from 'node:fs'
 import { promisify } from 'node:util'
 
-/** Room that there is at least behind what is used, beside what a transaction itself may need. */
+/** The least disk headroom after the used bytes, beside the bytes that a transaction itself may need. */
 const SPARE_BYTES = 2 * 1024 ** 2
-/** So much more is taken at once, so that not every transaction has to take some. */
+/** Additional bytes per extension of the file, so that not every transaction extends the file. */
 const STEP_BYTES = 1024 ** 2
 const ZEROS = Buffer.alloc(256 * 1024)
 
 const writeLater = promisify(write)
 
 /**
- * Keeps the file of a store longer than what is used of it. lmdb must never find out by itself that a disk is full: what it
- * has to say about a page that it could not write is longer than the memory it takes for that, and the process may end. So
- * whether there is room is found out here, with an error that can be answered.
+ * Keeps disk headroom in the file of a store: the file stays longer than its used bytes. lmdb must never detect a full
+ * disk by itself: its message about an unwritten page is longer than its buffer for the message, and the process may
+ * end. LmdbRoom detects a full disk first, with an error that the engine can handle.
  */
 export class LmdbRoom {
   readonly #file: number
   #bytes: number
 
-  /** `path`: the file, which is there. */
+  /** `path`: the file of the store, which must exist. */
   constructor (path: string) {
     this.#file = openSync(path, 'r+')
     this.#bytes = fstatSync(this.#file).size
   }
 
-  /** Makes sure that so much can be written behind what is used. Rejects as the disk does. No transaction may be on its way. */
+  /**
+   * Extends the file until `neededBytes` and the spare bytes fit after `usedBytes`. Rejects with the error of the disk.
+   * No transaction may be in flight during the call.
+   */
   async reserve (usedBytes: number, neededBytes: number): Promise<void> {
     const least = usedBytes + SPARE_BYTES + neededBytes
     if (this.#bytes >= least) return

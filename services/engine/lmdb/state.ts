@@ -6,22 +6,22 @@ import { decodeText, encodeText, keyOf, MAX_TEXT_BYTES, numberAt } from './layou
 import type { LmdbStore } from './store.ts'
 import type { Writer } from './writer.ts'
 
-/** What the state works with. */
+/** Collaborators of the state. */
 export interface LmdbStateOptions {
   readonly store: LmdbStore
   readonly writer: Writer
   readonly now: () => number
-  /** Does something with the store; throws when the engine is closed, or the store cannot be read. */
+  /** Runs a read of the store; throws when the engine is closed, or the store is unreadable. */
   readonly using: <T> (read: () => T) => T
 }
 
 /**
- * The little state beside the log. A value counts from the moment in which it is made, before it is on the disk; when it
- * cannot be written, that and all that was made of it since are rejected, and what is on the disk counts again.
+ * The small state beside the log. A new value is visible at once, before it is on the disk. A failed write rejects its
+ * update and all later updates that derive from it; reads then return the value on the disk again.
  */
 export class LmdbState implements State {
   readonly #options: LmdbStateOptions
-  /** What is not known to be on the disk yet; null: removed. */
+  /** Values in flight; a null value is a removal. */
   readonly #waiting = new Map<string, { readonly value: NewValue }>()
 
   constructor (options: LmdbStateOptions) {
@@ -45,7 +45,7 @@ export class LmdbState implements State {
     try {
       await writer.run((batch) => batch.set(bytes, value))
     } catch (error) {
-      // Whatever waits behind it is refused with it.
+      // The writer refuses all later updates in its queue together with this update.
       this.#waiting.delete(key)
       throw error
     }
@@ -87,7 +87,7 @@ export class LmdbState implements State {
   }
 }
 
-/** Greater than any byte of a text. */
+/** A byte greater than any byte of a text. */
 const LAST = Buffer.of(0xff)
 
 function parse (value: Buffer): unknown {

@@ -2,12 +2,13 @@ import type { RangeOptions, RootDatabase } from 'lmdb'
 import { LmdbRoom } from './room.ts'
 
 /**
- * How the file is opened. Each transaction is on the disk before the next begins, which is what a single writer wants; and
- * lmdb batches nothing by itself, because then a failure would also reject promises that nobody can get hold of.
+ * Options of the lmdb file. Each transaction is on the disk before the next transaction begins, as a single writer
+ * requires. lmdb must not batch by itself: a failure would then also reject promises that are out of reach of the
+ * caller.
  */
 export const LMDB_OPTIONS = { encoding: 'binary', keyEncoding: 'binary', noSubdir: false, overlappingSync: false, eventTurnBatching: false } as const
 
-/** A part of the store, in the order of its keys; `end` is not part of it. With `reverse` it begins at `start` and goes down. */
+/** A range of keys in order, without `end`. With `reverse`, the range begins at `start` and descends. */
 export interface Range {
   readonly start: Buffer
   readonly end: Buffer
@@ -15,10 +16,13 @@ export interface Range {
   readonly reverse?: boolean
 }
 
-/** What a change costs beside its bytes: many share a page, and most pages come from what was freed before. */
+/**
+ * The overhead of a change beside its bytes: many changes share a page, and most pages come from the list of free
+ * pages.
+ */
 const CHANGE_BYTES = 512
 
-/** What one transaction changes. Of two changes to one key the later counts. */
+/** The changes of one transaction. The later of two changes to the same key applies. */
 export class Changes {
   readonly #list: Array<{ readonly key: Buffer, readonly value: Buffer | null }> = []
   #bytes = 0
@@ -27,7 +31,7 @@ export class Changes {
     return this.#list.length
   }
 
-  /** More than these changes take of the file, pages of the tree included; measured, with twice that to spare. */
+  /** An upper bound for the file space of these changes, including pages of the tree: a measured value, doubled. */
   get bytes (): number {
     return 2 * this.#bytes + CHANGE_BYTES * this.#list.length
   }
@@ -46,22 +50,22 @@ export class Changes {
   }
 }
 
-/** The value of an entry that says everything with its key. */
+/** The value of an entry with all its information in the key. */
 export const EMPTY = Buffer.alloc(0)
 
-/** What lmdb calls damage: a page that is not there or of the wrong sort, a file that is none of its own, or of another version. */
+/** Error codes of lmdb for damage: a missing page, a page of the wrong type, a file of another format or version. */
 const DAMAGE_CODES = new Set([-30797, -30796, -30795, -30794, -30793, -30779])
 
 export function isDamage (error: unknown): boolean {
   return error instanceof Error && 'code' in error && typeof error.code === 'number' && DAMAGE_CODES.has(error.code)
 }
 
-/** The entries of an lmdb file. Everything that reads does so at once, from what has been committed. */
+/** The entries of an lmdb file. All reads are synchronous and see committed data only. */
 export class LmdbStore {
   readonly #db: RootDatabase<Buffer, Buffer>
   readonly #room: LmdbRoom
 
-  /** `path`: where the file is. */
+  /** `path`: the path of the lmdb file. */
   constructor (db: RootDatabase<Buffer, Buffer>, path: string) {
     this.#db = db
     this.#room = new LmdbRoom(path)
@@ -88,7 +92,7 @@ export class LmdbStore {
     return this.#db.getKeysCount(toOptions(range))
   }
 
-  /** Makes all changes or none. Resolves when they are on the disk. */
+  /** Commits the changes atomically. Resolves when the changes are on the disk. */
   async commit (changes: Changes): Promise<void> {
     await this.#room.reserve(this.size, changes.bytes)
     try {
@@ -99,7 +103,7 @@ export class LmdbStore {
       })
       await this.#db.flushed
     } catch (error) {
-      // lmdb rejects with a general remark, which carries a promise that rejects with the reason.
+      // lmdb rejects with a general error. Its `commitError` is a promise that rejects with the reason.
       if (error instanceof Error && 'commitError' in error) await error.commitError
       throw error
     } finally {
@@ -107,7 +111,7 @@ export class LmdbStore {
     }
   }
 
-  /** Bytes that the file must have at least. */
+  /** The least number of bytes of a complete file. */
   get size (): number {
     const { pageSize, lastPageNumber } = this.#db.getStats() as { pageSize: number, lastPageNumber: number }
     return pageSize * (lastPageNumber + 1)

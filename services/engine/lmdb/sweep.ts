@@ -6,18 +6,18 @@ import type { LmdbStore } from './store.ts'
 import { MAX_KEYS, RETENTION_CLASSES, type RetentionClass } from '../local/retention.ts'
 import { ageFloor } from './time.ts'
 
-/** What one transaction takes away of each sort at most, so that a sweep never takes long. */
+/** The most entries of each kind that one transaction evicts, so that a sweep stays short. */
 const STEP = 2000
-/** The same for the oldest messages when there are too many bytes: as much as a transaction may add, in small messages. */
+/** The same limit for messages over `maxBytes`: the size of a full transaction, in small messages. */
 const BYTES_STEP = 10_000
 
-/** What is left of the messages that were added, and whether there is more to take away than one transaction may. */
+/** The added messages that remain, and whether more entries are due for eviction than one transaction may evict. */
 export interface Room {
   readonly entries: readonly Entry[]
   readonly hasMore: boolean
 }
 
-/** Takes away what has ended, what is too old, and what there is no room for; always the oldest first. */
+/** Evicts expired entries, messages over age, over count and over bytes; always the oldest first. */
 export function makeRoom (batch: Batch): Room {
   const sweeps = [endMessages(batch), endUses(batch), endValues(batch), ...RETENTION_CLASSES.map((shelf) => ageOut(batch, shelf))]
   const entries = trimLines(batch)
@@ -25,10 +25,10 @@ export function makeRoom (batch: Batch): Room {
   return { entries: kept, hasMore: !isDone || sweeps.includes(false) }
 }
 
-/** What lies in the store by its end. */
+/** The tables with keys in the order of expiry. */
 type EndTable = 'end' | 'useEnd' | 'valueEnd'
 
-/** Tells whether messages have ended that have not been taken away. */
+/** Returns whether the store still contains expired messages. */
 export function haveEnded (store: LmdbStore, now: number): boolean {
   return store.first(endedRange('end', now)) !== undefined
 }
@@ -36,15 +36,15 @@ export function haveEnded (store: LmdbStore, now: number): boolean {
 function endedRange (table: EndTable, now: number) {
   return { start: keyOf(table), end: keyOf(table, now, LAST) }
 }
-/** Greater than what follows the time in such a key. */
+/** A byte greater than any byte after the expiry time in such a key. */
 const LAST = Buffer.of(0xff)
 
-/** A shelf up to an offset, which is not part of it. */
+/** Returns the range of a retention class below an offset. */
 function shelfRange (shelf: RetentionClass, end: number) {
   return { start: orderKey(shelf, 0), end: orderKey(shelf, end) }
 }
 
-/** Each of these answers false when there is more of it. */
+/** Evicts expired messages. This function and the next three return false when further entries may be due. */
 function endMessages (batch: Batch): boolean {
   let found = 0
   for (const { key, value } of batch.store.entries({ ...endedRange('end', batch.now), limit: STEP })) {
@@ -85,7 +85,7 @@ function ageOut (batch: Batch, shelf: RetentionClass): boolean {
   return found < STEP
 }
 
-/** Makes room at every address to which messages were added. Answers the messages that there is room for. */
+/** Evicts messages over count from the stream of every address with added messages. Returns the remaining messages. */
 function trimLines (batch: Batch): Entry[] {
   const lines = new Map<AddressKey, Entry[]>()
   for (const entry of batch.entries) {
@@ -99,7 +99,7 @@ function trimLines (batch: Batch): Entry[] {
   return batch.entries.filter((entry) => !dropped.has(entry))
 }
 
-/** Answers those of the added messages that are too many by themselves. */
+/** Evicts stored messages of one stream. Returns the oldest added messages that exceed `maxCount` by themselves. */
 function trimLine (batch: Batch, line: readonly Entry[]): Entry[] {
   const [first] = line
   if (first === undefined) return []
@@ -136,7 +136,7 @@ function trimBytes (batch: Batch, entries: readonly Entry[]): { readonly isDone:
   return { isDone: true, kept: entries.slice(first) }
 }
 
-/** All stored messages by age. */
+/** Yields all stored messages in the order of age. */
 function * oldestFirst (store: LmdbStore): Generator<{ readonly shelf: RetentionClass, readonly offset: Offset }, void> {
   const [logs, inboxes] = RETENTION_CLASSES.map((shelf) => store.keys(shelfRange(shelf, Infinity))[Symbol.iterator]())
   if (logs === undefined || inboxes === undefined) return
@@ -162,7 +162,7 @@ function next (keys: Iterator<Buffer, unknown>): Offset {
   return done === true ? Infinity : numberAtEnd(value)
 }
 
-/** Answers whether the message was still there. A message that has expired is missed by nobody. */
+/** Evicts a message. Returns whether the store still had the message. An expired message causes no gap for a reader. */
 function evict (batch: Batch, shelf: RetentionClass, offset: Offset): boolean {
   const order = batch.orderAt(shelf, offset)
   if (order === null) return false

@@ -4,7 +4,7 @@ import type { Entry } from './entry.ts'
 
 const NONE = new Fifo<Entry>()
 
-/** Messages that have been handed out and are not known to be on the disk yet; at each address they are the newest. */
+/** Messages in flight: delivered, but not yet confirmed on the disk. They are the newest messages of each address. */
 export class Waiting {
   readonly #lines = new Map<AddressKey, Fifo<Entry>>()
   readonly #byOffset = new Map<Offset, Entry>()
@@ -16,7 +16,7 @@ export class Waiting {
     this.#byOffset.set(entry.message.offset, entry)
   }
 
-  /** The oldest of its address waits no longer. */
+  /** Removes an entry. The entry must be the oldest entry in flight of its address. */
   settle ({ key, message: { offset } }: Entry): void {
     const line = this.#lines.get(key)
     line?.shift()
@@ -24,7 +24,7 @@ export class Waiting {
     this.#byOffset.delete(offset)
   }
 
-  /** Those of an address, in the order of their offsets. */
+  /** Returns the entries in flight of an address, in the order of their offsets. */
   at (key: AddressKey): Fifo<Entry> {
     return this.#lines.get(key) ?? NONE
   }
@@ -34,7 +34,7 @@ export class Waiting {
   }
 }
 
-/** Those above an offset that may still be handed out. */
+/** Yields the unexpired messages in flight above an offset. */
 export function * waitingAfter (line: Fifo<Entry>, after: Offset, now: number): Generator<Message, void> {
   let at = line.search(({ message }) => message.offset > after)
   for (let entry = line.at(at); entry !== undefined; entry = line.at(++at)) {

@@ -5,43 +5,45 @@ import { Fifo } from '../local/fifo.ts'
 import type { LmdbStore } from './store.ts'
 import { makeRoom } from './sweep.ts'
 
-/** Something to be written. */
+/** A unit of work for the writer. */
 export interface Work {
-  /** About how much there is to write; 0 for what is too little to be refused because much is waiting. */
+  /** The approximate size of the write; 0 exempts small work from the bound on bytes in flight. */
   readonly bytes: number
-  /** Whether it has to be the first of its transaction. */
+  /** Whether the work must be the first of its transaction. */
   readonly isFirst?: boolean
   apply (batch: Batch): void
-  /** Called once: whether it is on the disk. Must not throw. */
+  /** Receives the result, once: whether the work is on the disk. Must not throw. */
   done (isWritten: boolean): void
 }
 
-/** What a writer works with. */
+/** Collaborators and hooks of a writer. */
 export interface WriterOptions {
   readonly store: LmdbStore
-  /** A transaction, with what is owed to the disk from earlier in it. */
+  /** Begins a transaction, including the counts of earlier unpersisted messages. */
   readonly begin: () => Batch
-  /** A transaction is on the disk. */
+  /** Runs when a transaction is on the disk. */
   readonly onWritten: (batch: Batch) => void
-  /** Says in one sentence what it means that writing fails with this. */
+  /** Describes the consequence of a write error in one sentence. */
   readonly explain: (error: unknown) => string
-  /** Writing begins to fail: the sentence and the reason; or works again: null. Must not throw. */
+  /**
+   * Receives the sentence and the error when writes begin to fail, and null when they succeed again. Must not throw.
+   */
   readonly onProblem: (problem: string | null, error: unknown) => void
 }
 
-/** Works and bytes of one transaction at most, unless one work alone is more. */
+/** The most works and bytes of one transaction, unless a single work exceeds the limit. */
 const BATCH_WORKS = 500
 const BATCH_BYTES = 2 * 1024 ** 2
-/** Bytes that may wait for the disk; what is beyond them is not stored. */
+/** The most bytes in flight; messages beyond this bound are not stored. */
 const MAX_WAITING_BYTES = 128 * 1024 ** 2
-/** Time after which the disk counts as stuck. */
+/** The duration of a commit after which the disk counts as stuck. */
 const STUCK_MS = 30_000
 const RETRY_MS = { first: 100, longest: 5000 }
 
 /**
- * Writes one transaction after another. What comes while one is on its way to the disk goes into the next, so that many
- * share a flush. When writing fails, nothing waits for it to work again: what is to be written is refused until an
- * attempt, made again and again, succeeds.
+ * Writes one transaction after another. Work that arrives while a transaction is in flight joins the next transaction,
+ * so that many works share a flush. After a failed write, work is not queued until recovery: the writer refuses all
+ * work and retries repeatedly, until an attempt succeeds.
  */
 export class Writer {
   readonly #options: WriterOptions
@@ -49,7 +51,7 @@ export class Writer {
   #waitingBytes = 0
   #problem: string | null = null
   #hasChore = false
-  /** Whether a transaction is being made or about to be. */
+  /** Whether a transaction is in progress or scheduled. */
   #isRunning = false
   #isClosed = false
   #retryMs = RETRY_MS.first
@@ -60,12 +62,12 @@ export class Writer {
     this.#options = options
   }
 
-  /** Why nothing can be written right now; null while all is well. */
+  /** The reason why writes currently fail; null while writes succeed. */
   get problem (): string | null {
     return this.#problem
   }
 
-  /** Takes something to be written; or is done with it at once, when it cannot be. */
+  /** Queues a work; or calls `done(false)` at once when the writer is closed, failing or at its bound. */
   push (work: Work): void {
     const isTooMuch = work.bytes > 0 && this.#waitingBytes + work.bytes > MAX_WAITING_BYTES
     if (this.#isClosed || this.#problem !== null || isTooMuch) return work.done(false)
@@ -74,7 +76,7 @@ export class Writer {
     this.#start()
   }
 
-  /** Writes what `apply` says. Rejects with HUB_STORE_FAILED when that does not work. */
+  /** Writes the changes of `apply` and resolves to its result. Rejects with HUB_STORE_FAILED when the write fails. */
   run<T> (apply: (batch: Batch) => T, options: { readonly isFirst?: boolean } = {}): Promise<T> {
     return new Promise((resolve, reject) => {
       let result: { readonly value: T } | undefined
@@ -90,13 +92,13 @@ export class Writer {
     })
   }
 
-  /** Makes a transaction even if nothing is to be written: for what has to be taken away. */
+  /** Starts a transaction even without queued work, for evictions. */
   nudge (): void {
     this.#hasChore = true
     if (!this.#isClosed && this.#problem === null) this.#start()
   }
 
-  /** Takes nothing more. Resolves when what was taken is written, or the time is up. Answers whether the disk is idle. */
+  /** Refuses new work. Waits for queued work up to the time limit. Resolves to whether the disk is idle. */
   async close (limitMs: number): Promise<boolean> {
     this.#isClosed = true
     clearTimeout(this.#retry)
@@ -108,7 +110,7 @@ export class Writer {
   #start (): void {
     if (this.#isRunning) return
     this.#isRunning = true
-    // Not at once: what is said in the same turn shares the flush.
+    // Deferred, so that messages of the same turn of the event loop share the flush.
     setImmediate(() => { void this.#run() })
   }
 
@@ -132,7 +134,7 @@ export class Writer {
   }
 
   async #write (works: readonly Work[]): Promise<void> {
-    // A transaction that takes too long is given up for those who wait for it, and waited for all the same.
+    // After STUCK_MS the works of a transaction count as failed; the writer still waits for the end of the commit.
     let waiting = works
     const refuse = (problem: string, error: unknown): void => {
       if (this.#problem === null) {
