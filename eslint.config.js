@@ -3,7 +3,8 @@ import { importRules } from './scripts/import-rules.js'
 
 const NAMES = ['model', 'lib', 'auth', 'protocol', 'engine', 'hub']
 const [MODEL, LIB, AUTH, PROTOCOL, ENGINE, HUB] = NAMES.map((name) => `services/${name}`)
-const PORTS = [`${ENGINE}/engine`, `${PROTOCOL}/protocol`]
+const ENGINE_PORTS = ['bus', 'lifetime', 'order', 'record', 'state', 'store'].map((name) => `${ENGINE}/${name}`)
+const PORTS = [...['engine', 'bus', 'state', 'store'].map((name) => `${ENGINE}/${name}`), `${PROTOCOL}/protocol`]
 const BASE = [MODEL, LIB]
 
 /**
@@ -26,9 +27,9 @@ const IMPORTS = {
   [AUTH]: BASE,
   [PROTOCOL]: [MODEL],
   [ENGINE]: [...BASE, ...['local', 'memory', 'lmdb'].map((wing) => `!${ENGINE}/${wing}`)],
-  [`${ENGINE}/local`]: [...BASE, `${ENGINE}/engine`],
-  [`${ENGINE}/memory`]: [...BASE, `${ENGINE}/engine`, `${ENGINE}/local`],
-  [`${ENGINE}/lmdb`]: [...BASE, `${ENGINE}/engine`, `${ENGINE}/local`],
+  [`${ENGINE}/local`]: [...BASE, ...ENGINE_PORTS],
+  [`${ENGINE}/memory`]: [...BASE, ...ENGINE_PORTS, `${ENGINE}/engine`, `${ENGINE}/local`],
+  [`${ENGINE}/lmdb`]: [...BASE, ...ENGINE_PORTS, `${ENGINE}/engine`, `${ENGINE}/local`],
   [`${HUB}/outbox`]: BASE,
   [`${HUB}/clients`]: [...BASE, ...PORTS, `${HUB}/outbox`],
   [`${HUB}/delivery`]: [...BASE, ...PORTS, `${HUB}/outbox`, `${HUB}/clients`],

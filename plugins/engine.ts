@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../services/config/schema.ts'
 import type { Engine } from '../services/engine/engine.ts'
-import { LmdbEngine } from '../services/engine/lmdb/engine.ts'
-import { MemoryEngine } from '../services/engine/memory/engine.ts'
+import { openLmdbEngine } from '../services/engine/lmdb/engine.ts'
+import { createMemoryEngine } from '../services/engine/memory/engine.ts'
 
 /**
  * Opens the engine of the kind that the configuration names. The engine closes with the application, after the hub. No
@@ -20,8 +20,9 @@ export async function openEngine (
     idempotencyWindowMs: idempotency.window
   }
   const engine: Engine = kind === 'lmdb'
-    ? await LmdbEngine.open(retention, { path, log: fastify.log })
-    : new MemoryEngine(retention)
+    ? await openLmdbEngine(retention, { path, log: fastify.log })
+    : createMemoryEngine(retention)
+  await engine.ready
   fastify.addHook('onClose', () => engine.close())
   return engine
 }

@@ -1,6 +1,7 @@
 // Questions from one node to all nodes. Each kind of question is one object: the result of a node, and the merge of the
 // results of all nodes.
-import type { Bus, Engine, NodeResponder } from '../engine/engine.ts'
+import type { Bus, NodeResponder } from '../engine/bus.ts'
+import type { Engine } from '../engine/engine.ts'
 import type { CloseReason } from '../model/close-codes.ts'
 import { DEFAULT_PAGE, type ClientPage, type ClientQuery, type GroupPage, type GroupQuery } from '../model/info.ts'
 import type { Address, Group, Offset, UserId } from '../model/message.ts'

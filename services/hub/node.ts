@@ -149,7 +149,7 @@ export class HubNode {
     const { registry } = this
     const responder = Cluster.responder({ engine, registry, fanOut, flusher: this.#flusher, sessions: this.#sessions })
     engine.bus.respond(responder)
-    engine.follow((message) => fanOut.deliver(message))
+    engine.follow((message) => fanOut.deliver(message), (after) => fanOut.interrupt(after))
   }
 
   /** State of the node. Clients can connect while the node is `ready`. */

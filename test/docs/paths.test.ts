@@ -10,7 +10,7 @@ import { connectJson } from '../support/json-client.ts'
  * Files that every request, every connection or every read passes, and that a reader need not open: shared types and
  * tools, hooks of all requests, the token check, and the inside of the engine.
  */
-const EVERYWHERE = /\/(model|lib|auth)\/|^plugins\/|serializer|upgrade-gate|engine\/(local|memory)\/(?!engine)/
+const EVERYWHERE = /\/(model|lib|auth)\/|^plugins\/|serializer|upgrade-gate|engine\/(lifetime|(local|memory)\/)/
 /** The receipt, which goes the other way. */
 const RECEIPT = /hub\/(node|cluster)\.ts/
 /** Parts of every connection, of every write to the state, and of every write to a socket. */
@@ -42,7 +42,7 @@ const BROADCAST = [
   'routes/api/messages.ts',
   'services/hub/hub.ts',
   'services/hub/publish/publisher.ts',
-  'services/engine/memory/engine.ts',
+  'services/engine/engine.ts',
   'services/hub/delivery/fan-out.ts',
   'services/hub/clients/registry.ts',
   'services/hub/delivery/frame-cache.ts',

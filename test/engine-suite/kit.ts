@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
-import type { Engine, PageLimit } from '../../services/engine/engine.ts'
+import type { Engine } from '../../services/engine/engine.ts'
+import type { PageLimit } from '../../services/engine/store.ts'
 import type { Retention } from '../../services/engine/local/retention.ts'
 import type { Address, Draft, Message, Offset } from '../../services/model/message.ts'
 
@@ -7,6 +8,8 @@ import type { Address, Draft, Message, Offset } from '../../services/model/messa
 export interface EngineFixture {
   readonly engine: Engine
   readonly advance: (ms: number) => void
+  /** Whether `append` hands the message to the follower before it returns its promise. Default true. */
+  readonly isImmediate?: boolean
 }
 
 /** The retention of every engine under test. */

@@ -5,7 +5,7 @@ import { PassThrough } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import { MemoryEngine } from '../../services/engine/memory/engine.ts'
+import { createMemoryEngine } from '../../services/engine/memory/engine.ts'
 import { Hub } from '../../services/hub/hub.ts'
 import { HubNode } from '../../services/hub/node.ts'
 import type { Connection } from '../../services/hub/outbox/connection.ts'
@@ -88,7 +88,7 @@ t.test('a broadcast reaches every connected client after other clients disconnec
 const silent = { debug () {}, info () {}, warn () {}, error () {} }
 
 function service () {
-  const engine = new MemoryEngine({ log: { maxAgeMs: 1000, maxCount: 10 }, inbox: { maxAgeMs: 1000, maxCount: 10 }, maxBytes: 1000, idempotencyWindowMs: 1000 })
+  const engine = createMemoryEngine({ log: { maxAgeMs: 1000, maxCount: 10 }, inbox: { maxAgeMs: 1000, maxCount: 10 }, maxBytes: 1000, idempotencyWindowMs: 1000 })
   const node = new HubNode(hubOptions(engine, { log: silent }))
   return { node, hub: new Hub(node), ws: new WsService(node, silent, 1000) }
 }

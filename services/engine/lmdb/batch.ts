@@ -1,5 +1,5 @@
 import type { Offset } from '../../model/message.ts'
-import { Changes, EMPTY, type LmdbStore } from './store.ts'
+import { Changes, EMPTY, type LmdbFile } from './file.ts'
 import { decodeOrder, encodeNumbers, encodeOrder, encodeShelf, keyOf, messageKey, numberAt, numberAtEnd, orderKey, type Order } from './layout.ts'
 import type { Entry } from './entry.ts'
 import { Ledger, type Totals } from './ledger.ts'
@@ -18,7 +18,7 @@ export type NewValue = { readonly json: string, readonly until: number } | null
 
 /** Collaborators and settings of a batch. */
 export interface BatchOptions {
-  readonly store: LmdbStore
+  readonly store: LmdbFile
   readonly retention: Retention
   readonly totals: Totals
   readonly now: number
@@ -34,7 +34,7 @@ export class Batch {
   /** The totals after the commit of this batch. */
   readonly totals: Totals
   readonly now: number
-  readonly store: LmdbStore
+  readonly store: LmdbFile
   readonly retention: Retention
   readonly #ledger: Ledger
   readonly #entries: Entry[] = []
@@ -191,7 +191,7 @@ export class Batch {
 const TOTALS_KEY = keyOf('meta', Buffer.from('totals'))
 
 /** Returns the totals from a store; zeros for a new store. */
-export function readTotals (store: LmdbStore): Totals {
+export function readTotals (store: LmdbFile): Totals {
   const value = store.get(TOTALS_KEY)
   return value === undefined ? { bytes: 0, uses: 0, vanished: {}, forgotten: {}, doubtful: {} } : JSON.parse(value.toString()) as Totals
 }

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { LMDB_OPTIONS } from './store.ts'
+import { LMDB_OPTIONS } from './file.ts'
 
 /** The magic number of an lmdb file and the position of its page size; both of the first two pages hold them. */
 const MAGIC = { value: 0xBEEFC0DE, at: 24 }

@@ -7,7 +7,7 @@ import type { Offset } from '../../model/message.ts'
 import { FolderLock } from './folder-lock.ts'
 import { hiddenDamage, obviousDamage } from './check.ts'
 import { encodeNumbers, keyOf, LAYOUT_VERSION, numberAt, numberAtEnd, orderKey } from './layout.ts'
-import { Changes, isDamage, LMDB_OPTIONS, LmdbStore } from './store.ts'
+import { Changes, isDamage, LMDB_OPTIONS, LmdbFile } from './file.ts'
 import { OffsetLease } from './offset-lease.ts'
 import { OpenRecord } from './open-record.ts'
 import { RETENTION_CLASSES } from '../local/retention.ts'
@@ -24,7 +24,7 @@ const ORIGIN_KEY = keyOf('meta', Buffer.from('origin'))
 /** A folder with a store in it, open and locked. */
 export interface LmdbFolder {
   readonly path: string
-  readonly store: LmdbStore
+  readonly store: LmdbFile
   readonly lease: OffsetLease
   /** The first offset of this log. */
   readonly origin: Offset
@@ -63,7 +63,7 @@ async function openLocked (folder: string, lock: FolderLock, log: Log, now: () =
   const record = new OpenRecord(join(folder, 'opened.json'))
   const isChecked = record.isSuspicious
   let damage = obviousDamage(join(folder, DATA)) ?? (isChecked ? await hiddenDamage(folder) : null)
-  let store: LmdbStore | null = null
+  let store: LmdbFile | null = null
   while (store === null) {
     if (damage !== null) setAside(folder, damage, log, now())
     record.opening(isChecked)
@@ -79,11 +79,11 @@ async function openLocked (folder: string, lock: FolderLock, log: Log, now: () =
 }
 
 /** Opens a store, or returns a description of its damage. */
-async function openStore (folder: string): Promise<LmdbStore | string> {
-  let store: LmdbStore | undefined
+async function openStore (folder: string): Promise<LmdbFile | string> {
+  let store: LmdbFile | undefined
   try {
     makeRoomForLocks(join(folder, LOCK))
-    store = new LmdbStore(open<Buffer, Buffer>({ path: folder, ...LMDB_OPTIONS }), join(folder, DATA))
+    store = new LmdbFile(open<Buffer, Buffer>({ path: folder, ...LMDB_OPTIONS }), join(folder, DATA))
     if (statSync(join(folder, DATA)).size < store.size) throw new Damage('it has been cut off')
     await assertLayout(store, folder)
     return store
@@ -97,7 +97,7 @@ async function openStore (folder: string): Promise<LmdbStore | string> {
 
 class Damage extends Error {}
 
-async function assertLayout (store: LmdbStore, folder: string): Promise<void> {
+async function assertLayout (store: LmdbFile, folder: string): Promise<void> {
   const version = store.get(LAYOUT_KEY)?.toString()
   if (version === LAYOUT_VERSION) return
   if (version === undefined && store.first({ start: Buffer.of(0), end: Buffer.of(0xff) }) === undefined) {
@@ -127,7 +127,7 @@ function setAside (folder: string, damage: string, log: Log, now: number): void 
 }
 
 /** Returns the first offset of a store: a reader with a lower offset comes from another log. */
-async function originOf (store: LmdbStore, lease: OffsetLease): Promise<Offset> {
+async function originOf (store: LmdbFile, lease: OffsetLease): Promise<Offset> {
   const known = store.get(ORIGIN_KEY)
   if (known !== undefined) return numberAt(known, 0)
   const changes = new Changes()
@@ -138,12 +138,12 @@ async function originOf (store: LmdbStore, lease: OffsetLease): Promise<Offset> 
 }
 
 /** Returns the greatest offset of a stored message; 0 for an empty store. */
-function newest (store: LmdbStore): number {
+function newest (store: LmdbFile): number {
   const keys = RETENTION_CLASSES.map((shelf) => store.first({ start: orderKey(shelf, Infinity), end: orderKey(shelf, 0), reverse: true }))
   return Math.max(0, ...keys.map((key) => key === undefined ? 0 : numberAtEnd(key)))
 }
 
-async function close (store: LmdbStore, lease: OffsetLease, record: OpenRecord, lock: FolderLock, isIdle: boolean): Promise<void> {
+async function close (store: LmdbFile, lease: OffsetLease, record: OpenRecord, lock: FolderLock, isIdle: boolean): Promise<void> {
   if (isIdle) {
     await store.close()
     record.closed()

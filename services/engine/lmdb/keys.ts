@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { IdempotencyRecords, type IdempotencyRecord } from '../local/idempotency.ts'
 import type { Batch, NewUse } from './batch.ts'
 import { keyOf, numberAt } from './layout.ts'
-import type { LmdbStore } from './store.ts'
+import type { LmdbFile } from './file.ts'
 
 /** The position of the digest in the value of an idempotency record. */
 const DIGEST_AT = 24
@@ -13,10 +13,10 @@ const KEY_BYTES = 20
  * memory until its expiry.
  */
 export class LmdbKeys {
-  readonly #store: LmdbStore
+  readonly #store: LmdbFile
   readonly #waiting = new IdempotencyRecords()
 
-  constructor (store: LmdbStore) {
+  constructor (store: LmdbFile) {
     this.#store = store
   }
 

@@ -1,7 +1,7 @@
 import type { Offset } from '../../model/message.ts'
 import { MAX_EVICTIONS } from '../local/evictions.ts'
 import { encodeNumbers, keyOf, numberAt } from './layout.ts'
-import { EMPTY, type Changes, type LmdbStore } from './store.ts'
+import { EMPTY, type Changes, type LmdbFile } from './file.ts'
 
 /** The record of an address. */
 export interface AddressRecord {
@@ -37,7 +37,7 @@ type Editable = { -readonly [K in keyof AddressRecord]: AddressRecord[K] }
 /**
  * Returns the record of an address; for an address without a record, the bound of the evicted tombstones of its kind.
  */
-export function readRecord (store: LmdbStore, { forgotten }: Totals, address: Buffer): AddressRecord {
+export function readRecord (store: LmdbFile, { forgotten }: Totals, address: Buffer): AddressRecord {
   const value = store.get(keyOf('record', address))
   if (value === undefined) return { count: 0, evicted: 0, missedUpTo: forgotten[kindOf(address)] ?? 0 }
   return { count: numberAt(value, 0), evicted: numberAt(value, 1), missedUpTo: numberAt(value, 2) }
@@ -45,13 +45,13 @@ export function readRecord (store: LmdbStore, { forgotten }: Totals, address: Bu
 
 /** The address records that one transaction changes. */
 export class Ledger {
-  readonly #store: LmdbStore
+  readonly #store: LmdbFile
   readonly #totals: Totals
   readonly #maxVanished: number
   readonly #open = new Map<string, { readonly address: Buffer, readonly before: Kept | null, readonly record: Editable }>()
 
   /** `totals`: the totals after the transaction; the ledger updates them. */
-  constructor (store: LmdbStore, totals: Totals, maxVanished = MAX_EVICTIONS) {
+  constructor (store: LmdbFile, totals: Totals, maxVanished = MAX_EVICTIONS) {
     this.#store = store
     this.#totals = totals
     this.#maxVanished = maxVanished

@@ -1,5 +1,5 @@
 import { addressKey, type Message, type Offset } from '../../model/message.ts'
-import type { Page, PageLimit, Range, Summary } from '../engine.ts'
+import type { Page, PageLimit, Range, Summary } from '../store.ts'
 import type { Evicted } from '../local/evictions.ts'
 import type { Fifo } from '../local/fifo.ts'
 import { addressOf, decodeMessage, endOfMessage } from './codec.ts'
@@ -7,23 +7,21 @@ import type { Entry } from './entry.ts'
 import { decodeOrder, decodeText, encodeText, messageKey, numberAtEnd, orderKey } from './layout.ts'
 import type { Lost } from './lost.ts'
 import { kindOf, readRecord, type AddressRecord, type Totals } from './ledger.ts'
-import type { LmdbStore } from './store.ts'
+import type { LmdbFile } from './file.ts'
 import { haveEnded } from './sweep.ts'
 import { ageFloor } from './time.ts'
 import { waitingAfter, type Waiting } from './waiting.ts'
-import { isBeforeOrigin, takePage } from '../local/page.ts'
+import { takePage } from '../local/page.ts'
 import { RETENTION_CLASSES, retentionClassOf, type Retention, type RetentionClass } from '../local/retention.ts'
 
 /** Sources and settings of a reader. */
 export interface ReaderOptions {
-  readonly store: LmdbStore
+  readonly store: LmdbFile
   readonly retention: Retention
   readonly waiting: Waiting
   /** Unpersisted messages: messages that never reached the store. */
   readonly lost: Pick<Lost, 'of'>
   readonly totals: () => Totals
-  /** The first offset of the log. */
-  readonly origin: Offset
 }
 
 /** The stream of an address at one moment. */
@@ -122,8 +120,7 @@ export class LmdbReader {
     const { range, record, evicted, floor } = line
     const { after, upTo: end = Infinity } = range
     const old = record.count > 0 && after + 1 < floor ? this.#last(line, floor, now) : 0
-    const origin = isBeforeOrigin(range, this.#options.origin) ? this.#options.origin : 0
-    const upTo = Math.max(evicted.upTo, old, origin)
+    const upTo = Math.max(evicted.upTo, old)
     return upTo > after ? Math.min(upTo, end) : 0
   }
 

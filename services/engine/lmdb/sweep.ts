@@ -2,7 +2,7 @@ import type { AddressKey, Offset } from '../../model/message.ts'
 import type { Batch } from './batch.ts'
 import type { Entry } from './entry.ts'
 import { decodeShelf, endOfTable, keyOf, messageKey, numberAtEnd, orderKey } from './layout.ts'
-import type { LmdbStore } from './store.ts'
+import type { LmdbFile } from './file.ts'
 import { MAX_KEYS, RETENTION_CLASSES, type RetentionClass } from '../local/retention.ts'
 import { ageFloor } from './time.ts'
 
@@ -29,7 +29,7 @@ export function makeRoom (batch: Batch): Room {
 type EndTable = 'end' | 'useEnd' | 'valueEnd'
 
 /** Returns whether the store still contains expired messages. */
-export function haveEnded (store: LmdbStore, now: number): boolean {
+export function haveEnded (store: LmdbFile, now: number): boolean {
   return store.first(endedRange('end', now)) !== undefined
 }
 
@@ -137,7 +137,7 @@ function trimBytes (batch: Batch, entries: readonly Entry[]): { readonly isDone:
 }
 
 /** Yields all stored messages in the order of age. */
-function * oldestFirst (store: LmdbStore): Generator<{ readonly shelf: RetentionClass, readonly offset: Offset }, void> {
+function * oldestFirst (store: LmdbFile): Generator<{ readonly shelf: RetentionClass, readonly offset: Offset }, void> {
   const [logs, inboxes] = RETENTION_CLASSES.map((shelf) => store.keys(shelfRange(shelf, Infinity))[Symbol.iterator]())
   if (logs === undefined || inboxes === undefined) return
   try {

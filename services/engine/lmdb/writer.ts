@@ -2,7 +2,7 @@ import { HubError } from '../../model/errors.ts'
 import { settledWithin } from '../../lib/timeout.ts'
 import type { Batch } from './batch.ts'
 import { Fifo } from '../local/fifo.ts'
-import type { LmdbStore } from './store.ts'
+import type { LmdbFile } from './file.ts'
 import { makeRoom } from './sweep.ts'
 
 /** A unit of work for the writer. */
@@ -18,7 +18,7 @@ export interface Work {
 
 /** Collaborators and hooks of a writer. */
 export interface WriterOptions {
-  readonly store: LmdbStore
+  readonly store: LmdbFile
   /** Begins a transaction, including the counts of earlier unpersisted messages. */
   readonly begin: () => Batch
   /** Runs when a transaction is on the disk. */

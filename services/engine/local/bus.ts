@@ -1,5 +1,5 @@
-import type { Bus, NodeResponder, QueryResult } from '../engine.ts'
-import type { Lifetime } from './lifetime.ts'
+import type { Bus, NodeResponder, QueryResult } from '../bus.ts'
+import type { Lifetime } from '../lifetime.ts'
 
 /** The bus of a single node: every question goes to the responder of this process. */
 export class LocalBus implements Bus {

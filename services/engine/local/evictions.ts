@@ -29,6 +29,8 @@ export class Evictions {
   readonly #byKind = new Map<number, Map<AddressKey, Evicted>>()
   /** Greatest offset of the dropped entries, by kind. */
   readonly #droppedUpTo = new Map<number, Offset>()
+  /** Greatest offset of a record that this node never received: every address may miss a message up to there. */
+  #holeUpTo: Offset = 0
 
   /** `max`: entries for each kind of address. */
   constructor (max = MAX_EVICTIONS) {
@@ -38,7 +40,18 @@ export class Evictions {
   /** The evictions of an address. */
   of (key: AddressKey): Evicted {
     const kind = kindOf(key)
-    return this.#byKind.get(kind)?.get(key) ?? { count: 0, upTo: this.#droppedUpTo.get(kind) ?? 0 }
+    const { count, upTo } = this.#byKind.get(kind)?.get(key) ?? { count: 0, upTo: this.#droppedUpTo.get(kind) ?? 0 }
+    return { count, upTo: Math.max(upTo, this.#holeUpTo) }
+  }
+
+  /** Notes a hole: a gap up to an offset for every address. */
+  noteHole (upTo: Offset): void {
+    this.#holeUpTo = Math.max(this.#holeUpTo, upTo)
+  }
+
+  /** Greatest offset of a noted hole; 0 without one. */
+  get holeUpTo (): Offset {
+    return this.#holeUpTo
   }
 
   /**
@@ -56,6 +69,7 @@ export class Evictions {
 
   /** Adds the entries of another instance. */
   addAll (others: Evictions): void {
+    this.noteHole(others.holeUpTo)
     const { entries, dropped } = others.entries()
     for (const [key, { count, upTo }] of entries) this.add(key, upTo, count)
     for (const [kind, upTo] of dropped) this.#droppedUpTo.set(kind, Math.max(this.#droppedUpTo.get(kind) ?? 0, upTo))

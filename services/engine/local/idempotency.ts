@@ -1,6 +1,4 @@
-import { createHash } from 'node:crypto'
-import { HubError } from '../../model/errors.ts'
-import { addressKey, type Draft, type Offset } from '../../model/message.ts'
+import type { Offset } from '../../model/message.ts'
 import { Fifo } from './fifo.ts'
 import { MAX_KEYS } from './retention.ts'
 
@@ -14,26 +12,6 @@ export interface IdempotencyRecord {
   readonly until: number
   /** Whether the log holds the message; a promise while the write is in flight. */
   readonly stored: boolean | Promise<boolean>
-}
-
-const DIGEST_BYTES = 16
-
-/** The digest of a draft: address, payload, and every option that changes the delivery. */
-export function digestOf ({ address, payload, ttl, keep = true, except = [], conflate }: Draft): Buffer {
-  const options = JSON.stringify([addressKey(address), payload.kind, ttl, keep, except, conflate])
-  return createHash('sha256').update(`${options} `).update(payload.data).digest().subarray(0, DIGEST_BYTES)
-}
-
-/**
- * Checks that a key is used again for the same draft.
- *
- * @throws {HubError} HUB_KEY_REUSED for another draft.
- */
-export function assertSameDraft (known: IdempotencyRecord, digest: Buffer): void {
-  if (known.digest.equals(digest)) return
-  const sentence = 'This idempotency key was used for another message a short time ago, ' +
-    'or for the same with other options; take a new key for each message.'
-  throw new HubError('HUB_KEY_REUSED', sentence)
 }
 
 interface Entry {

@@ -1,5 +1,5 @@
 import { payloadBytes, type Message, type Offset } from '../../model/message.ts'
-import type { Page, PageLimit, Range } from '../engine.ts'
+import type { Page, PageLimit } from '../store.ts'
 import { Heap } from './heap.ts'
 
 /** The messages of one address, in the order of their offsets; each message is loaded when the iterator reaches it. */
@@ -43,13 +43,6 @@ export function takePage (iterators: readonly MessageIterator[], limit: PageLimi
   } finally {
     for (const iterator of iterators) iterator.return?.()
   }
-}
-
-/**
- * Whether a reader's offset belongs to an earlier log that has been lost. `origin`: the offset at which this log began.
- */
-export function isBeforeOrigin ({ after }: Range, origin: Offset): boolean {
-  return after > 0 && after < origin
 }
 
 function advance (heap: Heap<Head>, first: Head): void {

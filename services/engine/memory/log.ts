@@ -1,7 +1,7 @@
 import {
   addressKey, payloadBytes, type Address, type AddressKey, type Message, type Offset
 } from '../../model/message.ts'
-import type { Range, Summary } from '../engine.ts'
+import type { Range, Summary } from '../store.ts'
 import { Evictions } from '../local/evictions.ts'
 import { ExpiryQueue } from '../local/expiry-queue.ts'
 import { Fifo } from '../local/fifo.ts'
@@ -12,6 +12,8 @@ interface Entry {
   readonly key: AddressKey
   readonly retentionClass: RetentionClass
   readonly bytes: number
+  /** Expiry in ms since the epoch; Infinity without one. */
+  readonly until: number
   /** The neighbours in the retention class, by age. */
   older: Entry | null
   newer: Entry | null
@@ -34,6 +36,8 @@ export class MemoryLog {
   readonly #oldest: Record<RetentionClass, Entry | null> = { log: null, inbox: null }
   readonly #newest: Record<RetentionClass, Entry | null> = { log: null, inbox: null }
   #bytes = 0
+  /** Messages with an expiry. */
+  #expiring = 0
 
   constructor (retention: Retention, evictions = new Evictions()) {
     this.#retention = retention
@@ -51,8 +55,9 @@ export class MemoryLog {
     }
     this.evictExpired(now)
     const retentionClass = retentionClassOf(message.address)
-    this.#put({ message, key, retentionClass, bytes, older: null, newer: null })
-    this.#expiries.add(message.offset, expiryOf(message.ttl, now))
+    const until = expiryOf(message.ttl, now)
+    this.#put({ message, key, retentionClass, bytes, until, older: null, newer: null })
+    this.#expiries.add(message.offset, until)
     this.#evictOverCount(key, this.#retention[retentionClass].maxCount)
     this.#evictOverBytes()
     return true
@@ -73,43 +78,60 @@ export class MemoryLog {
     }
   }
 
-  /** Yields the messages of a range in the order of their offsets. */
-  * read ({ address, after, upTo = Infinity }: Range): Generator<Message, void> {
+  /** Yields the messages of a range that are readable, in the order of their offsets. */
+  * read ({ address, after, upTo = Infinity }: Range, now: number): Generator<Message, void> {
     const stream = this.#streams.get(addressKey(address))
     if (stream === undefined) return
+    const since = this.#sinceOf(address, now)
     let at = indexAfter(stream, after)
     for (let entry = stream.at(at); entry !== undefined; entry = stream.at(++at)) {
       if (entry.message.offset > upTo) return
-      yield entry.message
+      if (isReadable(entry, since, now)) yield entry.message
     }
   }
 
-  /** The greatest offset of a message that a reader of this range may miss; 0 without one. */
-  gapUpTo ({ address, after, upTo = Infinity }: Range): Offset {
-    const evicted = this.#evictions.of(addressKey(address))
-    return evicted.upTo > after ? Math.min(evicted.upTo, upTo) : 0
+  /** The greatest offset of a message that a reader of this range misses; 0 without one. */
+  gapUpTo ({ address, after, upTo = Infinity }: Range, now: number): Offset {
+    const key = addressKey(address)
+    const hidden = this.#hiddenOf(this.#streams.get(key), this.#sinceOf(address, now), now)
+    const missedUpTo = Math.max(this.#evictions.of(key).upTo, hidden.missedUpTo)
+    return missedUpTo > after ? Math.min(missedUpTo, upTo) : 0
   }
 
-  /** Counts the messages of a range. */
-  summary ({ address, after, upTo = Infinity }: Range): Summary {
+  /** Counts the readable messages of a range. */
+  summary ({ address, after, upTo = Infinity }: Range, now: number): Summary {
     const key = addressKey(address)
     const stream = this.#streams.get(key)
-    const evicted = this.#evictions.of(key)
-    if (stream === undefined) return { count: 0, oldest: 0, evicted }
-    const first = indexAfter(stream, after)
-    const count = Math.max(0, indexAfter(stream, upTo) - first)
-    return { count, oldest: count === 0 ? 0 : stream.at(first)?.message.offset ?? 0, evicted }
+    const since = this.#sinceOf(address, now)
+    const hidden = this.#hiddenOf(stream, since, now)
+    const { count: evicted, upTo: evictedUpTo } = this.#evictions.of(key)
+    let [count, oldest] = [0, 0]
+    const end = stream === undefined ? 0 : indexAfter(stream, upTo)
+    for (let at = stream === undefined ? 0 : indexAfter(stream, after); at < end; at++) {
+      const entry = stream?.at(at)
+      if (entry === undefined || !isReadable(entry, since, now)) continue
+      if (count === 0) oldest = entry.message.offset
+      // Without hidden messages, all messages of the range are readable.
+      count += hidden.count === 0 ? end - at : 1
+      if (hidden.count === 0) break
+    }
+    const missedUpTo = Math.max(evictedUpTo, hidden.missedUpTo)
+    return { count, oldest, evicted: { count: evicted + hidden.count, upTo: missedUpTo } }
   }
 
-  find (offset: Offset): Message | undefined {
-    return this.#byOffset.get(offset)?.message
+  /** Finds a readable message. */
+  find (offset: Offset, now: number): Message | undefined {
+    const entry = this.#byOffset.get(offset)
+    if (entry === undefined || !isReadable(entry, this.#sinceOf(entry.message.address, now), now)) return undefined
+    return entry.message
   }
 
-  /** Removes the messages and evictions of an address. Returns the number of messages. */
-  purge (address: Address): number {
+  /** Removes the messages and evictions of an address. Returns the number of readable messages. */
+  purge (address: Address, now: number): number {
     const key = addressKey(address)
     const stream = this.#streams.get(key)
-    const count = stream?.length ?? 0
+    const hidden = this.#hiddenOf(stream, this.#sinceOf(address, now), now)
+    const count = (stream?.length ?? 0) - hidden.count
     for (let first = stream?.first; first !== undefined; first = stream?.first) this.#remove(first)
     this.#evictions.clear(key)
     return count
@@ -120,6 +142,35 @@ export class MemoryLog {
     this.#byOffset.clear()
     this.#expiries.clear()
     for (const one of RETENTION_CLASSES) this.#oldest[one] = this.#newest[one] = null
+  }
+
+  /** Adds a gap up to an offset for every address. */
+  noteHole (upTo: Offset): void {
+    this.#evictions.noteHole(upTo)
+  }
+
+  /** The time since which messages to an address are not over age. */
+  #sinceOf (address: Address, now: number): number {
+    return now - this.#retention[retentionClassOf(address)].maxAgeMs
+  }
+
+  /**
+   * The messages of a stream that reads hide before a record evicts them: their number, and the greatest offset of a
+   * message over age.
+   */
+  #hiddenOf (stream: Fifo<Entry> | undefined, since: number, now: number): { count: number, missedUpTo: Offset } {
+    let [count, missedUpTo] = [0, 0]
+    if (stream === undefined) return { count, missedUpTo }
+    for (let at = 0; at < stream.length; at++) {
+      const entry = stream.at(at)
+      if (entry === undefined) break
+      const isExpired = entry.until <= now
+      const isOld = entry.message.at < since
+      if (!isOld && this.#expiring === 0) break
+      if (isOld && !isExpired) missedUpTo = entry.message.offset
+      if (isOld || isExpired) count++
+    }
+    return { count, missedUpTo }
   }
 
   #evictOverCount (key: AddressKey, maxCount: number): void {
@@ -148,6 +199,7 @@ export class MemoryLog {
     stream.push(entry)
     this.#byOffset.set(offset, entry)
     this.#bytes += entry.bytes
+    if (entry.until !== Infinity) this.#expiring++
 
     const newest = this.#newest[retentionClass]
     entry.older = newest
@@ -169,6 +221,7 @@ export class MemoryLog {
     if (stream?.length === 0) this.#streams.delete(key)
     this.#byOffset.delete(offset)
     this.#bytes -= entry.bytes
+    if (entry.until !== Infinity) this.#expiring--
 
     if (older === null) this.#oldest[retentionClass] = newer
     else older.newer = newer
@@ -176,6 +229,11 @@ export class MemoryLog {
     else newer.older = older
     entry.older = entry.newer = null
   }
+}
+
+/** Whether a message has not expired and is not over age. `since`: messages from before are over age. */
+function isReadable ({ until, message: { at } }: Entry, since: number, now: number): boolean {
+  return until > now && at >= since
 }
 
 /** The index of the first entry above an offset. */

@@ -129,21 +129,27 @@ export class Client implements ConnectedClient {
    * Queues the frame of a new message, to be written at the end of the tick. A client that is behind, or falls behind
    * with this message, reads the message from the log instead.
    */
-  deliver (frame: Frame, { offset, keep }: Message): void {
+  deliver (frame: Frame, message: Message): void {
+    const { offset, keep } = message
     if (this.isLive && this.outbox.push(frame)) {
       if (frame.ackOffset !== null) this.probe(offset)
       return this.#checkOverflow()
     }
     // A message that the log does not keep cannot be read again.
     if (keep === false) {
-      if (this.#earlyMessages?.add(frame, offset) === true) return
+      if (this.#earlyMessages?.add(frame, message) === true) return
       this.outbox.drop(frame)
       // A client that has never been live is new, not slow.
       if (this.#earlyMessages === null) this.#checkOverflow()
       return
     }
+    this.fallBehind(offset - 1)
+  }
+
+  /** Lets a live client read the log again, from an offset on up to which all messages have been queued. */
+  fallBehind (after: Offset): void {
     if (!this.isLive) return
-    this.cursor.fellBehind(offset)
+    this.cursor.fellBehind(after)
     this.#catchUp.resume(this)
   }
 
@@ -158,8 +164,10 @@ export class Client implements ConnectedClient {
    * Queues the early messages with offsets below `before`, so that the client receives all messages in offset order.
    */
   flushEarlyMessages (before: Offset): void {
-    for (const frame of this.#earlyMessages?.takeBefore(before) ?? []) {
-      if (!this.outbox.offer(frame)) this.outbox.drop(frame)
+    for (const { frame, message: { address, offset } } of this.#earlyMessages?.takeBefore(before) ?? []) {
+      // A resumed client may have lost the right to be in the group before its start position was resolved.
+      const isRecipient = offset > this.cursor.floor(address)
+      if (!isRecipient || !this.outbox.offer(frame)) this.outbox.drop(frame)
     }
   }
 

@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import type { Range } from '../../engine/engine.ts'
+import type { Range } from '../../engine/store.ts'
 import type { Address, ClientId, Group, Offset, UserId } from '../../model/message.ts'
 
 /** Membership of a client in a group. */
@@ -191,10 +191,10 @@ export class Cursor {
     this.#phase = 'live'
   }
 
-  /** Falls behind: the message at this offset could not be queued, and is read from the log instead. */
-  fellBehind (offset: Offset): void {
+  /** Falls behind: the messages above this offset are read from the log. */
+  fellBehind (after: Offset): void {
     this.#phase = 'behind'
-    this.#position = offset - 1
+    this.#position = after
   }
 
   /** Records a gap up to an offset. Returns false when the client has been notified of this gap. */

@@ -1,5 +1,6 @@
 import { CLOSE } from '../../model/close-codes.ts'
-import type { Engine, Page, PageLimit } from '../../engine/engine.ts'
+import type { Engine } from '../../engine/engine.ts'
+import type { Page, PageLimit } from '../../engine/store.ts'
 import type { Offset } from '../../model/message.ts'
 import { reportFailure, warnSafely, type Log } from '../../lib/log.ts'
 import { Frame } from '../outbox/batch.ts'

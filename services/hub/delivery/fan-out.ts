@@ -52,6 +52,15 @@ export class FanOut {
   }
 
   /**
+   * Interrupts the delivery at a hole: this node never receives the next messages above an offset. All clients read the
+   * log again from there, and so receive the gap.
+   */
+  interrupt (after: Offset): void {
+    this.#flusher.deliverPending()
+    for (const client of this.#registry.all()) client.fallBehind(after)
+  }
+
+  /**
    * Returns the counts of a message on this node, once the bytes have been offered to all clients. The counts are zero
    * for a message without clients here.
    */

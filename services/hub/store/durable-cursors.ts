@@ -59,9 +59,9 @@ export class DurableCursors {
   readonly #limits: DurableCursorLimits
   readonly #clock: Clock
   readonly #writes: CoalescedWrites<string, Acknowledgement>
-  /** Number of stored cursors with the scope `everything`, valid once `#counted` has resolved. */
-  #everything = 0
-  #counted: Promise<void> | null = null
+  /** Users with a cursor of the scope `everything`: complete once `#watching` has resolved. */
+  readonly #everything = new Set<UserId>()
+  #watching: Promise<unknown> | null = null
 
   constructor (engine: Engine, limits: DurableCursorLimits, clock: Clock, log: Log) {
     this.#engine = engine
@@ -108,7 +108,6 @@ export class DurableCursors {
   async remove (cursor: DurableCursor): Promise<void> {
     if (!await this.has(cursor)) return
     await this.#engine.state.update(cursorKey(cursor), () => undefined, 0)
-    if (cursor.scope === 'everything' && this.#counted !== null) this.#everything--
   }
 
   /** Acknowledges every message up to an offset. The write is asynchronous, and only the greatest offset is queued. */
@@ -170,29 +169,29 @@ export class DurableCursors {
 
   /** Creates a cursor at the head of the log: for the new cursor, every earlier message counts as acknowledged. */
   async #create (cursor: DurableCursor): Promise<Offset> {
-    await (this.#counted ??= this.#countEverything().catch((error: unknown) => {
-      this.#counted = null
-      throw error
-    }))
     const max = this.#limits.maxEverything
-    if (max > 0 && this.#everything >= max) {
+    if (max > 0) await this.#watchEverything()
+    if (max > 0 && this.#everything.size >= max) {
       throw new HubError('HUB_FULL', `There are ${max} mailboxes, and no more may be; delete some, or raise inbox.maxMailboxes.`)
     }
     const { head: offset } = this.#engine
     const { count, evicted } = await this.#engine.summary({ address: { user: cursor.user }, after: 0, upTo: offset })
     const created = { offset, at: this.#clock.wall(), ordinal: evicted.count + count }
-    let added = 0
-    const stored = await this.#update(cursor, (concurrent) => {
-      added = concurrent === undefined ? 1 : 0
-      return concurrent ?? created
-    })
-    this.#everything += added
+    const stored = await this.#update(cursor, (concurrent) => concurrent ?? created)
     return stored?.offset ?? offset
   }
 
-  async #countEverything (): Promise<void> {
-    const max = this.#limits.maxEverything
-    this.#everything = max === 0 ? 0 : (await this.#engine.state.list(EVERYTHING_CURSORS, max)).length
+  /** Watches the users with a cursor of the scope `everything`. Resolves when all of them are known. */
+  #watchEverything (): Promise<unknown> {
+    this.#watching ??= this.#engine.state.watch(EVERYTHING_CURSORS, (key, value) => {
+      const user = key.at(-1) ?? ''
+      if (value === undefined) this.#everything.delete(user)
+      else this.#everything.add(user)
+    }).catch((error: unknown) => {
+      this.#watching = null
+      throw error
+    })
+    return this.#watching
   }
 
   async #store ({ cursor, offset }: Acknowledgement): Promise<void> {

@@ -1,4 +1,4 @@
-import type { StateKey } from '../../engine/engine.ts'
+import type { StateKey } from '../../engine/state.ts'
 import type { DurableCursor } from '../../model/durable-cursor.ts'
 import type { ClientId, Offset, UserId } from '../../model/message.ts'
 

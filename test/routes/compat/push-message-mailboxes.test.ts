@@ -3,7 +3,7 @@
 import t from 'tap'
 import { HubError } from '../../../index.ts'
 import type { ConfigInput } from '../../../services/config/input.ts'
-import { MemoryEngine } from '../../../services/engine/memory/engine.ts'
+import { Engine } from '../../../services/engine/engine.ts'
 import { MemoryState } from '../../../services/engine/memory/state.ts'
 import { DurableCursors } from '../../../services/hub/store/durable-cursors.ts'
 import { connect, listen, until } from '../../support/helper.ts'
@@ -143,7 +143,7 @@ t.test('while no message can be stored, a mailbox can be read, and no response c
   await open(t, service, 'alice')
   const restore = [
     patch(t, MemoryState, 'update', () => () => Promise.reject(new HubError('HUB_STORE_FAILED', 'The disk is full.'))),
-    patch(t, MemoryEngine, 'append', (append) => async function (this: MemoryEngine, draft) {
+    patch(t, Engine, 'append', (append) => async function (this: Engine, draft) {
       return { ...await append.call(this, { ...draft, keep: false }), stored: false }
     })
   ]

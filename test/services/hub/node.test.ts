@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { MemoryEngine } from '../../../services/engine/memory/engine.ts'
+import { createMemoryEngine } from '../../../services/engine/memory/engine.ts'
 import { HubNode, type Admission, type Client, type StartRequest } from '../../../services/hub/node.ts'
 import type { HubOptions } from '../../../services/hub/options.ts'
 import { CLOSE } from '../../../services/model/close-codes.ts'
@@ -14,7 +14,7 @@ const WITHOUT_GREETING = { ...raw, encodeGreeting: () => Buffer.alloc(0) }
 /** A node, the events of its clients, and a way to admit and open clients. */
 function newNode (t: Test, options: Partial<HubOptions> = {}, isReady = true, now = Date.now) {
   const limits = { maxAgeMs: 600_000, maxCount: 100 }
-  const engine = new MemoryEngine({ log: limits, inbox: limits, maxBytes: 100_000, idempotencyWindowMs: 1000, now })
+  const engine = createMemoryEngine({ log: limits, inbox: limits, maxBytes: 100_000, idempotencyWindowMs: 1000, now })
   const node = new HubNode(hubOptions(engine, options))
   if (isReady) node.start()
   t.teardown(async () => {

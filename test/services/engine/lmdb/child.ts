@@ -2,7 +2,7 @@
 // ms. The program prints reports to standard output, one a line: `name value`.
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { LmdbEngine } from '../../../../services/engine/lmdb/engine.ts'
+import { openLmdbEngine } from '../../../../services/engine/lmdb/engine.ts'
 import { HubError } from '../../../../services/model/errors.ts'
 import { ALL, BOB, readAll, draft } from '../../../engine-suite/kit.ts'
 import { AMPLE_RETENTION, LogRecorder } from './kit.ts'
@@ -16,7 +16,7 @@ function report (line: string): void {
 }
 
 const log = new LogRecorder()
-const engine = await LmdbEngine.open({ ...AMPLE_RETENTION, now: () => Date.now() + Number(clock) }, { path, log })
+const engine = await openLmdbEngine({ ...AMPLE_RETENTION, now: () => Date.now() + Number(clock) }, { path, log })
 engine.follow(({ address, offset }) => { if ('all' in address) report(`delivered ${offset}`) })
 report(`open ${process.pid}`)
 

@@ -2,16 +2,30 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { LmdbEngine } from '../../../../services/engine/lmdb/engine.ts'
-import { LmdbStore, type Range } from '../../../../services/engine/lmdb/store.ts'
+import { openLmdbEngine } from '../../../../services/engine/lmdb/engine.ts'
+import { openFolder } from '../../../../services/engine/lmdb/folder.ts'
+import { LmdbStore } from '../../../../services/engine/lmdb/store.ts'
+import { LmdbFile, type Range } from '../../../../services/engine/lmdb/file.ts'
 import type { Message } from '../../../../services/model/message.ts'
-import { ALL, BOB, engineSuite, LIMITS, NEWS, numbers, readAll, draft } from '../../../engine-suite/engine-suite.ts'
+import { ALL, BOB, engineSuite, LIMITS, NEWS, numbers, readAll, draft, stateSuite, storeSuite } from '../../../engine-suite/engine-suite.ts'
 import { openEngine, AMPLE_RETENTION, LogRecorder } from './kit.ts'
 
 engineSuite('lmdb', async (t) => {
   let now = Date.UTC(2026, 0, 1)
-  const engine = await LmdbEngine.open({ ...LIMITS, now: () => now }, { path: t.testdir({}), log: new LogRecorder() })
+  const engine = await openLmdbEngine({ ...LIMITS, now: () => now }, { path: t.testdir({}), log: new LogRecorder() })
   return { engine, advance: (ms) => { now += ms } }
+})
+stateSuite('lmdb', async (t) => {
+  let now = Date.UTC(2026, 0, 1)
+  const { state } = await openEngine(t, t.testdir({}), { now: () => now })
+  return { state, advance: (ms) => { now += ms } }
+})
+storeSuite('lmdb', async (t, start) => {
+  let now = start
+  const retention = { ...LIMITS, now: () => now }
+  const place = { path: t.testdir({}), log: new LogRecorder() }
+  const store = new LmdbStore(await openFolder(place.path, place.log, retention.now), retention, place)
+  return { store, setClock: (to) => { now = to }, hasOwnTimes: false }
 })
 
 t.test('a restart keeps messages, eviction summaries, idempotency records and state', async (t) => {
@@ -136,10 +150,10 @@ t.test('a read visits only the entries that it returns, however many other messa
   for (let n = 0; n < 5000; n += 500) {
     await Promise.all(numbers(500).map((k) => engine.append(draft(k, { address: Number(k) % 100 === 0 ? BOB : { user: k } }))))
   }
-  const original = Object.getOwnPropertyDescriptor(LmdbStore.prototype, 'entries')?.value as (this: LmdbStore, range: Range) => ReturnType<LmdbStore['entries']>
-  t.teardown(() => { LmdbStore.prototype.entries = original })
+  const original = Object.getOwnPropertyDescriptor(LmdbFile.prototype, 'entries')?.value as (this: LmdbFile, range: Range) => ReturnType<LmdbFile['entries']>
+  t.teardown(() => { LmdbFile.prototype.entries = original })
   let entriesRead = 0
-  LmdbStore.prototype.entries = function * (range) {
+  LmdbFile.prototype.entries = function * (range) {
     for (const entry of original.call(this, range)) {
       entriesRead++
       yield entry

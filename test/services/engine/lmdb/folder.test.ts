@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { open } from 'lmdb'
 import t, { type Test } from 'tap'
 import { keyOf } from '../../../../services/engine/lmdb/layout.ts'
-import { LmdbEngine } from '../../../../services/engine/lmdb/engine.ts'
-import { LMDB_OPTIONS } from '../../../../services/engine/lmdb/store.ts'
+import { openLmdbEngine } from '../../../../services/engine/lmdb/engine.ts'
+import { LMDB_OPTIONS } from '../../../../services/engine/lmdb/file.ts'
 import { ALL, numbers, readAll, draft } from '../../../engine-suite/engine-suite.ts'
 import { Child } from './child-process.ts'
 import { openEngine, AMPLE_RETENTION, LogRecorder } from './kit.ts'
@@ -86,7 +86,7 @@ for (const [title, damage] of DAMAGES) {
     damage(data)
     const damaged = readFileSync(data)
     const log = new LogRecorder()
-    const engine = await LmdbEngine.open(AMPLE_RETENTION, { path, log })
+    const engine = await openLmdbEngine(AMPLE_RETENTION, { path, log })
     t.teardown(() => engine.close())
     const [entry, ...more] = log.entries
     t.same(more, [])
@@ -110,7 +110,7 @@ t.test('a file that crashes the process at the opening is moved aside at the nex
   const { signal } = await child.closed()
   t.ok(['SIGSEGV', 'SIGBUS', 'SIGABRT', 'SIGFPE'].includes(signal ?? ''), `lmdb ends the process (${signal})`)
   const log = new LogRecorder()
-  const engine = await LmdbEngine.open(AMPLE_RETENTION, { path, log })
+  const engine = await openLmdbEngine(AMPLE_RETENTION, { path, log })
   t.teardown(() => engine.close())
   t.equal(log.sentencesAt('error').length, 1)
   t.ok((await engine.append(draft('new'))).stored)
@@ -121,7 +121,7 @@ t.test('an intact file is kept after a kill during the opening, and after repeat
   for (const content of ['{"phase":"opening","unclean":1}', '{"phase":"open","unclean":3}', '{"pha']) {
     writeFileSync(join(path, 'opened.json'), content)
     const log = new LogRecorder()
-    const engine = await LmdbEngine.open(AMPLE_RETENTION, { path, log })
+    const engine = await openLmdbEngine(AMPLE_RETENTION, { path, log })
     t.equal((await readAll(engine, [ALL])).texts.length, 500)
     t.same(log.entries, [])
     t.same(JSON.parse(readFileSync(join(path, 'opened.json'), 'utf8')), { phase: 'open', unclean: 1 })
@@ -145,7 +145,7 @@ t.test('damage that a read meets is detected at the next opening', async (t) => 
   await t.rejects(engine.find(head), { code: 'HUB_STORE_FAILED', message: 'The log cannot be read.' })
   await engine.close()
   const log = new LogRecorder()
-  const next = await LmdbEngine.open(AMPLE_RETENTION, { path, log })
+  const next = await openLmdbEngine(AMPLE_RETENTION, { path, log })
   t.teardown(() => next.close())
   t.equal(log.sentencesAt('error').length, 1)
   t.equal(await next.find(head), undefined)

@@ -1,5 +1,7 @@
 import type { Test } from 'tap'
-import { LmdbEngine, type LmdbPlace } from '../../../../services/engine/lmdb/engine.ts'
+import type { Engine } from '../../../../services/engine/engine.ts'
+import { openLmdbEngine } from '../../../../services/engine/lmdb/engine.ts'
+import type { LmdbPlace } from '../../../../services/engine/lmdb/store.ts'
 import type { Retention } from '../../../../services/engine/local/retention.ts'
 
 /** Limits so large that the log evicts no message. */
@@ -32,9 +34,9 @@ export class LogRecorder {
 /** Opens an engine on a folder. The end of the test closes an engine that is still open. */
 export async function openEngine (
   t: Test, path: string, retention: Partial<Retention> = {}, options: Partial<LmdbPlace> = {}
-): Promise<LmdbEngine> {
+): Promise<Engine> {
   const log = new LogRecorder()
-  const engine = await LmdbEngine.open({ ...AMPLE_RETENTION, ...retention }, { path, log, ...options })
+  const engine = await openLmdbEngine({ ...AMPLE_RETENTION, ...retention }, { path, log, ...options })
   t.teardown(() => engine.close())
   return engine
 }

@@ -1,12 +1,29 @@
 import t from 'tap'
-import { MemoryEngine } from '../../../../services/engine/memory/engine.ts'
+import { createMemoryEngine } from '../../../../services/engine/memory/engine.ts'
+import { Lifetime } from '../../../../services/engine/lifetime.ts'
+import { LocalBus } from '../../../../services/engine/local/bus.ts'
+import { LocalOrder } from '../../../../services/engine/local/order.ts'
+import { MemoryState } from '../../../../services/engine/memory/state.ts'
+import { MemoryStore } from '../../../../services/engine/memory/store.ts'
 import { RisingClock } from '../../../../services/lib/clock.ts'
-import { ALL, engineSuite, LIMITS, numbers, readAll, draft } from '../../../engine-suite/engine-suite.ts'
+import {
+  ALL, busSuite, engineSuite, LIMITS, numbers, orderSuite, readAll, draft, stateSuite, storeSuite
+} from '../../../engine-suite/engine-suite.ts'
 
 engineSuite('memory', () => {
   let now = Date.UTC(2026, 0, 1)
-  return { engine: new MemoryEngine({ ...LIMITS, now: () => now }), advance: (ms) => { now += ms } }
+  return { engine: createMemoryEngine({ ...LIMITS, now: () => now }), advance: (ms) => { now += ms } }
 })
+orderSuite('memory', () => new LocalOrder(5, new RisingClock(() => 1)))
+storeSuite('memory', (_t, start) => {
+  let now = start
+  return { store: new MemoryStore(100, { ...LIMITS, now: () => now }), setClock: (to) => { now = to } }
+})
+stateSuite('memory', () => {
+  let now = Date.UTC(2026, 0, 1)
+  return { state: new MemoryState(() => now, new Lifetime()), advance: (ms) => { now += ms } }
+})
+busSuite('memory', () => new LocalBus(new Lifetime()))
 
 t.test('offsets rise on when the clock goes back, and above those of an earlier run', async (t) => {
   let now = 1_000_000
@@ -22,13 +39,13 @@ t.test('offsets rise on when the clock goes back, and above those of an earlier 
 })
 
 t.test('a log that is pruned for long stays as small as its limits', async (t) => {
-  const engine = new MemoryEngine({ ...LIMITS, log: { ...LIMITS.log, maxCount: 10 } })
+  const engine = createMemoryEngine({ ...LIMITS, log: { ...LIMITS.log, maxCount: 10 } })
   for (let n = 0; n < 5000; n++) await engine.append(draft(`${n}`, { ttl: 1 + n % 100 }))
   t.same(await readAll(engine, [ALL]), { texts: numbers(5000).slice(-10), hasGap: true })
 })
 
 t.test('idempotency keys are bounded: the latest are kept', async (t) => {
-  const engine = new MemoryEngine(LIMITS, { keys: 3 })
+  const engine = createMemoryEngine(LIMITS, { keys: 3 })
   const repeat = async (key: string) => (await engine.append(draft(key, { key }))).duplicate
   for (const key of ['a', 'b', 'c']) t.notOk(await repeat(key))
   t.ok(await repeat('a'))
@@ -38,7 +55,7 @@ t.test('idempotency keys are bounded: the latest are kept', async (t) => {
 })
 
 t.test('evictions are bounded by address: for the others a false gap is reported, never a missed one', async (t) => {
-  const engine = new MemoryEngine({ ...LIMITS, inbox: { ...LIMITS.inbox, maxCount: 1 } }, { evictions: 10 })
+  const engine = createMemoryEngine({ ...LIMITS, inbox: { ...LIMITS.inbox, maxCount: 1 } }, { evictions: 10 })
   const offsets: number[] = []
   for (const n of numbers(30)) {
     offsets.push((await engine.append(draft('1', { address: { user: n } }))).offset)
@@ -53,7 +70,7 @@ t.test('evictions are bounded by address: for the others a false gap is reported
 })
 
 t.test('values are bounded: the value that expires first is evicted', async (t) => {
-  const { state } = new MemoryEngine(LIMITS, { values: 2 })
+  const { state } = createMemoryEngine(LIMITS, { values: 2 })
   await state.update(['a'], () => 1, 3000)
   await state.update(['b'], () => 1, 1000)
   await state.update(['c'], () => 1, 2000)

@@ -1,5 +1,6 @@
 import { Writable } from 'node:stream'
-import { MemoryEngine } from '../../../../services/engine/memory/engine.ts'
+import type { Engine } from '../../../../services/engine/engine.ts'
+import { createMemoryEngine } from '../../../../services/engine/memory/engine.ts'
 import type { Client } from '../../../../services/hub/clients/client.ts'
 import { Hub } from '../../../../services/hub/hub.ts'
 import { HubNode, type Admission, type StartRequest } from '../../../../services/hub/node.ts'
@@ -7,25 +8,26 @@ import type { Connection } from '../../../../services/hub/outbox/connection.ts'
 import type { CloseCode } from '../../../../services/model/close-codes.ts'
 import type { ClientId, Offset, UserId } from '../../../../services/model/message.ts'
 import type { AcknowledgedBy, Protocol } from '../../../../services/protocol/protocol.ts'
+import { isEngineSlow } from '../../../support/slow-engine.ts'
 import { hubOptions, nextTick } from '../peer.ts'
 
 const DAY_MS = 24 * 3_600_000
 /** Time for which a lost connection may be resumed. */
 export const RESUME_WINDOW_MS = 120_000
 /** Turns of the event loop without a change after which a hub is at rest. */
-const QUIET_TURNS = 5
+const quietTurns = (): number => isEngineSlow() ? 25 : 5
 
 /** A hub on the memory engine, with a clock that the test moves. No time passes by itself. */
 export class Rig {
   readonly clock = { now: Date.UTC(2026, 0, 1), wall: () => this.clock.now, steady: () => this.clock.now }
-  readonly engine: MemoryEngine
+  readonly engine: Engine
   readonly hub: Hub
   readonly #node: HubNode
   readonly #peers = new Set<Peer>()
 
   constructor () {
     const limits = { maxAgeMs: 365 * DAY_MS, maxCount: 1_000_000 }
-    this.engine = new MemoryEngine({
+    this.engine = createMemoryEngine({
       log: limits, inbox: limits, maxBytes: 2 ** 30, idempotencyWindowMs: DAY_MS, now: this.clock.wall
     })
     this.#node = new HubNode(hubOptions(this.engine, {
@@ -72,7 +74,7 @@ export class Rig {
 
   /** Resolves when the hub is at rest: no peer receives anything any more. */
   async settle (): Promise<void> {
-    for (let quiet = 0, seen = -1; quiet < QUIET_TURNS;) {
+    for (let quiet = 0, seen = -1; quiet < quietTurns();) {
       await nextTick()
       const now = [...this.#peers].reduce((sum, { frames }) => sum + frames, 0)
       quiet = now === seen ? quiet + 1 : 0

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import type { Client } from '../../../../index.ts'
-import { MemoryEngine } from '../../../../services/engine/memory/engine.ts'
+import { createMemoryEngine } from '../../../../services/engine/memory/engine.ts'
 import { Hub } from '../../../../services/hub/hub.ts'
 import { HubNode } from '../../../../services/hub/node.ts'
 import { hubOptions } from '../peer.ts'
@@ -11,7 +11,7 @@ const caller = { id: 'c', identity: { user: 'alice', roles: [] } } as unknown as
 /** A hub, its actions, and the results of calls of one action as `data` or `code message`. */
 function newHub (t: Test) {
   const limits = { maxAgeMs: 1000, maxCount: 10 }
-  const engine = new MemoryEngine({ log: limits, inbox: limits, maxBytes: 1000, idempotencyWindowMs: 1000 })
+  const engine = createMemoryEngine({ log: limits, inbox: limits, maxBytes: 1000, idempotencyWindowMs: 1000 })
   t.teardown(() => engine.close())
   const node = new HubNode(hubOptions(engine))
   const call = async (name: string, data: unknown): Promise<unknown> => {

@@ -1,12 +1,12 @@
 import t, { type Test } from 'tap'
-import { MemoryEngine } from '../../../../services/engine/memory/engine.ts'
+import { createMemoryEngine } from '../../../../services/engine/memory/engine.ts'
 import { DurableCursors } from '../../../../services/hub/store/durable-cursors.ts'
 import { throwingLog } from '../peer.ts'
 
 /** The durable cursors on a log that keeps two messages for each user. */
 function newCursors (t: Test, maxEverything = 0) {
   const log = { maxAgeMs: 60_000, maxCount: 100 }
-  const engine = new MemoryEngine({ log, inbox: { ...log, maxCount: 2 }, maxBytes: 10_000, idempotencyWindowMs: 1000 })
+  const engine = createMemoryEngine({ log, inbox: { ...log, maxCount: 2 }, maxBytes: 10_000, idempotencyWindowMs: 1000 })
   t.teardown(() => engine.close())
   const clock = { wall: () => Date.UTC(2026, 0, 1), steady: () => 0 }
   const cursors = new DurableCursors(engine, { maxEverything, rememberMs: 60_000 }, clock, throwingLog())
@@ -76,12 +76,12 @@ t.test('a user has at most 50 named cursors, also of devices that only acknowled
   t.ok(await cursors.has(inbox('d119')), 'the newest stays')
 })
 
-t.test('a failed count of the cursors is repeated', async (t) => {
+t.test('a failed watch of the cursors is repeated', async (t) => {
   const { cursors, engine } = newCursors(t, 1)
-  const list = engine.state.list.bind(engine.state)
-  engine.state.list = () => Promise.reject(new Error('unreadable'))
+  const watch = engine.state.watch.bind(engine.state)
+  engine.state.watch = () => Promise.reject(new Error('unreadable'))
   await t.rejects(cursors.open(everything()), { message: 'unreadable' })
-  engine.state.list = list
+  engine.state.watch = watch
   t.type(await cursors.open(everything()), 'number')
 })
 

@@ -1,4 +1,4 @@
-import { HubError } from '../../model/errors.ts'
+import { HubError } from '../model/errors.ts'
 
 /** The lifetime of an engine. */
 export class Lifetime {
