@@ -152,7 +152,7 @@ export class Engine {
     await this.#store.close()
   }
 
-  #propose (record: LogRecord): Promise<Applied> {
+  #propose (record: LogRecord): Applied | Promise<Applied> {
     this.#lifetime.assertOpen()
     return this.#order.propose(record)
   }

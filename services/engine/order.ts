@@ -25,12 +25,12 @@ export interface Order {
   /** One sentence on why no record can be ordered right now; null while the order works. */
   readonly problem: string | null
   /**
-   * Orders a record. Resolves with the result of `apply` on this node.
+   * Orders a record. The result of `apply` on this node; at once where the order needs no round trip.
    *
    * @throws {HubError} HUB_STORE_FAILED when the record could not be ordered. The record may be in the log all the
    *   same; a repetition under the same idempotency key is harmless.
    */
-  propose (record: LogRecord): Promise<Applied>
+  propose (record: LogRecord): Applied | Promise<Applied>
   /**
    * Hands every record above `after` to the follower, from now on. Called once. Resolves when the follower has
    * received all records of the log so far.

@@ -1,6 +1,9 @@
 import { LocalOrder } from '../../services/engine/local/order.ts'
 import { MemoryState } from '../../services/engine/memory/state.ts'
 import { MemoryStore } from '../../services/engine/memory/store.ts'
+import type { OrderFollower } from '../../services/engine/order.ts'
+import type { LogRecord } from '../../services/engine/record.ts'
+import type { Offset } from '../../services/model/message.ts'
 import { SlowOrder, Turns } from '../engine-suite/slow.ts'
 
 let isSlow = false
@@ -21,9 +24,11 @@ export function makeMemoryEnginesSlow (): void {
     orders.set(order, known)
     return known
   }
-  LocalOrder.prototype.propose = function (record) { return slow(this).propose(record) }
-  LocalOrder.prototype.follow = function (after, follower) { return slow(this).follow(after, follower) }
-  LocalOrder.prototype.close = function () { return slow(this).close() }
+  Object.assign(LocalOrder.prototype, {
+    propose (this: LocalOrder, record: LogRecord) { return slow(this).propose(record) },
+    follow (this: LocalOrder, after: Offset, follower: OrderFollower) { return slow(this).follow(after, follower) },
+    close (this: LocalOrder) { return slow(this).close() }
+  })
   const turns = new Turns()
   delay(MemoryStore.prototype, ['read', 'find'], turns)
   delay(MemoryState.prototype, ['get', 'list'], turns)

@@ -16,10 +16,10 @@ export interface Entry {
   readonly bytes: number
 }
 
-export function toEntry (message: Message, now: number): Entry {
+export function toEntry (message: Message): Entry {
   const key = addressKey(message.address)
   const address = encodeText(key)
-  const until = expiryOf(message.ttl, now)
+  const until = expiryOf(message)
   const value = encodeMessage(message, until)
   return { message, key, address, shelf: retentionClassOf(message.address), until, value, bytes: costOf(address.length, value.length) }
 }

@@ -148,7 +148,7 @@ export class LmdbStore implements Store {
    * Queues a message for the store. Resolves to true once the message is on the disk, to false when it is not stored.
    */
   #store (message: Message, digest: Buffer | null, now: number): Promise<boolean> {
-    const entry = message.keep === false ? null : toEntry(message, now)
+    const entry = message.keep === false ? null : toEntry(message)
     const { key, offset } = message
     const isTooLarge = entry !== null && (entry.bytes > this.#retention.maxBytes || entry.address.length > MAX_TEXT_BYTES)
     if (isTooLarge) {

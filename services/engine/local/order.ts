@@ -24,7 +24,7 @@ export class LocalOrder implements Order {
     this.#offsets = offsets
   }
 
-  async propose (record: LogRecord): Promise<Applied> {
+  propose (record: LogRecord): Applied {
     if (this.#follower === null) throw new Error('The order has no follower yet.')
     return this.#follower.apply(record, this.#offsets.next())
   }

@@ -1,4 +1,4 @@
-import type { Address } from '../../model/message.ts'
+import type { Address, Message } from '../../model/message.ts'
 
 /** The limits of one retention class. */
 export interface Limits {
@@ -38,7 +38,7 @@ export function retentionClassOf (address: Address): RetentionClass {
   return 'user' in address ? 'inbox' : 'log'
 }
 
-/** When a message that is appended now expires, in ms since the epoch; Infinity without a ttl. `ttl` is in seconds. */
-export function expiryOf (ttl: number | undefined, now: number): number {
-  return ttl === undefined ? Infinity : now + ttl * 1000
+/** When a message expires, in ms since the epoch; Infinity without a ttl. */
+export function expiryOf ({ ttl, at }: Message): number {
+  return ttl === undefined ? Infinity : at + ttl * 1000
 }

@@ -12,8 +12,6 @@ interface Entry {
   readonly key: AddressKey
   readonly retentionClass: RetentionClass
   readonly bytes: number
-  /** Expiry in ms since the epoch; Infinity without one. */
-  readonly until: number
   /** The neighbours in the retention class, by age. */
   older: Entry | null
   newer: Entry | null
@@ -55,9 +53,8 @@ export class MemoryLog {
     }
     this.evictExpired(now)
     const retentionClass = retentionClassOf(message.address)
-    const until = expiryOf(message.ttl, now)
-    this.#put({ message, key, retentionClass, bytes, until, older: null, newer: null })
-    this.#expiries.add(message.offset, until)
+    this.#put({ message, key, retentionClass, bytes, older: null, newer: null })
+    this.#expiries.add(message.offset, expiryOf(message))
     this.#evictOverCount(key, this.#retention[retentionClass].maxCount)
     this.#evictOverBytes()
     return true
@@ -164,7 +161,7 @@ export class MemoryLog {
     for (let at = 0; at < stream.length; at++) {
       const entry = stream.at(at)
       if (entry === undefined) break
-      const isExpired = entry.until <= now
+      const isExpired = expiryOf(entry.message) <= now
       const isOld = entry.message.at < since
       if (!isOld && this.#expiring === 0) break
       if (isOld && !isExpired) missedUpTo = entry.message.offset
@@ -199,7 +196,7 @@ export class MemoryLog {
     stream.push(entry)
     this.#byOffset.set(offset, entry)
     this.#bytes += entry.bytes
-    if (entry.until !== Infinity) this.#expiring++
+    if (entry.message.ttl !== undefined) this.#expiring++
 
     const newest = this.#newest[retentionClass]
     entry.older = newest
@@ -221,7 +218,7 @@ export class MemoryLog {
     if (stream?.length === 0) this.#streams.delete(key)
     this.#byOffset.delete(offset)
     this.#bytes -= entry.bytes
-    if (entry.until !== Infinity) this.#expiring--
+    if (entry.message.ttl !== undefined) this.#expiring--
 
     if (older === null) this.#oldest[retentionClass] = newer
     else older.newer = newer
@@ -232,8 +229,8 @@ export class MemoryLog {
 }
 
 /** Whether a message has not expired and is not over age. `since`: messages from before are over age. */
-function isReadable ({ until, message: { at } }: Entry, since: number, now: number): boolean {
-  return until > now && at >= since
+function isReadable ({ message }: Entry, since: number, now: number): boolean {
+  return message.at >= since && expiryOf(message) > now
 }
 
 /** The index of the first entry above an offset. */
