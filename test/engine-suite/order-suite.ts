@@ -27,7 +27,7 @@ export function orderSuite (name: string, create: (t: Test) => Order | Promise<O
       },
       hole: () => t.fail('there is no hole')
     })
-    const results = await Promise.all(numbers(30).map((n) => order.propose(message(n))))
+    const results = await Promise.all(numbers(30).map(async (n) => order.propose(message(n))))
     t.same(results, offsets.map((offset): Applied => ({ kind: 'duplicate', offset, stored: false })))
     t.same(texts, numbers(30), 'in the order of the calls')
     await order.propose({ kind: 'purge', address: { all: true }, at: 1 })
