@@ -25,7 +25,7 @@ export function createMemoryEngine (retention: Retention, bounds: MemoryBounds =
   return new Engine({
     order: new LocalOrder(origin, clock),
     store: new MemoryStore(origin, retention, bounds),
-    state: new MemoryState(now, lifetime, bounds.values),
+    state: new MemoryState(now, lifetime, { values: bounds.values ?? 1_000_000 }),
     bus: new LocalBus(lifetime),
     lifetime,
     now

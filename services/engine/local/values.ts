@@ -1,0 +1,148 @@
+import { ExpiryQueue } from './expiry-queue.ts'
+import { firstIndex } from './first-index.ts'
+import { encodeParent } from './state-key.ts'
+import { Watchers } from './watchers.ts'
+import type { StateKey, StateListener } from '../state.ts'
+
+/** A value of the state. */
+export interface Value {
+  /** The value as JSON, so that every caller gets a copy of its own. */
+  readonly json: string
+  /** Expiry in ms since the epoch. */
+  readonly until: number
+}
+
+/** Bounds of the values of a state: beyond them, the value that expires first is evicted. */
+export interface ValueBounds {
+  /**
+   * Values at most.
+   * @default 1000000
+   */
+  readonly values?: number
+  /**
+   * Bytes of all keys and values at most, in characters of their texts.
+   * @default 268435456 (256 MiB)
+   */
+  readonly bytes?: number
+}
+
+/** The values of a state in memory, by encoded key, with their expiries and watches. */
+export class Values {
+  readonly #now: () => number
+  readonly #maxValues: number
+  readonly #maxBytes: number
+  readonly #values = new Map<string, Value>()
+  /** All keys, sorted. */
+  #keys: string[] = []
+  readonly #expiries = new ExpiryQueue<string>((text, at) => this.#values.get(text)?.until === at)
+  readonly #watchers: Watchers
+  #bytes = 0
+
+  /** @param now The time in ms since the epoch. */
+  constructor (now: () => number, { values = 1_000_000, bytes = 256 * 1024 ** 2 }: ValueBounds = {}) {
+    this.#now = now
+    this.#maxValues = values
+    this.#maxBytes = bytes
+    this.#watchers = new Watchers(now)
+  }
+
+  /** The value of a key that has not expired. */
+  get (text: string): Value | undefined {
+    const value = this.#values.get(text)
+    return value !== undefined && value.until > this.#now() ? value : undefined
+  }
+
+  /** Replaces a value; null removes the value. */
+  set (text: string, value: Value | null): void {
+    if (value === null) this.#delete(text)
+    else this.#put(text, value)
+  }
+
+  /** Adds values that an earlier process had: an expired one is left out. Faster than `set` for many values. */
+  load (values: ReadonlyMap<string, Value>): void {
+    for (const [text, value] of values) {
+      if (value.until <= this.#now()) continue
+      this.#values.set(text, value)
+      this.#bytes += sizeOf(text, value)
+      this.#expiries.add(text, value.until)
+    }
+    this.#keys = [...this.#values.keys()].sort()
+  }
+
+  /** Yields the keys below a parent that have values, in order. */
+  * below (parent: StateKey): Generator<readonly [text: string, value: Value], void> {
+    this.evictExpired()
+    const prefix = encodeParent(parent)
+    for (let at = this.#indexOf(prefix); ; at++) {
+      const text = this.#keys[at]
+      if (text?.startsWith(prefix) !== true) return
+      const value = this.#values.get(text)
+      if (value !== undefined) yield [text, value]
+    }
+  }
+
+  /** All values, expired ones included. Values that are set while the iterator is in use may be left out. */
+  entries (): IterableIterator<[text: string, value: Value]> {
+    return this.#values.entries()
+  }
+
+  /** Hands a listener the present values below a parent, then every change. Returns a function that ends the watch. */
+  watch (parent: StateKey, listener: StateListener): () => void {
+    const present = [...this.below(parent)].map(([text, value]) => ({ text, ...value }))
+    return this.#watchers.add(encodeParent(parent), listener, present)
+  }
+
+  evictExpired (): void {
+    for (const text of this.#expiries.take(this.#now())) this.#delete(text)
+  }
+
+  /** Ends all watches and removes all values. */
+  clear (): void {
+    this.#watchers.close()
+    this.#values.clear()
+    this.#keys = []
+    this.#expiries.clear()
+    this.#bytes = 0
+  }
+
+  #put (text: string, value: Value): void {
+    const present = this.#values.get(text)
+    if (present === undefined) this.#keys.splice(this.#indexOf(text), 0, text)
+    else this.#bytes -= sizeOf(text, present)
+    this.#values.set(text, value)
+    this.#bytes += sizeOf(text, value)
+    this.#expiries.add(text, value.until)
+    this.#watchers.changed(text, value)
+    this.#evictOverBounds()
+  }
+
+  #delete (text: string): void {
+    const present = this.#values.get(text)
+    if (present === undefined) return
+    this.#values.delete(text)
+    this.#bytes -= sizeOf(text, present)
+    this.#keys.splice(this.#indexOf(text), 1)
+    this.#watchers.changed(text, null)
+  }
+
+  #evictOverBounds (): void {
+    if (!this.#isOverBounds()) return
+    for (const first of this.#expiries.take(Infinity)) {
+      this.#delete(first)
+      if (!this.#isOverBounds()) return
+    }
+  }
+
+  #isOverBounds (): boolean {
+    return this.#values.size > this.#maxValues || this.#bytes > this.#maxBytes
+  }
+
+  /** The index of the first key at or after this one. */
+  #indexOf (text: string): number {
+    return firstIndex(this.#keys, (one) => one >= text)
+  }
+}
+
+function sizeOf (text: string, { json }: Value): number {
+  return text.length + json.length
+}
