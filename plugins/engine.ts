@@ -1,6 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import type { Config } from '../services/config/schema.ts'
+import type { Log } from '../services/lib/log.ts'
 import type { Engine } from '../services/engine/engine.ts'
+import { openFileEngine } from '../services/engine/file/engine.ts'
+import type { Retention } from '../services/engine/local/retention.ts'
 import { openLmdbEngine } from '../services/engine/lmdb/engine.ts'
 import { createMemoryEngine } from '../services/engine/memory/engine.ts'
 
@@ -19,10 +22,18 @@ export async function openEngine (
     maxBytes: maxSize,
     idempotencyWindowMs: idempotency.window
   }
-  const engine: Engine = kind === 'lmdb'
-    ? await openLmdbEngine(retention, { path, log: fastify.log })
-    : createMemoryEngine(retention)
+  const engine = await open(kind, retention, { path, log: fastify.log })
   await engine.ready
   fastify.addHook('onClose', () => engine.close())
   return engine
+}
+
+async function open (
+  kind: Config['engine']['kind'], retention: Retention, place: { readonly path: string, readonly log: Log }
+): Promise<Engine> {
+  switch (kind) {
+    case 'lmdb': return openLmdbEngine(retention, place)
+    case 'file': return openFileEngine(retention, place)
+    case 'memory': return createMemoryEngine(retention)
+  }
 }

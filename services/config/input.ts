@@ -87,11 +87,11 @@ export interface ConfigInput {
   /** The engine keeps the log of messages. */
   engine?: {
     /**
-     * lmdb keeps the log on disk; memory loses the log when the service stops.
+     * lmdb and file keep the log on disk; memory loses the log when the service stops.
      *
      * @default 'lmdb'
      */
-    kind?: 'lmdb' | 'memory'
+    kind?: 'lmdb' | 'file' | 'memory'
     /**
      * Folder of the log on disk; relative to the working directory. One service per folder, on a local disk. Value: a
      * folder.

@@ -45,7 +45,7 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
     audience: text('', 'Audience (aud) that a token must name; empty: not checked.')
   }),
   engine: section('The engine keeps the log of messages.', {
-    kind: choice('lmdb', ['lmdb', 'memory'], 'lmdb keeps the log on disk; memory loses the log when the service stops.'),
+    kind: choice('lmdb', ['lmdb', 'file', 'memory'], 'lmdb and file keep the log on disk; memory loses the log when the service stops.'),
     path: text('./data', 'Folder of the log on disk; relative to the working directory.', {
       pattern: '\\S',
       allowed: 'a folder',

@@ -33,7 +33,7 @@ export interface Range {
 export interface PageLimit {
   /** Messages at most. */
   readonly messages: number
-  /** Bytes of all payloads at most. */
+  /** Bytes of all payloads and options at most. */
   readonly bytes: number
 }
 

@@ -69,9 +69,10 @@ export function retentionPromises (test: TestOne): void {
     for (const address of addresses) await appendAll(engine, address, numbers(10).map((n) => n.repeat(750)))
     const pages = await Promise.all(addresses.map((address) => readAll(engine, [address])))
     const kept = pages.map(({ texts }) => texts.length)
-    t.same(kept.map((count) => count === 10), [false, false, true])
+    t.ok((kept[0] ?? 0) < 10)
+    t.equal(kept[2], 10, 'the newest stay')
     t.ok(750 * kept.reduce((sum, count) => sum + count) <= LIMITS.maxBytes)
-    t.same(pages.map(({ hasGap }) => hasGap), [true, kept[1] !== 10, false])
+    t.same(pages.map(({ hasGap }) => hasGap), kept.map((count) => count !== 10))
     t.same(pages[1]?.texts, numbers(10).slice(10 - (kept[1] ?? 0)).map((n) => n.repeat(750)), 'the newest are left')
   })
 

@@ -5,7 +5,7 @@ import { Lifetime } from '../../services/engine/lifetime.ts'
 import { LocalBus } from '../../services/engine/local/bus.ts'
 import type { Retention } from '../../services/engine/local/retention.ts'
 import { MemoryState } from '../../services/engine/memory/state.ts'
-import { MemoryStore } from '../../services/engine/memory/store.ts'
+import { createMemoryStore } from '../../services/engine/memory/engine.ts'
 import type { Order, OrderFollower } from '../../services/engine/order.ts'
 import type { LogRecord } from '../../services/engine/record.ts'
 import type { State, StateEntry, StateKey, StateListener } from '../../services/engine/state.ts'
@@ -210,7 +210,7 @@ export function createSlowEngine (retention: Retention): { engine: Engine, order
   const state = new SlowState(new MemoryState(now, stateLifetime))
   const engine = new Engine({
     order,
-    store: new AwaitedStore(new MemoryStore(SLOW_ORIGIN, retention)),
+    store: new AwaitedStore(createMemoryStore(SLOW_ORIGIN, retention)),
     state: new OpenState(state, lifetime),
     bus: new LocalBus(lifetime),
     lifetime,

@@ -1,6 +1,6 @@
 import { LocalOrder } from '../../services/engine/local/order.ts'
 import { MemoryState } from '../../services/engine/memory/state.ts'
-import { MemoryStore } from '../../services/engine/memory/store.ts'
+import { LogStore } from '../../services/engine/local/log-store.ts'
 import type { OrderFollower } from '../../services/engine/order.ts'
 import type { LogRecord } from '../../services/engine/record.ts'
 import type { Offset } from '../../services/model/message.ts'
@@ -30,7 +30,7 @@ export function makeMemoryEnginesSlow (): void {
     close (this: LocalOrder) { return slow(this).close() }
   })
   const turns = new Turns()
-  delay(MemoryStore.prototype, ['read', 'find'], turns)
+  delay(LogStore.prototype, ['read', 'find'], turns)
   delay(MemoryState.prototype, ['get', 'list'], turns)
 }
 

@@ -38,6 +38,11 @@ export class ExpiryQueue<T> {
     }
   }
 
+  /** Whether an item may have expired by now; false means certainly none. */
+  isAnyDue (now: number): boolean {
+    return (this.#expiries.first?.at ?? Infinity) <= now
+  }
+
   clear (): void {
     this.#expiries.clear()
   }

@@ -60,6 +60,11 @@ export class IdempotencyRecords {
     }
   }
 
+  /** All records, with those whose window has ended since the last call of `evictExpired`. */
+  entries (): IterableIterator<[key: string, record: IdempotencyRecord]> {
+    return this.#records.entries()
+  }
+
   clear (): void {
     this.#records.clear()
     this.#order.clear()

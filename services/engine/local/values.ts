@@ -96,9 +96,14 @@ export class Values {
     for (const text of this.#expiries.take(this.#now())) this.#delete(text)
   }
 
+  /** Ends all watches. */
+  endWatches (): void {
+    this.#watchers.close()
+  }
+
   /** Ends all watches and removes all values. */
   clear (): void {
-    this.#watchers.close()
+    this.endWatches()
     this.#values.clear()
     this.#keys = []
     this.#expiries.clear()

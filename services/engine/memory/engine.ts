@@ -2,14 +2,20 @@ import { RisingClock } from '../../lib/clock.ts'
 import { Engine } from '../engine.ts'
 import { Lifetime } from '../lifetime.ts'
 import { LocalBus } from '../local/bus.ts'
+import { IdempotencyRecords } from '../local/idempotency.ts'
+import { LogIndex, type IndexOptions } from '../local/log-index.ts'
+import { LogStore } from '../local/log-store.ts'
 import { LocalOrder } from '../local/order.ts'
 import type { Retention } from '../local/retention.ts'
+import { MemoryPayloads } from './payloads.ts'
 import { MemoryState } from './state.ts'
-import { MemoryStore, type StoreBounds } from './store.ts'
+import type { Offset } from '../../model/message.ts'
 
-/** Bounds of the data beside the messages. */
-export interface MemoryBounds extends StoreBounds {
-  /** Values of the state at most: MemoryState. */
+/** Bounds of the data beside the messages; each default is that of the named class. */
+export interface MemoryBounds extends IndexOptions {
+  /** Idempotency keys at most: IdempotencyRecords. */
+  readonly keys?: number
+  /** Values of the state at most: Values. */
   readonly values?: number
 }
 
@@ -24,10 +30,18 @@ export function createMemoryEngine (retention: Retention, bounds: MemoryBounds =
   const origin = clock.next()
   return new Engine({
     order: new LocalOrder(origin, clock),
-    store: new MemoryStore(origin, retention, bounds),
-    state: new MemoryState(now, lifetime, { values: bounds.values ?? 1_000_000 }),
+    store: createMemoryStore(origin, retention, bounds),
+    state: new MemoryState(now, lifetime, bounds.values === undefined ? {} : { values: bounds.values }),
     bus: new LocalBus(lifetime),
     lifetime,
     now
   })
+}
+
+/** Creates a store in the memory of this process. `head`: offset of the last record before those of the store. */
+export function createMemoryStore (head: Offset, retention: Retention, bounds: MemoryBounds = {}): LogStore {
+  const index = new LogIndex(retention, bounds)
+  const payloads = new MemoryPayloads()
+  index.onRemove((offset) => payloads.remove(offset))
+  return new LogStore({ head, index, keys: new IdempotencyRecords(bounds.keys), payloads }, retention)
 }

@@ -1,10 +1,9 @@
 import t from 'tap'
-import { createMemoryEngine } from '../../../../services/engine/memory/engine.ts'
+import { createMemoryEngine, createMemoryStore } from '../../../../services/engine/memory/engine.ts'
 import { Lifetime } from '../../../../services/engine/lifetime.ts'
 import { LocalBus } from '../../../../services/engine/local/bus.ts'
 import { LocalOrder } from '../../../../services/engine/local/order.ts'
 import { MemoryState } from '../../../../services/engine/memory/state.ts'
-import { MemoryStore } from '../../../../services/engine/memory/store.ts'
 import { RisingClock } from '../../../../services/lib/clock.ts'
 import {
   ALL, busSuite, engineSuite, LIMITS, numbers, orderSuite, readAll, draft, stateSuite, storeSuite
@@ -17,7 +16,7 @@ engineSuite('memory', () => {
 orderSuite('memory', () => new LocalOrder(5, new RisingClock(() => 1)))
 storeSuite('memory', (_t, start) => {
   let now = start
-  return { store: new MemoryStore(100, { ...LIMITS, now: () => now }), setClock: (to) => { now = to } }
+  return { store: createMemoryStore(100, { ...LIMITS, now: () => now }), setClock: (to) => { now = to } }
 })
 stateSuite('memory', () => {
   let now = Date.UTC(2026, 0, 1)
@@ -54,19 +53,22 @@ t.test('idempotency keys are bounded: the latest are kept', async (t) => {
   t.ok(await repeat('d'))
 })
 
-t.test('evictions are bounded by address: for the others a false gap is reported, never a missed one', async (t) => {
-  const engine = createMemoryEngine({ ...LIMITS, inbox: { ...LIMITS.inbox, maxCount: 1 } }, { evictions: 10 })
+t.test('tombstones are bounded: for the others a false gap is reported, never a missed one', async (t) => {
+  let now = Date.UTC(2026, 0, 1)
+  const engine = createMemoryEngine({ ...LIMITS, now: () => now }, { maxTombstones: 10 })
   const offsets: number[] = []
-  for (const n of numbers(30)) {
-    offsets.push((await engine.append(draft('1', { address: { user: n } }))).offset)
-    await engine.append(draft('2', { address: { user: n } }))
-  }
+  for (const n of numbers(30)) offsets.push((await engine.append(draft('1', { address: { user: n } }))).offset)
+  t.notOk((await readAll(engine, [{ user: 'unheard of' }])).hasGap)
+  now += LIMITS.inbox.maxAgeMs + 1
+  await engine.append(draft('evicts'))
   for (const n of numbers(30)) t.ok((await readAll(engine, [{ user: n }])).hasGap, `user ${n} misses one`)
   const last = offsets.at(-1) ?? 0
   t.notOk((await readAll(engine, [{ user: '29' }], last)).hasGap)
   t.ok((await readAll(engine, [{ user: 'unheard of' }])).hasGap, 'it cannot be told any more')
   t.notOk((await readAll(engine, [{ user: 'unheard of' }], last)).hasGap)
   t.notOk((await readAll(engine, [{ group: 'unheard of' }])).hasGap, 'other kinds of addresses are not concerned')
+  await engine.append(draft('2', { address: { user: '3' } }))
+  t.same(await readAll(engine, [{ user: '3' }]), { texts: ['2'], hasGap: true })
 })
 
 t.test('values are bounded: the value that expires first is evicted', async (t) => {

@@ -41,7 +41,7 @@ export class OffsetLease {
 
   /** Opens the file and reserves offsets. `atLeast`: an offset that an earlier process has certainly drawn. */
   static open (path: string, atLeast: Offset, now: () => number): OffsetLease {
-    closeSync(openSync(path, 'a'))
+    closeSync(openSync(path, 'a', 0o600))
     const content = readFileSync(path, 'latin1')
     const drawn = Object.values(LINE).map((at) => Number(content.slice(at * LINE_BYTES, (at + 1) * LINE_BYTES)))
     const lease = new OffsetLease(openSync(path, 'r+'), Math.max(atLeast, ...drawn.filter((offset) => offset < HIGHEST)), now)

@@ -1,0 +1,177 @@
+import { join } from 'node:path'
+import { HubError } from '../../model/errors.ts'
+import type { Log } from '../../lib/log.ts'
+import { settledWithin } from '../../lib/timeout.ts'
+import { Engine } from '../engine.ts'
+import { Lifetime } from '../lifetime.ts'
+import { LocalBus } from '../local/bus.ts'
+import { IdempotencyRecords } from '../local/idempotency.ts'
+import { LogIndex } from '../local/log-index.ts'
+import { LogStore } from '../local/log-store.ts'
+import { OffsetLease } from '../local/offset-lease.ts'
+import { LocalOrder } from '../local/order.ts'
+import type { Retention } from '../local/retention.ts'
+import { Values } from '../local/values.ts'
+import { decodeMessage } from './codec.ts'
+import { FileWatch } from './file-watch.ts'
+import { takeFolder, type Folder } from './folder.ts'
+import { Housekeeping } from './housekeeping.ts'
+import { DISK, type Disk } from './journal/disk.ts'
+import { recordLength } from './journal/format.ts'
+import { Journal } from './journal/journal.ts'
+import { FilePayloads } from './payloads.ts'
+import { explainFailure } from './problem.ts'
+import { recover, type Recovered } from './recovery.ts'
+import { Sealer } from './sealer.ts'
+import { Segments } from './segments.ts'
+import { FileState } from './state.ts'
+
+/** The folder of a log, and the settings of its files. */
+export interface FilePlace {
+  /** A folder on a local disk. A missing folder is created. */
+  readonly path: string
+  readonly log: Log
+  /**
+   * Bytes of a segment file.
+   * @default 67108864 (64 MiB)
+   */
+  readonly segmentBytes?: number
+  /**
+   * Bytes of recent messages in memory at most.
+   * @default 67108864 (64 MiB)
+   */
+  readonly hotBytes?: number
+  /**
+   * Tombstones of one kind of address at most; see `Addresses`.
+   * @default 100000
+   */
+  readonly maxTombstones?: number
+  readonly disk?: Disk
+}
+
+const HOT_BYTES = 64 * 1024 ** 2
+const RENEW_MS = 10_000
+/** Time limit for queued writes to reach the disk. */
+const CLOSE_MS = 5000
+
+/**
+ * Opens an engine on segment files in a folder. A message that is reported as stored survives a crash of the process
+ * and of the machine; the follower receives a message before it is on the disk.
+ *
+ * @throws {HubError} HUB_STORE_FAILED when the folder is in use, is unusable, or holds the log of another engine.
+ */
+export async function openFileEngine (retention: Retention, place: FilePlace): Promise<Engine> {
+  const folder = await takeFolder(place.path)
+  try {
+    return open(folder, retention, place)
+  } catch (cause) {
+    await folder.release()
+    if (cause instanceof HubError) throw cause
+    throw new HubError('HUB_STORE_FAILED', `The log in ${folder.path} cannot be opened (${String(cause)}).`, { cause })
+  }
+}
+
+function open (folder: Folder, retention: Retention, place: FilePlace): Engine {
+  const { log, hotBytes = HOT_BYTES, segmentBytes, maxTombstones, disk = DISK } = place
+  const { now = Date.now, idempotencyWindowMs: windowMs } = retention
+  const index = new LogIndex(retention, maxTombstones === undefined ? {} : { maxTombstones })
+  const keys = new IdempotencyRecords()
+  const values = new Values(now)
+  const segments = new Segments()
+  index.onRemove((offset, ordinal) => segments.remove(offset, ordinal))
+  const recent = new RecentRecords(hotBytes)
+  const onMessage = (bytes: Buffer, at: number): void => recent.add(bytes, at)
+  const recovered = recover({ folder: folder.path, index, keys, values, segments, log, windowMs, now, onMessage })
+
+  const lease = OffsetLease.open(join(folder.path, 'offsets'), recovered.lastOffset, now)
+  const origin = recovered.origin ?? lease.next()
+  const housekeeping = new Housekeeping({
+    folder: folder.path,
+    origin,
+    index,
+    keys,
+    values,
+    segments,
+    sealer: new Sealer(),
+    log,
+    disk,
+    isSynced: true,
+    head: () => store.head
+  }, recovered.checkpoint)
+  const journal = new Journal({
+    folder: folder.path,
+    origin,
+    start: recovered.start,
+    ...(segmentBytes === undefined ? {} : { segmentBytes }),
+    disk,
+    explain: (error) => explainFailure(folder.path, error),
+    onProblem: (problem, err) => {
+      if (problem !== null) return log.error({ err, path: folder.path }, problem)
+      log.info({ path: folder.path }, 'the log can be written again')
+      payloads.writeOwed()
+    },
+    onRoll: (full, next) => {
+      segments.add(next)
+      const previous = full?.asPredecessor() ?? predecessorOf(recovered)
+      if (previous !== null) housekeeping.begin(previous, next)
+    }
+  })
+  const renewing = setInterval(() => lease.renew(), RENEW_MS).unref()
+  const watch = new FileWatch(segments, journal, log)
+  const close = async (): Promise<void> => {
+    clearInterval(renewing)
+    watch.close()
+    await journal.close(CLOSE_MS)
+    await housekeeping.close()
+    segments.close()
+    await settledWithin(lease.close(), CLOSE_MS)
+    await folder.release()
+  }
+  const payloads = new FilePayloads({ journal, segments, index, log, hotBytes, windowMs, close })
+  index.onRemove((offset, ordinal) => payloads.remove(offset, ordinal))
+  recent.drainTo(payloads)
+  const head = lease.last
+  const store = new LogStore({ head, index, keys, payloads }, retention)
+  if (recovered.isDoubtful) store.noteHole(head)
+
+  const lifetime = new Lifetime()
+  return new Engine({
+    order: new LocalOrder(origin, lease),
+    store,
+    state: new FileState(values, journal, lifetime, now),
+    bus: new LocalBus(lifetime),
+    lifetime,
+    now
+  })
+}
+
+function predecessorOf ({ start }: Recovered) {
+  return 'predecessor' in start ? start.predecessor : null
+}
+
+/** The newest records that a recovery reads, to be kept in memory when the log is open. */
+class RecentRecords {
+  readonly #maxBytes: number
+  #records: Buffer[] = []
+  #bytes = 0
+
+  constructor (maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  add (bytes: Buffer, at: number): void {
+    const record = Buffer.from(bytes.subarray(at, at + recordLength(bytes, at)))
+    this.#records.push(record)
+    this.#bytes += record.length
+    if (this.#bytes <= 2 * this.#maxBytes) return
+    // The older half: cheaper than one record after another.
+    this.#records = this.#records.slice(this.#records.length / 2)
+    this.#bytes = this.#records.reduce((sum, { length }) => sum + length, 0)
+  }
+
+  drainTo (payloads: FilePayloads): void {
+    for (const record of this.#records) payloads.restore(decodeMessage(record, 0), record.length)
+    this.#records = []
+  }
+}
+

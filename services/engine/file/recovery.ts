@@ -1,0 +1,319 @@
+import { closeSync, fstatSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Log } from '../../lib/log.ts'
+import type { Offset } from '../../model/message.ts'
+import { digestOf } from '../digest.ts'
+import type { IdempotencyRecords } from '../local/idempotency.ts'
+import type { LogIndex } from '../local/log-index.ts'
+import type { Value, Values } from '../local/values.ts'
+import {
+  checkpointId, checkpointName, decodeKeyUse, decodeValue, readCheckpoint, type Checkpoint
+} from './checkpoint.ts'
+import { decodeMessage, indexRecordOf, nameOf, numberOf } from './codec.ts'
+import { readFooter } from './journal/footer.ts'
+import {
+  decodeHeader, HEADER_BYTES, isMessage, KIND, recordKind, recordOffset, recordParts, recordTime, segmentId,
+  segmentName, type Predecessor, type SegmentHeader
+} from './journal/format.ts'
+import { scanSegment, type Scan } from './journal/scan.ts'
+import { Segment } from './journal/segment.ts'
+import { NameTable } from './name-table.ts'
+import { restoreFooter, restoreScanned } from './restore.ts'
+import type { Segments } from './segments.ts'
+
+/** What an earlier process left, to be filled from its files. */
+export interface RecoveryOptions {
+  readonly folder: string
+  readonly index: LogIndex
+  readonly keys: IdempotencyRecords
+  readonly values: Values
+  readonly segments: Segments
+  readonly log: Log
+  readonly windowMs: number
+  readonly now: () => number
+  /** Receives the messages of the newest segments, in the order of their offsets. */
+  readonly onMessage: (bytes: Buffer, at: number) => void
+}
+
+/** How the journal goes on. */
+export interface Recovered {
+  /** Offset at which the log began; null for a new log. */
+  readonly origin: Offset | null
+  /** Greatest offset that any record had. */
+  readonly lastOffset: Offset
+  readonly start: Segment | { readonly id: number, readonly predecessor: Predecessor | null }
+  /** The newest checkpoint; null without one. */
+  readonly checkpoint: number | null
+  /** Whether records that may have been acknowledged are lost: every address may have lost messages up to now. */
+  readonly isDoubtful: boolean
+}
+
+/** Opens the log that an earlier process left in a folder. Blocks. */
+export function recover (options: RecoveryOptions): Recovered {
+  return new Recovery(options).run()
+}
+
+class Recovery {
+  readonly #options: RecoveryOptions
+  readonly #values = new Map<string, Value>()
+  readonly #names = new NameTable()
+  #lastOffset: Offset = 0
+  #origin: Offset | null = null
+  #isDoubtful = false
+  /** Records up to this offset had their effects in the checkpoint. */
+  #asOf: Offset = 0
+
+  constructor (options: RecoveryOptions) {
+    this.#options = options
+  }
+
+  run (): Recovered {
+    const { folder, values } = this.#options
+    const names = readdirSync(folder)
+    // Throws for the format of another version, before anything is changed.
+    for (const name of names) if ((segmentId(name) ?? checkpointId(name)) !== null) readHeader(join(folder, name))
+    for (const name of names) if (name.endsWith('.tmp')) rmSync(join(folder, name))
+    const checkpoint = this.#restoreCheckpoint(names)
+    const ids = names.flatMap((name) => segmentId(name) ?? []).sort((a, b) => a - b)
+    for (const { note } of checkpoint?.segments.values() ?? []) {
+      if (!ids.includes(note.id)) this.#noteMissing(note.id, note.lastOffset)
+    }
+    const next = checkpoint?.next ?? 0
+    let end: End = { start: { id: Math.max(1, next), predecessor: checkpoint?.predecessor ?? null }, isEmpty: true }
+    const isRestored = (id: number): boolean => id < next || isSealed(join(folder, segmentName(id)), id)
+    for (const id of ids.filter(isRestored)) this.#restoreSealed(id, checkpoint)
+    // Behind the records: an address without records is a tombstone, and the number of tombstones is bounded.
+    this.#restoreEvictions(checkpoint)
+    const replayed = ids.filter((id) => !isRestored(id))
+    for (const [n, id] of replayed.entries()) end = this.#replay(id, replayed[n + 1] ?? null, end)
+    values.load(this.#values)
+    const lastOffset = Math.max(this.#lastOffset, this.#asOf)
+    return {
+      origin: this.#origin,
+      lastOffset,
+      start: end.start,
+      checkpoint: checkpoint?.next ?? null,
+      isDoubtful: this.#isDoubtful
+    }
+  }
+
+  #restoreCheckpoint (names: readonly string[]): Checkpoint | null {
+    const { folder, keys, log } = this.#options
+    const ids = names.flatMap((name) => checkpointId(name) ?? []).sort((a, b) => b - a)
+    for (const id of ids) {
+      const checkpoint = readCheckpoint(folder, id)
+      if (checkpoint === null || !checkpoint.isComplete) {
+        const sentence = 'a checkpoint of the log is damaged: values of the state may be missing, and readers receive a gap'
+        log.error({ path: folder, checkpoint: id }, sentence)
+        this.#isDoubtful = true
+      }
+      if (checkpoint === null) continue
+      this.#origin = checkpoint.origin
+      this.#asOf = checkpoint.asOf
+      for (const [key, record] of checkpoint.keys) keys.add(key, record)
+      for (const [text, value] of checkpoint.values) this.#values.set(text, value)
+      for (const older of ids.filter((one) => one < id)) rmSync(join(folder, checkpointName(older)))
+      return checkpoint
+    }
+    return null
+  }
+
+  #restoreEvictions (checkpoint: Checkpoint | null): void {
+    const { index } = this.#options
+    for (const [key, evicted] of checkpoint?.evictions ?? []) index.restoreEvictions(key, evicted)
+    for (const [kind, upTo] of checkpoint?.dropped ?? []) index.restoreDropped(kind, upTo)
+    if (checkpoint !== null && checkpoint.doubtUpTo > 0) index.doubt(checkpoint.doubtUpTo)
+  }
+
+  /** Adds the records of a segment in front of the checkpoint that were alive at the checkpoint. */
+  #restoreSealed (id: number, checkpoint: Checkpoint | null): void {
+    const { folder, segments } = this.#options
+    const path = join(folder, segmentName(id))
+    const known = checkpoint?.segments.get(id)
+    if (checkpoint === null) this.#isDoubtful = true
+    // Half of a removal: the checkpoint does not name the segment any more.
+    if (known === undefined && checkpoint?.isComplete === true) return rmSync(path)
+    const fd = openSync(path, 'r')
+    try {
+      const { size } = fstatSync(fd)
+      const header = readHeader(path)
+      const lastOffset = known?.note.lastOffset ?? header?.sealed?.lastOffset ?? 0
+      const segment = Segment.open(path, id, lastOffset)
+      const footer = readFooter(fd, size, id)
+      if (typeof footer !== 'string') {
+        const living = restoreFooter(this.#options.index, this.#names, footer, known)
+        segments.add(segment, { count: footer.offsets.length, living })
+      } else {
+        const source = { fd, size, id, expected: { length: size, lastOffset } }
+        const scan = restoreScanned(this.#options.index, source, known)
+        if (scan !== null) this.#noteDamage(id, scan, lastOffset)
+        segments.add(segment)
+      }
+      this.#lastOffset = Math.max(this.#lastOffset, lastOffset)
+      this.#origin ??= header?.origin ?? null
+    } finally {
+      closeSync(fd)
+    }
+  }
+
+  /** Applies the records of a segment that is not in the checkpoint. */
+  #replay (id: number, following: number | null, before: End): End {
+    const { folder, segments, log } = this.#options
+    const path = join(folder, segmentName(id))
+    const fd = openSync(path, 'r')
+    let scan: Scan
+    try {
+      const expected = following === null ? null : readHeader(join(folder, segmentName(following)))?.predecessor
+      const isNamed = expected?.id === id
+      this.#checkPredecessor(readHeader(path), before)
+      const source = { fd, size: fstatSync(fd).size, id, expected: isNamed ? expected : null }
+      scan = scanSegment(source, (bytes, at, position) => this.#apply(bytes, at, position))
+    } finally {
+      closeSync(fd)
+    }
+    const { header, length, lastOffset, tornBytes, doubtful } = scan
+    this.#origin ??= header?.origin ?? null
+    const lostUpTo = scan.damages.map((damage) => reach(damage, lastOffset))
+    if (lostUpTo.length > 0) this.#noteDamage(id, scan, Math.max(...lostUpTo))
+    if (tornBytes > 0) {
+      const sentence = 'the end of the log was not written completely, and is cut off; nothing in it was acknowledged'
+      log.warn({ path, bytes: tornBytes }, sentence)
+    }
+    if (doubtful !== null) {
+      const sentence = 'the end of the log is damaged, or was not written completely; readers receive a gap'
+      log.error({ path, from: doubtful.from, to: doubtful.to }, sentence)
+      this.#isDoubtful = true
+    }
+    this.#lastOffset = Math.max(this.#lastOffset, lastOffset)
+    if (length === 0) {
+      // Created and never written: nothing in it was acknowledged.
+      rmSync(path)
+      return { ...before, start: nextStart(before.start, id + 1) }
+    }
+    const canResume = header !== null && following === null && before.isEmpty
+    const segment = canResume ? resume(path, id, length, lastOffset) : null
+    const kept = segment ?? openCut(path, id, length, lastOffset)
+    segments.add(kept)
+    const start = segment ?? { id: id + 1, predecessor: { id, length, lastOffset } }
+    return { start, isEmpty: false }
+  }
+
+  /** Notes what is missing between a segment and the one before. */
+  #checkPredecessor (header: SegmentHeader | null, { start }: End): void {
+    const named = header?.predecessor
+    const lastOffset = start instanceof Segment ? start.lastOffset : start.predecessor?.lastOffset ?? 0
+    if (named == null || named.lastOffset <= lastOffset) return
+    this.#noteMissing(named.id, named.lastOffset)
+  }
+
+  #apply (bytes: Buffer, at: number, position: number): void {
+    const { index, keys, onMessage, windowMs, now } = this.#options
+    const kind = recordKind(bytes, at)
+    const offset = recordOffset(bytes, at)
+    const isCounted = offset > this.#asOf
+    if (isMessage(kind)) {
+      const key = nameOf(bytes, at)
+      const time = recordTime(bytes, at)
+      index.add(key, indexRecordOf(bytes, at, position))
+      index.evict(time, key, isCounted)
+      onMessage(bytes, at)
+      if (recordParts(bytes, at).options.length > 0 && time + windowMs > now()) this.#useKey(bytes, at, time + windowMs)
+      return
+    }
+    switch (kind) {
+      case KIND.keyUse:
+        keys.add(...decodeKeyUse(bytes, at))
+        return
+      case KIND.purge:
+        index.purge(nameOf(bytes, at), recordTime(bytes, at), isCounted)
+        return
+      case KIND.loss:
+        if (isCounted) index.miss(nameOf(bytes, at), offset, numberOf(bytes, at))
+        return
+      case KIND.doubt:
+        index.doubt(offset)
+        return
+      case KIND.value:
+        this.#values.set(nameOf(bytes, at), decodeValue(bytes, at))
+        return
+      case KIND.removal:
+        this.#values.delete(nameOf(bytes, at))
+    }
+  }
+
+  #useKey (bytes: Buffer, at: number, until: number): void {
+    const message = decodeMessage(bytes, at)
+    if (message.key === undefined) return
+    this.#options.keys.add(message.key, { offset: message.offset, until, digest: digestOf(message), stored: true })
+  }
+
+  #noteMissing (id: number, lastOffset: Offset): void {
+    const { log, folder, index } = this.#options
+    log.error({ path: folder, segment: segmentName(id) }, 'a file of the log is missing; readers receive a gap')
+    index.doubt(lastOffset)
+    this.#lastOffset = Math.max(this.#lastOffset, lastOffset)
+  }
+
+  #noteDamage (id: number, { damages, missing }: Scan, lastOffset: Offset): void {
+    const places = damages.slice(0, 10).map(({ from, to }) => ({ from, to }))
+    const { log, folder, index } = this.#options
+    log.error({ path: folder, segment: segmentName(id), missing, places }, 'the log is damaged; readers receive a gap')
+    if (Number.isFinite(lastOffset)) index.doubt(lastOffset)
+    else this.#isDoubtful = true
+  }
+}
+
+/** Where the journal goes on after the segments so far. */
+interface End {
+  readonly start: Recovered['start']
+  /** Whether no segment behind the checkpoint has been read. */
+  readonly isEmpty: boolean
+}
+
+function nextStart (start: Recovered['start'], id: number): Recovered['start'] {
+  if (!(start instanceof Segment)) return { ...start, id: Math.max(start.id, id) }
+  return { id: Math.max(start.id + 1, id), predecessor: start.asPredecessor() }
+}
+
+/** The greatest offset that a damage can hold. */
+function reach ({ beforeOffset, lastOffset }: Scan['damages'][number], known: Offset): Offset {
+  const upTo = Math.min(lastOffset, beforeOffset - 1)
+  return Number.isFinite(upTo) ? upTo : known
+}
+
+function resume (path: string, id: number, length: number, lastOffset: Offset): Segment | null {
+  try {
+    return Segment.resume(path, id, length, lastOffset)
+  } catch {
+    // The disk is full or read-only: the journal begins a new segment, or reports the problem.
+    return null
+  }
+}
+
+/** Opens a segment that the journal does not continue, without what is behind its good length. */
+function openCut (path: string, id: number, length: number, lastOffset: Offset): Segment {
+  return new Segment(openSync(path, 'r'), path, id, length, lastOffset)
+}
+
+/** Whether a file is sealed, also when its header is damaged. */
+function isSealed (path: string, id: number): boolean {
+  const fd = openSync(path, 'r')
+  try {
+    return readHeader(path)?.sealed != null || typeof readFooter(fd, fstatSync(fd).size, id) !== 'string'
+  } finally {
+    closeSync(fd)
+  }
+}
+
+function readHeader (path: string): SegmentHeader | null {
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) return null
+  const fd = openSync(path, 'r')
+  try {
+    const { size } = fstatSync(fd)
+    if (size < HEADER_BYTES) return null
+    const bytes = Buffer.alloc(HEADER_BYTES)
+    return readSync(fd, bytes, 0, HEADER_BYTES, 0) === HEADER_BYTES ? decodeHeader(bytes) : null
+  } finally {
+    closeSync(fd)
+  }
+}

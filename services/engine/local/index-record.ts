@@ -1,0 +1,38 @@
+import type { AddressKey, Offset } from '../../model/message.ts'
+
+/** A record that the index has. */
+export interface IndexRecord {
+  readonly key: AddressKey
+  readonly offset: Offset
+  /** Time in ms since the epoch. */
+  readonly at: number
+  /** Bytes that count towards the size of the log: payload, options, key of the address, and 64. */
+  readonly bytes: number
+  /** Position in the file of the record. */
+  readonly position: number
+}
+
+/** A record for the index. */
+export interface NewRecord {
+  readonly offset: Offset
+  readonly at: number
+  readonly until: number
+  readonly bytes: number
+  readonly position?: number
+  readonly ordinal?: number
+}
+
+/** A selected part of the log. */
+export interface Selection {
+  /** In the order of their offsets. */
+  readonly records: readonly IndexRecord[]
+  /** See `Page`. */
+  readonly upTo: Offset
+  readonly gapUpTo: Offset
+}
+
+/** Receives the offset of every record that leaves the index, and its number in its sealed file. Must not throw. */
+export type RemovalHandler = (offset: Offset, ordinal: number) => void
+
+/** The ordinal of a record without a sealed file. */
+export const NO_ORDINAL = 0xFFFF_FFFF

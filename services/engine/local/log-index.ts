@@ -1,0 +1,396 @@
+import { addressKey, type AddressKey, type Offset } from '../../model/message.ts'
+import type { PageLimit, Range, Summary } from '../store.ts'
+import { Addresses, type AddressNumber, type Evicted, type EvictionSnapshot } from './addresses.ts'
+import { ExpiryQueue } from './expiry-queue.ts'
+import { Heap } from './heap.ts'
+import { NO_ORDINAL, type IndexRecord, type NewRecord, type RemovalHandler, type Selection } from './index-record.ts'
+import { MESSAGE_BYTES } from './message-form.ts'
+import { NONE, type RecordRef } from './record-blocks.ts'
+import { RecordChains } from './record-chains.ts'
+import { RETENTION_CLASSES, type Limits, type Retention } from './retention.ts'
+import { textBytes } from './text.ts'
+
+/** Settings of an index, beside the retention. */
+export interface IndexOptions {
+  /** Tombstones of each kind of address at most; see `Addresses`. */
+  readonly maxTombstones?: number
+  /** Records in a block at most; smaller in tests. */
+  readonly maxBlockRecords?: number
+}
+
+/** A range with its next record. */
+interface RangeCursor {
+  ref: RecordRef
+  offset: Offset
+  readonly upTo: Offset
+  /** Records from before are over age. */
+  readonly since: number
+  readonly key: AddressKey
+  /** Bytes of each record that are not its options and payload. */
+  readonly overhead: number
+}
+
+/** The messages of an address that reads hide before a record evicts them. */
+interface Hidden {
+  readonly count: number
+  /** Greatest offset of a message over age; 0 without one. */
+  readonly missedUpTo: Offset
+}
+
+const NOTHING_HIDDEN: Hidden = { count: 0, missedUpTo: 0 }
+
+/**
+ * The index of a log: for each message its address, offset, time, size and place, without the payload. Finds, pages,
+ * counts and evicts. Deterministic: the same calls give the same content and the same evictions.
+ */
+export class LogIndex {
+  readonly #limits: readonly Limits[]
+  readonly #maxBytes: number
+  readonly #addresses: Addresses
+  readonly #chains: RecordChains
+  readonly #untils = new Map<Offset, number>()
+  readonly #expiries = new ExpiryQueue<Offset>((offset, at) => this.#untils.get(offset) === at)
+  #onRemove: RemovalHandler = () => {}
+  #size = 0
+  #bytes = 0
+
+  constructor (retention: Retention, { maxTombstones, maxBlockRecords }: IndexOptions = {}) {
+    this.#limits = RETENTION_CLASSES.map((one) => retention[one])
+    this.#maxBytes = retention.maxBytes
+    this.#addresses = new Addresses(maxTombstones)
+    this.#chains = new RecordChains(this.#addresses, RETENTION_CLASSES.length, maxBlockRecords)
+  }
+
+  /** Number of records. */
+  get size (): number {
+    return this.#size
+  }
+
+  /** Bytes of all records. */
+  get bytes (): number {
+    return this.#bytes
+  }
+
+  /** Sets the handler for records that leave the index. */
+  onRemove (handler: RemovalHandler): void {
+    this.#onRemove = handler
+  }
+
+  /** Adds a record. Offsets must rise. Evicts nothing. */
+  add (key: AddressKey, record: NewRecord): void {
+    this.addTo(this.addressOf(key), record)
+  }
+
+  /** The number of an address, for `addTo`. A new number is valid as long as the address has records. */
+  addressOf (key: AddressKey): AddressNumber {
+    return this.#addresses.resolve(key)
+  }
+
+  /** Adds a record to an address that was looked up before: faster than `add` for many records of few addresses. */
+  addTo (address: AddressNumber, { offset, at, until, bytes, position = 0, ordinal = NO_ORDINAL }: NewRecord): void {
+    this.#chains.append(address, { offset, at, bytes, position, ordinal })
+    this.#size++
+    this.#bytes += bytes
+    if (until === Infinity) return
+    this.#untils.set(offset, until)
+    this.#expiries.add(offset, until)
+  }
+
+  /**
+   * Evicts for a record with the time `at`: expired records, records over age, records over count at the address of the
+   * record, and the oldest records over the bytes of the log. `isCounted`: false while records are replayed whose
+   * evictions were restored.
+   */
+  evict (at: number, key?: AddressKey, isCounted = true): void {
+    for (const offset of this.#expiries.take(at)) this.#evict(this.#chains.find(offset), 0, isCounted)
+    for (let one = 0; one < this.#limits.length; one++) this.#evictOverAge(one, at, isCounted)
+    const address = key === undefined ? undefined : this.#addresses.find(key)
+    if (address !== undefined) this.#evictOverCount(address, isCounted)
+    while (this.#bytes > this.#maxBytes) this.#evictMissed(this.#oldestOfAll(), isCounted)
+    this.#chains.compact()
+  }
+
+  /** Takes a record out that was not stored or is damaged: readers get a gap. */
+  lose (offset: Offset): void {
+    this.#evict(this.#chains.find(offset), offset, true)
+    this.#chains.compact()
+  }
+
+  /** Counts messages of an address that the log never had: readers get a gap up to the offset. */
+  miss (key: AddressKey, upTo: Offset, count = 1): void {
+    this.#addresses.evict(this.#addresses.resolve(key), upTo, count)
+  }
+
+  /** Notes a gap up to an offset for every address. */
+  doubt (upTo: Offset): void {
+    this.#addresses.doubt(upTo)
+  }
+
+  /**
+   * Removes the records and the evictions of an address. Returns how many records were readable at `now`. `isCounted`:
+   * false while records are replayed whose evictions were restored.
+   */
+  purge (key: AddressKey, now: number, isCounted = true): number {
+    const address = this.#addresses.find(key)
+    if (address === undefined) return 0
+    const count = (this.#addresses.count[address] as number) - this.#hidden(address, now).count
+    for (let ref = this.#chains.first(address); ref !== NONE;) {
+      const next = this.#chains.next(ref)
+      this.#remove(ref)
+      ref = next
+    }
+    if (isCounted) this.#addresses.clearEvicted(address)
+    this.#addresses.settle(address)
+    this.#chains.compact()
+    return count
+  }
+
+  /** Finds a record that is readable at `now`. */
+  find (offset: Offset, now: number): IndexRecord | undefined {
+    const ref = this.#chains.find(offset)
+    if (ref === NONE) return undefined
+    const address = this.#chains.address(ref)
+    if (!this.#isReadable(ref, this.#since(address, now), now)) return undefined
+    return this.#recordAt(ref, this.#addresses.name(address))
+  }
+
+  /**
+   * Selects one page of the records that are readable at `now`. `head`: the `upTo` of a page that reaches the end of
+   * every range.
+   */
+  select (ranges: readonly Range[], limit: PageLimit, head: Offset, now: number): Selection {
+    let gapUpTo = 0
+    const heap = new Heap<RangeCursor>((cursor) => cursor.offset)
+    for (const range of ranges) {
+      const key = addressKey(range.address)
+      const address = this.#addresses.find(key)
+      gapUpTo = Math.max(gapUpTo, this.#gapUpTo(key, address, range, now))
+      const cursor = address === undefined ? null : this.#cursor(key, address, range, now)
+      if (cursor !== null) heap.push(cursor)
+    }
+    const records: IndexRecord[] = []
+    let bytes = 0
+    let last: Offset = 0
+    for (let first = heap.first; first !== undefined; first = heap.first) {
+      // Two ranges of the same address yield each record twice.
+      if (first.offset !== last) {
+        const record = this.#recordAt(first.ref, first.key)
+        bytes += record.bytes - first.overhead
+        const isFull = records.length >= limit.messages || bytes > limit.bytes
+        if (isFull && records.length > 0) return { records, upTo: last, gapUpTo }
+        records.push(record)
+        last = first.offset
+      }
+      this.#settleCursor(first, this.#chains.next(first.ref), now)
+      if (first.ref === NONE) heap.shift()
+      else heap.settleFirst()
+    }
+    return { records, upTo: head, gapUpTo }
+  }
+
+  /** Counts the records of a range that are readable at `now`. */
+  summary ({ address, after, upTo = Infinity }: Range, now: number): Summary {
+    const key = addressKey(address)
+    const number = this.#addresses.find(key)
+    const evicted = this.#addresses.evicted(key)
+    if (number === undefined) return { count: 0, oldest: 0, evicted }
+    const hidden = this.#hidden(number, now)
+    const { count, oldest } = this.#count(number, after, upTo, now, hidden.count > 0)
+    const missedUpTo = Math.max(evicted.upTo, hidden.missedUpTo)
+    return { count, oldest, evicted: { count: evicted.count + hidden.count, upTo: missedUpTo } }
+  }
+
+  /** Sets the position of a record in its file. */
+  setPosition (offset: Offset, position: number): void {
+    const ref = this.#chains.find(offset)
+    if (ref !== NONE) this.#chains.setPosition(ref, position)
+  }
+
+  /** The offsets of the records above `after` and up to `upTo`. */
+  living (after: Offset, upTo: Offset): Float64Array {
+    const offsets: number[] = []
+    this.#chains.visit(after, upTo, (block, index) => offsets.push(block.offset[index] as number))
+    return Float64Array.from(offsets)
+  }
+
+  /**
+   * Sets the positions of the records of a file that was sealed. `offsets`: those of all records in the file, rising;
+   * `positions`: their positions. The place of a record in `offsets` becomes its ordinal. Returns which of them the
+   * index has: one bit each.
+   */
+  relocate (offsets: Float64Array, positions: Uint32Array): Uint8Array {
+    const living = new Uint8Array(Math.ceil(offsets.length / 8))
+    let ordinal = 0
+    this.#chains.visit((offsets[0] ?? 0) - 1, offsets.at(-1) ?? 0, (block, index) => {
+      const offset = block.offset[index] as number
+      while ((offsets[ordinal] ?? Infinity) < offset) ordinal++
+      if (offsets[ordinal] !== offset) return
+      block.position[index] = positions[ordinal] as number
+      block.ordinal[index] = ordinal
+      living[ordinal >>> 3] = (living[ordinal >>> 3] as number) | (1 << (ordinal & 7))
+    })
+    return living
+  }
+
+  /** The evictions of this moment. */
+  evictions (): EvictionSnapshot {
+    return this.#addresses.snapshot()
+  }
+
+  /** Sets the evictions of an address, as an earlier process knew them. */
+  restoreEvictions (key: AddressKey, evicted: Evicted): void {
+    this.#addresses.restore(key, evicted)
+  }
+
+  /** Notes the bound of dropped tombstones of a kind of address, as an earlier process knew it. */
+  restoreDropped (kind: number, upTo: Offset): void {
+    this.#addresses.restoreDropped(kind, upTo)
+  }
+
+  /** Removes all records. */
+  clear (): void {
+    this.#chains.clear()
+    this.#untils.clear()
+    this.#expiries.clear()
+    this.#size = this.#bytes = 0
+  }
+
+  #evictOverAge (retentionClass: number, at: number, isCounted: boolean): void {
+    const since = at - (this.#limits[retentionClass] as Limits).maxAgeMs
+    let oldest = this.#chains.oldest(retentionClass)
+    for (; oldest !== NONE && this.#chains.at(oldest) < since; oldest = this.#chains.oldest(retentionClass)) {
+      this.#evictMissed(oldest, isCounted)
+    }
+  }
+
+  #evictOverCount (address: AddressNumber, isCounted: boolean): void {
+    const { maxCount } = this.#limits[this.#addresses.retentionClass[address] as number] as Limits
+    while ((this.#addresses.count[address] as number) > maxCount) {
+      this.#evictMissed(this.#chains.first(address), isCounted)
+    }
+  }
+
+  #oldestOfAll (): RecordRef {
+    let oldest = NONE
+    for (let one = 0; one < this.#limits.length; one++) {
+      const ref = this.#chains.oldest(one)
+      if (ref !== NONE && (oldest === NONE || this.#chains.offset(ref) < this.#chains.offset(oldest))) oldest = ref
+    }
+    return oldest
+  }
+
+  #evictMissed (ref: RecordRef, isCounted: boolean): void {
+    this.#evict(ref, this.#chains.offset(ref), isCounted)
+  }
+
+  /** `upTo`: the offset that readers miss; 0 for an expired record. */
+  #evict (ref: RecordRef, upTo: Offset, isCounted: boolean): void {
+    if (ref === NONE) return
+    const address = this.#chains.address(ref)
+    this.#remove(ref)
+    if (isCounted) this.#addresses.evict(address, upTo)
+    else if (this.#addresses.count[address] === 0) this.#addresses.settle(address)
+  }
+
+  /** Removes a record. The caller settles an address without records. */
+  #remove (ref: RecordRef): void {
+    const offset = this.#chains.offset(ref)
+    this.#size--
+    this.#bytes -= this.#chains.bytes(ref)
+    if (this.#untils.size > 0) this.#untils.delete(offset)
+    this.#onRemove(offset, this.#chains.ordinal(ref))
+    this.#chains.remove(ref)
+  }
+
+  #cursor (
+    key: AddressKey, address: AddressNumber, { after, upTo = Infinity }: Range, now: number
+  ): RangeCursor | null {
+    const since = this.#since(address, now)
+    const cursor = { ref: NONE, offset: 0, upTo, since, key, overhead: MESSAGE_BYTES + textBytes(key) }
+    this.#settleCursor(cursor, this.#chains.firstAfter(address, after), now)
+    return cursor.ref === NONE ? null : cursor
+  }
+
+  /** Moves a cursor to the first readable record from a record on. */
+  #settleCursor (cursor: RangeCursor, from: RecordRef, now: number): void {
+    let ref = from
+    while (ref !== NONE && !this.#isReadable(ref, cursor.since, now)) ref = this.#chains.next(ref)
+    cursor.offset = ref === NONE ? Infinity : this.#chains.offset(ref)
+    cursor.ref = cursor.offset > cursor.upTo ? NONE : ref
+  }
+
+  /** The greatest offset of a record that a reader of this range misses; 0 without one. */
+  #gapUpTo (
+    key: AddressKey, address: AddressNumber | undefined, { after, upTo = Infinity }: Range, now: number
+  ): Offset {
+    const hidden = address === undefined ? NOTHING_HIDDEN : this.#hiddenOverAge(address, now)
+    const missedUpTo = Math.max(this.#addresses.evicted(key).upTo, hidden.missedUpTo)
+    return missedUpTo > after ? Math.min(missedUpTo, upTo) : 0
+  }
+
+  /** The records of an address that are over age or have expired at `now`. */
+  #hidden (address: AddressNumber, now: number): Hidden {
+    if (!this.#expiries.isAnyDue(now)) return this.#hiddenOverAge(address, now)
+    const since = this.#since(address, now)
+    let [count, missedUpTo] = [0, 0]
+    for (let ref = this.#chains.first(address); ref !== NONE; ref = this.#chains.next(ref)) {
+      const offset = this.#chains.offset(ref)
+      const isExpired = this.#untilOf(offset) <= now
+      const isOld = this.#chains.at(ref) < since
+      if (isOld && !isExpired) missedUpTo = offset
+      if (isOld || isExpired) count++
+    }
+    return { count, missedUpTo }
+  }
+
+  /** The records of an address that are over age at `now`: the first ones. */
+  #hiddenOverAge (address: AddressNumber, now: number): Hidden {
+    const since = this.#since(address, now)
+    let [count, missedUpTo] = [0, 0]
+    let ref = this.#chains.first(address)
+    for (; ref !== NONE && this.#chains.at(ref) < since; ref = this.#chains.next(ref)) {
+      const offset = this.#chains.offset(ref)
+      if (this.#untilOf(offset) > now) missedUpTo = offset
+      count++
+    }
+    return count === 0 ? NOTHING_HIDDEN : { count, missedUpTo }
+  }
+
+  #count (
+    address: AddressNumber, after: Offset, upTo: Offset, now: number, hasHidden: boolean
+  ): { readonly count: number, readonly oldest: Offset } {
+    const chains = this.#chains
+    let ref = chains.firstAfter(address, after)
+    if (ref === NONE || chains.offset(ref) > upTo) return { count: 0, oldest: 0 }
+    if (!hasHidden && this.#addresses.holes[address] === 0) {
+      const behind = upTo === Infinity ? NONE : chains.firstAfter(address, upTo)
+      const end = behind === NONE ? this.#addresses.sequence[address] as number : chains.sequence(behind)
+      return { count: end - chains.sequence(ref), oldest: chains.offset(ref) }
+    }
+    const since = this.#since(address, now)
+    let [count, oldest] = [0, 0]
+    for (; ref !== NONE && chains.offset(ref) <= upTo; ref = chains.next(ref)) {
+      if (this.#isReadable(ref, since, now) && count++ === 0) oldest = chains.offset(ref)
+    }
+    return { count, oldest }
+  }
+
+  #recordAt (ref: RecordRef, key: AddressKey): IndexRecord {
+    const chains = this.#chains
+    const offset = chains.offset(ref)
+    return { key, offset, at: chains.at(ref), bytes: chains.bytes(ref), position: chains.position(ref) }
+  }
+
+  #isReadable (ref: RecordRef, since: number, now: number): boolean {
+    return this.#chains.at(ref) >= since && this.#untilOf(this.#chains.offset(ref)) > now
+  }
+
+  /** The time since which records of an address are not over age. */
+  #since (address: AddressNumber, now: number): number {
+    return now - (this.#limits[this.#addresses.retentionClass[address] as number] as Limits).maxAgeMs
+  }
+
+  #untilOf (offset: Offset): number {
+    return this.#untils.size === 0 ? Infinity : this.#untils.get(offset) ?? Infinity
+  }
+}

@@ -1,0 +1,99 @@
+// The folder of a log: who may use it, and what is left alone.
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { openFileEngine } from '../../../../services/engine/file/engine.ts'
+import { ALL, draft, numbers, readAll } from '../../../engine-suite/engine-suite.ts'
+import { until } from '../../../support/until.ts'
+import { openEngine as openLmdbEngine } from '../lmdb/kit.ts'
+import { Child } from './child-process.ts'
+import { AMPLE_RETENTION, LogRecorder, openEngine } from './kit.ts'
+
+t.setTimeout(60_000)
+
+function contentOf (path: string): Record<string, string> {
+  return Object.fromEntries(readdirSync(path).map((name) => [name, readFileSync(join(path, name), 'latin1')]))
+}
+
+t.test('a folder belongs to one process for the lifetime of the process', async (t) => {
+  const path = t.testdir({})
+  const child = new Child(t, ['hold', path])
+  await child.until('open')
+  await t.rejects(openEngine(t, path), { code: 'HUB_STORE_FAILED', message: /^The folder .* is in use by process \d+; end that first/ })
+  await child.kill()
+  const engine = await openEngine(t, path)
+  t.ok((await engine.append(draft('1'))).stored)
+  await t.rejects(openEngine(t, path), { code: 'HUB_STORE_FAILED', message: /is in use by this process already; / })
+})
+
+t.test('folder and files are for the user of the process alone', { skip: process.platform === 'win32' && 'Windows has no modes.' }, async (t) => {
+  const path = join(t.testdir({}), 'data')
+  const engine = await openEngine(t, path, {}, { segmentBytes: 500 })
+  for (const n of numbers(20)) await engine.append(draft(n.repeat(30)))
+  await until(() => readdirSync(path).some((name) => name.endsWith('.checkpoint')))
+  await engine.close()
+  t.equal(statSync(path).mode & 0o777, 0o700)
+  for (const name of readdirSync(path)) t.equal(statSync(join(path, name)).mode & 0o777, 0o600, name)
+})
+
+t.test('a folder of version 0.1 is refused with what to do, and left as it is', async (t) => {
+  const path = t.testdir({})
+  const old = await openLmdbEngine(t, path)
+  await old.append(draft('old'))
+  await old.close()
+  const before = contentOf(path)
+  await t.rejects(openEngine(t, path), {
+    code: 'HUB_STORE_FAILED',
+    message: `The folder ${path} holds the log of the engine lmdb, of version 0.1, which this version does not read: choose another folder with engine.path, or run version 0.1 until its inboxes are empty.`
+  })
+  t.same(contentOf(path), before)
+})
+
+t.test('a folder of a later format is refused, and left as it is', async (t) => {
+  const path = t.testdir({})
+  const engine = await openEngine(t, path)
+  await engine.append(draft('1'))
+  await engine.close()
+  const file = join(path, '00000001.seg')
+  const bytes = readFileSync(file)
+  // The layout, and the CRC of the header: a header of the future is intact.
+  const { checksum } = await import('../../../../services/engine/file/journal/checksum.ts')
+  bytes.writeUInt16LE(2, 8)
+  bytes.writeUInt32LE(checksum(bytes, 0, 68, 0), 68)
+  writeFileSync(file, bytes)
+  writeFileSync(join(path, '00000002.seg.tmp'), 'left over')
+  const before = contentOf(path)
+  await t.rejects(openEngine(t, path), { code: 'HUB_STORE_FAILED', message: /has layout 2, and this version reads layout 1; use the version that wrote it/ })
+  t.same(contentOf(path), before)
+})
+
+t.test('an unusable folder is refused with a sentence that names it', async (t) => {
+  const path = t.testdir({ file: '' })
+  await t.rejects(openEngine(t, join(path, 'file')), { code: 'HUB_STORE_FAILED', message: /^The folder .*file cannot be made / })
+})
+
+const isRoot = process.getuid?.() === 0
+t.test('a read-only folder is refused', { skip: isRoot && 'The root user may write to every folder.' }, async (t) => {
+  const path = join(t.testdir({}), 'data')
+  mkdirSync(path, { mode: 0o500 })
+  t.teardown(() => chmodSync(path, 0o700))
+  await t.rejects(openEngine(t, path), { code: 'HUB_STORE_FAILED' })
+})
+
+t.test('a removed file is noticed, and messages go on in a new one', async (t) => {
+  const path = t.testdir({})
+  const log = new LogRecorder()
+  const engine = await openFileEngine(AMPLE_RETENTION, { path, log })
+  t.teardown(() => engine.close())
+  const { offset } = await engine.append(draft('before'))
+  rmSync(join(path, '00000001.seg'))
+  await until(() => log.sentencesAt('error').length > 0, 'the notice', 12_000)
+  t.match(log.sentencesAt('error'), [/^a file of the log was removed/, /^The file .*00000001\.seg was removed while it was in use/])
+  await until(() => engine.problem === null, 'the new file')
+  t.ok(existsSync(join(path, '00000002.seg')))
+  t.ok((await engine.append(draft('after'))).stored)
+  t.same(await readAll(engine, [ALL]), { texts: ['before', 'after'], hasGap: false })
+  await engine.close()
+  const again = await openEngine(t, path)
+  t.same(await readAll(again, [ALL], offset - 1), { texts: ['after'], hasGap: true })
+})
