@@ -49,21 +49,22 @@ t.test('messages to a group reach the members only, in order with all other mess
   t.same(await three.quiet(), ['all 1', 'all 2'])
 })
 
-const skip = isEngineSlow() && 'On a slow engine, a message that was published in the same tick is ordered after the join.'
-
-t.test('a client that joins a group receives the messages from then on, in the same tick too', { skip }, async (t) => {
-  const { app: { hub }, app, url } = await listen(t)
-  const client = await connect(t, url)
-  const [id = ''] = await live(app, 1)
-  const sent = [hub.send({ group: 'news' }, 'before')]
-  const joined = hub.join(id, 'news')
-  sent.push(hub.send({ group: 'news' }, 'after'))
-  const left = joined.then(() => hub.leave(id, 'news')).then(() => hub.send({ group: 'news' }, 'when it had left'))
-  t.same((await Promise.all([...sent, left])).map(({ matched }) => matched), [0, 1, 0])
-  await hub.join(id, 'news')
-  await hub.send({ group: 'news' }, 'again')
-  t.same(await client.quiet(), ['after', 'again'])
-})
+// On a slow engine, a message that was published in the same tick is ordered after the join.
+if (!isEngineSlow()) {
+  t.test('a client that joins a group receives the messages from then on, in the same tick too', async (t) => {
+    const { app: { hub }, app, url } = await listen(t)
+    const client = await connect(t, url)
+    const [id = ''] = await live(app, 1)
+    const sent = [hub.send({ group: 'news' }, 'before')]
+    const joined = hub.join(id, 'news')
+    sent.push(hub.send({ group: 'news' }, 'after'))
+    const left = joined.then(() => hub.leave(id, 'news')).then(() => hub.send({ group: 'news' }, 'when it had left'))
+    t.same((await Promise.all([...sent, left])).map(({ matched }) => matched), [0, 1, 0])
+    await hub.join(id, 'news')
+    await hub.send({ group: 'news' }, 'again')
+    t.same(await client.quiet(), ['after', 'again'])
+  })
+}
 
 t.test('a client that catches up receives messages to the groups that it joins meanwhile', async (t) => {
   const { app: { hub }, url } = await listen(t)
