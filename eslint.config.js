@@ -24,6 +24,7 @@ const IMPORTS = {
   [MODEL]: [LIB],
   'services/config': [],
   'services/cli': ['services/config', AUTH, MODEL],
+  'services/cli/log': [`${ENGINE}/file`],
   [AUTH]: BASE,
   [PROTOCOL]: [MODEL],
   [ENGINE]: [...BASE, ...['local', 'memory', 'file', 'lmdb'].map((wing) => `!${ENGINE}/${wing}`)],

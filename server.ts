@@ -7,6 +7,8 @@ import type { Config } from './services/config/schema.ts'
 const CLOSE_MARGIN_MS = 5000
 
 const { stdout, stderr, env } = process
+// A reader of `log dump`, such as `head`, may close the pipe before the end.
+stdout.on('error', () => process.exit(1))
 process.exitCode = await main(process.argv.slice(2), { stdout, stderr, env, serve })
 
 /** Starts the service and closes it on a signal. Resolves with the origin on which it listens. */

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 
 /** A parsed command line. */
-export type CommandLine = ServiceCommand | TokenCommand | { readonly command: 'help' | 'version' }
+export type CommandLine = ServiceCommand | TokenCommand | LogCommand | { readonly command: 'help' | 'version' }
 
 /** Starts the service, or checks or prints its configuration. */
 interface ServiceCommand {
@@ -23,12 +23,26 @@ interface TokenCommand {
   readonly ttl: string
 }
 
+/** Checks or prints a log on disk. */
+interface LogCommand {
+  readonly command: 'log'
+  readonly action: 'verify' | 'dump'
+  /** Path of the configuration file; undefined for config.yml in the working directory. */
+  readonly config: string | undefined
+  /** Folder of the log; undefined for engine.path of the configuration. */
+  readonly folder: string | undefined
+  /** The key of an address whose records alone are printed; undefined for all records. */
+  readonly address: string | undefined
+}
+
 /** The text of `fastify-hub --help`. */
 export const HELP = `fastify-hub: a push hub over WebSocket and Server-Sent Events
 
 Usage
   fastify-hub [options]                      start the service
   fastify-hub token --user NAME [options]    print a token for the configured secret
+  fastify-hub log verify [FOLDER]            check every file of a log on disk; exit code 1 for damage
+  fastify-hub log dump [FOLDER] [options]    print the records of a log on disk, one JSON object a line
 
 Options of the service
   --config FILE      configuration file (default: config.yml in this folder, if it exists)
@@ -42,6 +56,11 @@ Options of token
   --role ROLE        a role; may be repeated ("admin" may use the REST API)
   --ttl DURATION     validity of the token (default 1h)
   --config FILE      configuration file with the secret, unless HUB_AUTH_SECRET is set
+
+Options of log, which only reads, also beside a running service
+  FOLDER             folder of the log (default: engine.path of the configuration)
+  --address ADDRESS  records of one address only: all, user:…, group:… or client:… (dump)
+  --config FILE      configuration file with engine.path
 
   --version, --help
 `
@@ -64,6 +83,7 @@ export function parseCommandLine (args: readonly string[]): CommandLine {
       user: { type: 'string' },
       role: { type: 'string', multiple: true },
       ttl: { type: 'string' },
+      address: { type: 'string' },
       version: { type: 'boolean' },
       help: { type: 'boolean' }
     }
@@ -73,6 +93,8 @@ export function parseCommandLine (args: readonly string[]): CommandLine {
 
   const { config, user, role: roles = [], ttl = '1h' } = values
   const [command, ...rest] = positionals
+  if (command === 'log') return parseLog(rest, values)
+  if (values.address !== undefined) throw new Error('--address belongs to: fastify-hub log dump')
   if (rest.length > 0 || (command !== undefined && command !== 'token')) {
     throw new Error(`There is no command "${positionals.join(' ')}"; see --help.`)
   }
@@ -89,4 +111,21 @@ export function parseCommandLine (args: readonly string[]): CommandLine {
   if (values.port !== undefined) flags['server.port'] = values.port
   if (values['check-config'] === true) return { command: 'check-config', config, flags }
   return { command: values['print-config'] === true ? 'print-config' : 'serve', config, flags }
+}
+
+/** Parses the arguments behind `log`. */
+function parseLog (
+  [action, folder, ...rest]: readonly string[],
+  { config, address, ...others }: { readonly config?: string, readonly address?: string }
+): LogCommand {
+  if ((action !== 'verify' && action !== 'dump') || rest.length > 0 || folder === '') {
+    throw new Error('Write fastify-hub log verify [FOLDER], or fastify-hub log dump [FOLDER]; see --help.')
+  }
+  const [other] = Object.keys(others)
+  if (other !== undefined) throw new Error(`--${other} does not belong to: fastify-hub log ${action}`)
+  if (address !== undefined && action === 'verify') throw new Error('--address belongs to: fastify-hub log dump')
+  if (address !== undefined && !/^(all$|(user|group|client):.)/s.test(address)) {
+    throw new Error(`--address must be all, user:…, group:… or client:…, not "${address}".`)
+  }
+  return { command: 'log', action, config, folder, address }
 }

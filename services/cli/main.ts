@@ -24,19 +24,24 @@ export interface Surroundings {
   readonly serve: (config: Config) => Promise<string>
 }
 
-/** Executes a command line. Resolves with the exit code; an error is a sentence on `stderr` and exit code 1. */
+/**
+ * Executes a command line. Resolves with the exit code; an error is a sentence on `stderr` and exit code 1, or 2 of the
+ * command log, whose exit code 1 means a damaged log.
+ */
 export async function main (argv: readonly string[], surroundings: Surroundings): Promise<number> {
   try {
-    await execute(parseCommandLine(argv), surroundings)
+    const line = parseCommandLine(argv)
+    if (line.command === 'log') return await inspectLog(line, surroundings)
+    await execute(line, surroundings)
     return 0
   } catch (error) {
     surroundings.stderr.write(`${explain(error)}\n`)
-    return 1
+    return argv[0] === 'log' ? 2 : 1
   }
 }
 
 /** Executes one command. Rejects with an Error whose message is a sentence for the user. */
-async function execute (line: CommandLine, surroundings: Surroundings): Promise<void> {
+async function execute (line: Exclude<CommandLine, LogCommand>, surroundings: Surroundings): Promise<void> {
   const { stdout } = surroundings
   switch (line.command) {
     case 'help': return void stdout.write(HELP)
@@ -82,6 +87,27 @@ function printToken ({ config: file, user, roles, ttl }: TokenCommand, surroundi
     throw new Error(`There is no auth.secret to sign with: ${remedy}`)
   }
   surroundings.stdout.write(`${createToken(auth, { user, roles, ttlSeconds: ttlMs / 1000 })}\n`)
+}
+
+type LogCommand = Extract<CommandLine, { command: 'log' }>
+
+/** Checks or prints a log. Resolves with the exit code: 0 for an intact log, 1 for a damaged one. */
+async function inspectLog (line: LogCommand, surroundings: Surroundings): Promise<number> {
+  const { stdout, stderr } = surroundings
+  const folder = line.folder ?? load(line, surroundings).config.engine.path
+  // Loaded here, because the other commands do not need the engine.
+  if (line.action === 'verify') {
+    const { verifyLog } = await import('./log/verify.ts')
+    const { lines, isDamaged } = await verifyLog(folder, Date.now)
+    stdout.write(`${lines.join('\n')}\n`)
+    return isDamaged ? 1 : 0
+  }
+  const { dumpLog } = await import('./log/dump.ts')
+  const isIntact = await dumpLog(folder, line.address, {
+    write: (lines) => stdout.write(lines),
+    warn: (sentence) => stderr.write(`${sentence}\n`)
+  })
+  return isIntact ? 0 : 1
 }
 
 /** Loads the configuration file, the environment and the flags; warnings go to stderr. */

@@ -11,7 +11,7 @@ const number = (payload: Buffer): number => Number(payload.toString())
 const [TEXT, BINARY, PURGE, VALUE, REMOVAL, LIVING, END] = [1, 3, 5, 6, 7, 12, 13] as const
 
 /** Reads header and records of a file, up to the first group that is not intact; throws for a wrong header. */
-export function readLogFile (path: string, id: number) {
+function readLogFile (path: string, id: number) {
   const file = readFileSync(path)
   if (file.toString('latin1', 0, 8) !== 'fhublog\n' || file.readUInt32LE(68) !== crc32(file.subarray(0, 68))) throw new Error('wrong header')
   if (file.readUInt16LE(8) !== 1 || file.readUInt32LE(12) !== id) throw new Error('another layout, or another id')
