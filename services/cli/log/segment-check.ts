@@ -75,7 +75,7 @@ export function checkSegment (file: SegmentToCheck, purges: Map<string, number>,
     records,
     living: found.offsets.reduce((count, offset, n) => count + Number(isAlive(offset, n)), 0),
     offsets: found.offsets.length === 0 ? null : found.offsets.reduce(widen, [Infinity, 0]),
-    damages: [...describe(scan), ...(header?.sealed == null ? [] : checkSealed(file, scan, found))],
+    damages: [...describe(scan, isNew(file)), ...(header?.sealed == null ? [] : checkSealed(file, scan, found))],
     tornBytes,
     isDoubtful: doubtful !== null
   }
@@ -85,9 +85,14 @@ function widen ([first, last]: readonly [number, number], offset: number): reado
   return [Math.min(first, offset), Math.max(last, offset)]
 }
 
-function describe ({ header, damages, missing, doubtful }: Scan): string[] {
+/** Whether a service has created the file and has not written the header, or was killed then. */
+function isNew ({ size, expected }: SegmentToCheck): boolean {
+  return expected === null && size < HEADER_BYTES
+}
+
+function describe ({ header, damages, missing, doubtful }: Scan, isNewFile: boolean): string[] {
   return [
-    ...(header === null ? ['the header is damaged'] : []),
+    ...(header === null && !isNewFile ? ['the header is damaged'] : []),
     ...(missing > 0 ? [`${missing} records are missing`] : []),
     ...damages.map(({ from, to }) => `bytes ${from} to ${to} are damaged or missing`),
     ...(doubtful === null ? [] : [`bytes ${doubtful.from} to ${doubtful.to}, at the end, are damaged`])
