@@ -74,9 +74,9 @@ async function compare (t: Test, seed: number): Promise<void> {
   const next = random(seed)
   let now = Date.UTC(2026, 0, 1)
   let seen = { messages: 0, values: 0 }
-  for (let life = 0; life < 4; life++) {
+  for (let life = 0; life < 3; life++) {
     const engine = await openEngine(t, folder, { ...LIMITS, now: () => now }, { segmentBytes: 3000 })
-    for (let n = 0; n < 150; n++) {
+    for (let n = 0; n < 120; n++) {
       now += next(1500)
       const kind = next(20)
       if (kind === 0) await engine.purge(ADDRESSES[next(ADDRESSES.length)] ?? { all: true })
