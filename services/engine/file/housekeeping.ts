@@ -1,4 +1,5 @@
-import { unlink } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Log } from '../../lib/log.ts'
 import type { Offset } from '../../model/message.ts'
@@ -114,11 +115,21 @@ export class Housekeeping {
   async #tidy (roll: Roll): Promise<void> {
     const parts = this.#parts(roll.next.id)
     await this.#writeCheckpoint(roll, parts)
+    const failures: unknown[] = []
     for (const part of parts) {
       if (this.#isClosed) return
-      if (part.alive === 0) await this.#remove(part.snapshot)
-      else if (!part.isSealed || 2 * part.alive < (part.snapshot.note.count ?? 0)) await this.#seal(part)
+      // One bad file must not keep the others from being sealed.
+      await this.#tidyPart(part).catch((error: unknown) => failures.push(error))
     }
+    if (failures.length > 0) throw failures[0]
+  }
+
+  async #tidyPart (part: Part): Promise<void> {
+    const { note: { count }, path } = part.snapshot
+    if (part.alive === 0) await this.#remove(part.snapshot)
+    // A removed file is reported elsewhere, and stays readable while it is open.
+    else if (!existsSync(path)) return
+    else if (!part.isSealed || 2 * part.alive < (count ?? 0)) await this.#seal(part)
   }
 
   /** The segments before the one with this id, as they are now. */
@@ -154,7 +165,7 @@ export class Housekeeping {
   /** Removes a segment without living records, which the checkpoint does not name any more. */
   async #remove ({ note: { id }, path }: SegmentSnapshot): Promise<void> {
     this.#options.segments.drop(id)
-    await unlink(path)
+    await rm(path, { force: true })
     await syncFolder(this.#options.folder, this.#options.disk)
   }
 

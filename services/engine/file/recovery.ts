@@ -62,6 +62,10 @@ class Recovery {
   #isDoubtful = false
   /** Records up to this offset had their effects in the checkpoint. */
   #asOf: Offset = 0
+  /** The segment at which the checkpoint begins; 0 without one. */
+  #next = 0
+  /** The newest segment that was not replayed. */
+  #lastSealed: Predecessor | null = null
 
   constructor (options: RecoveryOptions) {
     this.#options = options
@@ -79,12 +83,17 @@ class Recovery {
       if (!ids.includes(note.id)) this.#noteMissing(note.id, note.lastOffset)
     }
     const next = checkpoint?.next ?? 0
-    let end: End = { start: { id: Math.max(1, next), predecessor: checkpoint?.predecessor ?? null }, isEmpty: true }
+    // The file existed before the checkpoint.
+    if (checkpoint !== null && !ids.some((id) => id >= next)) this.#noteMissing(next, Infinity)
     const isRestored = (id: number): boolean => id < next || isSealed(join(folder, segmentName(id)), id)
-    for (const id of ids.filter(isRestored)) this.#restoreSealed(id, checkpoint)
+    for (const [n, id] of ids.entries()) if (isRestored(id)) this.#restoreSealed(id, ids[n + 1], checkpoint)
     // Behind the records: an address without records is a tombstone, and the number of tombstones is bounded.
     this.#restoreEvictions(checkpoint)
     const replayed = ids.filter((id) => !isRestored(id))
+    const predecessor = checkpoint?.predecessor ?? this.#lastSealed
+    // Above the ids of all files, because files are read in the order of their ids.
+    const first = Math.max(next, (this.#lastSealed?.id ?? 0) + 1)
+    let end: End = { start: { id: first, predecessor }, isEmpty: true }
     for (const [n, id] of replayed.entries()) end = this.#replay(id, replayed[n + 1] ?? null, end)
     values.load(this.#values)
     const lastOffset = Math.max(this.#lastOffset, this.#asOf)
@@ -110,6 +119,7 @@ class Recovery {
       if (checkpoint === null) continue
       this.#origin = checkpoint.origin
       this.#asOf = checkpoint.asOf
+      this.#next = checkpoint.next
       for (const [key, record] of checkpoint.keys) keys.add(key, record)
       for (const [text, value] of checkpoint.values) this.#values.set(text, value)
       for (const older of ids.filter((one) => one < id)) rmSync(join(folder, checkpointName(older)))
@@ -126,34 +136,45 @@ class Recovery {
   }
 
   /** Adds the records of a segment in front of the checkpoint that were alive at the checkpoint. */
-  #restoreSealed (id: number, checkpoint: Checkpoint | null): void {
-    const { folder, segments } = this.#options
+  #restoreSealed (id: number, following: number | undefined, checkpoint: Checkpoint | null): void {
+    const { folder, segments, index } = this.#options
     const path = join(folder, segmentName(id))
     const known = checkpoint?.segments.get(id)
     if (checkpoint === null) this.#isDoubtful = true
     // Half of a removal: the checkpoint does not name the segment any more.
-    if (known === undefined && checkpoint?.isComplete === true) return rmSync(path)
+    if (known === undefined && checkpoint?.isComplete === true && id < checkpoint.next) return rmSync(path)
     const fd = openSync(path, 'r')
     try {
       const { size } = fstatSync(fd)
       const header = readHeader(path)
-      const lastOffset = known?.note.lastOffset ?? header?.sealed?.lastOffset ?? 0
-      const segment = Segment.open(path, id, lastOffset)
+      const named = following === undefined ? null : this.#namedBy(following, id)
+      const upTo = known?.note.lastOffset ?? header?.sealed?.lastOffset ?? named?.lastOffset
       const footer = readFooter(fd, size, id)
+      let lastOffset = Math.max(this.#lastSealed?.lastOffset ?? 0, upTo ?? 0)
       if (typeof footer !== 'string') {
-        const living = restoreFooter(this.#options.index, this.#names, footer, known)
-        segments.add(segment, { count: footer.offsets.length, living })
+        lastOffset = Math.max(lastOffset, footer.offsets.at(-1) ?? 0)
+        const { living, isComplete } = restoreFooter(index, this.#names, footer, known)
+        if (!isComplete) this.#noteDamage(id, { damages: [], missing: 0 }, lastOffset)
+        segments.add(Segment.open(path, id, lastOffset), { count: footer.offsets.length, living })
       } else {
-        const source = { fd, size, id, expected: { length: size, lastOffset } }
-        const scan = restoreScanned(this.#options.index, source, known)
-        if (scan !== null) this.#noteDamage(id, scan, lastOffset)
-        segments.add(segment)
+        const expected = upTo === undefined ? null : { length: size, lastOffset: upTo }
+        const { scan, isComplete } = restoreScanned(index, { fd, size, id, expected }, known)
+        lastOffset = Math.max(lastOffset, scan.lastOffset)
+        if (!isComplete) this.#noteDamage(id, scan, upTo ?? Infinity)
+        segments.add(Segment.open(path, id, lastOffset))
       }
+      this.#lastSealed = { id, length: header?.sealed?.length ?? size, lastOffset }
       this.#lastOffset = Math.max(this.#lastOffset, lastOffset)
       this.#origin ??= header?.origin ?? null
     } finally {
       closeSync(fd)
     }
+  }
+
+  /** A segment as the header of the following one names it; null when the header names another, or is damaged. */
+  #namedBy (following: number, id: number): Predecessor | null {
+    const named = readHeader(join(this.#options.folder, segmentName(following)))?.predecessor
+    return named?.id === id ? named : null
   }
 
   /** Applies the records of a segment that is not in the checkpoint. */
@@ -163,15 +184,16 @@ class Recovery {
     const fd = openSync(path, 'r')
     let scan: Scan
     try {
-      const expected = following === null ? null : readHeader(join(folder, segmentName(following)))?.predecessor
-      const isNamed = expected?.id === id
+      const expected = following === null ? null : this.#namedBy(following, id)
       this.#checkPredecessor(readHeader(path), before)
-      const source = { fd, size: fstatSync(fd).size, id, expected: isNamed ? expected : null }
+      const source = { fd, size: fstatSync(fd).size, id, expected }
       scan = scanSegment(source, (bytes, at, position) => this.#apply(bytes, at, position))
     } finally {
       closeSync(fd)
     }
-    const { header, length, lastOffset, tornBytes, doubtful } = scan
+    const { header, length, tornBytes, doubtful } = scan
+    const { start } = before
+    const lastOffset = Math.max(scan.lastOffset, lastOffsetOf(start))
     this.#origin ??= header?.origin ?? null
     const lostUpTo = scan.damages.map((damage) => reach(damage, lastOffset))
     if (lostUpTo.length > 0) this.#noteDamage(id, scan, Math.max(...lostUpTo))
@@ -186,23 +208,22 @@ class Recovery {
     }
     this.#lastOffset = Math.max(this.#lastOffset, lastOffset)
     if (length === 0) {
-      // Created and never written: nothing in it was acknowledged.
+      // Created and never written: nothing in it was acknowledged. A checkpoint names only files with a header.
+      if (id === this.#next) this.#isDoubtful = true
       rmSync(path)
-      return { ...before, start: nextStart(before.start, id + 1) }
+      return { ...before, start: nextStart(start, id + 1) }
     }
     const canResume = header !== null && following === null && before.isEmpty
     const segment = canResume ? resume(path, id, length, lastOffset) : null
     const kept = segment ?? openCut(path, id, length, lastOffset)
     segments.add(kept)
-    const start = segment ?? { id: id + 1, predecessor: { id, length, lastOffset } }
-    return { start, isEmpty: false }
+    return { start: segment ?? { id: id + 1, predecessor: { id, length, lastOffset } }, isEmpty: false }
   }
 
   /** Notes what is missing between a segment and the one before. */
   #checkPredecessor (header: SegmentHeader | null, { start }: End): void {
     const named = header?.predecessor
-    const lastOffset = start instanceof Segment ? start.lastOffset : start.predecessor?.lastOffset ?? 0
-    if (named == null || named.lastOffset <= lastOffset) return
+    if (named == null || named.lastOffset <= lastOffsetOf(start)) return
     this.#noteMissing(named.id, named.lastOffset)
   }
 
@@ -250,11 +271,15 @@ class Recovery {
   #noteMissing (id: number, lastOffset: Offset): void {
     const { log, folder, index } = this.#options
     log.error({ path: folder, segment: segmentName(id) }, 'a file of the log is missing; readers receive a gap')
+    if (!Number.isFinite(lastOffset)) {
+      this.#isDoubtful = true
+      return
+    }
     index.doubt(lastOffset)
     this.#lastOffset = Math.max(this.#lastOffset, lastOffset)
   }
 
-  #noteDamage (id: number, { damages, missing }: Scan, lastOffset: Offset): void {
+  #noteDamage (id: number, { damages, missing }: Pick<Scan, 'damages' | 'missing'>, lastOffset: Offset): void {
     const places = damages.slice(0, 10).map(({ from, to }) => ({ from, to }))
     const { log, folder, index } = this.#options
     log.error({ path: folder, segment: segmentName(id), missing, places }, 'the log is damaged; readers receive a gap')
@@ -268,6 +293,11 @@ interface End {
   readonly start: Recovered['start']
   /** Whether no segment behind the checkpoint has been read. */
   readonly isEmpty: boolean
+}
+
+/** Greatest offset in the segments before the place where the journal goes on. */
+function lastOffsetOf (start: Recovered['start']): Offset {
+  return start instanceof Segment ? start.lastOffset : start.predecessor?.lastOffset ?? 0
 }
 
 function nextStart (start: Recovered['start'], id: number): Recovered['start'] {

@@ -8,18 +8,20 @@ import type { Footer } from './journal/footer.ts'
 import { isMessage, RECORD_BYTES, recordKind } from './journal/format.ts'
 import { scanSegment, type Scan, type ScanSource } from './journal/scan.ts'
 import type { NameTable } from './name-table.ts'
+import { bitsIn } from './segments.ts'
 
 // Fills an index from the segments that a checkpoint knows.
 
 /**
- * Adds the records of a footer that were alive at the checkpoint. Returns their bits.
+ * Adds the records of a footer that were alive at the checkpoint. Returns their bits, and whether none of them is
+ * missing: a seal leaves damaged records out.
  *
  * @param table The numbers of the addresses that earlier segments have.
  * @param known The segment at the checkpoint; undefined when all of its records were alive.
  */
 export function restoreFooter (
   index: LogIndex, table: NameTable, footer: Footer, known: CheckpointSegment | undefined
-): Uint8Array {
+): { readonly living: Uint8Array, readonly isComplete: boolean } {
   const { offsets, times, positions, lengths, addresses, expiring, untils, names } = footer
   const isLiving = livingTest(footer, known)
   const resolve = (key: AddressKey): number => index.addressOf(key)
@@ -27,11 +29,13 @@ export function restoreFooter (
   const numbers = new Uint32Array(names.starts.length - 1).fill(UNKNOWN)
   const living = new Uint8Array(Math.ceil(offsets.length / 8))
   let nextExpiring = 0
+  let alive = 0
   for (let ordinal = 0; ordinal < offsets.length; ordinal++) {
     const isExpiring = expiring[nextExpiring] === ordinal
     const until = isExpiring ? untils[nextExpiring++] ?? Infinity : Infinity
     const offset = offsets[ordinal] as number
     if (!isLiving(ordinal, offset)) continue
+    alive++
     const name = addresses[ordinal] as number
     // Looked up when the address has a living record here, and once.
     if (numbers[name] === UNKNOWN) {
@@ -47,16 +51,16 @@ export function restoreFooter (
     })
     living[ordinal >>> 3] = (living[ordinal >>> 3] as number) | (1 << (ordinal & 7))
   }
-  return living
+  return { living, isComplete: known === undefined || alive >= countLiving(known) }
 }
 
 /**
- * Adds the records of a segment without a footer that were alive at the checkpoint. Returns the scan when some of them
- * may be missing; null otherwise.
+ * Adds the records of a segment without a footer that were alive at the checkpoint. Returns the scan, and whether none
+ * of them is missing.
  */
 export function restoreScanned (
   index: LogIndex, source: ScanSource, known: CheckpointSegment | undefined
-): Scan | null {
+): { readonly scan: Scan, readonly isComplete: boolean } {
   const found: Array<{ readonly key: AddressKey, readonly record: NewRecord }> = []
   const scan = scanSegment(source, (bytes, at, position) => {
     if (!isMessage(recordKind(bytes, at))) return
@@ -70,8 +74,8 @@ export function restoreScanned (
   // Exactly the living records that are gone count, where the checkpoint has their offsets.
   const isComplete = living !== null && known?.note.count === null
     ? offsets.reduce((count, offset) => count + Number(living.has(offset)), 0) === living.size
-    : scan.missing + scan.damages.length === 0
-  return isComplete ? null : scan
+    : scan.missing + scan.damages.length === 0 && scan.doubtful === null
+  return { scan, isComplete }
 }
 
 /** Whether a record of a footer was alive at the checkpoint. Called in the order of the records. */
@@ -98,6 +102,11 @@ function livingOffsets ({ note: { count }, living }: CheckpointSegment, found: r
   if (count === null) return new Set(toOffsets(living))
   if (count !== found.length) return null
   return new Set(found.filter((_, ordinal) => ((living[ordinal >>> 3] ?? 0) & (1 << (ordinal & 7))) !== 0))
+}
+
+/** How many records were alive at the checkpoint. */
+function countLiving ({ note: { count }, living }: CheckpointSegment): number {
+  return count === null ? living.length / Float64Array.BYTES_PER_ELEMENT : bitsIn(living)
 }
 
 /** The number of an address that was not looked up. */

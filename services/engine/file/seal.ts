@@ -107,13 +107,13 @@ function findUnsealed (bytes: Buffer, request: SealRequest, living: Float64Array
   }
 }
 
-function findSealed (bytes: Buffer, { path, id }: SealRequest, living: Uint8Array): Found {
+function findSealed (bytes: Buffer, { path, id, origin }: SealRequest, living: Uint8Array): Found {
   const fd = openSync(path, 'r')
   try {
-    const header = decodeHeader(bytes)
+    // The footer is enough for the records: a damaged header is written anew.
+    const header = decodeHeader(bytes) ?? { id, origin, predecessor: null, sealed: null }
     const footer = readFooter(fd, bytes.length, id)
     if (typeof footer === 'string') throw new Error(`The segment ${path} is damaged: ${footer}.`)
-    if (header === null) throw new Error(`The segment ${path} is damaged: its header is wrong.`)
     const places: number[] = []
     const damaged: Offset[] = []
     for (let ordinal = 0; ordinal < footer.offsets.length; ordinal++) {

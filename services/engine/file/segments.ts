@@ -107,7 +107,8 @@ export class Segments {
   }
 }
 
-function bitsIn (bytes: Uint8Array): number {
+/** The number of bits that are set. */
+export function bitsIn (bytes: Uint8Array): number {
   let count = 0
   for (let byte of bytes) for (; byte !== 0; byte &= byte - 1) count++
   return count
