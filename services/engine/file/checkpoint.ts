@@ -34,6 +34,8 @@ export interface CheckpointContent {
   readonly evictions: EvictionSnapshot
   readonly keys: Iterable<readonly [key: string, record: IdempotencyRecord]>
   readonly values: Iterable<readonly [text: string, value: Value]>
+  /** Losses in the evictions of an address that a replay counts from the segments behind. */
+  readonly replayed: ReadonlyMap<AddressKey, number>
 }
 
 /** The name of the file of a checkpoint: `00000042.checkpoint`. */
@@ -91,9 +93,12 @@ async function writeRecords (fd: number, content: CheckpointContent, disk: Disk)
   await writer.flush()
 }
 
-function * recordsOf ({ segments, evictions, keys, values }: CheckpointContent): Generator<Buffer, void> {
+function * recordsOf ({ segments, evictions, keys, values, replayed }: CheckpointContent): Generator<Buffer, void> {
   for (const { note, living } of segments) yield encodeSegmentNote(note, living)
-  for (const [name, { upTo, count }] of evictions.entries()) yield encodeEvicted(name, upTo, count)
+  for (const [name, { upTo, count }] of evictions.entries()) {
+    const written = count - (replayed.get(name) ?? 0)
+    if (written > 0) yield encodeEvicted(name, upTo, written)
+  }
   for (const [kind, upTo] of evictions.dropped) yield encodeDropped(kind, upTo)
   if (evictions.doubtUpTo > 0) yield encodeDoubt(evictions.doubtUpTo)
   for (const [key, record] of keys) yield encodeKeyUse(key, record, record.stored !== false)

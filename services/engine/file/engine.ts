@@ -90,7 +90,8 @@ function open (folder: Folder, retention: Retention, place: FilePlace): Engine {
     origin,
     index,
     keys,
-    values,
+    values: () => state.durable(),
+    lossesFrom: (id) => payloads.lossesFrom(id),
     segments,
     sealer: new Sealer(),
     log,
@@ -127,6 +128,8 @@ function open (folder: Folder, retention: Retention, place: FilePlace): Engine {
     await settledWithin(lease.close(), CLOSE_MS)
     await folder.release()
   }
+  const lifetime = new Lifetime()
+  const state = new FileState(values, journal, lifetime, now)
   const payloads = new FilePayloads({ journal, segments, index, log, hotBytes, windowMs, close })
   index.onRemove((offset, ordinal) => payloads.remove(offset, ordinal))
   recent.drainTo(payloads)
@@ -134,11 +137,10 @@ function open (folder: Folder, retention: Retention, place: FilePlace): Engine {
   const store = new LogStore({ head, index, keys, payloads }, retention)
   if (recovered.isDoubtful) store.noteHole(head)
 
-  const lifetime = new Lifetime()
   return new Engine({
     order: new LocalOrder(origin, lease),
     store,
-    state: new FileState(values, journal, lifetime, now),
+    state,
     bus: new LocalBus(lifetime),
     lifetime,
     now

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs'
 import { rm, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Log } from '../../lib/log.ts'
-import type { Offset } from '../../model/message.ts'
+import type { AddressKey, Offset } from '../../model/message.ts'
 import type { IdempotencyRecords } from '../local/idempotency.ts'
 import type { LogIndex } from '../local/log-index.ts'
-import type { Values } from '../local/values.ts'
+import type { Value } from '../local/values.ts'
 import { checkpointName, syncFolder, writeCheckpoint } from './checkpoint.ts'
 import type { Disk } from './journal/disk.ts'
 import type { Predecessor } from './journal/format.ts'
@@ -19,7 +19,10 @@ export interface HousekeepingOptions {
   readonly origin: Offset
   readonly index: LogIndex
   readonly keys: IdempotencyRecords
-  readonly values: Values
+  /** The values of the state that are on the disk. */
+  readonly values: () => Iterable<readonly [text: string, value: Value]>
+  /** Losses by address whose records are in a segment or later, or not on the disk. */
+  readonly lossesFrom: (id: number) => ReadonlyMap<AddressKey, number>
   readonly segments: Segments
   readonly sealer: Sealer
   readonly log: Log
@@ -146,7 +149,7 @@ export class Housekeeping {
   }
 
   async #writeCheckpoint ({ next, previous }: Roll, parts: readonly Part[]): Promise<void> {
-    const { folder, origin, index, keys, values, disk, head } = this.#options
+    const { folder, origin, index, keys, values, lossesFrom, disk, head } = this.#options
     const before = this.#checkpoint
     await writeCheckpoint(folder, {
       next: next.id,
@@ -156,7 +159,8 @@ export class Housekeeping {
       segments: parts.filter(({ alive }) => alive > 0).map(({ snapshot: { note }, living }) => ({ note, living })),
       evictions: index.evictions(),
       keys: keys.entries(),
-      values: values.entries()
+      values: values(),
+      replayed: lossesFrom(next.id)
     }, disk)
     this.#checkpoint = next.id
     if (before !== null && before !== next.id) await unlink(join(folder, checkpointName(before))).catch(() => {})

@@ -59,6 +59,10 @@ export class FilePayloads implements Payloads {
   /** Messages that never reached the disk, counted until the disk has their number. */
   #owed = new Evictions(MAX_OWED)
   #isOwing = false
+  /** Losses whose records are not on the disk, by address. */
+  readonly #unwritten = new Map<AddressKey, number>()
+  /** Losses whose records may be behind the next checkpoint, each with the id of its segment. */
+  #written: Array<{ readonly name: AddressKey, readonly count: number, readonly id: number }> = []
 
   constructor (options: FilePayloadsOptions) {
     this.#options = options
@@ -68,6 +72,14 @@ export class FilePayloads implements Payloads {
 
   get problem (): string | null {
     return this.#options.journal.problem
+  }
+
+  /** Losses by address whose records are in a segment or later, or not on the disk. Segments rise from call to call. */
+  lossesFrom (id: number): Map<AddressKey, number> {
+    this.#written = this.#written.filter((one) => one.id >= id)
+    const losses = new Map(this.#unwritten)
+    for (const { name, count } of this.#written) losses.set(name, (losses.get(name) ?? 0) + count)
+    return losses
   }
 
   add (message: Message, form: MessageForm): boolean | Promise<boolean> {
@@ -92,6 +104,7 @@ export class FilePayloads implements Payloads {
   }
 
   addLoss (name: AddressKey, offset: Offset): void {
+    this.#noteUnwritten(name, 1)
     this.#owe(name, offset)
     this.writeOwed()
   }
@@ -143,16 +156,24 @@ export class FilePayloads implements Payloads {
     this.#isOwing = false
     const { entries, dropped } = owed.entries()
     for (const [name, { count, upTo }] of entries) {
-      this.#write(encodeLoss(name, upTo, count), () => this.#owe(name, upTo, count))
+      const onWritten = ({ id }: Segment): void => {
+        this.#noteUnwritten(name, -count)
+        this.#written.push({ name, count, id })
+      }
+      this.#write(encodeLoss(name, upTo, count), () => this.#owe(name, upTo, count), onWritten)
     }
-    // For addresses that are too many to be counted, a gap for every address.
+    // For addresses that are too many to be counted, a gap for every address. Their number is in the next checkpoint.
+    if (dropped.length > 0) {
+      const written = new Set(entries.map(([name]) => name))
+      for (const name of this.#unwritten.keys()) if (!written.has(name)) this.#unwritten.delete(name)
+    }
     const doubtUpTo = Math.max(owed.holeUpTo, ...dropped.map(([, upTo]) => upTo))
     if (doubtUpTo > 0) this.#write(encodeDoubt(doubtUpTo), () => this.#oweHole(doubtUpTo))
   }
 
   /** Writes a record without an offset of its own. */
-  #write (bytes: Buffer, onFailed: () => void): void {
-    const group = this.#options.journal.push({ bytes, offset: 0 })
+  #write (bytes: Buffer, onFailed: () => void, onWritten: (segment: Segment) => void = () => {}): void {
+    const group = this.#options.journal.push({ bytes, offset: 0, written: onWritten })
     if (group === null) return onFailed()
     void group.written.then((isWritten) => { if (!isWritten) onFailed() })
   }
@@ -160,6 +181,12 @@ export class FilePayloads implements Payloads {
   #owe (name: AddressKey, upTo: Offset, count = 1): void {
     this.#owed.add(name, upTo, count)
     this.#isOwing = true
+  }
+
+  #noteUnwritten (name: AddressKey, count: number): void {
+    const total = (this.#unwritten.get(name) ?? 0) + count
+    if (total > 0) this.#unwritten.set(name, total)
+    else this.#unwritten.delete(name)
   }
 
   #oweHole (upTo: Offset): void {
@@ -186,6 +213,7 @@ export class FilePayloads implements Payloads {
   /** Takes a message out that did not reach the disk. An evicted one is lost as well: the disk does not know of it. */
   #lose (name: AddressKey, offset: Offset): void {
     this.#options.index.lose(offset)
+    this.#noteUnwritten(name, 1)
     this.#owe(name, offset)
   }
 

@@ -42,7 +42,7 @@ export interface Recovered {
   /** Greatest offset that any record had. */
   readonly lastOffset: Offset
   readonly start: Segment | { readonly id: number, readonly predecessor: Predecessor | null }
-  /** The newest checkpoint; null without one. */
+  /** The newest checkpoint, damaged or not; null without one. */
   readonly checkpoint: number | null
   /** Whether records that may have been acknowledged are lost: every address may have lost messages up to now. */
   readonly isDoubtful: boolean
@@ -101,7 +101,8 @@ class Recovery {
       origin: this.#origin,
       lastOffset,
       start: end.start,
-      checkpoint: checkpoint?.next ?? null,
+      // A damaged one is removed as well, when the next is written.
+      checkpoint: names.flatMap((name) => checkpointId(name) ?? []).sort((a, b) => a - b).at(-1) ?? null,
       isDoubtful: this.#isDoubtful
     }
   }
@@ -249,7 +250,8 @@ class Recovery {
         index.purge(nameOf(bytes, at), recordTime(bytes, at), isCounted)
         return
       case KIND.loss:
-        if (isCounted) index.miss(nameOf(bytes, at), offset, numberOf(bytes, at))
+        // A checkpoint does not have the losses that the journal wrote behind it.
+        index.miss(nameOf(bytes, at), offset, numberOf(bytes, at))
         return
       case KIND.doubt:
         index.doubt(offset)

@@ -75,6 +75,12 @@ export class FileState implements State {
     this.#values.endWatches()
   }
 
+  /** Yields the values on the disk, for a checkpoint: an update in flight is in the journal behind, or is refused. */
+  * durable (): Generator<readonly [text: string, value: Value], void> {
+    for (const [text, value] of this.#values.entries()) if (!this.#pending.has(text)) yield [text, value]
+    for (const [text, { durable }] of this.#pending) if (durable !== null) yield [text, durable]
+  }
+
   /** Sets a value and writes it. Takes it back when the write fails. */
   async #store (text: string, present: Value | null, value: Value | null): Promise<void> {
     const pending = this.#pending.get(text) ?? { durable: present, count: 0 }

@@ -1,5 +1,5 @@
 // Damage to the files of a log: random edits of copies of one folder. DAMAGE_EDITS=500 for more edits, DAMAGE_SEED=n for
-// others.
+// others. Takes over 10 s on a busy machine: each edit opens the log two or three times.
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -256,7 +256,9 @@ async function check (folder: string, truth: Truth, edit: Edit, isRolling: boole
         broken.push(...problems.map((problem) => `run ${run}: ${key}: ${problem}`))
         for (const [offset, text] of messages) {
           if (sent.get(`${key} ${offset}`) !== text) broken.push(`run ${run}: wrong message ${offset} for ${key}`)
-          if (edit.isSealed && truth.purged.has(offset)) broken.push(`run ${run}: purged message ${offset} for ${key}`)
+          // Which records of a sealed file without a footer were dead cannot be told.
+          const isKnown = edit.isSealed && truth.places.get(offset)?.file !== edit.file
+          if (isKnown && truth.purged.has(offset)) broken.push(`run ${run}: purged message ${offset} for ${key}`)
         }
         for (const offset of truth.read.get(key)?.messages.keys() ?? []) {
           if (offset <= after || messages.has(offset) || gapUpTo >= offset) continue
@@ -308,7 +310,7 @@ t.test('each kind of damage gives a gap, and never a wrong message', async (t) =
     cpSync(truth.path, folder, { recursive: true })
     const began = seed
     const edit = damage(folder, truth)
-    const found = await check(folder, truth, edit, n % 10 === 9).catch((error: Error) => [`${error.stack}`])
+    const found = await check(folder, truth, edit, n % 10 === 9).catch((error: unknown) => [error instanceof Error ? String(error.stack) : String(error)])
     if (found.length > 0) broken.push(`${edit.what} (${began}, ${n}): ${found.length} ${found.slice(0, 3).join('; ')}`)
     rmSync(folder, { recursive: true })
   }

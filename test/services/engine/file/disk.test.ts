@@ -1,0 +1,236 @@
+// Disks that are full or fail, and kills between the steps of the housekeeping. Takes over 10 s on a busy machine: each
+// copy of a folder is opened.
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import type { Engine } from '../../../../services/engine/engine.ts'
+import { DISK, type Disk } from '../../../../services/engine/file/journal/disk.ts'
+import type { Retention } from '../../../../services/engine/local/retention.ts'
+import type { Address, Offset } from '../../../../services/model/message.ts'
+import { ALL, BOB, NEWS, PLENTY, draft, numbers, readAll, texts } from '../../../engine-suite/kit.ts'
+import { until } from '../../../support/until.ts'
+import { FaultyDisk, systemError } from './journal/kit.ts'
+import { AMPLE_RETENTION, openEngine } from './kit.ts'
+
+/** Appends a text. The pauses of the journal do not keep the process alive. */
+async function append (engine: Engine, text: string, address: Address = ALL): Promise<{ offset: Offset, stored: boolean }> {
+  const alive = setInterval(() => {}, 1000)
+  const { offset, stored } = await engine.append(draft(text, { address }))
+  clearInterval(alive)
+  return { offset, stored }
+}
+
+const isSealed = (path: string): boolean => readFileSync(path).readUInt16LE(10) === 1
+const segmentsOf = (path: string): string[] => readdirSync(path).filter((name) => name.endsWith('.seg')).sort()
+
+/** A disk that cannot create files with names that end like this, until `isFull` is false. */
+class FullFor implements Disk {
+  isFull = true
+  readonly write = DISK.write
+  readonly fdatasync = DISK.fdatasync
+  readonly fsync = DISK.fsync
+  readonly ftruncate = DISK.ftruncate
+  readonly close = DISK.close
+  readonly unlink = DISK.unlink
+  refused = 0
+  readonly #ending: string
+
+  constructor (ending: string) {
+    this.#ending = ending
+  }
+
+  async open (path: string, flags: string, mode?: number): Promise<number> {
+    if (!this.isFull || !path.endsWith(this.#ending)) return DISK.open(path, flags, mode)
+    this.refused++
+    throw systemError('ENOSPC')
+  }
+}
+
+t.test('on a full disk messages are counted as lost, also right after a restart, and storing resumes', async (t) => {
+  const path = t.testdir({})
+  const disk = new FaultyDisk()
+  const first = await openEngine(t, path, {}, { disk })
+  t.ok((await append(first, 'before')).stored)
+  t.ok((await append(first, 'for bob', BOB)).stored)
+  disk.fault = (call) => { if (call === 'write') return 20 }
+  const lost = [await append(first, 'short write'), await append(first, 'refused')]
+  disk.fault = (call) => { if (call === 'write') throw systemError('ENOSPC') }
+  lost.push(await append(first, 'no space'))
+  t.same(lost.map(({ stored }) => stored), [false, false, false])
+  t.match(first.problem, /its disk is full/)
+  const evicted = { count: 3, upTo: lost.at(-1)?.offset }
+  t.same((await first.summary({ address: ALL, after: 0 })).evicted, evicted)
+  await t.rejects(first.state.update(['k'], () => 1, 1000), { code: 'HUB_STORE_FAILED' })
+  disk.fault = () => undefined
+  await until(() => first.problem === null, 'the recovery')
+  t.ok((await append(first, 'after')).stored)
+  await first.close()
+
+  const second = await openEngine(t, path)
+  t.same(await readAll(second, [ALL]), { texts: ['before', 'after'], hasGap: true })
+  t.same((await second.summary({ address: ALL, after: 0 })).evicted, evicted)
+  t.same(await readAll(second, [BOB]), { texts: ['for bob'], hasGap: false })
+  t.equal(await second.state.get(['k']), undefined)
+})
+
+t.test('messages and values that fail while a checkpoint is written have their gap and their former value after a restart', async (t) => {
+  const path = t.testdir({})
+  const disk = new FaultyDisk()
+  const first = await openEngine(t, path, {}, { disk, segmentBytes: 400 })
+  await first.state.update(['k'], () => 'former', 3_600_000)
+  await first.state.update(['removed'], () => 'former', 3_600_000)
+  for (const n of numbers(4)) await append(first, n.padEnd(100, 'x'))
+  await until(() => readdirSync(path).some((name) => name.endsWith('.checkpoint')), 'the first checkpoint')
+  const before = [...(await first.read([{ address: ALL, after: 0 }], PLENTY)).messages]
+  // Fails the first group of the next segment, when the checkpoint for this segment has been taken.
+  let hasFailed = false
+  disk.fault = (call, _fd, position) => {
+    if (call !== 'write' || position !== 72 || hasFailed) return
+    hasFailed = true
+    throw systemError('EIO')
+  }
+  const lost: Offset[] = []
+  while (!hasFailed) {
+    const updates = [first.state.update(['k'], () => `value ${lost.length} ${before.length}`, 3_600_000), first.state.update(['removed'], (present) => present === undefined ? 'again' : undefined, 3_600_000)]
+    const appended = await first.append(draft('y'.repeat(100), { key: `key ${before.length}` }))
+    const states = await Promise.allSettled(updates)
+    if (appended.stored) {
+      before.push(...(await first.read([{ address: ALL, after: appended.offset - 1 }], PLENTY)).messages)
+    } else {
+      lost.push(appended.offset)
+      t.same(states.map(({ status }) => status), ['rejected', 'rejected'])
+    }
+  }
+  if (lost.length === 0) lost.push((await first.append(draft('refused'))).offset)
+  const state = [await first.state.get(['k']), await first.state.get(['removed'])]
+  disk.fault = () => undefined
+  await until(() => first.problem === null, 'the recovery')
+  const summary = await first.summary({ address: ALL, after: 0 })
+  t.same(summary.evicted, { count: lost.length, upTo: lost.at(-1) })
+  await until(() => readdirSync(path).some((name) => name === segmentsOf(path).at(-1)?.replace('seg', 'checkpoint')), 'the checkpoint')
+  await first.close()
+
+  const second = await openEngine(t, path)
+  t.same(await second.summary({ address: ALL, after: 0 }), summary)
+  t.same((await second.read([{ address: ALL, after: 0 }], PLENTY)).messages.map(({ offset }) => offset), before.map(({ offset }) => offset))
+  t.same([await second.state.get(['k']), await second.state.get(['removed'])], state)
+})
+
+for (const times of [1, 3]) {
+  t.test(`what a sync fails to write is not stored and not read again, when ${times} in a row fail`, async (t) => {
+    const path = t.testdir({})
+    const disk = new FaultyDisk()
+    const first = await openEngine(t, path, {}, { disk, hotBytes: 0 })
+    t.ok((await append(first, 'before')).stored)
+    let failures = times
+    disk.fault = (call) => { if (call === 'fdatasync' && failures-- > 0) throw systemError('EIO') }
+    const lost = await append(first, 'lost')
+    t.notOk(lost.stored)
+    await until(() => first.problem === null, 'the recovery')
+    t.ok((await append(first, 'after')).stored)
+    t.ok(segmentsOf(path).length > 1, 'a new segment follows')
+    const expected = { texts: ['before', 'after'], hasGap: true }
+    t.same(await readAll(first, [ALL]), expected)
+    await first.close()
+    const second = await openEngine(t, path, {}, { hotBytes: 0 })
+    t.same(await readAll(second, [ALL]), expected)
+    t.same((await second.summary({ address: ALL, after: 0 })).evicted, { count: 1, upTo: lost.offset })
+  })
+}
+
+t.test('appends go on while no checkpoint can be written, and segments are sealed later', async (t) => {
+  const path = t.testdir({})
+  const disk = new FullFor('.checkpoint.tmp')
+  const engine = await openEngine(t, path, {}, { disk, segmentBytes: 500 })
+  const sent = numbers(20).map((n) => n.padEnd(100, 'x'))
+  for (const text of sent.slice(0, 15)) t.ok((await append(engine, text)).stored)
+  await until(() => disk.refused > 0, 'the failed checkpoint')
+  t.same(segmentsOf(path).filter((name) => isSealed(join(path, name))), [])
+  t.equal(engine.problem, null)
+  disk.isFull = false
+  for (const text of sent.slice(15)) t.ok((await append(engine, text)).stored)
+  await until(() => segmentsOf(path).slice(0, -1).every((name) => isSealed(join(path, name))), 'the sealed files')
+  t.same(await readAll(engine, [ALL]), { texts: sent, hasGap: false })
+  await engine.close()
+  t.same(await readAll(await openEngine(t, path), [ALL]), { texts: sent, hasGap: false })
+})
+
+t.test('a segment that cannot be sealed stays as it is, and the others are sealed', async (t) => {
+  const path = t.testdir({})
+  const engine = await openEngine(t, path, {}, { segmentBytes: 500 })
+  mkdirSync(join(path, '00000001.seg.tmp'))
+  const sent = numbers(20).map((n) => n.padEnd(100, 'x'))
+  for (const text of sent.slice(0, 15)) await append(engine, text)
+  await until(() => isSealed(join(path, '00000002.seg')), 'the second segment')
+  t.notOk(isSealed(join(path, '00000001.seg')))
+  t.same(await readAll(engine, [ALL]), { texts: sent.slice(0, 15), hasGap: false })
+  rmdirSync(join(path, '00000001.seg.tmp'))
+  for (const text of sent.slice(15)) await append(engine, text)
+  await until(() => isSealed(join(path, '00000001.seg')), 'the first segment')
+  t.same(await readAll(engine, [ALL]), { texts: sent, hasGap: false })
+  // Before the folder of the test is removed.
+  await engine.close()
+})
+
+/** Copies the files of a log as they are, without the lock. */
+function copyFiles (from: string, to: string): void {
+  mkdirSync(to)
+  for (const name of readdirSync(from).filter((one) => !one.endsWith('.sock'))) {
+    try {
+      writeFileSync(join(to, name), readFileSync(join(from, name)))
+    } catch {
+      // Renamed or removed meanwhile by a thread: the copy is of the moment after.
+    }
+  }
+}
+
+const ADDRESSES = [ALL, BOB, NEWS, { user: 'eve' }]
+
+/** Everything that readers of all addresses get. */
+async function contentOf (engine: Engine): Promise<string> {
+  const content: unknown[] = []
+  for (const address of ADDRESSES) {
+    const { messages, gapUpTo } = await engine.read([{ address, after: 0 }], PLENTY)
+    content.push(texts(messages), gapUpTo, await engine.summary({ address, after: 0 }))
+  }
+  return JSON.stringify([...content, await engine.state.get(['k'])])
+}
+
+async function killEverywhere (t: Test, retention: Partial<Retention>): Promise<void> {
+  const path = t.testdir({ log: {} })
+  const folder = join(path, 'log')
+  const disk = new FaultyDisk()
+  const engine = await openEngine(t, folder, retention, { disk, segmentBytes: 1200, hotBytes: 0 })
+  const copies: Array<{ readonly to: string, readonly operation: number }> = []
+  let [operation, calls] = [0, 0]
+  disk.fault = (call) => {
+    if (call === 'ftruncate' || (call === 'write' || call === 'fdatasync') && calls++ % 40 !== 0) return
+    if (copies.length >= 70) return
+    const to = join(path, `${copies.length} ${call}`)
+    copyFiles(folder, to)
+    copies.push({ to, operation })
+  }
+  const contents = [await contentOf(engine)]
+  for (operation = 1; operation <= 90; operation++) {
+    const address = ADDRESSES[operation * 7 % 4] ?? ALL
+    if (operation % 17 === 0) await engine.purge(address)
+    else if (operation % 5 === 0) await engine.state.update(['k'], () => operation, 3_600_000)
+    else await engine.append(draft(`${operation}`.padEnd(100, 'x'), { address, key: `${operation}` }))
+    contents[operation] = await contentOf(engine)
+  }
+  await engine.close()
+  const wrong: string[] = []
+  for (const { to, operation } of copies) {
+    const copy = await openEngine(t, to, retention, { hotBytes: 0 })
+    const content = await contentOf(copy)
+    if (content !== contents[operation - 1] && content !== contents[operation]) wrong.push(`${to} in operation ${operation}: ${content} instead of ${contents[operation - 1]}`)
+    await copy.close()
+  }
+  t.same(wrong, [])
+  t.ok(copies.length >= 50, `${copies.length} copies`)
+}
+
+t.test('a kill at any step of the housekeeping loses nothing that was acknowledged, and evictions and purges stay exact', async (t) => {
+  const now = () => Date.UTC(2026, 0, 1)
+  await killEverywhere(t, { ...AMPLE_RETENTION, log: { maxAgeMs: 1e9, maxCount: 6 }, inbox: { maxAgeMs: 1e9, maxCount: 4 }, now })
+})
