@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import type { SealRequest, SealResult } from './seal.ts'
+import { sealSegment, type SealRequest, type SealResult } from './seal.ts'
 
 /** The answer of the thread. */
 type Answer = { readonly result: SealResult } | { readonly error: unknown }
@@ -16,6 +16,8 @@ export class Sealer {
    * @throws The error of the disk, or of the thread. Then the former file is unchanged.
    */
   async seal (request: SealRequest): Promise<SealResult> {
+    // Node has no thread for TypeScript: a program that runs the sources seals in its own thread.
+    if (import.meta.url.endsWith('.ts')) return sealSegment(request)
     this.#worker ??= this.#start()
     const worker = this.#worker
     const answer = await new Promise<Answer>((resolve) => {
@@ -34,10 +36,7 @@ export class Sealer {
   }
 
   #start (): Worker {
-    // The compiled program has the file as JavaScript; a program that runs the sources has it as TypeScript.
-    const { pathname } = new URL(import.meta.url)
-    const name = `./seal-worker${pathname.slice(pathname.lastIndexOf('.'))}`
-    const worker = new Worker(new URL(name, import.meta.url))
+    const worker = new Worker(new URL('./seal-worker.js', import.meta.url))
     worker.on('message', (answer: Answer) => this.#onAnswer(answer))
     worker.on('error', (error) => this.#onAnswer({ error }))
     worker.on('exit', () => {
