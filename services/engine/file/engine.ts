@@ -92,6 +92,7 @@ function open (folder: Folder, retention: Retention, place: FilePlace): Engine {
     keys,
     values: () => state.durable(),
     lossesFrom: (id) => payloads.lossesFrom(id),
+    settled: () => journal.settled(),
     segments,
     sealer: new Sealer(),
     log,

@@ -26,6 +26,8 @@ export interface HousekeepingOptions {
   readonly segments: Segments
   readonly sealer: Sealer
   readonly log: Log
+  /** Resolves when the results of all records so far are known. */
+  readonly settled: () => Promise<void>
   readonly disk: Disk
   readonly isSynced: boolean
   /** Offset of the last applied record. */
@@ -149,9 +151,9 @@ export class Housekeeping {
   }
 
   async #writeCheckpoint ({ next, previous }: Roll, parts: readonly Part[]): Promise<void> {
-    const { folder, origin, index, keys, values, lossesFrom, disk, head } = this.#options
+    const { folder, origin, index, keys, values, lossesFrom, settled, disk, head } = this.#options
     const before = this.#checkpoint
-    await writeCheckpoint(folder, {
+    const content = {
       next: next.id,
       origin,
       predecessor: previous,
@@ -161,7 +163,10 @@ export class Housekeeping {
       keys: keys.entries(),
       values: values(),
       replayed: lossesFrom(next.id)
-    }, disk)
+    }
+    // The evictions of a record may be on the disk only when the record is there, or is known to be lost.
+    await settled()
+    await writeCheckpoint(folder, content, disk)
     this.#checkpoint = next.id
     if (before !== null && before !== next.id) await unlink(join(folder, checkpointName(before))).catch(() => {})
   }

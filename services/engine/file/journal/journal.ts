@@ -67,6 +67,8 @@ export class Journal {
   readonly #isSynced: boolean
   readonly #retryFrom: { readonly first: number, readonly longest: number }
   readonly #queue: Group[] = []
+  /** The group that is being written. */
+  #writing: Group | null = null
   #segment: Segment | null
   #predecessor: Predecessor | null
   #nextId: number
@@ -121,6 +123,12 @@ export class Journal {
     return group
   }
 
+  /** Resolves when the results of all groups so far are known. */
+  async settled (): Promise<void> {
+    const groups = this.#writing === null ? this.#queue : [this.#writing, ...this.#queue]
+    await Promise.all(groups.map(({ written }) => written))
+  }
+
   /**
    * Gives the present segment up, because its file is gone. Refuses records until a new segment has begun.
    *
@@ -161,7 +169,9 @@ export class Journal {
     while (this.#problem === null) {
       const group = this.#queue.shift()
       if (group === undefined) break
+      this.#writing = group
       await this.#write(group)
+      this.#writing = null
       // The callers of this group may have more records for the next one.
       if (this.#queue.length > 0) await nextTurn()
     }
