@@ -8,6 +8,7 @@ import {
   type Predecessor, type SegmentHeader
 } from '../../engine/file/journal/format.ts'
 import { scanSegment, type Scan, type ScanSource } from '../../engine/file/journal/scan.ts'
+import { livingOffsets } from '../../engine/file/restore.ts'
 
 /** A file to check. */
 export interface SegmentToCheck {
@@ -120,16 +121,9 @@ function checkSealed ({ fd, size, id }: SegmentToCheck, { records }: Scan, found
 function namedTest ({ fd, size, id, known, isDead }: SegmentToCheck, { offsets }: Found): (offset: number) => boolean {
   if (isDead) return () => false
   if (known === null) return () => true
-  const { note: { count }, living } = known
-  if (count === null) {
-    const named = new Set(Array.from({ length: living.length >>> 3 }, (_, n) => living.readDoubleLE(8 * n)))
-    return (offset) => named.has(offset)
-  }
   // With damage, only the footer knows the place of each record.
-  const footer = readFooter(fd, size, id)
+  const footer = known.note.count === null ? '' : readFooter(fd, size, id)
   const all = typeof footer === 'string' ? Float64Array.from(offsets).sort() : footer.offsets
-  // Sealed again after the checkpoint: with living messages alone.
-  if (all.length !== count) return () => true
-  const named = new Set(all.filter((_, n) => ((living[n >>> 3] ?? 0) & (1 << (n & 7))) !== 0))
-  return (offset) => named.has(offset)
+  const named = livingOffsets(known, all)
+  return named === null ? () => true : (offset) => named.has(offset)
 }

@@ -3,17 +3,17 @@ import { rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { AddressKey, Offset } from '../../model/message.ts'
-import type { EvictionSnapshot, Evicted } from '../local/addresses.ts'
+import type { EvictionSnapshot } from '../local/addresses.ts'
+import type { Evicted } from '../local/evictions.ts'
 import type { IdempotencyRecord } from '../local/idempotency.ts'
 import type { Value } from '../local/values.ts'
 import {
-  encodeDoubt, encodeDropped, encodeEnd, encodeEvicted, encodeKeyUse, encodeSegmentNote, encodeValue, nameOf, numberOf,
-  type SegmentNote
+  decodeKeyUse, decodeValue, encodeDoubt, encodeDropped, encodeEnd, encodeEvicted, encodeKeyUse, encodeSegmentNote,
+  encodeValue, nameOf, numberOf, type SegmentNote
 } from './codec.ts'
-import type { Disk } from './journal/disk.ts'
+import { syncFolder, type Disk } from './journal/disk.ts'
 import {
-  encodeHeader, finishGroup, GROUP_BYTES, KIND, recordKind, recordOffset, recordParts, recordUntil,
-  type Predecessor
+  encodeHeader, finishGroup, GROUP_BYTES, KIND, recordKind, recordOffset, recordParts, type Predecessor
 } from './journal/format.ts'
 import { scanSegment } from './journal/scan.ts'
 
@@ -70,18 +70,6 @@ export async function writeCheckpoint (folder: string, content: CheckpointConten
   await disk.close(fd)
   await rename(temporary, path)
   await syncFolder(folder, disk)
-}
-
-/** Makes new and removed names in a folder durable. */
-export async function syncFolder (folder: string, disk: Disk): Promise<void> {
-  // Windows cannot open folders, and its file system keeps names in a journal.
-  if (process.platform === 'win32') return
-  const fd = await disk.open(folder, 'r')
-  try {
-    await disk.fsync(fd)
-  } finally {
-    await disk.close(fd)
-  }
 }
 
 async function writeRecords (fd: number, content: CheckpointContent, disk: Disk): Promise<void> {
@@ -226,16 +214,3 @@ function decodeCheckpoint (fd: number, next: number): Checkpoint | null {
   const isComplete = count === expected
   return { next, origin, predecessor, asOf, isComplete, segments, evictions, dropped, doubtUpTo, keys, values }
 }
-
-/** Decodes the use of an idempotency key. */
-export function decodeKeyUse (bytes: Buffer, at: number): [key: string, record: IdempotencyRecord] {
-  const { options, payload } = recordParts(bytes, at)
-  const [offset, until] = [recordOffset(bytes, at), recordUntil(bytes, at)]
-  return [nameOf(bytes, at), { offset, until, digest: Buffer.from(payload), stored: options.length > 0 }]
-}
-
-/** Decodes a value of the state. */
-export function decodeValue (bytes: Buffer, at: number): Value {
-  return { json: recordParts(bytes, at).payload.toString(), until: recordUntil(bytes, at) }
-}
-

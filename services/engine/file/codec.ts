@@ -2,6 +2,7 @@ import type { AddressKey, Message, Offset } from '../../model/message.ts'
 import type { NewRecord } from '../local/index-record.ts'
 import { addressOf, decodeOptions, MESSAGE_BYTES } from '../local/message-form.ts'
 import type { MessageForm } from '../local/payloads.ts'
+import type { IdempotencyRecord } from '../local/idempotency.ts'
 import { expiryOf } from '../local/retention.ts'
 import { decodeText, encodeText } from '../local/text.ts'
 import type { Value } from '../local/values.ts'
@@ -67,6 +68,13 @@ export function encodeKeyUse (
   return encode(KIND.keyUse, offset, { name: key, until, options: isStored ? 'stored' : '', payload: digest })
 }
 
+/** Decodes the use of an idempotency key. */
+export function decodeKeyUse (bytes: Buffer, at: number): [key: string, record: IdempotencyRecord] {
+  const { options, payload } = recordParts(bytes, at)
+  const [offset, until] = [recordOffset(bytes, at), recordUntil(bytes, at)]
+  return [nameOf(bytes, at), { offset, until, digest: Buffer.from(payload), stored: options.length > 0 }]
+}
+
 /** Encodes a purge of an address: its messages below the offset are gone. */
 export function encodePurge (name: AddressKey, offset: Offset, at: number): Buffer {
   return encode(KIND.purge, offset, { name, at })
@@ -86,6 +94,11 @@ export function encodeDoubt (upTo: Offset): Buffer {
 export function encodeValue (text: string, value: Value | null): Buffer {
   if (value === null) return encode(KIND.removal, 0, { name: text })
   return encode(KIND.value, 0, { name: text, until: value.until, payload: value.json })
+}
+
+/** Decodes a value of the state. */
+export function decodeValue (bytes: Buffer, at: number): Value {
+  return { json: recordParts(bytes, at).payload.toString(), until: recordUntil(bytes, at) }
 }
 
 /** Encodes all evictions of an address. */

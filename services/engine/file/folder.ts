@@ -3,11 +3,8 @@ import { resolve } from 'node:path'
 import { HubError } from '../../model/errors.ts'
 import { FolderLock } from '../local/folder-lock.ts'
 
-/** Names of files of other engines, which must not be written. */
-const FOREIGN = new Map([
-  ['data.mdb', 'the log of the engine lmdb, of version 0.1'],
-  ['opened.json', 'the log of the engine lmdb, of version 0.1']
-])
+/** Names of the files of the engine lmdb, which must not be written. */
+const LMDB_FILES = ['data.mdb', 'opened.json']
 
 /** A folder that belongs to this process. */
 export interface Folder {
@@ -42,9 +39,8 @@ function assertOwn (path: string): void {
   } catch (cause) {
     throw new HubError('HUB_STORE_FAILED', `The folder ${path} cannot be read (${String(cause)}).`, { cause })
   }
-  const foreign = names.find((name) => FOREIGN.has(name))
-  if (foreign === undefined) return
-  const sentence = `The folder ${path} holds ${FOREIGN.get(foreign) ?? ''}, which this version does not read: ` +
+  if (!names.some((name) => LMDB_FILES.includes(name))) return
+  const sentence = `The folder ${path} holds the log of the engine lmdb, of version 0.1, which this version does not read: ` +
     'choose another folder with engine.path, or run version 0.1 until its inboxes are empty.'
   throw new HubError('HUB_STORE_FAILED', sentence)
 }

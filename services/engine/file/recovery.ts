@@ -6,10 +6,8 @@ import { digestOf } from '../digest.ts'
 import type { IdempotencyRecords } from '../local/idempotency.ts'
 import type { LogIndex } from '../local/log-index.ts'
 import type { Value, Values } from '../local/values.ts'
-import {
-  checkpointId, checkpointName, decodeKeyUse, decodeValue, readCheckpoint, type Checkpoint
-} from './checkpoint.ts'
-import { decodeMessage, indexRecordOf, nameOf, numberOf } from './codec.ts'
+import { checkpointId, checkpointName, readCheckpoint, type Checkpoint } from './checkpoint.ts'
+import { decodeKeyUse, decodeMessage, decodeValue, indexRecordOf, nameOf, numberOf } from './codec.ts'
 import { readFooter } from './journal/footer.ts'
 import {
   decodeHeader, HEADER_BYTES, isMessage, KIND, recordKind, recordOffset, recordParts, recordTime, segmentId,

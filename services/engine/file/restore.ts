@@ -1,4 +1,5 @@
 import type { AddressKey, Offset } from '../../model/message.ts'
+import { countBits, hasBit, newBits, setBit } from '../local/bits.ts'
 import type { NewRecord } from '../local/index-record.ts'
 import type { LogIndex } from '../local/log-index.ts'
 import { MESSAGE_BYTES } from '../local/message-form.ts'
@@ -8,7 +9,6 @@ import type { Footer } from './journal/footer.ts'
 import { isMessage, RECORD_BYTES, recordKind } from './journal/format.ts'
 import { scanSegment, type Scan, type ScanSource } from './journal/scan.ts'
 import type { NameTable } from './name-table.ts'
-import { bitsIn } from './segments.ts'
 
 // Fills an index from the segments that a checkpoint knows.
 
@@ -27,7 +27,7 @@ export function restoreFooter (
   const resolve = (key: AddressKey): number => index.addressOf(key)
   const { bytes, starts } = names
   const numbers = new Uint32Array(names.starts.length - 1).fill(UNKNOWN)
-  const living = new Uint8Array(Math.ceil(offsets.length / 8))
+  const living = newBits(offsets.length)
   let nextExpiring = 0
   let alive = 0
   for (let ordinal = 0; ordinal < offsets.length; ordinal++) {
@@ -49,7 +49,7 @@ export function restoreFooter (
       position: positions[ordinal] ?? 0,
       ordinal
     })
-    living[ordinal >>> 3] = (living[ordinal >>> 3] as number) | (1 << (ordinal & 7))
+    setBit(living, ordinal)
   }
   return { living, isComplete: known === undefined || alive >= countLiving(known) }
 }
@@ -94,19 +94,24 @@ function livingTest (
   }
   // Sealed again since: with the records that were alive at the checkpoint.
   if (count !== offsets.length) return () => true
-  return (ordinal) => ((living[ordinal >>> 3] ?? 0) & (1 << (ordinal & 7))) !== 0
+  return (ordinal) => hasBit(living, ordinal)
 }
 
-/** The living records of a segment without a footer; null when that cannot be told. */
-function livingOffsets ({ note: { count }, living }: CheckpointSegment, found: readonly Offset[]): Set<Offset> | null {
+/**
+ * The offsets of the records that were alive at the checkpoint. `found`: the offsets of all records of the segment,
+ * rising. Null when that cannot be told, as for a segment that was sealed again since.
+ */
+export function livingOffsets (
+  { note: { count }, living }: CheckpointSegment, found: ArrayLike<Offset>
+): Set<Offset> | null {
   if (count === null) return new Set(toOffsets(living))
   if (count !== found.length) return null
-  return new Set(found.filter((_, ordinal) => ((living[ordinal >>> 3] ?? 0) & (1 << (ordinal & 7))) !== 0))
+  return new Set(Array.from(found).filter((_, ordinal) => hasBit(living, ordinal)))
 }
 
 /** How many records were alive at the checkpoint. */
 function countLiving ({ note: { count }, living }: CheckpointSegment): number {
-  return count === null ? living.length / Float64Array.BYTES_PER_ELEMENT : bitsIn(living)
+  return count === null ? living.length / Float64Array.BYTES_PER_ELEMENT : countBits(living)
 }
 
 /** The number of an address that was not looked up. */

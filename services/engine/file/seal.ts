@@ -1,6 +1,7 @@
 import { closeSync, fdatasyncSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Offset } from '../../model/message.ts'
+import { hasBit } from '../local/bits.ts'
 import { checksum } from './journal/checksum.ts'
 import { encodeFooter, packNames, readFooter } from './journal/footer.ts'
 import {
@@ -64,7 +65,7 @@ export function sealSegment (request: SealRequest): SealResult {
     positions = writeRecords(fd, bytes, kept, sorted, id)
     const length = header.sealed?.length ?? request.length
     const sealed = { count: kept.length, length, lastOffset: request.lastOffset }
-    writeSync(fd, encodeHeader({ ...header, sealed }), 0, HEADER_BYTES, 0)
+    writeAll(fd, encodeHeader({ ...header, sealed }), 0)
     const end = kept.reduce((sum, { at }) => sum + recordLength(bytes, at), HEADER_BYTES + GROUP_BYTES)
     const footer = encodeFooter({ ...columnsOf(bytes, kept), positions, names: packNames(names) }, end, id)
     writeAll(fd, footer, end)
@@ -117,7 +118,7 @@ function findSealed (bytes: Buffer, { path, id, origin }: SealRequest, living: U
     const places: number[] = []
     const damaged: Offset[] = []
     for (let ordinal = 0; ordinal < footer.offsets.length; ordinal++) {
-      if (((living[ordinal >>> 3] ?? 0) & (1 << (ordinal & 7))) === 0) continue
+      if (!hasBit(living, ordinal)) continue
       const [position, length] = [footer.positions[ordinal] ?? 0, footer.lengths[ordinal] ?? 0]
       if (isRecord(bytes, position, length, id)) places.push(position)
       else damaged.push(footer.offsets[ordinal] ?? 0)

@@ -1,4 +1,5 @@
 import type { Offset } from '../../model/message.ts'
+import { clearBit, countBits, hasBit } from '../local/bits.ts'
 import type { SegmentNote } from './codec.ts'
 import type { Segment } from './journal/segment.ts'
 
@@ -32,14 +33,9 @@ export interface SegmentSnapshot {
 export class Segments {
   readonly #entries: Entry[] = []
 
-  /** Bytes of all files. */
-  get bytes (): number {
-    return this.#entries.reduce((sum, { segment }) => sum + segment.length, 0)
-  }
-
   /** Adds a segment behind the others. `living`: the bits of a sealed one. */
   add (segment: Segment, sealed: { readonly count: number, readonly living: Uint8Array } | null = null): void {
-    this.#entries.push({ segment, sealed: sealed === null ? null : { ...sealed, alive: bitsIn(sealed.living) } })
+    this.#entries.push({ segment, sealed: sealed === null ? null : { ...sealed, alive: countBits(sealed.living) } })
   }
 
   /** The segment that holds a record. */
@@ -51,10 +47,8 @@ export class Segments {
   remove (offset: Offset, ordinal: number): void {
     const sealed = this.#entryAt(offset)?.sealed
     if (sealed == null) return
-    const bit = 1 << (ordinal & 7)
-    const bits = sealed.living[ordinal >>> 3] ?? 0
-    if ((bits & bit) === 0) return
-    sealed.living[ordinal >>> 3] = bits & ~bit
+    if (!hasBit(sealed.living, ordinal)) return
+    clearBit(sealed.living, ordinal)
     sealed.alive--
   }
 
@@ -64,7 +58,7 @@ export class Segments {
     if (entry === undefined) return segment.close()
     entry.segment.close()
     entry.segment = segment
-    entry.sealed = { count, living, alive: bitsIn(living) }
+    entry.sealed = { count, living, alive: countBits(living) }
   }
 
   /** Removes a segment without living records. */
@@ -105,11 +99,4 @@ export class Segments {
     }
     return this.#entries[low]
   }
-}
-
-/** The number of bits that are set. */
-export function bitsIn (bytes: Uint8Array): number {
-  let count = 0
-  for (let byte of bytes) for (; byte !== 0; byte &= byte - 1) count++
-  return count
 }

@@ -1,7 +1,7 @@
 import { HubError } from '../../model/errors.ts'
 import type { Lifetime } from '../lifetime.ts'
-import { MAX_LISTED, type State, type StateEntry, type StateKey, type StateListener } from '../state.ts'
-import { decodeKey, encodeKey } from '../local/state-key.ts'
+import type { State, StateEntry, StateKey, StateListener } from '../state.ts'
+import { encodeKey } from '../local/state-key.ts'
 import { textBytes } from '../local/text.ts'
 import type { Value, Values } from '../local/values.ts'
 import { encodeValue } from './codec.ts'
@@ -40,7 +40,7 @@ export class FileState implements State {
 
   async get (key: StateKey): Promise<unknown> {
     this.#lifetime.assertOpen()
-    return this.#read(toText(key))
+    return this.#values.read(toText(key))
   }
 
   async update<T> (key: StateKey, change: (present: unknown) => T | undefined, ttlMs: number): Promise<T | undefined> {
@@ -57,12 +57,7 @@ export class FileState implements State {
 
   async list (parent: StateKey, limit: number): Promise<StateEntry[]> {
     this.#lifetime.assertOpen()
-    const found: StateEntry[] = []
-    for (const [text, { json }] of this.#values.below(parent)) {
-      if (found.length >= Math.min(limit, MAX_LISTED)) break
-      found.push({ key: decodeKey(text), value: JSON.parse(json) })
-    }
-    return found
+    return this.#values.list(parent, limit)
   }
 
   async watch (parent: StateKey, listener: StateListener): Promise<() => void> {
@@ -99,11 +94,6 @@ export class FileState implements State {
     this.#values.set(text, pending.durable)
     const sentence = this.#journal.problem ?? 'The hub was closed before this was stored.'
     throw new HubError('HUB_STORE_FAILED', sentence, { retryAfter: 1 })
-  }
-
-  #read (text: string): unknown {
-    const value = this.#values.get(text)
-    return value === undefined ? undefined : JSON.parse(value.json)
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Address, AddressKey, Message, Offset, Payload } from '../../model/message.ts'
+import type { Address, Message, Offset, Payload } from '../../model/message.ts'
 import { timeOf } from './time.ts'
 
 const KINDS: ReadonlyArray<Payload['kind']> = ['text', 'json', 'binary']
@@ -30,13 +30,4 @@ export function decodeMessage (address: Address, offset: Offset, value: Buffer):
   const kind = KINDS[value.readUInt8(8)] ?? 'binary'
   const data = value.subarray(start)
   return { ...options, address, offset, at: timeOf(offset), payload: kind === 'binary' ? { kind, data } : { kind, data: data.toString() } }
-}
-
-/** Returns the address of an address key. */
-export function addressOf (key: AddressKey): Address {
-  const id = key.slice(key.indexOf(':') + 1)
-  if (key.startsWith('user:')) return { user: id }
-  if (key.startsWith('group:')) return { group: id }
-  if (key.startsWith('client:')) return { client: id }
-  return { all: true }
 }

@@ -1,6 +1,6 @@
 import { addressKey, type AddressKey, type Message } from '../../model/message.ts'
 import { encodeMessage } from './codec.ts'
-import { encodeText } from './layout.ts'
+import { encodeText } from '../local/text.ts'
 import { expiryOf, retentionClassOf, type RetentionClass } from '../local/retention.ts'
 
 /** A message to store. */

@@ -28,21 +28,6 @@ const SHELF_OF: readonly RetentionClass[] = ['log', 'inbox']
 /** The most bytes for the text in a key: the whole key of an entry must stay below the limit of the store. */
 export const MAX_TEXT_BYTES = 1024
 
-/**
- * Encodes a text as bytes. Unlike plain UTF-8, the encoding keeps ill-formed texts distinct, such as a lone surrogate.
- */
-export function encodeText (text: string): Buffer {
-  return Buffer.from(ODD.test(text) ? text.replace(new RegExp(ODD, 'gu'), (odd) => ESCAPE + odd.charCodeAt(0).toString(16).padStart(4, '0')) : text)
-}
-
-/** Decodes bytes from `encodeText`. */
-export function decodeText (bytes: Buffer): string {
-  const text = bytes.toString()
-  return text.includes(ESCAPE) ? text.replace(/\uFFFF(....)/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16))) : text
-}
-const ESCAPE = '\uFFFF'
-const ODD = /[\uFFFF\p{Surrogate}]/u
-
 /** Returns the key of an entry: the byte of its table, then the parts in order. */
 export function keyOf (table: Table, ...parts: ReadonlyArray<number | Buffer>): Buffer {
   const key = Buffer.allocUnsafe(parts.reduce<number>((size, part) => size + (typeof part === 'number' ? 8 : part.length), 1))

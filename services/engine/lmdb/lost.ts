@@ -1,7 +1,7 @@
 import type { AddressKey, Offset } from '../../model/message.ts'
 import { Evictions, type Evicted } from '../local/evictions.ts'
 import type { Batch } from './batch.ts'
-import { encodeText } from './layout.ts'
+import { encodeText } from '../local/text.ts'
 
 /** The most addresses of one kind with separate counts of unpersisted messages. */
 const MAX_ADDRESSES = 10_000

@@ -3,7 +3,8 @@ import { MAX_LISTED, type State, type StateEntry, type StateKey, type StateListe
 import { decodeKey, encodeKey, encodeParent } from '../local/state-key.ts'
 import { Watchers } from '../local/watchers.ts'
 import type { NewValue } from './batch.ts'
-import { decodeText, encodeText, keyOf, MAX_TEXT_BYTES, numberAt } from './layout.ts'
+import { decodeText, encodeText } from '../local/text.ts'
+import { keyOf, MAX_TEXT_BYTES, numberAt } from './layout.ts'
 import type { LmdbFile } from './file.ts'
 import type { Writer } from './writer.ts'
 

@@ -1,21 +1,10 @@
 import type { AddressKey, Offset } from '../../model/message.ts'
-import { NONE, type RecordRef } from './record-blocks.ts'
-
-/** The evictions of an address. */
-export interface Evicted {
-  /** Messages that left the log. */
-  readonly count: number
-  /** Greatest offset of a message that a reader misses; 0 without one. */
-  readonly upTo: Offset
-}
+import { kindOf, MAX_EVICTIONS, SLACK, type Evicted } from './evictions.ts'
+import { grown, NONE, type RecordRef } from './record-blocks.ts'
 
 /** Number of an address in an index. Numbers are reused. */
 export type AddressNumber = number
 
-/** Tombstones of each kind of address at most. */
-const MAX_TOMBSTONES = 100_000
-/** Factor over the maximum at which the oldest tombstones are dropped, so that one pass drops many. */
-const SLACK = 1.1
 const FIRST_ADDRESSES = 64
 
 /** The evictions at one moment, to be written to a file bit by bit. */
@@ -58,7 +47,7 @@ export class Addresses {
   #upTo = new Float64Array(FIRST_ADDRESSES)
 
   /** @param max Tombstones of each kind of address at most. */
-  constructor (max = MAX_TOMBSTONES) {
+  constructor (max = MAX_EVICTIONS) {
     this.#max = max
   }
 
@@ -190,14 +179,4 @@ export class Addresses {
     this.#evicted = grown(this.#evicted, new Float64Array(length))
     this.#upTo = grown(this.#upTo, new Float64Array(length))
   }
-}
-
-/** The kind of an address: all, user, group or client have different first characters. */
-function kindOf (key: AddressKey): number {
-  return key.charCodeAt(0)
-}
-
-function grown<T extends Float64Array | Uint32Array | Uint8Array> (from: T, to: T): T {
-  to.set(from)
-  return to
 }

@@ -11,10 +11,10 @@ export interface Evicted {
 /** Entries for each kind of address at most. */
 export const MAX_EVICTIONS = 100_000
 /** Factor over the maximum at which the oldest entries are dropped: one pass over the Map then drops many. */
-const SLACK = 1.1
+export const SLACK = 1.1
 
 /** The kind of an address: all, user, group or client have different first characters. */
-function kindOf (key: AddressKey): number {
+export function kindOf (key: AddressKey): number {
   return key.charCodeAt(0)
 }
 

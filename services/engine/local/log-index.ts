@@ -1,6 +1,8 @@
 import { addressKey, type AddressKey, type Offset } from '../../model/message.ts'
 import type { PageLimit, Range, Summary } from '../store.ts'
-import { Addresses, type AddressNumber, type Evicted, type EvictionSnapshot } from './addresses.ts'
+import { Addresses, type AddressNumber, type EvictionSnapshot } from './addresses.ts'
+import type { Evicted } from './evictions.ts'
+import { newBits, setBit } from './bits.ts'
 import { ExpiryQueue } from './expiry-queue.ts'
 import { Heap } from './heap.ts'
 import { NO_ORDINAL, type IndexRecord, type NewRecord, type RemovalHandler, type Selection } from './index-record.ts'
@@ -219,7 +221,7 @@ export class LogIndex {
    * index has: one bit each.
    */
   relocate (offsets: Float64Array, positions: Uint32Array): Uint8Array {
-    const living = new Uint8Array(Math.ceil(offsets.length / 8))
+    const living = newBits(offsets.length)
     let ordinal = 0
     this.#chains.visit((offsets[0] ?? 0) - 1, offsets.at(-1) ?? 0, (block, index) => {
       const offset = block.offset[index] as number
@@ -227,7 +229,7 @@ export class LogIndex {
       if (offsets[ordinal] !== offset) return
       block.position[index] = positions[ordinal] as number
       block.ordinal[index] = ordinal
-      living[ordinal >>> 3] = (living[ordinal >>> 3] as number) | (1 << (ordinal & 7))
+      setBit(living, ordinal)
     })
     return living
   }

@@ -103,7 +103,8 @@ export class RecordBlock {
   }
 }
 
-function grown<T extends Float64Array | Uint32Array> (from: T, to: T): T {
+/** Copies a column into a longer one. */
+export function grown<T extends Float64Array | Uint32Array | Uint8Array> (from: T, to: T): T {
   to.set(from)
   return to
 }

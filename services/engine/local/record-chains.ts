@@ -59,10 +59,8 @@ export class RecordChains {
     block.jump[index] = previous === NONE ? NONE : this.#jumpBehind(previous)
     addresses.sequence[address] = sequence + 1
     addresses.last[address] = ref
-    if (previous === NONE) {
-      addresses.first[address] = ref
-      addresses.revive(address)
-    } else this.#blocks.of(previous).next[previous & 0xFFFF] = ref
+    this.#setNext(address, previous, ref)
+    if (previous === NONE) addresses.revive(address)
     addresses.count[address] = (addresses.count[address] as number) + 1
     const retentionClass = addresses.retentionClass[address] as number
     if (this.#oldest[retentionClass] === NONE) this.#oldest[retentionClass] = ref
@@ -79,13 +77,9 @@ export class RecordChains {
     const address = block.address[index] as AddressNumber
     const addresses = this.#addresses
     const [previous, next] = [block.previous[index] as RecordRef, block.next[index] as RecordRef]
-    if (previous === NONE) addresses.first[address] = next
-    else {
-      this.#blocks.of(previous).next[previous & 0xFFFF] = next
-      addresses.holes[address] = (addresses.holes[address] as number) + 1
-    }
-    if (next === NONE) addresses.last[address] = previous
-    else this.#blocks.of(next).previous[next & 0xFFFF] = previous
+    this.#setNext(address, previous, next)
+    this.#setPrevious(address, next, previous)
+    if (previous !== NONE) addresses.holes[address] = (addresses.holes[address] as number) + 1
     const count = (addresses.count[address] as number) - 1
     addresses.count[address] = count
     if (count === 0) addresses.holes[address] = 0
@@ -221,12 +215,22 @@ export class RecordChains {
     const ref = refOf(to, to.copy(from, index))
     const address = from.address[index] as AddressNumber
     const [previous, next] = [from.previous[index] as RecordRef, from.next[index] as RecordRef]
-    if (previous === NONE) this.#addresses.first[address] = ref
-    else this.#blocks.of(previous).next[previous & 0xFFFF] = ref
-    if (next === NONE) this.#addresses.last[address] = ref
-    else this.#blocks.of(next).previous[next & 0xFFFF] = ref
+    this.#setNext(address, previous, ref)
+    this.#setPrevious(address, next, ref)
     const retentionClass = this.#addresses.retentionClass[address] as number
     if (this.#oldest[retentionClass] === refOf(from, index)) this.#oldest[retentionClass] = ref
+  }
+
+  /** Sets the record behind another one; without another one, the first record of the address. */
+  #setNext (address: AddressNumber, previous: RecordRef, ref: RecordRef): void {
+    if (previous === NONE) this.#addresses.first[address] = ref
+    else this.#blocks.of(previous).next[previous & 0xFFFF] = ref
+  }
+
+  /** Sets the record in front of another one; without another one, the last record of the address. */
+  #setPrevious (address: AddressNumber, next: RecordRef, ref: RecordRef): void {
+    if (next === NONE) this.#addresses.last[address] = ref
+    else this.#blocks.of(next).previous[next & 0xFFFF] = ref
   }
 
   /** The jump pointer of a new record behind another one. */

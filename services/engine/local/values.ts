@@ -1,8 +1,8 @@
 import { ExpiryQueue } from './expiry-queue.ts'
 import { firstIndex } from './first-index.ts'
-import { encodeParent } from './state-key.ts'
+import { decodeKey, encodeParent } from './state-key.ts'
 import { Watchers } from './watchers.ts'
-import type { StateKey, StateListener } from '../state.ts'
+import { MAX_LISTED, type StateEntry, type StateKey, type StateListener } from '../state.ts'
 
 /** A value of the state. */
 export interface Value {
@@ -69,16 +69,20 @@ export class Values {
     this.#keys = [...this.#values.keys()].sort()
   }
 
-  /** Yields the keys below a parent that have values, in order. */
-  * below (parent: StateKey): Generator<readonly [text: string, value: Value], void> {
-    this.evictExpired()
-    const prefix = encodeParent(parent)
-    for (let at = this.#indexOf(prefix); ; at++) {
-      const text = this.#keys[at]
-      if (text?.startsWith(prefix) !== true) return
-      const value = this.#values.get(text)
-      if (value !== undefined) yield [text, value]
+  /** The parsed value of a key that has not expired: a copy of its own for every caller. */
+  read (text: string): unknown {
+    const value = this.get(text)
+    return value === undefined ? undefined : JSON.parse(value.json)
+  }
+
+  /** The entries below a parent, in the order of keys; see `State.list`. */
+  list (parent: StateKey, limit: number): StateEntry[] {
+    const found: StateEntry[] = []
+    for (const [text, { json }] of this.#below(parent)) {
+      if (found.length >= Math.min(limit, MAX_LISTED)) break
+      found.push({ key: decodeKey(text), value: JSON.parse(json) })
     }
+    return found
   }
 
   /** All values, expired ones included. Values that are set while the iterator is in use may be left out. */
@@ -88,7 +92,7 @@ export class Values {
 
   /** Hands a listener the present values below a parent, then every change. Returns a function that ends the watch. */
   watch (parent: StateKey, listener: StateListener): () => void {
-    const present = [...this.below(parent)].map(([text, value]) => ({ text, ...value }))
+    const present = [...this.#below(parent)].map(([text, value]) => ({ text, ...value }))
     return this.#watchers.add(encodeParent(parent), listener, present)
   }
 
@@ -108,6 +112,18 @@ export class Values {
     this.#keys = []
     this.#expiries.clear()
     this.#bytes = 0
+  }
+
+  /** Yields the keys below a parent that have values, in order. */
+  * #below (parent: StateKey): Generator<readonly [text: string, value: Value], void> {
+    this.evictExpired()
+    const prefix = encodeParent(parent)
+    for (let at = this.#indexOf(prefix); ; at++) {
+      const text = this.#keys[at]
+      if (text?.startsWith(prefix) !== true) return
+      const value = this.#values.get(text)
+      if (value !== undefined) yield [text, value]
+    }
   }
 
   #put (text: string, value: Value): void {

@@ -1,6 +1,6 @@
 import type { Lifetime } from '../lifetime.ts'
-import { MAX_LISTED, type State, type StateEntry, type StateKey, type StateListener } from '../state.ts'
-import { decodeKey, encodeKey } from '../local/state-key.ts'
+import type { State, StateEntry, StateKey, StateListener } from '../state.ts'
+import { encodeKey } from '../local/state-key.ts'
 import { Values, type ValueBounds } from '../local/values.ts'
 
 /** The state beside the log, in the memory of this process. */
@@ -18,26 +18,21 @@ export class MemoryState implements State {
 
   async get (key: StateKey): Promise<unknown> {
     this.#lifetime.assertOpen()
-    return this.#read(encodeKey(key))
+    return this.#values.read(encodeKey(key))
   }
 
   async update<T> (key: StateKey, change: (present: unknown) => T | undefined, ttlMs: number): Promise<T | undefined> {
     this.#lifetime.assertOpen()
     this.#values.evictExpired()
     const text = encodeKey(key)
-    const value = change(this.#read(text))
+    const value = change(this.#values.read(text))
     this.#values.set(text, value === undefined ? null : { json: JSON.stringify(value), until: this.#now() + ttlMs })
     return value
   }
 
   async list (parent: StateKey, limit: number): Promise<StateEntry[]> {
     this.#lifetime.assertOpen()
-    const found: StateEntry[] = []
-    for (const [text, { json }] of this.#values.below(parent)) {
-      if (found.length >= Math.min(limit, MAX_LISTED)) break
-      found.push({ key: decodeKey(text), value: JSON.parse(json) })
-    }
-    return found
+    return this.#values.list(parent, limit)
   }
 
   async watch (parent: StateKey, listener: StateListener): Promise<() => void> {
@@ -47,10 +42,5 @@ export class MemoryState implements State {
 
   async close (): Promise<void> {
     this.#values.clear()
-  }
-
-  #read (text: string): unknown {
-    const value = this.#values.get(text)
-    return value === undefined ? undefined : JSON.parse(value.json)
   }
 }

@@ -28,3 +28,15 @@ export const DISK: Disk = {
   close: promisify(close),
   unlink: promisify(unlink)
 }
+
+/** Makes new and removed names in a folder durable. */
+export async function syncFolder (folder: string, disk: Disk): Promise<void> {
+  // Windows cannot open folders, and its file system keeps names in a journal.
+  if (process.platform === 'win32') return
+  const fd = await disk.open(folder, 'r')
+  try {
+    await disk.fsync(fd)
+  } finally {
+    await disk.close(fd)
+  }
+}

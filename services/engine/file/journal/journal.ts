@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { settledWithin } from '../../../lib/timeout.ts'
 import type { Offset } from '../../../model/message.ts'
-import { DISK, type Disk } from './disk.ts'
+import { DISK, syncFolder, type Disk } from './disk.ts'
 import { encodeHeader, HEADER_BYTES, segmentName, type Predecessor } from './format.ts'
 import { Group, type JournalRecord } from './group.ts'
 import { Segment } from './segment.ts'
@@ -341,7 +341,7 @@ export class Journal {
       const segment = new Segment(fd, path, id, HEADER_BYTES, predecessor?.lastOffset ?? 0)
       await this.#writeAll(fd, header, HEADER_BYTES, 0)
       await this.#sync(segment)
-      await this.#syncFolder()
+      if (this.#isSynced) await syncFolder(this.#options.folder, this.#disk)
       return segment
     } catch (error) {
       await this.#discard(fd, path)
@@ -361,17 +361,6 @@ export class Journal {
         if (error instanceof Error && 'code' in error && error.code === 'EEXIST') continue
         throw error
       }
-    }
-  }
-
-  async #syncFolder (): Promise<void> {
-    // Windows cannot open folders, and its file system keeps names in a journal.
-    if (!this.#isSynced || process.platform === 'win32') return
-    const fd = await this.#disk.open(this.#options.folder, 'r')
-    try {
-      await this.#disk.fsync(fd)
-    } finally {
-      await this.#disk.close(fd)
     }
   }
 
