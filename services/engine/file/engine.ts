@@ -6,19 +6,20 @@ import { Engine } from '../engine.ts'
 import { Lifetime } from '../lifetime.ts'
 import { LocalBus } from '../local/bus.ts'
 import { IdempotencyRecords } from '../local/idempotency.ts'
+import { NO_ORDINAL } from '../local/index-record.ts'
 import { LogIndex } from '../local/log-index.ts'
 import { LogStore } from '../local/log-store.ts'
 import { OffsetLease } from '../local/offset-lease.ts'
 import { LocalOrder } from '../local/order.ts'
 import type { Retention } from '../local/retention.ts'
 import { Values } from '../local/values.ts'
-import { decodeMessage } from './codec.ts'
 import { FileWatch } from './file-watch.ts'
 import { takeFolder, type Folder } from './folder.ts'
+import { HotWindow } from './hot-window.ts'
 import { Housekeeping } from './housekeeping.ts'
 import { DISK, type Disk } from './journal/disk.ts'
-import { recordLength } from './journal/format.ts'
 import { Journal } from './journal/journal.ts'
+import { Losses } from './losses.ts'
 import { FilePayloads } from './payloads.ts'
 import { explainFailure } from '../local/problem.ts'
 import { recover, type Recovered } from './recovery.ts'
@@ -78,10 +79,12 @@ function open (folder: Folder, retention: Retention, place: FilePlace): Engine {
   const keys = new IdempotencyRecords()
   const values = new Values(now)
   const segments = new Segments()
-  index.onRemove((offset, ordinal) => segments.remove(offset, ordinal))
-  const recent = new RecentRecords(hotBytes)
-  const onMessage = (bytes: Buffer, at: number): void => recent.add(bytes, at)
-  const recovered = recover({ folder: folder.path, index, keys, values, segments, log, windowMs, now, onMessage })
+  const hot = new HotWindow(hotBytes)
+  index.onRemove((offset, ordinal) => {
+    hot.remove(offset)
+    if (ordinal !== NO_ORDINAL) segments.remove(offset, ordinal)
+  })
+  const recovered = recover({ folder: folder.path, index, keys, values, segments, hot, log, windowMs, now })
 
   const lease = OffsetLease.open(join(folder.path, 'offsets'), recovered.lastOffset, now)
   const origin = recovered.origin ?? lease.next()
@@ -91,7 +94,7 @@ function open (folder: Folder, retention: Retention, place: FilePlace): Engine {
     index,
     keys,
     values: () => state.durable(),
-    lossesFrom: (id) => payloads.lossesFrom(id),
+    lossesFrom: (id) => losses.from(id),
     settled: () => journal.settled(),
     segments,
     sealer: new Sealer(),
@@ -110,7 +113,7 @@ function open (folder: Folder, retention: Retention, place: FilePlace): Engine {
     onProblem: (problem, err) => {
       if (problem !== null) return log.error({ err, path: folder.path }, problem)
       log.info({ path: folder.path }, 'the log can be written again')
-      payloads.writeOwed()
+      losses.write()
     },
     onRoll: (full, next) => {
       segments.add(next)
@@ -131,9 +134,8 @@ function open (folder: Folder, retention: Retention, place: FilePlace): Engine {
   }
   const lifetime = new Lifetime()
   const state = new FileState(values, journal, lifetime, now)
-  const payloads = new FilePayloads({ journal, segments, index, log, hotBytes, windowMs, close })
-  index.onRemove((offset, ordinal) => payloads.remove(offset, ordinal))
-  recent.drainTo(payloads)
+  const losses = new Losses(journal)
+  const payloads = new FilePayloads({ journal, segments, index, hot, losses, log, windowMs, close })
   const head = lease.last
   const store = new LogStore({ head, index, keys, payloads }, retention)
   if (recovered.isDoubtful) store.noteHole(head)
@@ -151,30 +153,3 @@ function open (folder: Folder, retention: Retention, place: FilePlace): Engine {
 function predecessorOf ({ start }: Recovered) {
   return 'predecessor' in start ? start.predecessor : null
 }
-
-/** The newest records that a recovery reads, to be kept in memory when the log is open. */
-class RecentRecords {
-  readonly #maxBytes: number
-  #records: Buffer[] = []
-  #bytes = 0
-
-  constructor (maxBytes: number) {
-    this.#maxBytes = maxBytes
-  }
-
-  add (bytes: Buffer, at: number): void {
-    const record = Buffer.from(bytes.subarray(at, at + recordLength(bytes, at)))
-    this.#records.push(record)
-    this.#bytes += record.length
-    if (this.#bytes <= 2 * this.#maxBytes) return
-    // The older half: cheaper than one record after another.
-    this.#records = this.#records.slice(this.#records.length / 2)
-    this.#bytes = this.#records.reduce((sum, { length }) => sum + length, 0)
-  }
-
-  drainTo (payloads: FilePayloads): void {
-    for (const record of this.#records) payloads.restore(decodeMessage(record, 0), record.length)
-    this.#records = []
-  }
-}
-

@@ -35,6 +35,12 @@ export class HotWindow {
     this.#trim()
   }
 
+  /** Adds a message that an earlier process wrote. */
+  restore (message: Message, size: number): void {
+    this.add(message, size)
+    this.noteWritten(message.offset)
+  }
+
   get (offset: Offset): Message | undefined {
     return this.#entries.get(offset)?.message
   }

@@ -1,20 +1,17 @@
 import { HubError } from '../../model/errors.ts'
 import type { Log } from '../../lib/log.ts'
 import type { AddressKey, Message, Offset } from '../../model/message.ts'
-import { Evictions } from '../local/evictions.ts'
-import { NO_ORDINAL, type IndexRecord } from '../local/index-record.ts'
+import type { IndexRecord } from '../local/index-record.ts'
 import type { LogIndex } from '../local/log-index.ts'
 import type { MessageForm, Payloads } from '../local/payloads.ts'
-import { encodeDoubt, encodeKeyUse, encodeLoss, encodeMessage, encodePurge } from './codec.ts'
-import { HotWindow } from './hot-window.ts'
+import { encodeKeyUse, encodeMessage, encodePurge } from './codec.ts'
+import type { HotWindow } from './hot-window.ts'
 import type { Group, JournalRecord } from './journal/group.ts'
 import type { Journal } from './journal/journal.ts'
 import type { Segment } from './journal/segment.ts'
+import type { Losses } from './losses.ts'
 import { SegmentReader } from './reader.ts'
 import type { Segments } from './segments.ts'
-
-/** Addresses of one kind with losses that are not on the disk, at most. */
-const MAX_OWED = 10_000
 
 /** Collaborators and settings of the payloads in files. */
 export interface FilePayloadsOptions {
@@ -22,8 +19,8 @@ export interface FilePayloadsOptions {
   readonly segments: Segments
   readonly index: LogIndex
   readonly log: Log
-  /** Bytes of recent messages in memory at most. */
-  readonly hotBytes: number
+  readonly hot: HotWindow
+  readonly losses: Losses
   /** Time in ms for which an idempotency key is known. */
   readonly windowMs: number
   /** Closes the journal and the files. */
@@ -52,21 +49,11 @@ class MessageWrite implements JournalRecord {
 /** The messages in segment files, written by a journal, and the recent ones in memory as well. */
 export class FilePayloads implements Payloads {
   readonly #options: FilePayloadsOptions
-  readonly #hot: HotWindow
   readonly #reader: SegmentReader
   /** The messages of each group whose result is not known. */
   readonly #inFlight = new Map<Group, MessageWrite[]>()
-  /** Messages that never reached the disk, counted until the disk has their number. */
-  #owed = new Evictions(MAX_OWED)
-  #isOwing = false
-  /** Losses whose records are not on the disk, by address. */
-  readonly #unwritten = new Map<AddressKey, number>()
-  /** Losses whose records may be behind the next checkpoint, each with the id of its segment. */
-  #written: Array<{ readonly name: AddressKey, readonly count: number, readonly id: number }> = []
-
   constructor (options: FilePayloadsOptions) {
     this.#options = options
-    this.#hot = new HotWindow(options.hotBytes)
     this.#reader = new SegmentReader(options.segments)
   }
 
@@ -74,16 +61,8 @@ export class FilePayloads implements Payloads {
     return this.#options.journal.problem
   }
 
-  /** Losses by address whose records are in a segment or later, or not on the disk. Segments rise from call to call. */
-  lossesFrom (id: number): Map<AddressKey, number> {
-    this.#written = this.#written.filter((one) => one.id >= id)
-    const losses = new Map(this.#unwritten)
-    for (const { name, count } of this.#written) losses.set(name, (losses.get(name) ?? 0) + count)
-    return losses
-  }
-
   add (message: Message, form: MessageForm): boolean | Promise<boolean> {
-    const { index, journal } = this.#options
+    const { index, journal, hot, losses } = this.#options
     const { offset } = message
     const bytes = encodeMessage(message, form)
     const write = new MessageWrite(bytes, offset, form.name, index)
@@ -92,9 +71,9 @@ export class FilePayloads implements Payloads {
       this.#lose(form.name, offset)
       return false
     }
-    this.#hot.add(message, bytes.length)
+    hot.add(message, bytes.length)
     this.#track(group).push(write)
-    if (this.#isOwing) this.writeOwed()
+    losses.write()
     return group.written
   }
 
@@ -104,15 +83,13 @@ export class FilePayloads implements Payloads {
   }
 
   addLoss (name: AddressKey, offset: Offset): void {
-    this.#noteUnwritten(name, 1)
-    this.#owe(name, offset)
-    this.writeOwed()
+    this.#options.losses.add(name, offset)
+    this.#options.losses.write()
   }
 
   addHole (upTo: Offset): void {
-    this.#owed.noteHole(upTo)
-    this.#isOwing = true
-    this.writeOwed()
+    this.#options.losses.addHole(upTo)
+    this.#options.losses.write()
   }
 
   async addPurge (name: AddressKey, offset: Offset, at: number): Promise<void> {
@@ -122,15 +99,10 @@ export class FilePayloads implements Payloads {
     throw new HubError('HUB_STORE_FAILED', journal.problem ?? 'The hub was closed before this was stored.', { retryAfter: 1 })
   }
 
-  remove (offset: Offset, ordinal: number): void {
-    this.#hot.remove(offset)
-    if (ordinal !== NO_ORDINAL) this.#options.segments.remove(offset, ordinal)
-  }
-
   load (records: readonly IndexRecord[]): Message[] | Promise<Message[] | null> {
     const messages: Message[] = []
     for (const { offset } of records) {
-      const message = this.#hot.get(offset)
+      const message = this.#options.hot.get(offset)
       if (message === undefined) return this.#loadFromFiles(records)
       messages.push(message)
     }
@@ -139,59 +111,7 @@ export class FilePayloads implements Payloads {
 
   async close (): Promise<void> {
     await this.#options.close()
-    this.#hot.clear()
-  }
-
-  /** Keeps a recent message in memory that an earlier process wrote. Offsets must rise. */
-  restore (message: Message, size: number): void {
-    this.#hot.add(message, size)
-    this.#hot.noteWritten(message.offset)
-  }
-
-  /** Writes the number of lost messages, as soon as the disk can be written again. */
-  writeOwed (): void {
-    if (this.problem !== null) return
-    const owed = this.#owed
-    this.#owed = new Evictions(MAX_OWED)
-    this.#isOwing = false
-    const { entries, dropped } = owed.entries()
-    for (const [name, { count, upTo }] of entries) {
-      const onWritten = ({ id }: Segment): void => {
-        this.#noteUnwritten(name, -count)
-        this.#written.push({ name, count, id })
-      }
-      this.#write(encodeLoss(name, upTo, count), () => this.#owe(name, upTo, count), onWritten)
-    }
-    // For addresses that are too many to be counted, a gap for every address. Their number is in the next checkpoint.
-    if (dropped.length > 0) {
-      const written = new Set(entries.map(([name]) => name))
-      for (const name of this.#unwritten.keys()) if (!written.has(name)) this.#unwritten.delete(name)
-    }
-    const doubtUpTo = Math.max(owed.holeUpTo, ...dropped.map(([, upTo]) => upTo))
-    if (doubtUpTo > 0) this.#write(encodeDoubt(doubtUpTo), () => this.#oweHole(doubtUpTo))
-  }
-
-  /** Writes a record without an offset of its own. */
-  #write (bytes: Buffer, onFailed: () => void, onWritten: (segment: Segment) => void = () => {}): void {
-    const group = this.#options.journal.push({ bytes, offset: 0, written: onWritten })
-    if (group === null) return onFailed()
-    void group.written.then((isWritten) => { if (!isWritten) onFailed() })
-  }
-
-  #owe (name: AddressKey, upTo: Offset, count = 1): void {
-    this.#owed.add(name, upTo, count)
-    this.#isOwing = true
-  }
-
-  #noteUnwritten (name: AddressKey, count: number): void {
-    const total = (this.#unwritten.get(name) ?? 0) + count
-    if (total > 0) this.#unwritten.set(name, total)
-    else this.#unwritten.delete(name)
-  }
-
-  #oweHole (upTo: Offset): void {
-    this.#owed.noteHole(upTo)
-    this.#isOwing = true
+    this.#options.hot.clear()
   }
 
   /** The messages of a group, whose result decides whether they are lost. */
@@ -207,19 +127,18 @@ export class FilePayloads implements Payloads {
   #settle (group: Group, writes: readonly MessageWrite[], isWritten: boolean): void {
     this.#inFlight.delete(group)
     if (!isWritten) for (const { name, offset } of writes) this.#lose(name, offset)
-    this.#hot.noteWritten(writes.at(-1)?.offset ?? 0)
+    this.#options.hot.noteWritten(writes.at(-1)?.offset ?? 0)
   }
 
   /** Takes a message out that did not reach the disk. An evicted one is lost as well: the disk does not know of it. */
   #lose (name: AddressKey, offset: Offset): void {
     this.#options.index.lose(offset)
-    this.#noteUnwritten(name, 1)
-    this.#owe(name, offset)
+    this.#options.losses.add(name, offset)
   }
 
   async #loadFromFiles (records: readonly IndexRecord[]): Promise<Message[] | null> {
     // Taken now: the window may drop a message while others are read.
-    const hot = records.map(({ offset }) => this.#hot.get(offset))
+    const hot = records.map(({ offset }) => this.#options.hot.get(offset))
     const read = await this.#reader.read(records.filter((_, n) => hot[n] === undefined))
     const messages: Message[] = []
     const damaged: Offset[] = []

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readdirSync, readSync, rmSync, statSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readdirSync, readSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Log } from '../../lib/log.ts'
 import type { Offset } from '../../model/message.ts'
@@ -8,9 +8,10 @@ import type { LogIndex } from '../local/log-index.ts'
 import type { Value, Values } from '../local/values.ts'
 import { checkpointId, checkpointName, readCheckpoint, type Checkpoint } from './checkpoint.ts'
 import { decodeKeyUse, decodeMessage, decodeValue, indexRecordOf, nameOf, numberOf } from './codec.ts'
+import type { HotWindow } from './hot-window.ts'
 import { readFooter } from './journal/footer.ts'
 import {
-  decodeHeader, HEADER_BYTES, isMessage, KIND, recordKind, recordOffset, recordParts, recordTime, segmentId,
+  decodeHeader, HEADER_BYTES, isMessage, KIND, recordKind, recordLength, recordOffset, recordTime, segmentId,
   segmentName, type Predecessor, type SegmentHeader
 } from './journal/format.ts'
 import { scanSegment, type Scan } from './journal/scan.ts'
@@ -26,11 +27,10 @@ export interface RecoveryOptions {
   readonly keys: IdempotencyRecords
   readonly values: Values
   readonly segments: Segments
+  readonly hot: HotWindow
   readonly log: Log
   readonly windowMs: number
   readonly now: () => number
-  /** Receives the messages of the newest segments, in the order of their offsets. */
-  readonly onMessage: (bytes: Buffer, at: number) => void
 }
 
 /** How the journal goes on. */
@@ -55,6 +55,8 @@ class Recovery {
   readonly #options: RecoveryOptions
   readonly #values = new Map<string, Value>()
   readonly #names = new NameTable()
+  /** The headers of the segments; null for a damaged one. */
+  readonly #headers = new Map<number, SegmentHeader | null>()
   #lastOffset: Offset = 0
   #origin: Offset | null = null
   #isDoubtful = false
@@ -72,22 +74,24 @@ class Recovery {
   run (): Recovered {
     const { folder, values } = this.#options
     const names = readdirSync(folder)
-    // Throws for the format of another version, before anything is changed.
-    for (const name of names) if ((segmentId(name) ?? checkpointId(name)) !== null) readHeader(join(folder, name))
-    for (const name of names) if (name.endsWith('.tmp')) rmSync(join(folder, name))
-    const checkpoint = this.#restoreCheckpoint(names)
     const ids = names.flatMap((name) => segmentId(name) ?? []).sort((a, b) => a - b)
+    const checkpoints = names.flatMap((name) => checkpointId(name) ?? []).sort((a, b) => b - a)
+    // Throws for the format of another version, before anything is changed.
+    for (const id of ids) this.#headers.set(id, readHeader(join(folder, segmentName(id))))
+    for (const id of checkpoints) readHeader(join(folder, checkpointName(id)))
+    for (const name of names) if (name.endsWith('.tmp')) rmSync(join(folder, name))
+    const checkpoint = this.#restoreCheckpoint(checkpoints)
     for (const { note } of checkpoint?.segments.values() ?? []) {
       if (!ids.includes(note.id)) this.#noteMissing(note.id, note.lastOffset)
     }
     const next = checkpoint?.next ?? 0
     // The file existed before the checkpoint.
     if (checkpoint !== null && !ids.some((id) => id >= next)) this.#noteMissing(next, Infinity)
-    const isRestored = (id: number): boolean => id < next || isSealed(join(folder, segmentName(id)), id)
-    for (const [n, id] of ids.entries()) if (isRestored(id)) this.#restoreSealed(id, ids[n + 1], checkpoint)
+    const restored = new Set(ids.filter((id) => id < next || this.#isSealed(id)))
+    for (const [n, id] of ids.entries()) if (restored.has(id)) this.#restoreSealed(id, ids[n + 1], checkpoint)
     // Behind the records: an address without records is a tombstone, and the number of tombstones is bounded.
     this.#restoreEvictions(checkpoint)
-    const replayed = ids.filter((id) => !isRestored(id))
+    const replayed = ids.filter((id) => !restored.has(id))
     const predecessor = checkpoint?.predecessor ?? this.#lastSealed
     // Above the ids of all files, because files are read in the order of their ids.
     const first = Math.max(next, (this.#lastSealed?.id ?? 0) + 1)
@@ -100,14 +104,14 @@ class Recovery {
       lastOffset,
       start: end.start,
       // A damaged one is removed as well, when the next is written.
-      checkpoint: names.flatMap((name) => checkpointId(name) ?? []).sort((a, b) => a - b).at(-1) ?? null,
+      checkpoint: checkpoints[0] ?? null,
       isDoubtful: this.#isDoubtful
     }
   }
 
-  #restoreCheckpoint (names: readonly string[]): Checkpoint | null {
+  /** Restores the newest checkpoint that can be read. `ids`: those of all checkpoints, the newest first. */
+  #restoreCheckpoint (ids: readonly number[]): Checkpoint | null {
     const { folder, keys, log } = this.#options
-    const ids = names.flatMap((name) => checkpointId(name) ?? []).sort((a, b) => b - a)
     for (const id of ids) {
       const checkpoint = readCheckpoint(folder, id)
       if (checkpoint === null || !checkpoint.isComplete) {
@@ -145,7 +149,7 @@ class Recovery {
     const fd = openSync(path, 'r')
     try {
       const { size } = fstatSync(fd)
-      const header = readHeader(path)
+      const header = this.#headers.get(id) ?? null
       const named = following === undefined ? null : this.#namedBy(following, id)
       const upTo = known?.note.lastOffset ?? header?.sealed?.lastOffset ?? named?.lastOffset
       const footer = readFooter(fd, size, id)
@@ -170,9 +174,20 @@ class Recovery {
     }
   }
 
+  /** Whether a segment is sealed, also when its header is damaged. */
+  #isSealed (id: number): boolean {
+    if (this.#headers.get(id)?.sealed != null) return true
+    const fd = openSync(join(this.#options.folder, segmentName(id)), 'r')
+    try {
+      return typeof readFooter(fd, fstatSync(fd).size, id) !== 'string'
+    } finally {
+      closeSync(fd)
+    }
+  }
+
   /** A segment as the header of the following one names it; null when the header names another, or is damaged. */
   #namedBy (following: number, id: number): Predecessor | null {
-    const named = readHeader(join(this.#options.folder, segmentName(following)))?.predecessor
+    const named = this.#headers.get(following)?.predecessor
     return named?.id === id ? named : null
   }
 
@@ -184,7 +199,7 @@ class Recovery {
     let scan: Scan
     try {
       const expected = following === null ? null : this.#namedBy(following, id)
-      this.#checkPredecessor(readHeader(path), before)
+      this.#checkPredecessor(this.#headers.get(id) ?? null, before)
       const source = { fd, size: fstatSync(fd).size, id, expected }
       scan = scanSegment(source, (bytes, at, position) => this.#apply(bytes, at, position))
     } finally {
@@ -227,19 +242,11 @@ class Recovery {
   }
 
   #apply (bytes: Buffer, at: number, position: number): void {
-    const { index, keys, onMessage, windowMs, now } = this.#options
+    const { index, keys } = this.#options
     const kind = recordKind(bytes, at)
     const offset = recordOffset(bytes, at)
     const isCounted = offset > this.#asOf
-    if (isMessage(kind)) {
-      const key = nameOf(bytes, at)
-      const time = recordTime(bytes, at)
-      index.add(key, indexRecordOf(bytes, at, position))
-      index.evict(time, key, isCounted)
-      onMessage(bytes, at)
-      if (recordParts(bytes, at).options.length > 0 && time + windowMs > now()) this.#useKey(bytes, at, time + windowMs)
-      return
-    }
+    if (isMessage(kind)) return this.#applyMessage(bytes, at, position, isCounted)
     switch (kind) {
       case KIND.keyUse:
         keys.add(...decodeKeyUse(bytes, at))
@@ -262,10 +269,20 @@ class Recovery {
     }
   }
 
-  #useKey (bytes: Buffer, at: number, until: number): void {
-    const message = decodeMessage(bytes, at)
-    if (message.key === undefined) return
-    this.#options.keys.add(message.key, { offset: message.offset, until, digest: digestOf(message), stored: true })
+  #applyMessage (bytes: Buffer, at: number, position: number, isCounted: boolean): void {
+    const { index, keys, hot, windowMs, now } = this.#options
+    const name = nameOf(bytes, at)
+    const record = indexRecordOf(bytes, at, position)
+    const length = recordLength(bytes, at)
+    // A copy: the message outlives the buffer.
+    const message = decodeMessage(Buffer.from(bytes.subarray(at, at + length)), 0)
+    index.add(name, record)
+    hot.restore(message, length)
+    index.evict(record.at, name, isCounted)
+    const { key, offset } = message
+    const until = record.at + windowMs
+    if (key === undefined || until <= now()) return
+    keys.add(key, { offset, until, digest: digestOf(message), stored: true })
   }
 
   #noteMissing (id: number, lastOffset: Offset): void {
@@ -325,18 +342,7 @@ function openCut (path: string, id: number, length: number, lastOffset: Offset):
   return new Segment(openSync(path, 'r'), path, id, length, lastOffset)
 }
 
-/** Whether a file is sealed, also when its header is damaged. */
-function isSealed (path: string, id: number): boolean {
-  const fd = openSync(path, 'r')
-  try {
-    return readHeader(path)?.sealed != null || typeof readFooter(fd, fstatSync(fd).size, id) !== 'string'
-  } finally {
-    closeSync(fd)
-  }
-}
-
 function readHeader (path: string): SegmentHeader | null {
-  if (statSync(path, { throwIfNoEntry: false }) === undefined) return null
   const fd = openSync(path, 'r')
   try {
     const { size } = fstatSync(fd)

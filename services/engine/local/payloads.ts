@@ -10,7 +10,8 @@ export interface MessageForm {
 
 /**
  * PORT: keeps the messages of which a store has an index, and everything that the index needs again after a restart.
- * A message that could not be kept is taken out of the index (`LogIndex.lose`).
+ * A message that could not be kept is taken out of the index (`LogIndex.lose`); a message that has left the index is
+ * forgotten (`LogIndex.onRemove`).
  */
 export interface Payloads {
   /** One sentence on why nothing can be written right now; null while writes succeed. */
@@ -29,8 +30,6 @@ export interface Payloads {
    * @throws {HubError} HUB_STORE_FAILED when the purge could not be kept: after a restart, messages may be back.
    */
   addPurge (name: AddressKey, offset: Offset, at: number): Promise<void>
-  /** Forgets a message that has left the index. */
-  remove (offset: Offset, ordinal: number): void
   /**
    * Loads messages, in the order of the records; at once where all of them are at hand. A damaged message is taken out
    * of the index, and the result is null: the caller selects its page again.

@@ -17,6 +17,7 @@ export class MemoryPayloads implements Payloads {
   addHole (): void {}
   async addPurge (): Promise<void> {}
 
+  /** Forgets a message that has left the index. */
   remove (offset: Offset): void {
     this.#messages.delete(offset)
   }
