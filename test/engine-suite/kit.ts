@@ -20,6 +20,33 @@ export const LIMITS = {
   idempotencyWindowMs: 5000
 } satisfies Retention
 
+/** Limits so large that the log evicts no message. */
+export const AMPLE_RETENTION = {
+  log: { maxAgeMs: 86_400_000, maxCount: 1_000_000 },
+  inbox: { maxAgeMs: 86_400_000, maxCount: 1_000_000 },
+  maxBytes: 1024 ** 3,
+  idempotencyWindowMs: 60_000
+} satisfies Retention
+
+/** A logger that records its lines. */
+export class LogRecorder {
+  readonly entries: Array<{ readonly level: string, readonly fields: object, readonly sentence: string }> = []
+  readonly debug = this.record('debug')
+  readonly info = this.record('info')
+  readonly warn = this.record('warn')
+  readonly error = this.record('error')
+
+  sentencesAt (level: string): string[] {
+    return this.entries.filter((one) => one.level === level).map(({ sentence }) => sentence)
+  }
+
+  record (level: string) {
+    return (fields: unknown, sentence?: unknown) => {
+      this.entries.push({ level, fields: fields as object, sentence: String(sentence) })
+    }
+  }
+}
+
 export const ALL: Address = { all: true }
 export const BOB: Address = { user: 'bob' }
 export const NEWS: Address = { group: 'news' }

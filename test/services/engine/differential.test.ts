@@ -10,7 +10,7 @@ import { openLmdbEngine } from '../../../services/engine/lmdb/engine.ts'
 import type { Retention } from '../../../services/engine/local/retention.ts'
 import { createMemoryEngine } from '../../../services/engine/memory/engine.ts'
 import type { Address, Draft, Offset } from '../../../services/model/message.ts'
-import { LogRecorder } from './lmdb/kit.ts'
+import { LogRecorder } from '../../engine-suite/kit.ts'
 
 const RUNS = Number(process.env.DIFFERENTIAL_RUNS ?? 3)
 const STEPS = Number(process.env.DIFFERENTIAL_STEPS ?? 1500)

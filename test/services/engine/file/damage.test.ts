@@ -7,10 +7,9 @@ import type { Engine } from '../../../../services/engine/engine.ts'
 import { openFileEngine } from '../../../../services/engine/file/engine.ts'
 import { DISK } from '../../../../services/engine/file/journal/disk.ts'
 import { addressKey, type Address, type AddressKey, type Offset } from '../../../../services/model/message.ts'
-import { draft } from '../../../engine-suite/kit.ts'
+import { draft, LogRecorder } from '../../../engine-suite/kit.ts'
 import { until } from '../../../support/until.ts'
 import { systemError } from './journal/kit.ts'
-import { LogRecorder } from './kit.ts'
 
 const EDITS = Number(process.env['DAMAGE_EDITS'] ?? 100)
 const SEED = Number(process.env['DAMAGE_SEED'] ?? 1)

@@ -7,10 +7,10 @@ import type { Engine } from '../../../../services/engine/engine.ts'
 import { DISK, type Disk } from '../../../../services/engine/file/journal/disk.ts'
 import type { Retention } from '../../../../services/engine/local/retention.ts'
 import type { Address, Offset } from '../../../../services/model/message.ts'
-import { ALL, BOB, NEWS, PLENTY, draft, numbers, readAll, texts } from '../../../engine-suite/kit.ts'
+import { ALL, AMPLE_RETENTION, BOB, draft, NEWS, numbers, PLENTY, readAll, texts } from '../../../engine-suite/kit.ts'
 import { until } from '../../../support/until.ts'
 import { FaultyDisk, systemError } from './journal/kit.ts'
-import { AMPLE_RETENTION, openEngine } from './kit.ts'
+import { openEngine } from './kit.ts'
 
 /** Appends a text. The pauses of the journal do not keep the process alive. */
 async function append (engine: Engine, text: string, address: Address = ALL): Promise<{ offset: Offset, stored: boolean }> {

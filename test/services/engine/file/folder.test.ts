@@ -3,11 +3,10 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync 
 import { join } from 'node:path'
 import t from 'tap'
 import { openFileEngine } from '../../../../services/engine/file/engine.ts'
-import { ALL, draft, numbers, readAll } from '../../../engine-suite/engine-suite.ts'
+import { ALL, AMPLE_RETENTION, Child, draft, LogRecorder, numbers, readAll } from '../../../engine-suite/engine-suite.ts'
 import { until } from '../../../support/until.ts'
 import { openEngine as openLmdbEngine } from '../lmdb/kit.ts'
-import { Child } from './child-process.ts'
-import { AMPLE_RETENTION, LogRecorder, openEngine } from './kit.ts'
+import { openEngine } from './kit.ts'
 
 t.setTimeout(60_000)
 
@@ -17,7 +16,7 @@ function contentOf (path: string): Record<string, string> {
 
 t.test('a folder belongs to one process for the lifetime of the process', async (t) => {
   const path = t.testdir({})
-  const child = new Child(t, ['hold', path])
+  const child = new Child(t, ['file', 'hold', path])
   await child.until('open')
   await t.rejects(openEngine(t, path), { code: 'HUB_STORE_FAILED', message: /^The folder .* is in use by process \d+; end that first/ })
   await child.kill()

@@ -2,9 +2,7 @@ import type { Test } from 'tap'
 import type { Engine } from '../../../../services/engine/engine.ts'
 import { openFileEngine, type FilePlace } from '../../../../services/engine/file/engine.ts'
 import type { Retention } from '../../../../services/engine/local/retention.ts'
-import { AMPLE_RETENTION, LogRecorder } from '../lmdb/kit.ts'
-
-export { AMPLE_RETENTION, LogRecorder }
+import { AMPLE_RETENTION, LogRecorder } from '../../../engine-suite/kit.ts'
 
 /** Opens an engine on a folder. The end of the test closes an engine that is still open. */
 export async function openEngine (

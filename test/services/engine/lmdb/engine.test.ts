@@ -7,8 +7,8 @@ import { openFolder } from '../../../../services/engine/lmdb/folder.ts'
 import { LmdbStore } from '../../../../services/engine/lmdb/store.ts'
 import { LmdbFile, type Range } from '../../../../services/engine/lmdb/file.ts'
 import type { Message } from '../../../../services/model/message.ts'
-import { ALL, BOB, engineSuite, LIMITS, NEWS, numbers, readAll, draft, stateSuite, storeSuite } from '../../../engine-suite/engine-suite.ts'
-import { openEngine, AMPLE_RETENTION, LogRecorder } from './kit.ts'
+import { ALL, AMPLE_RETENTION, BOB, draft, engineSuite, LIMITS, LogRecorder, NEWS, numbers, readAll, stateSuite, storeSuite } from '../../../engine-suite/engine-suite.ts'
+import { openEngine } from './kit.ts'
 
 engineSuite('lmdb', async (t) => {
   let now = Date.UTC(2026, 0, 1)
@@ -26,40 +26,6 @@ storeSuite('lmdb', async (t, start) => {
   const place = { path: t.testdir({}), log: new LogRecorder() }
   const store = new LmdbStore(await openFolder(place.path, place.log, retention.now), retention, place)
   return { store, setClock: (to) => { now = to }, hasOwnTimes: false }
-})
-
-t.test('a restart keeps messages, eviction summaries, idempotency records and state', async (t) => {
-  const path = t.testdir({})
-  let now = Date.UTC(2026, 0, 1)
-  const retention = { ...LIMITS, now: () => now }
-  const first = await openEngine(t, path, retention)
-  const { offset } = await first.append(draft('once', { key: 'k' }))
-  await first.append(draft('short', { ttl: 2 }))
-  for (const n of numbers(LIMITS.inbox.maxCount + 2)) await first.append(draft(n, { address: BOB }))
-  await first.state.update(['v'], () => ({ a: 1 }), 10_000)
-  await first.state.update(['short'], () => 1, 1000)
-  const summary = await first.summary({ address: BOB, after: 0 })
-  const { head } = first
-  await first.close()
-
-  now += 1000
-  const second = await openEngine(t, path, retention)
-  t.equal(second.head, head)
-  t.same(await readAll(second, [ALL]), { texts: ['once', 'short'], hasGap: false })
-  t.same(await readAll(second, [BOB]), { texts: ['2', '3', '4', '5', '6'], hasGap: true })
-  t.same(await second.summary({ address: BOB, after: 0 }), summary)
-  t.same(await second.append(draft('once', { key: 'k' })), { offset, duplicate: true, stored: true })
-  await t.rejects(second.append(draft('twice', { key: 'k' })), { code: 'HUB_KEY_REUSED' })
-  t.same(await second.state.get(['v']), { a: 1 })
-  t.equal(await second.state.get(['short']), undefined)
-  t.ok((await second.append(draft('next'))).offset > head)
-  now += 1000
-  t.same((await readAll(second, [ALL])).texts, ['once', 'next'], 'the short message has expired')
-  await second.close()
-
-  now += LIMITS.log.maxAgeMs
-  const third = await openEngine(t, path, retention)
-  t.same(await readAll(third, [ALL]), { texts: [], hasGap: true }, 'the opening evicts messages that are too old')
 })
 
 t.test('offsets keep rising when the clock goes back, while the engine runs and while it is closed', async (t) => {

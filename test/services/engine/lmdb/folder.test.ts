@@ -7,9 +7,8 @@ import t, { type Test } from 'tap'
 import { keyOf } from '../../../../services/engine/lmdb/layout.ts'
 import { openLmdbEngine } from '../../../../services/engine/lmdb/engine.ts'
 import { LMDB_OPTIONS } from '../../../../services/engine/lmdb/file.ts'
-import { ALL, numbers, readAll, draft } from '../../../engine-suite/engine-suite.ts'
-import { Child } from './child-process.ts'
-import { openEngine, AMPLE_RETENTION, LogRecorder } from './kit.ts'
+import { ALL, AMPLE_RETENTION, Child, draft, LogRecorder, numbers, readAll } from '../../../engine-suite/engine-suite.ts'
+import { openEngine } from './kit.ts'
 
 t.setTimeout(120_000)
 
@@ -31,7 +30,7 @@ function ownerFiles (path: string): string[] {
 
 t.test('a folder belongs to one process for the lifetime of the process', async (t) => {
   const path = t.testdir({})
-  const child = new Child(t, ['hold', path])
+  const child = new Child(t, ['lmdb', 'hold', path])
   await child.until('open')
   await t.rejects(openEngine(t, path), {
     code: 'HUB_STORE_FAILED',
@@ -106,7 +105,7 @@ t.test('a file that crashes the process at the opening is moved aside at the nex
   const bytes = readFileSync(data)
   for (const page of [0, 1]) bytes.fill(0xA5, page * PAGE + 56, page * PAGE + 300)
   writeFileSync(data, bytes)
-  const child = new Child(t, ['hold', path])
+  const child = new Child(t, ['lmdb', 'hold', path])
   const { signal } = await child.closed()
   t.ok(['SIGSEGV', 'SIGBUS', 'SIGABRT', 'SIGFPE'].includes(signal ?? ''), `lmdb ends the process (${signal})`)
   const log = new LogRecorder()
@@ -156,7 +155,7 @@ t.test('damage that crashes the process repeatedly is detected after three crash
   breakPage(data, '250')
   const ends: Array<string | null> = []
   while (ends.length < 4) {
-    const child = new Child(t, ['read', path])
+    const child = new Child(t, ['lmdb', 'read', path])
     ends.push((await child.closed()).signal)
     if (child.reports('read').length === 0) continue
     t.same(child.reports('read'), ['0'])

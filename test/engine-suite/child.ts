@@ -1,13 +1,13 @@
-// The program that tests start as a separate process: `child.ts MODE FOLDER [CLOCK]`. CLOCK is added to the clock, in
-// ms. The program prints reports to standard output, one a line: `name value`.
+// The program that tests start as a separate process: `child.ts ENGINE MODE FOLDER [CLOCK]`. CLOCK is added to the
+// clock, in ms. The program prints reports to standard output, one a line: `name value`.
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { openFileEngine } from '../../../../services/engine/file/engine.ts'
-import { HubError } from '../../../../services/model/errors.ts'
-import { ALL, BOB, readAll, draft } from '../../../engine-suite/kit.ts'
-import { AMPLE_RETENTION, LogRecorder } from './kit.ts'
+import { openFileEngine } from '../../services/engine/file/engine.ts'
+import { openLmdbEngine } from '../../services/engine/lmdb/engine.ts'
+import { HubError } from '../../services/model/errors.ts'
+import { ALL, AMPLE_RETENTION, BOB, draft, LogRecorder, readAll } from './kit.ts'
 
-const [mode, path = '', clock = '0'] = process.argv.slice(2)
+const [kind, mode, path = '', clock = '0'] = process.argv.slice(2)
 const commands = createInterface({ input: process.stdin })
 
 /** Prints a report. Standard output is a pipe, and a process writes to a pipe at once: a kill loses no report. */
@@ -16,7 +16,12 @@ function report (line: string): void {
 }
 
 const log = new LogRecorder()
-const engine = await openFileEngine({ ...AMPLE_RETENTION, now: () => Date.now() + Number(clock) }, { path, log, ...(mode === 'fill' ? {} : { segmentBytes: 40_000, hotBytes: 20_000 }) })
+const retention = { ...AMPLE_RETENTION, now: () => Date.now() + Number(clock) }
+// Small files, so that kills meet sealing; a full disk is met in the middle of a file.
+const sizes = mode === 'fill' ? {} : { segmentBytes: 40_000, hotBytes: 20_000 }
+const engine = kind === 'lmdb'
+  ? await openLmdbEngine(retention, { path, log })
+  : await openFileEngine(retention, { path, log, ...sizes })
 engine.follow(({ address, offset }) => { if ('all' in address) report(`delivered ${offset}`) })
 report(`open ${process.pid}`)
 
