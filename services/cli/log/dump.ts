@@ -1,6 +1,6 @@
 import { readSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { checkpointName } from '../../engine/file/checkpoint.ts'
+import { checkpointName } from '../../engine/file/housekeeping/checkpoint.ts'
 import { nameOf, numberOf } from '../../engine/file/codec.ts'
 import {
   decodeHeader, HEADER_BYTES, isMessage, KIND, recordKind, recordLength, recordOffset, recordParts, recordTime,

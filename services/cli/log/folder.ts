@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { checkpointId } from '../../engine/file/checkpoint.ts'
+import { checkpointId } from '../../engine/file/housekeeping/checkpoint.ts'
 import { segmentId } from '../../engine/file/journal/format.ts'
 
 /** The files of a log, by their names. */

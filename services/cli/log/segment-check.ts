@@ -1,5 +1,5 @@
 import { readSync } from 'node:fs'
-import type { CheckpointSegment } from '../../engine/file/checkpoint.ts'
+import type { CheckpointSegment } from '../../engine/file/housekeeping/checkpoint.ts'
 import { nameOf } from '../../engine/file/codec.ts'
 import { checksum } from '../../engine/file/journal/checksum.ts'
 import { readFooter } from '../../engine/file/journal/footer.ts'
@@ -8,7 +8,7 @@ import {
   type Predecessor, type SegmentHeader
 } from '../../engine/file/journal/format.ts'
 import { scanSegment, type Scan, type ScanSource } from '../../engine/file/journal/scan.ts'
-import { livingOffsets } from '../../engine/file/restore.ts'
+import { livingOffsets } from '../../engine/file/recovery/restore.ts'
 
 /** A file to check. */
 export interface SegmentToCheck {

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { checkpointName, readCheckpoint, type Checkpoint } from '../../engine/file/checkpoint.ts'
+import { checkpointName, readCheckpoint, type Checkpoint } from '../../engine/file/housekeeping/checkpoint.ts'
 import { segmentName, type Predecessor } from '../../engine/file/journal/format.ts'
 import { scanSegment } from '../../engine/file/journal/scan.ts'
 import { listLog, withFile, type LogListing } from './folder.ts'

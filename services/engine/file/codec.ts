@@ -1,11 +1,11 @@
 import type { AddressKey, Message, Offset } from '../../model/message.ts'
-import type { NewRecord } from '../local/index-record.ts'
+import type { NewRecord } from '../local/index/index-record.ts'
 import { addressOf, decodeOptions, MESSAGE_BYTES } from '../local/message-form.ts'
 import type { MessageForm } from '../local/payloads.ts'
 import type { IdempotencyRecord } from '../local/idempotency.ts'
 import { expiryOf } from '../local/retention.ts'
 import { decodeText, encodeText } from '../local/text.ts'
-import type { Value } from '../local/values.ts'
+import type { Value } from '../local/state/values.ts'
 import {
   encodeRecord, KIND, RECORD_BYTES, recordKind, recordLength, recordOffset, recordParts, recordTime, recordUntil,
   type Kind

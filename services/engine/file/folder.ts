@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { HubError } from '../../model/errors.ts'
-import { FolderLock } from '../local/folder-lock.ts'
+import { FolderLock } from '../local/disk/folder-lock.ts'
 
 /** Names of the files of the engine lmdb, which must not be written. */
 const LMDB_FILES = ['data.mdb', 'opened.json']

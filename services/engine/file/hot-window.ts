@@ -1,5 +1,5 @@
 import type { Message, Offset } from '../../model/message.ts'
-import { Fifo } from '../local/fifo.ts'
+import { Fifo } from '../local/collections/fifo.ts'
 
 /** Approximate bytes of a message in memory beside its payload. */
 const MESSAGE_BYTES = 200

@@ -1,6 +1,6 @@
 import { HubError } from '../../model/errors.ts'
 import type { Message, Offset } from '../../model/message.ts'
-import type { IndexRecord } from '../local/index-record.ts'
+import type { IndexRecord } from '../local/index/index-record.ts'
 import { MESSAGE_BYTES } from '../local/message-form.ts'
 import { decodeMessage } from './codec.ts'
 import { isRecord, RECORD_BYTES, recordOffset } from './journal/format.ts'

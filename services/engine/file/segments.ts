@@ -1,5 +1,5 @@
 import type { Offset } from '../../model/message.ts'
-import { clearBit, countBits, hasBit } from '../local/bits.ts'
+import { clearBit, countBits, hasBit } from '../local/collections/bits.ts'
 import type { SegmentNote } from './codec.ts'
 import type { Segment } from './journal/segment.ts'
 

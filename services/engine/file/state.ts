@@ -1,9 +1,9 @@
 import { HubError } from '../../model/errors.ts'
 import type { Lifetime } from '../lifetime.ts'
 import type { State, StateEntry, StateKey, StateListener } from '../state.ts'
-import { encodeKey } from '../local/state-key.ts'
+import { encodeKey } from '../local/state/state-key.ts'
 import { textBytes } from '../local/text.ts'
-import type { Value, Values } from '../local/values.ts'
+import type { Value, Values } from '../local/state/values.ts'
 import { encodeValue } from './codec.ts'
 import type { Journal } from './journal/journal.ts'
 

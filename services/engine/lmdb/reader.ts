@@ -1,7 +1,7 @@
 import { addressKey, type Message, type Offset } from '../../model/message.ts'
 import type { Page, PageLimit, Range, Summary } from '../store.ts'
 import type { Evicted } from '../local/evictions.ts'
-import type { Fifo } from '../local/fifo.ts'
+import type { Fifo } from '../local/collections/fifo.ts'
 import { addressOf } from '../local/message-form.ts'
 import { decodeMessage, endOfMessage } from './codec.ts'
 import type { Entry } from './entry.ts'

@@ -1,5 +1,5 @@
 import type { AddressKey, Message, Offset } from '../../model/message.ts'
-import { Fifo } from '../local/fifo.ts'
+import { Fifo } from '../local/collections/fifo.ts'
 import type { Entry } from './entry.ts'
 
 const NONE = new Fifo<Entry>()

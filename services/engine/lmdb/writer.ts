@@ -1,7 +1,7 @@
 import { HubError } from '../../model/errors.ts'
 import { settledWithin } from '../../lib/timeout.ts'
 import type { Batch } from './batch.ts'
-import { Fifo } from '../local/fifo.ts'
+import { Fifo } from '../local/collections/fifo.ts'
 import type { LmdbFile } from './file.ts'
 import { makeRoom } from './sweep.ts'
 

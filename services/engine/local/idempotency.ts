@@ -1,5 +1,5 @@
 import type { Offset } from '../../model/message.ts'
-import { Fifo } from './fifo.ts'
+import { Fifo } from './collections/fifo.ts'
 import { MAX_KEYS } from './retention.ts'
 
 /** The result of the first append with an idempotency key. */

@@ -2,7 +2,7 @@ import { addressKey, payloadBytes, type Address, type AddressKey, type Message, 
 import type { LogRecord, MessageRecord } from '../record.ts'
 import type { Applied, Page, PageLimit, Range, Store, Summary } from '../store.ts'
 import type { IdempotencyRecord, IdempotencyRecords } from './idempotency.ts'
-import type { LogIndex } from './log-index.ts'
+import type { LogIndex } from './index/log-index.ts'
 import { encodeOptions, MESSAGE_BYTES } from './message-form.ts'
 import type { Payloads } from './payloads.ts'
 import { expiryOf, type Retention } from './retention.ts'

@@ -1,6 +1,6 @@
 import { payloadBytes, type Message, type Offset } from '../../model/message.ts'
 import type { Page, PageLimit } from '../store.ts'
-import { Heap } from './heap.ts'
+import { Heap } from './collections/heap.ts'
 
 /** The messages of one address, in the order of their offsets; each message is loaded when the iterator reaches it. */
 export type MessageIterator = Iterator<Message, unknown>

@@ -1,5 +1,5 @@
 import type { AddressKey, Message, Offset } from '../../model/message.ts'
-import type { IndexRecord } from './index-record.ts'
+import type { IndexRecord } from './index/index-record.ts'
 
 /** The name and the options of a message in the form in which they are kept. */
 export interface MessageForm {

@@ -1,5 +1,5 @@
 import type { Message, Offset } from '../../model/message.ts'
-import type { IndexRecord } from '../local/index-record.ts'
+import type { IndexRecord } from '../local/index/index-record.ts'
 import type { Payloads } from '../local/payloads.ts'
 
 /** The messages in the memory of this process: they do not outlive the process. */

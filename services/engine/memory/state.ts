@@ -1,7 +1,7 @@
 import type { Lifetime } from '../lifetime.ts'
 import type { State, StateEntry, StateKey, StateListener } from '../state.ts'
-import { encodeKey } from '../local/state-key.ts'
-import { Values, type ValueBounds } from '../local/values.ts'
+import { encodeKey } from '../local/state/state-key.ts'
+import { Values, type ValueBounds } from '../local/state/values.ts'
 
 /** The state beside the log, in the memory of this process. */
 export class MemoryState implements State {

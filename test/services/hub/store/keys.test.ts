@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { decodeKey, encodeKey } from '../../../../services/engine/local/state-key.ts'
+import { decodeKey, encodeKey } from '../../../../services/engine/local/state/state-key.ts'
 import { cursorKey, expiredMessageKey, groupsKey, receiptKey, sessionKey } from '../../../../services/hub/store/keys.ts'
 import { MAX_ID_LENGTH } from '../../../../services/model/message.ts'
 import { connectJson } from '../../../support/json-client.ts'

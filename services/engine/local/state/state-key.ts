@@ -1,4 +1,4 @@
-import type { StateKey } from '../state.ts'
+import type { StateKey } from '../../state.ts'
 
 /** Escapes a part: slashes separate the parts. */
 const escape = (part: string): string => part.replace(/[%/]/g, encodeURIComponent)

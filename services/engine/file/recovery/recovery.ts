@@ -1,24 +1,24 @@
 import { closeSync, fstatSync, openSync, readdirSync, readSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Log } from '../../lib/log.ts'
-import type { Offset } from '../../model/message.ts'
-import { digestOf } from '../digest.ts'
-import type { IdempotencyRecords } from '../local/idempotency.ts'
-import type { LogIndex } from '../local/log-index.ts'
-import type { Value, Values } from '../local/values.ts'
-import { checkpointId, checkpointName, readCheckpoint, type Checkpoint } from './checkpoint.ts'
-import { decodeKeyUse, decodeMessage, decodeValue, indexRecordOf, nameOf, numberOf } from './codec.ts'
-import type { HotWindow } from './hot-window.ts'
-import { readFooter } from './journal/footer.ts'
+import type { Log } from '../../../lib/log.ts'
+import type { Offset } from '../../../model/message.ts'
+import { digestOf } from '../../digest.ts'
+import type { IdempotencyRecords } from '../../local/idempotency.ts'
+import type { LogIndex } from '../../local/index/log-index.ts'
+import type { Value, Values } from '../../local/state/values.ts'
+import { checkpointId, checkpointName, readCheckpoint, type Checkpoint } from '../housekeeping/checkpoint.ts'
+import { decodeKeyUse, decodeMessage, decodeValue, indexRecordOf, nameOf, numberOf } from '../codec.ts'
+import type { HotWindow } from '../hot-window.ts'
+import { readFooter } from '../journal/footer.ts'
 import {
   decodeHeader, HEADER_BYTES, isMessage, KIND, recordKind, recordLength, recordOffset, recordTime, segmentId,
   segmentName, type Predecessor, type SegmentHeader
-} from './journal/format.ts'
-import { scanSegment, type Scan } from './journal/scan.ts'
-import { Segment } from './journal/segment.ts'
+} from '../journal/format.ts'
+import { scanSegment, type Scan } from '../journal/scan.ts'
+import { Segment } from '../journal/segment.ts'
 import { NameTable } from './name-table.ts'
 import { restoreFooter, restoreScanned } from './restore.ts'
-import type { Segments } from './segments.ts'
+import type { Segments } from '../segments.ts'
 
 /** What an earlier process left, to be filled from its files. */
 export interface RecoveryOptions {

@@ -1,14 +1,14 @@
 import { closeSync, fdatasyncSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { Offset } from '../../model/message.ts'
-import { hasBit } from '../local/bits.ts'
-import { checksum } from './journal/checksum.ts'
-import { encodeFooter, packNames, readFooter } from './journal/footer.ts'
+import type { Offset } from '../../../model/message.ts'
+import { hasBit } from '../../local/collections/bits.ts'
+import { checksum } from '../journal/checksum.ts'
+import { encodeFooter, packNames, readFooter } from '../journal/footer.ts'
 import {
   decodeHeader, encodeGroupHeader, encodeHeader, GROUP_BYTES, HEADER_BYTES, isMessage, isRecord, recordKind,
   recordLength, recordOffset, recordParts, recordTime, recordUntil, type SegmentHeader
-} from './journal/format.ts'
-import { scanSegment } from './journal/scan.ts'
+} from '../journal/format.ts'
+import { scanSegment } from '../journal/scan.ts'
 
 /** A segment to seal. */
 export interface SealRequest {

@@ -1,5 +1,5 @@
-import type { AddressKey, Offset } from '../../model/message.ts'
-import { kindOf, MAX_EVICTIONS, SLACK, type Evicted } from './evictions.ts'
+import type { AddressKey, Offset } from '../../../model/message.ts'
+import { kindOf, MAX_EVICTIONS, SLACK, type Evicted } from '../evictions.ts'
 import { grown, NONE, type RecordRef } from './record-blocks.ts'
 
 /** Number of an address in an index. Numbers are reused. */

@@ -1,7 +1,7 @@
 import { closeSync, fdatasync, fdatasyncSync, openSync, readFileSync, write, writeSync } from 'node:fs'
 import { promisify } from 'node:util'
-import type { Offset } from '../../model/message.ts'
-import { RisingClock } from '../../lib/clock.ts'
+import type { Offset } from '../../../model/message.ts'
+import { RisingClock } from '../../../lib/clock.ts'
 
 /** How far ahead of the clock offsets are reserved, in ms. */
 const LEASE_MS = 30_000

@@ -1,4 +1,4 @@
-import type { Offset } from '../../model/message.ts'
+import type { Offset } from '../../../model/message.ts'
 
 /** Reference to a record: number of its block * 65 536 + index in the block. */
 export type RecordRef = number

@@ -1,7 +1,7 @@
-import { NO_ORDINAL, type IndexRecord, type NewRecord, type Selection } from '../../../../services/engine/local/index-record.ts'
-import type { Retention } from '../../../../services/engine/local/retention.ts'
-import type { PageLimit, Range, Summary } from '../../../../services/engine/store.ts'
-import { addressKey, type AddressKey, type Offset } from '../../../../services/model/message.ts'
+import { NO_ORDINAL, type IndexRecord, type NewRecord, type Selection } from '../../../../../services/engine/local/index/index-record.ts'
+import type { Retention } from '../../../../../services/engine/local/retention.ts'
+import type { PageLimit, Range, Summary } from '../../../../../services/engine/store.ts'
+import { addressKey, type AddressKey, type Offset } from '../../../../../services/model/message.ts'
 
 type Evicted = Summary['evicted']
 

@@ -5,7 +5,7 @@ import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { HubError } from '../../model/errors.ts'
+import { HubError } from '../../../model/errors.ts'
 
 const OWNER = /^owner-(\d+)-[0-9a-f]{8}\.sock$/
 /** The longest path of a socket, in bytes, on any system: 103 on macOS, 107 on Linux. */

@@ -1,6 +1,6 @@
-import type { AddressKey } from '../../model/message.ts'
-import type { AddressNumber } from '../local/addresses.ts'
-import { decodeText } from '../local/text.ts'
+import type { AddressKey } from '../../../model/message.ts'
+import type { AddressNumber } from '../../local/index/addresses.ts'
+import { decodeText } from '../../local/text.ts'
 
 const FIRST_SLOTS = 1024
 const FIRST_BYTES = 64 * 1024

@@ -2,20 +2,20 @@ import { closeSync, fstatSync, openSync } from 'node:fs'
 import { rename, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { AddressKey, Offset } from '../../model/message.ts'
-import type { EvictionSnapshot } from '../local/addresses.ts'
-import type { Evicted } from '../local/evictions.ts'
-import type { IdempotencyRecord } from '../local/idempotency.ts'
-import type { Value } from '../local/values.ts'
+import type { AddressKey, Offset } from '../../../model/message.ts'
+import type { EvictionSnapshot } from '../../local/index/addresses.ts'
+import type { Evicted } from '../../local/evictions.ts'
+import type { IdempotencyRecord } from '../../local/idempotency.ts'
+import type { Value } from '../../local/state/values.ts'
 import {
   decodeKeyUse, decodeValue, encodeDoubt, encodeDropped, encodeEnd, encodeEvicted, encodeKeyUse, encodeSegmentNote,
   encodeValue, nameOf, numberOf, type SegmentNote
-} from './codec.ts'
-import { syncFolder, type Disk } from './journal/disk.ts'
+} from '../codec.ts'
+import { syncFolder, type Disk } from '../journal/disk.ts'
 import {
   encodeHeader, finishGroup, GROUP_BYTES, KIND, recordKind, recordOffset, recordParts, type Predecessor
-} from './journal/format.ts'
-import { scanSegment } from './journal/scan.ts'
+} from '../journal/format.ts'
+import { scanSegment } from '../journal/scan.ts'
 
 /** Bytes of a group of a checkpoint, unless a single record is larger. */
 const GROUP_LIMIT = 256 * 1024

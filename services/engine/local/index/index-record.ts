@@ -1,4 +1,4 @@
-import type { AddressKey, Offset } from '../../model/message.ts'
+import type { AddressKey, Offset } from '../../../model/message.ts'
 
 /** A record that the index has. */
 export interface IndexRecord {

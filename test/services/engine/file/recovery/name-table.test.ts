@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { NameTable } from '../../../../services/engine/file/name-table.ts'
-import { encodeText } from '../../../../services/engine/local/text.ts'
+import { NameTable } from '../../../../../services/engine/file/recovery/name-table.ts'
+import { encodeText } from '../../../../../services/engine/local/text.ts'
 
 t.test('gives each name one number, and asks for the number of a new name once', async (t) => {
   fc.assert(fc.property(fc.array(fc.string({ unit: 'binary', maxLength: 6 }), { maxLength: 3000, size: 'max' }), (names) => {

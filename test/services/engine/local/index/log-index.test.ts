@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { LogIndex } from '../../../../services/engine/local/log-index.ts'
-import type { Retention } from '../../../../services/engine/local/retention.ts'
-import type { Range } from '../../../../services/engine/store.ts'
-import { addressKey, type Address, type Offset } from '../../../../services/model/message.ts'
+import { LogIndex } from '../../../../../services/engine/local/index/log-index.ts'
+import type { Retention } from '../../../../../services/engine/local/retention.ts'
+import type { Range } from '../../../../../services/engine/store.ts'
+import { addressKey, type Address, type Offset } from '../../../../../services/model/message.ts'
 import { LogModel } from './log-model.ts'
 
 const ADDRESSES: readonly Address[] = [

@@ -1,4 +1,4 @@
-import type { Offset } from '../../model/message.ts'
+import type { Offset } from '../../../model/message.ts'
 import type { Addresses, AddressNumber } from './addresses.ts'
 import { NONE, RecordBlocks, refOf, type RecordBlock, type RecordRef } from './record-blocks.ts'
 

@@ -1,5 +1,5 @@
-import type { StateKey, StateListener } from '../state.ts'
-import { ExpiryQueue } from './expiry-queue.ts'
+import type { StateKey, StateListener } from '../../state.ts'
+import { ExpiryQueue } from '../collections/expiry-queue.ts'
 import { decodeKey } from './state-key.ts'
 
 /** Interval in ms at which expired values are looked for while values are watched. */

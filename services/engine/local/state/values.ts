@@ -1,8 +1,8 @@
-import { ExpiryQueue } from './expiry-queue.ts'
-import { firstIndex } from './first-index.ts'
+import { ExpiryQueue } from '../collections/expiry-queue.ts'
+import { firstIndex } from '../collections/first-index.ts'
 import { decodeKey, encodeParent } from './state-key.ts'
 import { Watchers } from './watchers.ts'
-import { MAX_LISTED, type StateEntry, type StateKey, type StateListener } from '../state.ts'
+import { MAX_LISTED, type StateEntry, type StateKey, type StateListener } from '../../state.ts'
 
 /** A value of the state. */
 export interface Value {
