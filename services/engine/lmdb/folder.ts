@@ -1,10 +1,10 @@
 import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { open } from 'lmdb'
 import { HubError } from '../../model/errors.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Offset } from '../../model/message.ts'
-import { FolderLock } from '../local/disk/folder-lock.ts'
+import { takeFolder, type Folder } from '../local/disk/folder.ts'
 import { hiddenDamage, obviousDamage } from './check.ts'
 import { encodeNumbers, keyOf, LAYOUT_VERSION, numberAt, numberAtEnd, orderKey } from './layout.ts'
 import { Changes, isDamage, LMDB_OPTIONS, LmdbFile } from './file.ts'
@@ -20,6 +20,12 @@ const LOCK = 'lock.mdb'
 const LOCK_BYTES = 16_384
 const LAYOUT_KEY = keyOf('meta', Buffer.from('layout'))
 const ORIGIN_KEY = keyOf('meta', Buffer.from('origin'))
+
+/** The files of the engine file. */
+const SEGMENT_FILES = {
+  isForeign: (name: string): boolean => /^\d{8,}\.(seg|checkpoint)$/.test(name),
+  advice: 'holds the log of the engine file: set engine.kind to file, or choose another folder with engine.path.'
+}
 
 /** A folder with a store in it, open and locked. */
 export interface LmdbFolder {
@@ -39,27 +45,20 @@ export interface LmdbFolder {
 
 /**
  * Opens the store in a folder. Creates a missing folder. Moves a damaged store aside and begins with an empty store.
- * Throws HUB_STORE_FAILED when the folder is in use, is unusable, or contains a store of another version.
+ * Throws HUB_STORE_FAILED when the folder is in use, is unusable, or contains a store of another version or engine.
  */
 export async function openFolder (path: string, log: Log, now: () => number): Promise<LmdbFolder> {
-  const folder = resolve(path)
+  const folder = await takeFolder(path, SEGMENT_FILES)
   try {
-    // Messages are private: only the user of this process may read the folder.
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    return await openLocked(folder, log, now)
   } catch (cause) {
-    throw new HubError('HUB_STORE_FAILED', `The folder ${folder} cannot be made (${String(cause)}); choose another with engine.path, or make it writable.`, { cause })
-  }
-  const lock = await FolderLock.take(folder)
-  try {
-    return await openLocked(folder, lock, log, now)
-  } catch (cause) {
-    await lock.release()
+    await folder.release()
     if (cause instanceof HubError) throw cause
-    throw new HubError('HUB_STORE_FAILED', `The store in ${folder} cannot be opened (${String(cause)}).`, { cause })
+    throw new HubError('HUB_STORE_FAILED', `The store in ${folder.path} cannot be opened (${String(cause)}).`, { cause })
   }
 }
 
-async function openLocked (folder: string, lock: FolderLock, log: Log, now: () => number): Promise<LmdbFolder> {
+async function openLocked ({ path: folder, release }: Folder, log: Log, now: () => number): Promise<LmdbFolder> {
   const record = new OpenRecord(join(folder, 'opened.json'))
   const isChecked = record.isSuspicious
   let damage = obviousDamage(join(folder, DATA)) ?? (isChecked ? await hiddenDamage(folder) : null)
@@ -75,7 +74,7 @@ async function openLocked (folder: string, lock: FolderLock, log: Log, now: () =
   const lease = OffsetLease.open(join(folder, 'offsets'), newest(store), now)
   const origin = await originOf(store, lease)
   record.opened(isChecked)
-  return { path: folder, store, lease, origin, suspect: () => record.suspect(), close: (isIdle) => close(store, lease, record, lock, isIdle) }
+  return { path: folder, store, lease, origin, suspect: () => record.suspect(), close: (isIdle) => close(store, lease, record, release, isIdle) }
 }
 
 /** Opens a store, or returns a description of its damage. */
@@ -143,11 +142,11 @@ function newest (store: LmdbFile): number {
   return Math.max(0, ...keys.map((key) => key === undefined ? 0 : numberAtEnd(key)))
 }
 
-async function close (store: LmdbFile, lease: OffsetLease, record: OpenRecord, lock: FolderLock, isIdle: boolean): Promise<void> {
+async function close (store: LmdbFile, lease: OffsetLease, record: OpenRecord, release: () => Promise<void>, isIdle: boolean): Promise<void> {
   if (isIdle) {
     await store.close()
     record.closed()
   }
   await lease.close()
-  await lock.release()
+  await release()
 }

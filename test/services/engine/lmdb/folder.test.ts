@@ -173,3 +173,12 @@ t.test('a store of an unknown layout is refused and left unchanged', async (t) =
   t.same(ownerFiles(path), [], 'the folder is not locked')
   t.same(readdirSync(path).filter((name) => name.startsWith('damaged')), [])
 })
+
+t.test('a folder with the log of the engine file is refused with what to do, and left unchanged', async (t) => {
+  const path = t.testdir({ '00000001.seg': 'a log', offsets: '' })
+  await t.rejects(openEngine(t, path), {
+    code: 'HUB_STORE_FAILED',
+    message: `The folder ${path} holds the log of the engine file: set engine.kind to file, or choose another folder with engine.path.`
+  })
+  t.same(readdirSync(path).sort(), ['00000001.seg', 'offsets'])
+})
