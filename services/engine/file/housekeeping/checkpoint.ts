@@ -76,12 +76,13 @@ async function writeRecords (fd: number, content: CheckpointContent, disk: Disk)
   const { next: id, origin, predecessor, asOf } = content
   const writer = new GroupWriter(fd, id, asOf, disk)
   await writer.write(encodeHeader({ id, origin, predecessor, sealed: null }))
-  for (const record of recordsOf(content)) if (writer.add(record)) await writer.flush()
+  for await (const record of recordsOf(content)) if (writer.add(record)) await writer.flush()
   writer.add(encodeEnd(asOf, writer.count))
   await writer.flush()
 }
 
-function * recordsOf ({ segments, evictions, keys, values, replayed }: CheckpointContent): Generator<Buffer, void> {
+async function * recordsOf (content: CheckpointContent): AsyncGenerator<Buffer, void> {
+  const { asOf, segments, evictions, keys, values, replayed } = content
   for (const { note, living } of segments) yield encodeSegmentNote(note, living)
   for (const [name, { upTo, count }] of evictions.entries()) {
     const written = count - (replayed.get(name) ?? 0)
@@ -89,7 +90,10 @@ function * recordsOf ({ segments, evictions, keys, values, replayed }: Checkpoin
   }
   for (const [kind, upTo] of evictions.dropped) yield encodeDropped(kind, upTo)
   if (evictions.doubtUpTo > 0) yield encodeDoubt(evictions.doubtUpTo)
-  for (const [key, record] of keys) yield encodeKeyUse(key, record, record.stored !== false)
+  for (const [key, record] of keys) {
+    // The journal has the later ones. The writes of these have ended: the promise of a failed one resolves to false.
+    if (record.offset <= asOf) yield encodeKeyUse(key, record, await record.stored)
+  }
   for (const [text, value] of values) yield encodeValue(text, value)
 }
 

@@ -12,11 +12,15 @@ import type { Offset } from '../../../../../services/model/message.ts'
 /** A disk that records its calls and fails as the test asks. */
 export class FaultyDisk implements Disk {
   readonly calls: string[] = []
+  /** Paths of the files that were opened last, by descriptor. */
+  readonly paths = new Map<number, string>()
   /** Runs before each call; throws to fail it, or returns the number of bytes that a write takes. */
   fault: (call: keyof Disk, fd: number, position: number) => unknown = () => undefined
 
-  open (path: string, flags: string, mode?: number) {
-    return this.#run('open', -1, 0, () => DISK.open(path, flags, mode))
+  async open (path: string, flags: string, mode?: number) {
+    const fd = await this.#run('open', -1, 0, () => DISK.open(path, flags, mode))
+    this.paths.set(fd, path)
+    return fd
   }
 
   async write (fd: number, bytes: Buffer, from: number, length: number, position: number) {
