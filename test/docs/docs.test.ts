@@ -17,6 +17,7 @@ import { ERRORS } from '../../services/model/errors.ts'
 import { packagePath } from '../../services/cli/package.ts'
 import { SECRET } from '../support/helper.ts'
 import { PROGRAMS_MS, until } from '../support/until.ts'
+import { testFolder } from '../support/test-folder.ts'
 
 const PAGES = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', ...readdirSync(packagePath('docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`)]
 
@@ -169,7 +170,7 @@ t.jobs = TOURS.length
 const skip = missing('bash', 'curl')
 for (const [path, heading] of TOURS) t.test(`the tour of ${path} prints the documented output in a shell`, { skip }, async (t) => {
   // A folder with links to the files of the checkout, so that the checkout stays clean.
-  const cwd = t.testdir({})
+  const cwd = testFolder(t)
   for (const name of ['dist', 'node_modules', 'package.json', 'config.yml']) symlinkSync(packagePath(name), join(cwd, name))
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')

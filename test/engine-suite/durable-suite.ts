@@ -7,6 +7,7 @@ import type { Retention } from '../../services/engine/local/retention.ts'
 import type { Offset } from '../../services/model/message.ts'
 import { Child } from './child-process.ts'
 import { ALL, BOB, draft, LIMITS, numbers, readAll } from './kit.ts'
+import { testFolder } from '../support/test-folder.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -21,7 +22,7 @@ export function durableSuite (
   kind: 'file' | 'lmdb', open: (t: Test, path: string, retention?: Partial<Retention>) => Promise<Engine>
 ): void {
   t.test(`${kind}: a restart keeps messages, eviction summaries, idempotency records and state`, async (t) => {
-    const path = t.testdir({})
+    const path = testFolder(t)
     let now = Date.UTC(2026, 0, 1)
     const retention = { ...LIMITS, now: () => now }
     const first = await open(t, path, retention)
@@ -55,7 +56,7 @@ export function durableSuite (
   })
 
   t.test(`${kind}: a killed process loses no message that it reported as stored, and assigns no offset twice, also when the clock jumps`, async (t) => {
-    const path = t.testdir({})
+    const path = testFolder(t)
     const stored = new Map<Offset, string>()
     const counted = new Map<string, number>()
     let highest = 0
@@ -93,7 +94,7 @@ export function durableSuite (
   })
 
   t.test(`${kind}: no offset is assigned twice when a process is killed before its delivered messages are on the disk`, async (t) => {
-    const path = t.testdir({})
+    const path = testFolder(t)
     let highest = 0
     for (const clock of [0, -1000, -HOUR_MS, -2 * HOUR_MS]) {
       const child = new Child(t, [kind, 'deliver', path, String(clock)])
@@ -108,7 +109,7 @@ export function durableSuite (
   })
 
   t.test(`${kind}: on a full disk messages are delivered and not stored, a gap is reported, and storing resumes when the disk has space`, { skip }, async (t) => {
-    const path = t.testdir({})
+    const path = testFolder(t)
     const child = new Child(t, [kind, 'fill', path], 'ulimit -S -f 8192')
     await child.until('gap')
     const unstored = child.reports('unstored').map(Number)
@@ -146,7 +147,7 @@ export function durableSuite (
   })
 
   t.test(`${kind}: an offset is reserved on the disk before its message is delivered`, async (t) => {
-    const path = t.testdir({})
+    const path = testFolder(t)
     let now = Date.UTC(2026, 0, 1)
     const engine = await open(t, path, { now: () => now })
     const reserved = () => Math.max(...readFileSync(join(path, 'offsets'), 'latin1').replaceAll('\0', '').split('\n').map(Number))

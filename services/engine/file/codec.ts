@@ -7,8 +7,8 @@ import { expiryOf } from '../local/retention.ts'
 import { decodeText, encodeText } from '../local/text.ts'
 import type { Value } from '../local/state/values.ts'
 import {
-  encodeRecord, KIND, RECORD_BYTES, recordKind, recordLength, recordOffset, recordParts, recordTime, recordUntil,
-  type Kind
+  encodeRecord, KIND, RECORD_BYTES, recordKind, recordLength, recordName, recordOffset, recordParts, recordTime,
+  recordUntil, type Kind
 } from './journal/format.ts'
 
 // The content of the records of a log: what the bytes of names, options and payloads mean.
@@ -147,7 +147,7 @@ export function indexRecordOf (bytes: Buffer, at: number, position: number): New
 
 /** The name of a record as text. */
 export function nameOf (bytes: Buffer, at: number): string {
-  return decodeText(recordParts(bytes, at).name)
+  return decodeText(recordName(bytes, at))
 }
 
 /** The payload of a record as a number. */

@@ -1,11 +1,18 @@
 import type { Message, Offset } from '../../model/message.ts'
 import { Fifo } from '../local/collections/fifo.ts'
+import { decodeMessage } from './codec.ts'
+import { recordLength, recordOffset } from './journal/format.ts'
 
 /** Approximate bytes of a message in memory beside its payload. */
 const MESSAGE_BYTES = 200
 
 interface Entry {
-  readonly message: Message
+  /** Null until the first read of a restored message. */
+  message: Message | null
+  /** The buffer with the encoded form of a restored message, until the first read; null for another one. */
+  encoded: Buffer | null
+  /** Index of the encoded form in the buffer. */
+  readonly at: number
   readonly bytes: number
 }
 
@@ -28,21 +35,27 @@ export class HotWindow {
 
   /** Adds a message. Offsets must rise. `size`: bytes of the encoded message. */
   add (message: Message, size: number): void {
-    const bytes = size + MESSAGE_BYTES
-    this.#entries.set(message.offset, { message, bytes })
-    this.#order.push(message.offset)
-    this.#bytes += bytes
-    this.#trim()
+    this.#add(message.offset, { message, encoded: null, at: 0, bytes: size + MESSAGE_BYTES })
   }
 
-  /** Adds a message that an earlier process wrote. */
-  restore (message: Message, size: number): void {
-    this.add(message, size)
-    this.noteWritten(message.offset)
+  /**
+   * Adds a message that an earlier process wrote: the encoded message at an index of a buffer. The buffer must not
+   * change any more. Decodes the message when it is read: after a start, most never are.
+   */
+  restore (buffer: Buffer, at: number): void {
+    const offset = recordOffset(buffer, at)
+    this.#add(offset, { message: null, encoded: buffer, at, bytes: recordLength(buffer, at) + MESSAGE_BYTES })
+    this.noteWritten(offset)
   }
 
   get (offset: Offset): Message | undefined {
-    return this.#entries.get(offset)?.message
+    const entry = this.#entries.get(offset)
+    if (entry === undefined) return undefined
+    if (entry.encoded !== null) {
+      entry.message = decodeMessage(entry.encoded, entry.at)
+      entry.encoded = null
+    }
+    return entry.message ?? undefined
   }
 
   remove (offset: Offset): void {
@@ -62,6 +75,13 @@ export class HotWindow {
     this.#entries.clear()
     this.#order.clear()
     this.#bytes = 0
+  }
+
+  #add (offset: Offset, entry: Entry): void {
+    this.#entries.set(offset, entry)
+    this.#order.push(offset)
+    this.#bytes += entry.bytes
+    this.#trim()
   }
 
   #trim (): void {

@@ -10,6 +10,7 @@ import { connect, listen, until } from '../../support/helper.ts'
 import { frame, handshake, OPCODE, rawConnect, rawRequest } from '../../support/raw-client.ts'
 import { patch } from '../../support/patch.ts'
 import { open, serve, take } from './push-message.ts'
+import { testFolder } from '../../support/test-folder.ts'
 
 t.test('a mailbox with waiting messages can be destroyed', async (t) => {
   const service = await serve(t)
@@ -52,7 +53,7 @@ t.test('a mailbox is bounded: the oldest messages leave, and the rest comes in o
 })
 
 t.test('mailboxes and what waits in them outlive the service', async (t) => {
-  const path = t.testdir({})
+  const path = testFolder(t)
   const config: ConfigInput = { engine: { kind: 'lmdb', path } }
   const before = await serve(t, config)
   const alice = await open(t, before, 'alice')

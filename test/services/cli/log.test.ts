@@ -10,6 +10,7 @@ import type { Engine } from '../../../services/engine/engine.ts'
 import { BOB, draft, numbers } from '../../engine-suite/kit.ts'
 import { until } from '../../support/until.ts'
 import { openEngine } from '../engine/file/kit.ts'
+import { testFolder } from '../../support/test-folder.ts'
 
 /** Executes a command line in this process. */
 async function command (args: string[]) {
@@ -52,7 +53,7 @@ async function fill (t: Test, path: string): Promise<Engine> {
 }
 
 t.test('log verify and log dump', async (t) => {
-  const folder = t.testdir({})
+  const folder = testFolder(t)
   const data = join(folder, 'data')
   const engine = await fill(t, data)
 
@@ -118,7 +119,7 @@ t.test('log verify and log dump', async (t) => {
 })
 
 t.test('a wrong folder or argument ends with exit code 2 and a sentence', async (t) => {
-  const folder = t.testdir({ file: '', empty: {}, fresh: { offsets: `${'1'.padStart(16, '0')}\n` }, foreign: { 'a.txt': '' }, lmdb: { 'data.mdb': '' } })
+  const folder = testFolder(t, { file: '', empty: {}, fresh: { offsets: `${'1'.padStart(16, '0')}\n` }, foreign: { 'a.txt': '' }, lmdb: { 'data.mdb': '' } })
   const results = await Promise.all([
     ['verify', 'absent'], ['verify', 'file'], ['verify', 'empty'], ['dump', 'foreign'], ['dump', 'lmdb'],
     ['dump', 'fresh', '--address', 'bob'], ['verify', 'fresh', '--address', 'user:bob'], ['show'], ['verify', 'fresh', 'fresh'], ['dump', '--user', 'x']

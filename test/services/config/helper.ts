@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 import { ConfigError, loadConfig, type LoadedConfig, type Sources } from '../../../services/config/load.ts'
 import type { Config } from '../../../services/config/schema.ts'
+import { testFolder } from '../../support/test-folder.ts'
 
 /** A text with enough characters for a secret. */
 export const secret = 'correct-horse-battery-staple-and-more'
@@ -110,5 +111,5 @@ export function faultsOfEnv (env: Sources['env']): readonly string[] {
 
 /** Writes a file that exists until the end of the test or the next call. */
 export function fileWith (t: Test, name: string, text: string): string {
-  return join(t.testdir({ [name]: text }), name)
+  return join(testFolder(t, { [name]: text }), name)
 }

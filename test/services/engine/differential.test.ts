@@ -11,6 +11,7 @@ import type { Retention } from '../../../services/engine/local/retention.ts'
 import { createMemoryEngine } from '../../../services/engine/memory/engine.ts'
 import type { Address, Draft, Offset } from '../../../services/model/message.ts'
 import { LogRecorder } from '../../engine-suite/kit.ts'
+import { testFolder } from '../../support/test-folder.ts'
 
 const RUNS = Number(process.env.DIFFERENTIAL_RUNS ?? 3)
 const STEPS = Number(process.env.DIFFERENTIAL_STEPS ?? 1500)
@@ -128,7 +129,7 @@ async function run (t: Test, seed: number, limits: Partial<Retention>, hasLmdb: 
     ...limits,
     now: () => now
   }
-  const folders = t.testdir({ file: {}, again: {}, lmdb: {} })
+  const folders = testFolder(t, { file: {}, again: {}, lmdb: {} })
   const open = (name: string, place: Partial<FilePlace> = {}) => {
     return openFileEngine(retention, { path: `${folders}/${name}`, log: new LogRecorder(), ...place })
   }

@@ -294,6 +294,11 @@ export function isMessage (kind: number): boolean {
   return kind >= KIND.text && kind <= KIND.binary
 }
 
+/** A view of the name of a record; no bytes are copied. */
+export function recordName (bytes: Buffer, at: number): Buffer {
+  return bytes.subarray(at + RECORD_BYTES, at + RECORD_BYTES + bytes.readUInt16LE(at + 10))
+}
+
 /** Views of the variable parts of a record; no bytes are copied. */
 export function recordParts (bytes: Buffer, at: number): { name: Buffer, options: Buffer, payload: Buffer } {
   const optionsAt = at + RECORD_BYTES + bytes.readUInt16LE(at + 10)

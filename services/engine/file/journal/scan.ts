@@ -23,8 +23,8 @@ export interface Damage {
 }
 
 /**
- * Receives a good record: it begins at index `at` of the buffer, and at `position` of the file. The buffer is valid
- * during the call only.
+ * Receives a good record: it begins at index `at` of the buffer, and at `position` of the file. The buffer does not
+ * change any more.
  */
 export type RecordVisitor = (bytes: Buffer, at: number, position: number) => void
 

@@ -18,7 +18,7 @@ export class Window {
     this.#chunkBytes = chunkBytes
   }
 
-  /** The bytes in memory; `load` may replace them. */
+  /** The bytes in memory. `load` may replace the buffer by another; the bytes of a buffer do not change. */
   get bytes (): Buffer {
     return this.#bytes
   }
@@ -37,7 +37,7 @@ export class Window {
   }
 
   #fill (position: number, length: number): void {
-    if (this.#bytes.length < length) this.#bytes = Buffer.allocUnsafeSlow(Math.max(length, this.#chunkBytes))
+    this.#bytes = Buffer.allocUnsafeSlow(length)
     this.#from = position
     this.#length = 0
     while (this.#length < length) {

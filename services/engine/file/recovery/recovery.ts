@@ -11,12 +11,11 @@ import { decodeKeyUse, decodeMessage, decodeValue, indexRecordOf, nameOf, number
 import type { HotWindow } from '../hot-window.ts'
 import { readFooter } from '../journal/footer.ts'
 import {
-  decodeHeader, HEADER_BYTES, isMessage, KIND, recordKind, recordLength, recordOffset, recordTime, segmentId,
+  decodeHeader, HEADER_BYTES, isMessage, KIND, recordKind, recordOffset, recordTime, segmentId,
   segmentName, type Predecessor, type SegmentHeader
 } from '../journal/format.ts'
 import { scanSegment, type Scan } from '../journal/scan.ts'
 import { Segment } from '../journal/segment.ts'
-import { NameTable } from './name-table.ts'
 import { restoreFooter, restoreScanned } from './restore.ts'
 import type { Segments } from '../segments.ts'
 
@@ -54,7 +53,6 @@ export function recover (options: RecoveryOptions): Recovered {
 class Recovery {
   readonly #options: RecoveryOptions
   readonly #values = new Map<string, Value>()
-  readonly #names = new NameTable()
   /** The headers of the segments; null for a damaged one. */
   readonly #headers = new Map<number, SegmentHeader | null>()
   #lastOffset: Offset = 0
@@ -156,7 +154,7 @@ class Recovery {
       let lastOffset = Math.max(this.#lastSealed?.lastOffset ?? 0, upTo ?? 0)
       if (typeof footer !== 'string') {
         lastOffset = Math.max(lastOffset, footer.offsets.at(-1) ?? 0)
-        const { living, isComplete } = restoreFooter(index, this.#names, footer, known)
+        const { living, isComplete } = restoreFooter(index, footer, known)
         if (!isComplete) this.#noteDamage(id, { damages: [], missing: 0 }, lastOffset)
         segments.add(Segment.open(path, id, lastOffset), { count: footer.offsets.length, living })
       } else {
@@ -273,16 +271,14 @@ class Recovery {
     const { index, keys, hot, windowMs, now } = this.#options
     const name = nameOf(bytes, at)
     const record = indexRecordOf(bytes, at, position)
-    const length = recordLength(bytes, at)
-    // A copy: the message outlives the buffer.
-    const message = decodeMessage(Buffer.from(bytes.subarray(at, at + length)), 0)
     index.add(name, record)
-    hot.restore(message, length)
+    hot.restore(bytes, at)
     index.evict(record.at, name, isCounted)
-    const { key, offset } = message
     const until = record.at + windowMs
-    if (key === undefined || until <= now()) return
-    keys.add(key, { offset, until, digest: digestOf(message), stored: true })
+    if (until <= now()) return
+    const message = decodeMessage(bytes, at)
+    const { key, offset } = message
+    if (key !== undefined) keys.add(key, { offset, until, digest: digestOf(message), stored: true })
   }
 
   #noteMissing (id: number, lastOffset: Offset): void {

@@ -1,14 +1,14 @@
 import type { AddressKey, Offset } from '../../../model/message.ts'
-import { countBits, hasBit, newBits, setBit } from '../../local/collections/bits.ts'
+import { allBits, countBits, hasBit, newBits, setBit } from '../../local/collections/bits.ts'
 import type { NewRecord } from '../../local/index/index-record.ts'
 import type { LogIndex } from '../../local/index/log-index.ts'
+import { WANTED } from '../../local/index/name-table.ts'
 import { MESSAGE_BYTES } from '../../local/message-form.ts'
 import type { CheckpointSegment } from '../housekeeping/checkpoint.ts'
 import { indexRecordOf, nameOf } from '../codec.ts'
 import type { Footer } from '../journal/footer.ts'
 import { isMessage, RECORD_BYTES, recordKind } from '../journal/format.ts'
 import { scanSegment, type Scan, type ScanSource } from '../journal/scan.ts'
-import type { NameTable } from './name-table.ts'
 
 // Fills an index from the segments that a checkpoint knows.
 
@@ -16,42 +16,33 @@ import type { NameTable } from './name-table.ts'
  * Adds the records of a footer that were alive at the checkpoint. Returns their bits, and whether none of them is
  * missing: a seal leaves damaged records out.
  *
- * @param table The numbers of the addresses that earlier segments have.
  * @param known The segment at the checkpoint; undefined when all of its records were alive.
  */
 export function restoreFooter (
-  index: LogIndex, table: NameTable, footer: Footer, known: CheckpointSegment | undefined
+  index: LogIndex, footer: Footer, known: CheckpointSegment | undefined
 ): { readonly living: Uint8Array, readonly isComplete: boolean } {
   const { offsets, times, positions, lengths, addresses, expiring, untils, names } = footer
-  const isLiving = livingTest(footer, known)
-  const resolve = (key: AddressKey): number => index.addressOf(key)
-  const { bytes, starts } = names
-  const numbers = new Uint32Array(names.starts.length - 1).fill(UNKNOWN)
-  const living = newBits(offsets.length)
+  const living = livingBits(footer, known)
+  const numbers = new Uint32Array(names.starts.length - 1)
+  for (let ordinal = 0; ordinal < offsets.length; ordinal++) {
+    if (hasBit(living, ordinal)) numbers[addresses[ordinal] as number] = WANTED
+  }
+  index.resolveAll(names, numbers)
+  // One object for all records: a start with millions of records would leave as many objects behind.
+  const record = { offset: 0, at: 0, until: Infinity, bytes: 0, position: 0, ordinal: 0 }
   let nextExpiring = 0
-  let alive = 0
   for (let ordinal = 0; ordinal < offsets.length; ordinal++) {
     const isExpiring = expiring[nextExpiring] === ordinal
-    const until = isExpiring ? untils[nextExpiring++] ?? Infinity : Infinity
-    const offset = offsets[ordinal] as number
-    if (!isLiving(ordinal, offset)) continue
-    alive++
-    const name = addresses[ordinal] as number
-    // Looked up when the address has a living record here, and once.
-    if (numbers[name] === UNKNOWN) {
-      numbers[name] = table.number(bytes, starts[name] as number, starts[name + 1] as number, resolve)
-    }
-    index.addTo(numbers[name] as number, {
-      offset,
-      at: times[ordinal] as number,
-      until,
-      bytes: (lengths[ordinal] as number) - RECORD_BYTES + MESSAGE_BYTES,
-      position: positions[ordinal] ?? 0,
-      ordinal
-    })
-    setBit(living, ordinal)
+    record.until = isExpiring ? untils[nextExpiring++] as number : Infinity
+    if (!hasBit(living, ordinal)) continue
+    record.offset = offsets[ordinal] as number
+    record.at = times[ordinal] as number
+    record.bytes = (lengths[ordinal] as number) - RECORD_BYTES + MESSAGE_BYTES
+    record.position = positions[ordinal] as number
+    record.ordinal = ordinal
+    index.addTo(numbers[addresses[ordinal] as number] as number, record)
   }
-  return { living, isComplete: known === undefined || alive >= countLiving(known) }
+  return { living, isComplete: known === undefined || countBits(living) >= countLiving(known) }
 }
 
 /**
@@ -78,23 +69,22 @@ export function restoreScanned (
   return { scan, isComplete }
 }
 
-/** Whether a record of a footer was alive at the checkpoint. Called in the order of the records. */
-function livingTest (
-  { offsets }: Footer, known: CheckpointSegment | undefined
-): (ordinal: number, offset: Offset) => boolean {
-  if (known === undefined) return () => true
-  const { note: { count }, living } = known
-  if (count === null) {
-    const list = toOffsets(living)
-    let next = 0
-    return (_ordinal, offset) => {
-      while ((list[next] ?? Infinity) < offset) next++
-      return list[next] === offset
-    }
+/** Which records of a footer were alive at the checkpoint: one bit each. */
+function livingBits ({ offsets }: Footer, known: CheckpointSegment | undefined): Uint8Array {
+  // Unknown, or sealed again since, with the records that were alive at the checkpoint.
+  if (known === undefined || (known.note.count !== null && known.note.count !== offsets.length)) {
+    return allBits(offsets.length)
   }
-  // Sealed again since: with the records that were alive at the checkpoint.
-  if (count !== offsets.length) return () => true
-  return (ordinal) => hasBit(living, ordinal)
+  if (known.note.count !== null) return Uint8Array.from(known.living)
+  const bits = newBits(offsets.length)
+  const list = toOffsets(known.living)
+  let next = 0
+  for (let ordinal = 0; ordinal < offsets.length; ordinal++) {
+    const offset = offsets[ordinal] as number
+    while ((list[next] ?? Infinity) < offset) next++
+    if (list[next] === offset) setBit(bits, ordinal)
+  }
+  return bits
 }
 
 /**
@@ -113,9 +103,6 @@ export function livingOffsets (
 function countLiving ({ note: { count }, living }: CheckpointSegment): number {
   return count === null ? living.length / Float64Array.BYTES_PER_ELEMENT : countBits(living)
 }
-
-/** The number of an address that was not looked up. */
-const UNKNOWN = 0xFFFF_FFFF
 
 function toOffsets (bytes: Buffer): Float64Array {
   // A copy: the bytes may begin at any address.

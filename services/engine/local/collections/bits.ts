@@ -5,6 +5,13 @@ export function newBits (count: number): Uint8Array {
   return new Uint8Array(Math.ceil(count / 8))
 }
 
+/** The set of all numbers below a count. */
+export function allBits (count: number): Uint8Array {
+  const bits = newBits(count).fill(0xFF)
+  if (count % 8 !== 0) bits[bits.length - 1] = 0xFF >>> (8 - count % 8)
+  return bits
+}
+
 /** Whether a number is in the set. */
 export function hasBit (bits: Uint8Array, number: number): boolean {
   return ((bits[number >>> 3] ?? 0) & (1 << (number & 7))) !== 0

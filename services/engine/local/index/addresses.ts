@@ -1,11 +1,16 @@
 import type { AddressKey, Offset } from '../../../model/message.ts'
 import { kindOf, MAX_EVICTIONS, SLACK, type Evicted } from '../evictions.ts'
-import { grown, NONE, type RecordRef } from './record-blocks.ts'
-
-/** Number of an address in an index. Numbers are reused. */
-export type AddressNumber = number
+import type { AddressNumber } from './index-record.ts'
+import { NameTable, NO_NAME, type PackedNames } from './name-table.ts'
+import { NONE, type RecordRef } from './record-blocks.ts'
 
 const FIRST_ADDRESSES = 64
+/** Layout of a row: six words, and two doubles behind them. */
+const ROW_WORDS = 10
+const WORD = { first: 0, last: 1, count: 2, sequence: 3, holes: 4, kind: 5 } as const
+const ROW_DOUBLES = 5
+const DOUBLE = { evicted: 3, upTo: 4 } as const
+const USER_KIND = kindOf('user:')
 
 /** The evictions at one moment, to be written to a file bit by bit. */
 export interface EvictionSnapshot {
@@ -18,76 +23,117 @@ export interface EvictionSnapshot {
 }
 
 /**
- * The addresses of an index: their chains of records, and their evictions. An address without records and with
- * evictions is a tombstone. The number of tombstones is bounded for each kind of address; for the dropped ones of a
- * kind one offset is kept, the greatest: an address that is not known has a gap up to that offset. A false gap is
- * acceptable, a missed gap is not.
+ * The addresses of an index, one row of 40 bytes each: the ends of their chains of records, and their evictions. An
+ * address without records and with evictions is a tombstone. The number of tombstones is bounded for each kind of
+ * address; for the dropped ones of a kind one offset is kept, the greatest: an unknown address has a gap up to that
+ * offset. A false gap is acceptable, a missed gap is not.
  */
 export class Addresses {
   readonly #max: number
-  readonly #numbers = new Map<AddressKey, AddressNumber>()
-  readonly #names: AddressKey[] = []
-  readonly #free: AddressNumber[] = []
+  readonly #names = new NameTable()
+  #words = new Uint32Array(ROW_WORDS * FIRST_ADDRESSES)
+  #doubles = new Float64Array(this.#words.buffer)
   /** Tombstones by kind, in the order of their last eviction. */
   readonly #tombstones = new Map<number, Set<AddressNumber>>()
   readonly #droppedUpTo = new Map<number, Offset>()
   #doubtUpTo: Offset = 0
-  /** The ends of the chain of an address. */
-  first = new Uint32Array(FIRST_ADDRESSES)
-  last = new Uint32Array(FIRST_ADDRESSES)
-  /** Records of an address. */
-  count = new Uint32Array(FIRST_ADDRESSES)
-  /** Number of the next record of an address. */
-  sequence = new Uint32Array(FIRST_ADDRESSES)
-  /** Records that left an address from behind an older one. */
-  holes = new Uint32Array(FIRST_ADDRESSES)
-  /** Retention class of an address: 1 for users. */
-  retentionClass = new Uint8Array(FIRST_ADDRESSES)
-  #evicted = new Float64Array(FIRST_ADDRESSES)
-  #upTo = new Float64Array(FIRST_ADDRESSES)
 
   /** @param max Tombstones of each kind of address at most. */
   constructor (max = MAX_EVICTIONS) {
     this.#max = max
   }
 
+  /** The number of an address; undefined for an unknown one. */
   find (key: AddressKey): AddressNumber | undefined {
-    return this.#numbers.get(key)
-  }
-
-  name (number: AddressNumber): AddressKey {
-    return this.#names[number] as AddressKey
+    const number = this.#names.find(key)
+    return number === NO_NAME ? undefined : number
   }
 
   /** The number of an address, which is new when it is not known. */
   resolve (key: AddressKey): AddressNumber {
-    const known = this.#numbers.get(key)
-    if (known !== undefined) return known
-    const number = this.#free.pop() ?? this.#names.length
-    if (number >= this.first.length) this.#grow()
-    this.#numbers.set(key, number)
-    this.#names[number] = key
-    this.first[number] = this.last[number] = NONE satisfies RecordRef
-    this.count[number] = this.sequence[number] = this.holes[number] = 0
-    this.retentionClass[number] = key.startsWith('user:') ? 1 : 0
-    this.#evicted[number] = 0
-    this.#upTo[number] = this.#droppedUpTo.get(kindOf(key)) ?? 0
-    return number
+    const known = this.#names.find(key)
+    return known === NO_NAME ? this.#create(this.#names.add(key)) : known
+  }
+
+  /** Sets the numbers of many addresses; see `NameTable.resolveAll`. */
+  resolveAll (names: PackedNames, numbers: Uint32Array): void {
+    this.#names.resolveAll(names, numbers, (number) => this.#create(number))
+  }
+
+  name (number: AddressNumber): AddressKey {
+    return this.#names.name(number)
+  }
+
+  /** The first record of an address; NONE without one. */
+  first (number: AddressNumber): RecordRef {
+    return this.#words[ROW_WORDS * number + WORD.first] as RecordRef
+  }
+
+  setFirst (number: AddressNumber, ref: RecordRef): void {
+    this.#words[ROW_WORDS * number + WORD.first] = ref
+  }
+
+  /** The last record of an address; NONE without one. */
+  last (number: AddressNumber): RecordRef {
+    return this.#words[ROW_WORDS * number + WORD.last] as RecordRef
+  }
+
+  setLast (number: AddressNumber, ref: RecordRef): void {
+    this.#words[ROW_WORDS * number + WORD.last] = ref
+  }
+
+  /** Records of an address. */
+  count (number: AddressNumber): number {
+    return this.#words[ROW_WORDS * number + WORD.count] as number
+  }
+
+  /** Number of the next record of an address. */
+  sequence (number: AddressNumber): number {
+    return this.#words[ROW_WORDS * number + WORD.sequence] as number
+  }
+
+  /** Whether a record left an address from behind an older one, which is still there. */
+  hasHoles (number: AddressNumber): boolean {
+    return this.#words[ROW_WORDS * number + WORD.holes] !== 0
+  }
+
+  /** Retention class of an address: 1 for users. */
+  retentionClass (number: AddressNumber): number {
+    return this.#kind(number) === USER_KIND ? 1 : 0
+  }
+
+  /** Counts a new record of an address. Returns its number at the address. */
+  noteAdded (number: AddressNumber): number {
+    const row = ROW_WORDS * number
+    const sequence = this.#words[row + WORD.sequence] as number
+    if (this.#words[row + WORD.count] === 0 && this.#evictedOf(number) > 0) {
+      this.#tombstones.get(this.#kind(number))?.delete(number)
+    }
+    this.#words[row + WORD.count] = (this.#words[row + WORD.count] as number) + 1
+    this.#words[row + WORD.sequence] = sequence + 1
+    return sequence
+  }
+
+  /** Counts a record that left an address. `hasOlder`: whether it left from behind an older one. */
+  noteRemoved (number: AddressNumber, hasOlder: boolean): void {
+    const row = ROW_WORDS * number
+    const count = (this.#words[row + WORD.count] as number) - 1
+    this.#words[row + WORD.count] = count
+    if (count === 0) this.#words[row + WORD.holes] = 0
+    else if (hasOlder) this.#words[row + WORD.holes] = (this.#words[row + WORD.holes] as number) + 1
   }
 
   /** Adds evictions. `upTo` is the offset of the message; 0 for an expired message, which no reader misses. */
   evict (number: AddressNumber, upTo: Offset, count = 1): void {
-    this.#evicted[number] = (this.#evicted[number] as number) + count
-    if (upTo > (this.#upTo[number] as number)) this.#upTo[number] = upTo
-    if (this.count[number] === 0) this.#bury(number)
+    this.#setEvicted(number, this.#evictedOf(number) + count, Math.max(upTo, this.#upToOf(number)))
+    if (this.count(number) === 0) this.#bury(number)
   }
 
   /** Sets the evictions of an address. */
   restore (key: AddressKey, { count, upTo }: Evicted): void {
     const number = this.resolve(key)
-    this.#evicted[number] = count
-    this.#upTo[number] = upTo
-    if (this.count[number] === 0) this.settle(number)
+    this.#setEvicted(number, count, upTo)
+    if (this.count(number) === 0) this.settle(number)
   }
 
   /** Notes that the tombstones of a kind of address up to an offset were dropped. */
@@ -102,38 +148,32 @@ export class Addresses {
 
   /** The evictions of an address. */
   evicted (key: AddressKey): Evicted {
-    const number = this.#numbers.get(key)
+    const number = this.find(key)
     if (number === undefined) {
       return { count: 0, upTo: Math.max(this.#droppedUpTo.get(kindOf(key)) ?? 0, this.#doubtUpTo) }
     }
-    return { count: this.#evicted[number] as number, upTo: Math.max(this.#upTo[number] as number, this.#doubtUpTo) }
+    return { count: this.#evictedOf(number), upTo: Math.max(this.#upToOf(number), this.#doubtUpTo) }
   }
 
   /** Forgets the evictions of an address: after a purge, no reader misses a message. */
   clearEvicted (number: AddressNumber): void {
-    this.#evicted[number] = this.#upTo[number] = 0
-  }
-
-  /** Notes that an address has a record. */
-  revive (number: AddressNumber): void {
-    if ((this.#evicted[number] as number) > 0) this.#tombstones.get(kindOf(this.name(number)))?.delete(number)
+    this.#setEvicted(number, 0, 0)
   }
 
   /** Notes that an address has no record any more: it becomes a tombstone, or is removed. */
   settle (number: AddressNumber): void {
-    if ((this.#evicted[number] as number) > 0) this.#bury(number)
+    if (this.#evictedOf(number) > 0) this.#bury(number)
     else this.#remove(number)
   }
 
   /** The evictions of this moment. */
   snapshot (): EvictionSnapshot {
-    const names = this.#names.slice()
-    const [evicted, upTo] = [this.#evicted.slice(0, names.length), this.#upTo.slice(0, names.length)]
+    const [nameOf, doubles] = [this.#names.snapshot(), this.#doubles.slice()]
     return {
       * entries () {
-        for (let number = 0; number < names.length; number++) {
-          const count = evicted[number] as number
-          if (count > 0) yield [names[number] as AddressKey, { count, upTo: upTo[number] as number }]
+        for (let row = 0; row < doubles.length; row += ROW_DOUBLES) {
+          const count = doubles[row + DOUBLE.evicted] as number
+          if (count > 0) yield [nameOf(row / ROW_DOUBLES), { count, upTo: doubles[row + DOUBLE.upTo] as number }]
         }
       },
       dropped: [...this.#droppedUpTo],
@@ -141,8 +181,38 @@ export class Addresses {
     }
   }
 
+  /** Fills the row of a new address. */
+  #create (number: AddressNumber): AddressNumber {
+    const row = ROW_WORDS * number
+    if (row === this.#words.length) this.#grow()
+    const kind = this.#names.firstByte(number)
+    const words = this.#words
+    words[row + WORD.first] = words[row + WORD.last] = NONE satisfies RecordRef
+    words[row + WORD.count] = words[row + WORD.sequence] = words[row + WORD.holes] = 0
+    words[row + WORD.kind] = kind
+    this.#setEvicted(number, 0, this.#droppedUpTo.get(kind) ?? 0)
+    return number
+  }
+
+  #kind (number: AddressNumber): number {
+    return this.#words[ROW_WORDS * number + WORD.kind] as number
+  }
+
+  #evictedOf (number: AddressNumber): number {
+    return this.#doubles[ROW_DOUBLES * number + DOUBLE.evicted] as number
+  }
+
+  #upToOf (number: AddressNumber): Offset {
+    return this.#doubles[ROW_DOUBLES * number + DOUBLE.upTo] as number
+  }
+
+  #setEvicted (number: AddressNumber, count: number, upTo: Offset): void {
+    this.#doubles[ROW_DOUBLES * number + DOUBLE.evicted] = count
+    this.#doubles[ROW_DOUBLES * number + DOUBLE.upTo] = upTo
+  }
+
   #bury (number: AddressNumber): void {
-    const kind = kindOf(this.name(number))
+    const kind = this.#kind(number)
     const tombstones = this.#tombstones.get(kind) ?? new Set()
     this.#tombstones.set(kind, tombstones)
     tombstones.delete(number)
@@ -154,29 +224,21 @@ export class Addresses {
     for (const number of tombstones) {
       if (tombstones.size <= this.#max) break
       tombstones.delete(number)
-      this.restoreDropped(kind, this.#upTo[number] as number)
+      this.restoreDropped(kind, this.#upToOf(number))
       this.#remove(number)
     }
   }
 
   #remove (number: AddressNumber): void {
-    const name = this.name(number)
-    this.#tombstones.get(kindOf(name))?.delete(number)
-    this.#numbers.delete(name)
-    this.#names[number] = ''
-    this.#evicted[number] = this.#upTo[number] = 0
-    this.#free.push(number)
+    this.#tombstones.get(this.#kind(number))?.delete(number)
+    this.#setEvicted(number, 0, 0)
+    this.#names.remove(number)
   }
 
   #grow (): void {
-    const length = 2 * this.first.length
-    this.first = grown(this.first, new Uint32Array(length))
-    this.last = grown(this.last, new Uint32Array(length))
-    this.count = grown(this.count, new Uint32Array(length))
-    this.sequence = grown(this.sequence, new Uint32Array(length))
-    this.holes = grown(this.holes, new Uint32Array(length))
-    this.retentionClass = grown(this.retentionClass, new Uint8Array(length))
-    this.#evicted = grown(this.#evicted, new Float64Array(length))
-    this.#upTo = grown(this.#upTo, new Float64Array(length))
+    const words = new Uint32Array(2 * this.#words.length)
+    words.set(this.#words)
+    this.#words = words
+    this.#doubles = new Float64Array(words.buffer)
   }
 }

@@ -1,5 +1,8 @@
 import type { AddressKey, Offset } from '../../../model/message.ts'
 
+/** Number of an address in an index. Numbers are reused. */
+export type AddressNumber = number
+
 /** A record that the index has. */
 export interface IndexRecord {
   readonly key: AddressKey

@@ -1,12 +1,13 @@
 import { addressKey, type AddressKey, type Offset } from '../../../model/message.ts'
 import type { PageLimit, Range, Summary } from '../../store.ts'
-import { Addresses, type AddressNumber, type EvictionSnapshot } from './addresses.ts'
+import { Addresses, type EvictionSnapshot } from './addresses.ts'
 import type { Evicted } from '../evictions.ts'
 import { newBits, setBit } from '../collections/bits.ts'
 import { ExpiryQueue } from '../collections/expiry-queue.ts'
 import { Heap } from '../collections/heap.ts'
-import { NO_ORDINAL, type IndexRecord, type NewRecord, type RemovalHandler, type Selection } from './index-record.ts'
+import type { AddressNumber, IndexRecord, NewRecord, RemovalHandler, Selection } from './index-record.ts'
 import { MESSAGE_BYTES } from '../message-form.ts'
+import type { PackedNames } from './name-table.ts'
 import { NONE, type RecordRef } from './record-blocks.ts'
 import { RecordChains } from './record-chains.ts'
 import { RETENTION_CLASSES, type Limits, type Retention } from '../retention.ts'
@@ -80,17 +81,18 @@ export class LogIndex {
 
   /** Adds a record. Offsets must rise. Evicts nothing. */
   add (key: AddressKey, record: NewRecord): void {
-    this.addTo(this.addressOf(key), record)
+    this.addTo(this.#addresses.resolve(key), record)
   }
 
-  /** The number of an address, for `addTo`. A new number is valid as long as the address has records. */
-  addressOf (key: AddressKey): AddressNumber {
-    return this.#addresses.resolve(key)
+  /** Sets the numbers of many addresses, valid while they have records; see `NameTable.resolveAll`. */
+  resolveAll (names: PackedNames, numbers: Uint32Array): void {
+    this.#addresses.resolveAll(names, numbers)
   }
 
   /** Adds a record to an address that was looked up before: faster than `add` for many records of few addresses. */
-  addTo (address: AddressNumber, { offset, at, until, bytes, position = 0, ordinal = NO_ORDINAL }: NewRecord): void {
-    this.#chains.append(address, { offset, at, bytes, position, ordinal })
+  addTo (address: AddressNumber, record: NewRecord): void {
+    const { offset, until, bytes } = record
+    this.#chains.append(address, record)
     this.#size++
     this.#bytes += bytes
     if (until === Infinity) return
@@ -135,7 +137,7 @@ export class LogIndex {
   purge (key: AddressKey, now: number, isCounted = true): number {
     const address = this.#addresses.find(key)
     if (address === undefined) return 0
-    const count = (this.#addresses.count[address] as number) - this.#hidden(address, now).count
+    const count = this.#addresses.count(address) - this.#hidden(address, now).count
     for (let ref = this.#chains.first(address); ref !== NONE;) {
       const next = this.#chains.next(ref)
       this.#remove(ref)
@@ -211,7 +213,7 @@ export class LogIndex {
   /** The offsets of the records above `after` and up to `upTo`. */
   living (after: Offset, upTo: Offset): Float64Array {
     const offsets: number[] = []
-    this.#chains.visit(after, upTo, (block, index) => offsets.push(block.offset[index] as number))
+    this.#chains.visit(after, upTo, (block, index) => offsets.push(block.offset(index)))
     return Float64Array.from(offsets)
   }
 
@@ -224,11 +226,11 @@ export class LogIndex {
     const living = newBits(offsets.length)
     let ordinal = 0
     this.#chains.visit((offsets[0] ?? 0) - 1, offsets.at(-1) ?? 0, (block, index) => {
-      const offset = block.offset[index] as number
+      const offset = block.offset(index)
       while ((offsets[ordinal] ?? Infinity) < offset) ordinal++
       if (offsets[ordinal] !== offset) return
-      block.position[index] = positions[ordinal] as number
-      block.ordinal[index] = ordinal
+      block.setPosition(index, positions[ordinal] as number)
+      block.setOrdinal(index, ordinal)
       setBit(living, ordinal)
     })
     return living
@@ -266,8 +268,8 @@ export class LogIndex {
   }
 
   #evictOverCount (address: AddressNumber, isCounted: boolean): void {
-    const { maxCount } = this.#limits[this.#addresses.retentionClass[address] as number] as Limits
-    while ((this.#addresses.count[address] as number) > maxCount) {
+    const { maxCount } = this.#limits[this.#addresses.retentionClass(address)] as Limits
+    while (this.#addresses.count(address) > maxCount) {
       this.#evictMissed(this.#chains.first(address), isCounted)
     }
   }
@@ -291,7 +293,7 @@ export class LogIndex {
     const address = this.#chains.address(ref)
     this.#remove(ref)
     if (isCounted) this.#addresses.evict(address, upTo)
-    else if (this.#addresses.count[address] === 0) this.#addresses.settle(address)
+    else if (this.#addresses.count(address) === 0) this.#addresses.settle(address)
   }
 
   /** Removes a record. The caller settles an address without records. */
@@ -364,9 +366,9 @@ export class LogIndex {
     const chains = this.#chains
     let ref = chains.firstAfter(address, after)
     if (ref === NONE || chains.offset(ref) > upTo) return { count: 0, oldest: 0 }
-    if (!hasHidden && this.#addresses.holes[address] === 0) {
+    if (!hasHidden && !this.#addresses.hasHoles(address)) {
       const behind = upTo === Infinity ? NONE : chains.firstAfter(address, upTo)
-      const end = behind === NONE ? this.#addresses.sequence[address] as number : chains.sequence(behind)
+      const end = behind === NONE ? this.#addresses.sequence(address) : chains.sequence(behind)
       return { count: end - chains.sequence(ref), oldest: chains.offset(ref) }
     }
     const since = this.#since(address, now)
@@ -389,7 +391,7 @@ export class LogIndex {
 
   /** The time since which records of an address are not over age. */
   #since (address: AddressNumber, now: number): number {
-    return now - (this.#limits[this.#addresses.retentionClass[address] as number] as Limits).maxAgeMs
+    return now - (this.#limits[this.#addresses.retentionClass(address)] as Limits).maxAgeMs
   }
 
   #untilOf (offset: Offset): number {

@@ -1,4 +1,5 @@
 import type { Offset } from '../../../model/message.ts'
+import { NO_ORDINAL, type AddressNumber, type NewRecord } from './index-record.ts'
 
 /** Reference to a record: number of its block * 65 536 + index in the block. */
 export type RecordRef = number
@@ -11,102 +12,176 @@ const INDEXES = 65_536
 const MAX_RECORDS = 16_384
 const FIRST_RECORDS = 64
 
-/** Records in the order of their offsets, as columns: 48 bytes a record. A record without bytes is dead. */
+/** The place of a record in the chain of its address. */
+export interface Link {
+  readonly address: AddressNumber
+  readonly previous: RecordRef
+  readonly jump: RecordRef
+  /** Number of the record at its address. */
+  readonly sequence: number
+}
+
+/** Layout of a row: two doubles, and eight words behind them. */
+const ROW_DOUBLES = 6
+const DOUBLE = { offset: 0, at: 1 } as const
+const ROW_WORDS = 12
+const WORD = { bytes: 4, position: 5, ordinal: 6, address: 7, previous: 8, next: 9, jump: 10, sequence: 11 } as const
+
+/** Records in the order of their offsets, one row of 48 bytes each. A record without bytes is dead. */
 export class RecordBlock {
   readonly number: number
-  /** Records, dead ones included. */
-  length = 0
-  living = 0
-  offset: Float64Array
-  /** Time in ms since the epoch. */
-  at: Float64Array
-  /** Bytes that count towards the size of the log; 0 for a dead record. */
-  bytes: Uint32Array
-  /** Position in the file of the record. */
-  position: Uint32Array
-  /** Number of the record in its sealed file. */
-  ordinal: Uint32Array
-  /** Number of the address. */
-  address: Uint32Array
-  /** Neighbours at the same address. */
-  previous: Uint32Array
-  next: Uint32Array
-  /** An older record at the same address: a shortcut for searches, which may point to a record that is gone. */
-  jump: Uint32Array
-  /** Number of the record at its address. */
-  sequence: Uint32Array
+  #capacity: number
+  #length = 0
+  #living = 0
+  #words: Uint32Array
+  #doubles: Float64Array
 
   constructor (number: number, capacity: number) {
     this.number = number
-    this.offset = new Float64Array(capacity)
-    this.at = new Float64Array(capacity)
-    this.bytes = new Uint32Array(capacity)
-    this.position = new Uint32Array(capacity)
-    this.ordinal = new Uint32Array(capacity)
-    this.address = new Uint32Array(capacity)
-    this.previous = new Uint32Array(capacity)
-    this.next = new Uint32Array(capacity)
-    this.jump = new Uint32Array(capacity)
-    this.sequence = new Uint32Array(capacity)
+    this.#capacity = capacity
+    this.#doubles = new Float64Array(ROW_DOUBLES * capacity)
+    this.#words = new Uint32Array(this.#doubles.buffer)
   }
 
   get capacity (): number {
-    return this.offset.length
+    return this.#capacity
+  }
+
+  /** Records, dead ones included. */
+  get length (): number {
+    return this.#length
+  }
+
+  get living (): number {
+    return this.#living
   }
 
   get lastOffset (): Offset {
-    return this.length === 0 ? 0 : this.offset[this.length - 1] as number
+    return this.#length === 0 ? 0 : this.offset(this.#length - 1)
   }
 
   /** Index of the first record above an offset, dead or alive. */
   indexAfter (offset: Offset): number {
     let low = 0
-    let high = this.length
+    let high = this.#length
     while (low < high) {
       const middle = (low + high) >>> 1
-      if ((this.offset[middle] as number) > offset) high = middle
+      if (this.offset(middle) > offset) high = middle
       else low = middle + 1
     }
     return low
   }
 
-  /** Makes space for more records. */
-  grow (): void {
-    const capacity = 2 * this.capacity
-    this.offset = grown(this.offset, new Float64Array(capacity))
-    this.at = grown(this.at, new Float64Array(capacity))
-    this.bytes = grown(this.bytes, new Uint32Array(capacity))
-    this.position = grown(this.position, new Uint32Array(capacity))
-    this.ordinal = grown(this.ordinal, new Uint32Array(capacity))
-    this.address = grown(this.address, new Uint32Array(capacity))
-    this.previous = grown(this.previous, new Uint32Array(capacity))
-    this.next = grown(this.next, new Uint32Array(capacity))
-    this.jump = grown(this.jump, new Uint32Array(capacity))
-    this.sequence = grown(this.sequence, new Uint32Array(capacity))
+  /** Adds a record behind the last one. Returns its index. */
+  add (record: NewRecord, { address, previous, jump, sequence }: Link): number {
+    const { offset, at, bytes, position = 0, ordinal = NO_ORDINAL } = record
+    const index = this.#length++
+    this.#living++
+    this.#doubles[ROW_DOUBLES * index + DOUBLE.offset] = offset
+    this.#doubles[ROW_DOUBLES * index + DOUBLE.at] = at
+    const row = ROW_WORDS * index
+    const words = this.#words
+    words[row + WORD.bytes] = bytes
+    words[row + WORD.position] = position
+    words[row + WORD.ordinal] = ordinal
+    words[row + WORD.address] = address
+    words[row + WORD.previous] = previous
+    words[row + WORD.next] = NONE
+    words[row + WORD.jump] = jump
+    words[row + WORD.sequence] = sequence
+    return index
   }
 
   /** Copies a record of another block behind the last record. Returns its index. */
   copy (from: RecordBlock, index: number): number {
-    const to = this.length++
-    this.offset[to] = from.offset[index] as number
-    this.at[to] = from.at[index] as number
-    this.bytes[to] = from.bytes[index] as number
-    this.position[to] = from.position[index] as number
-    this.ordinal[to] = from.ordinal[index] as number
-    this.address[to] = from.address[index] as number
-    this.previous[to] = from.previous[index] as number
-    this.next[to] = from.next[index] as number
-    this.jump[to] = from.jump[index] as number
-    this.sequence[to] = from.sequence[index] as number
-    this.living++
-    return to
+    const row = ROW_WORDS * index
+    this.#words.set(from.#words.subarray(row, row + ROW_WORDS), ROW_WORDS * this.#length)
+    this.#living++
+    return this.#length++
   }
-}
 
-/** Copies a column into a longer one. */
-export function grown<T extends Float64Array | Uint32Array | Uint8Array> (from: T, to: T): T {
-  to.set(from)
-  return to
+  /** Makes a record dead. */
+  kill (index: number): void {
+    this.#words[ROW_WORDS * index + WORD.bytes] = 0
+    this.#living--
+  }
+
+  isLiving (index: number): boolean {
+    return this.bytes(index) !== 0
+  }
+
+  offset (index: number): Offset {
+    return this.#doubles[ROW_DOUBLES * index + DOUBLE.offset] as number
+  }
+
+  /** Time in ms since the epoch. */
+  at (index: number): number {
+    return this.#doubles[ROW_DOUBLES * index + DOUBLE.at] as number
+  }
+
+  /** Bytes that count towards the size of the log; 0 for a dead record. */
+  bytes (index: number): number {
+    return this.#words[ROW_WORDS * index + WORD.bytes] as number
+  }
+
+  /** Position in the file of the record. */
+  position (index: number): number {
+    return this.#words[ROW_WORDS * index + WORD.position] as number
+  }
+
+  setPosition (index: number, position: number): void {
+    this.#words[ROW_WORDS * index + WORD.position] = position
+  }
+
+  /** Number of the record in its sealed file. */
+  ordinal (index: number): number {
+    return this.#words[ROW_WORDS * index + WORD.ordinal] as number
+  }
+
+  setOrdinal (index: number, ordinal: number): void {
+    this.#words[ROW_WORDS * index + WORD.ordinal] = ordinal
+  }
+
+  address (index: number): AddressNumber {
+    return this.#words[ROW_WORDS * index + WORD.address] as AddressNumber
+  }
+
+  /** The record before at the same address; NONE for the first. */
+  previous (index: number): RecordRef {
+    return this.#words[ROW_WORDS * index + WORD.previous] as RecordRef
+  }
+
+  setPrevious (index: number, ref: RecordRef): void {
+    this.#words[ROW_WORDS * index + WORD.previous] = ref
+  }
+
+  /** The record behind at the same address; NONE for the last. */
+  next (index: number): RecordRef {
+    return this.#words[ROW_WORDS * index + WORD.next] as RecordRef
+  }
+
+  setNext (index: number, ref: RecordRef): void {
+    this.#words[ROW_WORDS * index + WORD.next] = ref
+  }
+
+  /** An older record at the same address: a shortcut for searches, which may point to a record that is gone. */
+  jump (index: number): RecordRef {
+    return this.#words[ROW_WORDS * index + WORD.jump] as RecordRef
+  }
+
+  /** Number of the record at its address. */
+  sequence (index: number): number {
+    return this.#words[ROW_WORDS * index + WORD.sequence] as number
+  }
+
+  /** Makes space for more records. */
+  grow (): void {
+    this.#capacity *= 2
+    const doubles = new Float64Array(ROW_DOUBLES * this.#capacity)
+    doubles.set(this.#doubles)
+    this.#doubles = doubles
+    this.#words = new Uint32Array(doubles.buffer)
+  }
 }
 
 /** The blocks of an index, in the order of the offsets. Records are appended to the newest block. */
@@ -130,18 +205,17 @@ export class RecordBlocks {
     return this.#byNumber[ref >>> 16] as RecordBlock
   }
 
-  /** Whether a reference, which may be old, points to a living record. */
-  isLiving (ref: RecordRef): boolean {
+  /** The block of a living record; undefined when the reference, which may be old, points to none. */
+  livingOf (ref: RecordRef): RecordBlock | undefined {
     const block = this.#byNumber[ref >>> 16]
-    return block !== undefined && (ref & 0xFFFF) < block.length && block.bytes[ref & 0xFFFF] !== 0
+    return block !== undefined && (ref & 0xFFFF) < block.length && block.isLiving(ref & 0xFFFF) ? block : undefined
   }
 
   /** The newest block, with space for one more record. */
   newest (): RecordBlock {
     const newest = this.#ordered.at(-1)
-    if (newest === undefined || newest.length === this.#maxRecords) {
-      return this.#insert(this.#ordered.length, Math.min(FIRST_RECORDS, this.#maxRecords))
-    }
+    if (newest === undefined) return this.#insert(0, Math.min(FIRST_RECORDS, this.#maxRecords))
+    if (newest.length === this.#maxRecords) return this.#insert(this.#ordered.length, this.#maxRecords)
     if (newest.length === newest.capacity) newest.grow()
     return newest
   }
@@ -165,7 +239,7 @@ export class RecordBlocks {
     const block = before?.lastOffset === offset ? before : this.#ordered[after]
     if (block === undefined) return NONE
     const index = block.indexAfter(offset) - 1
-    return index >= 0 && block.offset[index] === offset && block.bytes[index] !== 0 ? refOf(block, index) : NONE
+    return index >= 0 && block.offset(index) === offset && block.isLiving(index) ? refOf(block, index) : NONE
   }
 
   /**

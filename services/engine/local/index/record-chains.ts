@@ -1,19 +1,7 @@
 import type { Offset } from '../../../model/message.ts'
-import type { Addresses, AddressNumber } from './addresses.ts'
+import type { Addresses } from './addresses.ts'
+import type { AddressNumber, NewRecord } from './index-record.ts'
 import { NONE, RecordBlocks, refOf, type RecordBlock, type RecordRef } from './record-blocks.ts'
-
-/** A record for a chain. */
-export interface ChainRecord {
-  readonly offset: Offset
-  /** Time in ms since the epoch. */
-  readonly at: number
-  /** Bytes that count towards the size of the log, at least 1. */
-  readonly bytes: number
-  /** Position in the file of the record. */
-  readonly position: number
-  /** Number of the record in its sealed file. */
-  readonly ordinal: number
-}
 
 /**
  * The records of an index: one chain for each address, in the order of the offsets, and all records in the order of the
@@ -39,30 +27,16 @@ export class RecordChains {
   }
 
   /** Appends a record to the chain of an address. Offsets must rise. */
-  append (address: AddressNumber, { offset, at, bytes, position, ordinal }: ChainRecord): void {
+  append (address: AddressNumber, record: NewRecord): void {
     const addresses = this.#addresses
+    const previous = addresses.last(address)
+    const jump = previous === NONE ? NONE : this.#jumpBehind(previous)
     const block = this.#blocks.newest()
-    const index = block.length++
+    const index = block.add(record, { address, previous, jump, sequence: addresses.noteAdded(address) })
     const ref = refOf(block, index)
-    const previous = addresses.last[address] as RecordRef
-    const sequence = addresses.sequence[address] as number
-    block.living++
-    block.offset[index] = offset
-    block.at[index] = at
-    block.bytes[index] = bytes
-    block.position[index] = position
-    block.ordinal[index] = ordinal
-    block.address[index] = address
-    block.previous[index] = previous
-    block.next[index] = NONE
-    block.sequence[index] = sequence
-    block.jump[index] = previous === NONE ? NONE : this.#jumpBehind(previous)
-    addresses.sequence[address] = sequence + 1
-    addresses.last[address] = ref
+    addresses.setLast(address, ref)
     this.#setNext(address, previous, ref)
-    if (previous === NONE) addresses.revive(address)
-    addresses.count[address] = (addresses.count[address] as number) + 1
-    const retentionClass = addresses.retentionClass[address] as number
+    const retentionClass = addresses.retentionClass(address)
     if (this.#oldest[retentionClass] === NONE) this.#oldest[retentionClass] = ref
     if (index > 0) return
     // The block before is full now, and its records may be gone already.
@@ -74,18 +48,13 @@ export class RecordChains {
   remove (ref: RecordRef): void {
     const block = this.#blocks.of(ref)
     const index = ref & 0xFFFF
-    const address = block.address[index] as AddressNumber
-    const addresses = this.#addresses
-    const [previous, next] = [block.previous[index] as RecordRef, block.next[index] as RecordRef]
+    const address = block.address(index)
+    const [previous, next] = [block.previous(index), block.next(index)]
     this.#setNext(address, previous, next)
     this.#setPrevious(address, next, previous)
-    if (previous !== NONE) addresses.holes[address] = (addresses.holes[address] as number) + 1
-    const count = (addresses.count[address] as number) - 1
-    addresses.count[address] = count
-    if (count === 0) addresses.holes[address] = 0
-    block.bytes[index] = 0
-    block.living--
-    const retentionClass = addresses.retentionClass[address] as number
+    this.#addresses.noteRemoved(address, previous !== NONE)
+    block.kill(index)
+    const retentionClass = this.#addresses.retentionClass(address)
     if (this.#oldest[retentionClass] === ref) this.#oldest[retentionClass] = this.#nextOf(retentionClass, block, index)
     if (2 * block.living < block.capacity) this.#sparse.add(block)
   }
@@ -99,7 +68,7 @@ export class RecordChains {
       if (sparse === null) continue
       const { from, to } = this.#blocks.replace(sparse.position, sparse.count)
       for (const one of from) {
-        for (let index = 0; index < one.length; index++) if (one.bytes[index] !== 0) this.#move(one, index, to)
+        for (let index = 0; index < one.length; index++) if (one.isLiving(index)) this.#move(one, index, to)
         this.#sparse.delete(one)
       }
       this.#blocks.drop(to.living === 0 ? [...from, to] : from)
@@ -124,18 +93,18 @@ export class RecordChains {
 
   /** The first record of an address above an offset; NONE without one. */
   firstAfter (address: AddressNumber, after: Offset): RecordRef {
-    let ref = this.#addresses.last[address] as RecordRef
+    let ref = this.#addresses.last(address)
     if (ref === NONE || this.offset(ref) <= after) return NONE
-    const first = this.#addresses.first[address] as RecordRef
+    const first = this.#addresses.first(address)
     if (this.offset(first) > after) return first
     for (;;) {
       const block = this.#blocks.of(ref)
-      const jump = block.jump[ref & 0xFFFF] as RecordRef
-      if (this.#isOlder(jump, ref) && this.offset(jump) > after) {
+      const jump = block.jump(ref & 0xFFFF)
+      if (this.#isOlder(jump, block, ref & 0xFFFF) && this.offset(jump) > after) {
         ref = jump
         continue
       }
-      const previous = block.previous[ref & 0xFFFF] as RecordRef
+      const previous = block.previous(ref & 0xFFFF)
       if (previous === NONE || this.offset(previous) <= after) return ref
       ref = previous
     }
@@ -143,12 +112,12 @@ export class RecordChains {
 
   /** The first record of an address; NONE without one. */
   first (address: AddressNumber): RecordRef {
-    return this.#addresses.first[address] as RecordRef
+    return this.#addresses.first(address)
   }
 
   /** The next record of the same address; NONE without one. */
   next (ref: RecordRef): RecordRef {
-    return this.#blocks.of(ref).next[ref & 0xFFFF] as RecordRef
+    return this.#blocks.of(ref).next(ref & 0xFFFF)
   }
 
   /** Visits the records above `after` and up to `upTo`, in the order of the offsets. */
@@ -157,43 +126,43 @@ export class RecordChains {
     for (let position = this.#blocks.positionAfter(after); position < ordered.length; position++) {
       const block = ordered[position] as RecordBlock
       for (let index = block.indexAfter(after); index < block.length; index++) {
-        if ((block.offset[index] as number) > upTo) return
-        if (block.bytes[index] !== 0) visit(block, index)
+        if (block.offset(index) > upTo) return
+        if (block.isLiving(index)) visit(block, index)
       }
     }
   }
 
   offset (ref: RecordRef): Offset {
-    return this.#blocks.of(ref).offset[ref & 0xFFFF] as number
+    return this.#blocks.of(ref).offset(ref & 0xFFFF)
   }
 
   at (ref: RecordRef): number {
-    return this.#blocks.of(ref).at[ref & 0xFFFF] as number
+    return this.#blocks.of(ref).at(ref & 0xFFFF)
   }
 
   bytes (ref: RecordRef): number {
-    return this.#blocks.of(ref).bytes[ref & 0xFFFF] as number
+    return this.#blocks.of(ref).bytes(ref & 0xFFFF)
   }
 
   position (ref: RecordRef): number {
-    return this.#blocks.of(ref).position[ref & 0xFFFF] as number
+    return this.#blocks.of(ref).position(ref & 0xFFFF)
   }
 
   setPosition (ref: RecordRef, position: number): void {
-    this.#blocks.of(ref).position[ref & 0xFFFF] = position
+    this.#blocks.of(ref).setPosition(ref & 0xFFFF, position)
   }
 
   ordinal (ref: RecordRef): number {
-    return this.#blocks.of(ref).ordinal[ref & 0xFFFF] as number
+    return this.#blocks.of(ref).ordinal(ref & 0xFFFF)
   }
 
   address (ref: RecordRef): AddressNumber {
-    return this.#blocks.of(ref).address[ref & 0xFFFF] as AddressNumber
+    return this.#blocks.of(ref).address(ref & 0xFFFF)
   }
 
   /** Number of the record at its address: consecutive, but for the records that left from behind an older one. */
   sequence (ref: RecordRef): number {
-    return this.#blocks.of(ref).sequence[ref & 0xFFFF] as number
+    return this.#blocks.of(ref).sequence(ref & 0xFFFF)
   }
 
   /** The first record of a retention class behind another record. */
@@ -203,8 +172,8 @@ export class RecordChains {
     for (let position = ordered.indexOf(block); position < ordered.length; position++) {
       const one = ordered[position] as RecordBlock
       for (let at = from; at < one.length; at++) {
-        if (one.bytes[at] === 0) continue
-        if (this.#addresses.retentionClass[one.address[at] as number] === retentionClass) return refOf(one, at)
+        if (!one.isLiving(at)) continue
+        if (this.#addresses.retentionClass(one.address(at)) === retentionClass) return refOf(one, at)
       }
       from = 0
     }
@@ -213,39 +182,45 @@ export class RecordChains {
 
   #move (from: RecordBlock, index: number, to: RecordBlock): void {
     const ref = refOf(to, to.copy(from, index))
-    const address = from.address[index] as AddressNumber
-    const [previous, next] = [from.previous[index] as RecordRef, from.next[index] as RecordRef]
+    const address = from.address(index)
+    const [previous, next] = [from.previous(index), from.next(index)]
     this.#setNext(address, previous, ref)
     this.#setPrevious(address, next, ref)
-    const retentionClass = this.#addresses.retentionClass[address] as number
+    const retentionClass = this.#addresses.retentionClass(address)
     if (this.#oldest[retentionClass] === refOf(from, index)) this.#oldest[retentionClass] = ref
   }
 
   /** Sets the record behind another one; without another one, the first record of the address. */
   #setNext (address: AddressNumber, previous: RecordRef, ref: RecordRef): void {
-    if (previous === NONE) this.#addresses.first[address] = ref
-    else this.#blocks.of(previous).next[previous & 0xFFFF] = ref
+    if (previous === NONE) this.#addresses.setFirst(address, ref)
+    else this.#blocks.of(previous).setNext(previous & 0xFFFF, ref)
   }
 
   /** Sets the record in front of another one; without another one, the last record of the address. */
   #setPrevious (address: AddressNumber, next: RecordRef, ref: RecordRef): void {
-    if (next === NONE) this.#addresses.last[address] = ref
-    else this.#blocks.of(next).previous[next & 0xFFFF] = ref
+    if (next === NONE) this.#addresses.setLast(address, ref)
+    else this.#blocks.of(next).setPrevious(next & 0xFFFF, ref)
   }
 
   /** The jump pointer of a new record behind another one. */
   #jumpBehind (previous: RecordRef): RecordRef {
-    const jump = this.#blocks.of(previous).jump[previous & 0xFFFF] as RecordRef
-    if (!this.#isOlder(jump, previous)) return previous
-    const further = this.#blocks.of(jump).jump[jump & 0xFFFF] as RecordRef
-    if (!this.#isOlder(further, jump)) return previous
-    const [low, middle, high] = [this.sequence(further), this.sequence(jump), this.sequence(previous)]
-    return high - middle === middle - low ? further : previous
+    const block = this.#blocks.of(previous)
+    const index = previous & 0xFFFF
+    const jump = block.jump(index)
+    if (!this.#isOlder(jump, block, index)) return previous
+    const jumpBlock = this.#blocks.of(jump)
+    const jumpIndex = jump & 0xFFFF
+    const further = jumpBlock.jump(jumpIndex)
+    if (!this.#isOlder(further, jumpBlock, jumpIndex)) return previous
+    const middle = jumpBlock.sequence(jumpIndex)
+    return block.sequence(index) - middle === middle - this.sequence(further) ? further : previous
   }
 
-  /** Whether a jump pointer, which may be old, points to an older record of the same address. */
-  #isOlder (jump: RecordRef, ref: RecordRef): boolean {
-    return jump !== NONE && this.#blocks.isLiving(jump) &&
-      this.address(jump) === this.address(ref) && this.offset(jump) < this.offset(ref)
+  /** Whether a jump pointer, which may be old, points to an older record of the same address as another record. */
+  #isOlder (jump: RecordRef, block: RecordBlock, index: number): boolean {
+    if (jump === NONE) return false
+    const target = this.#blocks.livingOf(jump)
+    return target !== undefined && target.address(jump & 0xFFFF) === block.address(index) &&
+      target.offset(jump & 0xFFFF) < block.offset(index)
   }
 }

@@ -10,6 +10,7 @@ import { addressKey, type Address, type AddressKey, type Offset } from '../../..
 import { draft, LogRecorder } from '../../../engine-suite/kit.ts'
 import { until } from '../../../support/until.ts'
 import { systemError } from './journal/kit.ts'
+import { testFolder } from '../../../support/test-folder.ts'
 
 const EDITS = Number(process.env['DAMAGE_EDITS'] ?? 100)
 const SEED = Number(process.env['DAMAGE_SEED'] ?? 1)
@@ -286,7 +287,7 @@ async function check (folder: string, truth: Truth, edit: Edit, isRolling: boole
   return broken
 }
 
-t.testdir({})
+testFolder(t)
 const truths = [await writeLog(join(t.testdirName, 'tidy'), true), await writeLog(join(t.testdirName, 'untidy'), false)] as const
 
 t.test('the log under test has files of all kinds, and each living message is in one of them', async (t) => {

@@ -12,6 +12,7 @@ import { ALL, AMPLE_RETENTION, BOB, draft, NEWS, numbers, PLENTY, readAll, texts
 import { until } from '../../../support/until.ts'
 import { FaultyDisk, systemError } from './journal/kit.ts'
 import { openEngine } from './kit.ts'
+import { testFolder } from '../../../support/test-folder.ts'
 
 /** Appends a text. The pauses of the journal do not keep the process alive. */
 async function append (engine: Engine, text: string, address: Address = ALL): Promise<{ offset: Offset, stored: boolean }> {
@@ -39,7 +40,7 @@ function fullFor (ending: string) {
 }
 
 t.test('on a full disk messages are counted as lost, also right after a restart, and storing resumes', async (t) => {
-  const path = t.testdir({})
+  const path = testFolder(t)
   const disk = new FaultyDisk()
   const first = await openEngine(t, path, {}, { disk })
   t.ok((await append(first, 'before')).stored)
@@ -66,7 +67,7 @@ t.test('on a full disk messages are counted as lost, also right after a restart,
 })
 
 t.test('messages and values that fail while a checkpoint is written have their gap and their former value after a restart', async (t) => {
-  const path = t.testdir({})
+  const path = testFolder(t)
   const disk = new FaultyDisk()
   const first = await openEngine(t, path, {}, { disk, segmentBytes: 400 })
   await first.state.update(['k'], () => 'former', 3_600_000)
@@ -116,7 +117,7 @@ t.test('messages and values that fail while a checkpoint is written have their g
 
 for (const times of [1, 3]) {
   t.test(`what a sync fails to write is not stored and not read again, when ${times} in a row fail`, async (t) => {
-    const path = t.testdir({})
+    const path = testFolder(t)
     const disk = new FaultyDisk()
     const first = await openEngine(t, path, {}, { disk, hotBytes: 0 })
     t.ok((await append(first, 'before')).stored)
@@ -137,7 +138,7 @@ for (const times of [1, 3]) {
 }
 
 t.test('appends go on while no checkpoint can be written, and segments are sealed later', async (t) => {
-  const path = t.testdir({})
+  const path = testFolder(t)
   const { state, disk } = fullFor('.checkpoint.tmp')
   const engine = await openEngine(t, path, {}, { disk, segmentBytes: 500 })
   const sent = numbers(20).map((n) => n.padEnd(100, 'x'))
@@ -154,7 +155,7 @@ t.test('appends go on while no checkpoint can be written, and segments are seale
 })
 
 t.test('a segment that cannot be sealed stays as it is, and the others are sealed', async (t) => {
-  const path = t.testdir({})
+  const path = testFolder(t)
   const engine = await openEngine(t, path, {}, { segmentBytes: 500 })
   mkdirSync(join(path, '00000001.seg.tmp'))
   const sent = numbers(20).map((n) => n.padEnd(100, 'x'))
@@ -166,8 +167,6 @@ t.test('a segment that cannot be sealed stays as it is, and the others are seale
   for (const text of sent.slice(15)) await append(engine, text)
   await until(() => isSealed(join(path, '00000001.seg')), 'the first segment')
   t.same(await readAll(engine, [ALL]), { texts: sent, hasGap: false })
-  // Before the folder of the test is removed.
-  await engine.close()
 })
 
 /** Copies the files of a log as they are, without the lock. */
@@ -202,7 +201,7 @@ async function contentOf (engine: Engine): Promise<{ readonly of: readonly Conte
 }
 
 async function killEverywhere (t: Test, retention: Partial<Retention>): Promise<void> {
-  const path = t.testdir({ log: {} })
+  const path = testFolder(t, { log: {} })
   const folder = join(path, 'log')
   const disk = new FaultyDisk()
   const engine = await openEngine(t, folder, retention, { disk, segmentBytes: 1200, hotBytes: 0 })

@@ -2,20 +2,21 @@
 import { openFileEngine } from '../../../../services/engine/file/engine.ts'
 import { engineSuite, LIMITS, LogRecorder, stateSuite } from '../../../engine-suite/engine-suite.ts'
 import { openEngine } from './kit.ts'
+import { testFolder } from '../../../support/test-folder.ts'
 
 engineSuite('files', async (t) => {
   let now = Date.UTC(2026, 0, 1)
-  const engine = await openFileEngine({ ...LIMITS, now: () => now }, { path: t.testdir({}), log: new LogRecorder() })
+  const engine = await openFileEngine({ ...LIMITS, now: () => now }, { path: testFolder(t), log: new LogRecorder() })
   return { engine, advance: (ms) => { now += ms } }
 })
 engineSuite('small files, nothing in memory', async (t) => {
   let now = Date.UTC(2026, 0, 1)
-  const place = { path: t.testdir({}), log: new LogRecorder(), segmentBytes: 2000, hotBytes: 0 }
+  const place = { path: testFolder(t), log: new LogRecorder(), segmentBytes: 2000, hotBytes: 0 }
   const engine = await openFileEngine({ ...LIMITS, now: () => now }, place)
   return { engine, advance: (ms) => { now += ms } }
 })
 stateSuite('files', async (t) => {
   let now = Date.UTC(2026, 0, 1)
-  const { state } = await openEngine(t, t.testdir({}), { now: () => now })
+  const { state } = await openEngine(t, testFolder(t), { now: () => now })
   return { state, advance: (ms) => { now += ms } }
 })

@@ -7,6 +7,7 @@ import { ALL, AMPLE_RETENTION, Child, draft, LogRecorder, numbers, readAll } fro
 import { until } from '../../../support/until.ts'
 import { openEngine as openLmdbEngine } from '../lmdb/kit.ts'
 import { openEngine } from './kit.ts'
+import { testFolder } from '../../../support/test-folder.ts'
 
 t.setTimeout(60_000)
 
@@ -15,7 +16,7 @@ function contentOf (path: string): Record<string, string> {
 }
 
 t.test('a folder belongs to one process for the lifetime of the process', async (t) => {
-  const path = t.testdir({})
+  const path = testFolder(t)
   const child = new Child(t, ['file', 'hold', path])
   await child.until('open')
   await t.rejects(openEngine(t, path), { code: 'HUB_STORE_FAILED', message: /^The folder .* is in use by process \d+; end that first/ })
@@ -26,7 +27,7 @@ t.test('a folder belongs to one process for the lifetime of the process', async 
 })
 
 t.test('folder and files are for the user of the process alone', async (t) => {
-  const path = join(t.testdir({}), 'data')
+  const path = join(testFolder(t), 'data')
   const engine = await openEngine(t, path, {}, { segmentBytes: 500 })
   for (const n of numbers(20)) await engine.append(draft(n.repeat(30)))
   await until(() => readdirSync(path).some((name) => name.endsWith('.checkpoint')))
@@ -36,7 +37,7 @@ t.test('folder and files are for the user of the process alone', async (t) => {
 })
 
 t.test('a folder of version 0.1 is refused with what to do, and left as it is', async (t) => {
-  const path = t.testdir({})
+  const path = testFolder(t)
   const old = await openLmdbEngine(t, path)
   await old.append(draft('old'))
   await old.close()
@@ -49,7 +50,7 @@ t.test('a folder of version 0.1 is refused with what to do, and left as it is', 
 })
 
 t.test('a folder of a later format is refused, and left as it is', async (t) => {
-  const path = t.testdir({})
+  const path = testFolder(t)
   const engine = await openEngine(t, path)
   await engine.append(draft('1'))
   await engine.close()
@@ -67,7 +68,7 @@ t.test('a folder of a later format is refused, and left as it is', async (t) => 
 })
 
 t.test('an unusable folder is refused with a sentence that names it', async (t) => {
-  const path = t.testdir({ file: '' })
+  const path = testFolder(t, { file: '' })
   await t.rejects(openEngine(t, join(path, 'file')), { code: 'HUB_STORE_FAILED', message: /^The folder .*file cannot be made / })
 })
 
@@ -79,7 +80,7 @@ if (process.platform === 'linux') {
 }
 
 t.test('a removed file is noticed, and messages go on in a new one', async (t) => {
-  const path = t.testdir({})
+  const path = testFolder(t)
   const log = new LogRecorder()
   const engine = await openFileEngine(AMPLE_RETENTION, { path, log })
   t.teardown(() => engine.close())

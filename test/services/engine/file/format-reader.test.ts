@@ -8,6 +8,7 @@ import { draft, PLENTY } from '../../../engine-suite/kit.ts'
 import { until } from '../../../support/until.ts'
 import { readLog, type ReaderLimits } from './format-reader.ts'
 import { openEngine } from './kit.ts'
+import { testFolder } from '../../../support/test-folder.ts'
 
 const LIMITS: ReaderLimits = { log: { maxAgeMs: 60_000, maxCount: 30 }, inbox: { maxAgeMs: 300_000, maxCount: 8 }, maxBytes: 12_000 }
 /** The id of the last user is ill-formed: half a surrogate pair, and the escape character. */
@@ -70,7 +71,7 @@ function kindsOf (folder: string): string[] {
 
 /** Writes a log at random, with restarts, and compares at each. */
 async function compare (t: Test, seed: number): Promise<void> {
-  const folder = t.testdir({})
+  const folder = testFolder(t)
   const next = random(seed)
   let now = Date.UTC(2026, 0, 1)
   let seen = { messages: 0, values: 0 }

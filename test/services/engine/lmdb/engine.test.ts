@@ -9,27 +9,28 @@ import { LmdbFile, type Range } from '../../../../services/engine/lmdb/file.ts'
 import type { Message } from '../../../../services/model/message.ts'
 import { ALL, AMPLE_RETENTION, BOB, draft, engineSuite, LIMITS, LogRecorder, NEWS, numbers, readAll, stateSuite, storeSuite } from '../../../engine-suite/engine-suite.ts'
 import { openEngine } from './kit.ts'
+import { testFolder } from '../../../support/test-folder.ts'
 
 engineSuite('lmdb', async (t) => {
   let now = Date.UTC(2026, 0, 1)
-  const engine = await openLmdbEngine({ ...LIMITS, now: () => now }, { path: t.testdir({}), log: new LogRecorder() })
+  const engine = await openLmdbEngine({ ...LIMITS, now: () => now }, { path: testFolder(t), log: new LogRecorder() })
   return { engine, advance: (ms) => { now += ms } }
 })
 stateSuite('lmdb', async (t) => {
   let now = Date.UTC(2026, 0, 1)
-  const { state } = await openEngine(t, t.testdir({}), { now: () => now })
+  const { state } = await openEngine(t, testFolder(t), { now: () => now })
   return { state, advance: (ms) => { now += ms } }
 })
 storeSuite('lmdb', async (t, start) => {
   let now = start
   const retention = { ...LIMITS, now: () => now }
-  const place = { path: t.testdir({}), log: new LogRecorder() }
+  const place = { path: testFolder(t), log: new LogRecorder() }
   const store = new LmdbStore(await openFolder(place.path, place.log, retention.now), retention, place)
   return { store, setClock: (to) => { now = to }, hasOwnTimes: false }
 })
 
 t.test('offsets keep rising when the clock goes back, while the engine runs and while it is closed', async (t) => {
-  const path = t.testdir({})
+  const path = testFolder(t)
   let now = Date.UTC(2026, 0, 1)
   const offsets: number[] = []
   for (const backMs of [0, 3_600_000, 1, 86_400_000]) {
@@ -52,7 +53,7 @@ t.test('offsets keep rising when the clock goes back, while the engine runs and 
 const SPARE_BYTES = 8 * 1024 ** 2
 
 t.test('a file from which 60 000 messages were evicted stays small', async (t) => {
-  const path = t.testdir({})
+  const path = testFolder(t)
   const engine = await openEngine(t, path, {
     log: { ...AMPLE_RETENTION.log, maxCount: 2000 },
     inbox: { ...AMPLE_RETENTION.inbox, maxCount: 10 },
@@ -75,7 +76,7 @@ t.test('a file uses maxBytes and is not much larger, with small and with large m
   const maxBytes = 6 * 1024 ** 2
   const groups = numbers(50)
   for (const [length, count] of [[100, 30_000], [1000, 10_000], [20_000, 1000]] as const) {
-    const path = t.testdir({})
+    const path = testFolder(t)
     const engine = await openEngine(t, path, { maxBytes })
     for (let n = 0; n < count; n += 500) await Promise.all(numbers(500).map((k) => engine.append(draft(k.padEnd(length, '.'), { address: { group: `${Number(k) % 50}` } }))))
     const { size } = statSync(join(path, 'data.mdb'))
@@ -88,7 +89,7 @@ t.test('a file uses maxBytes and is not much larger, with small and with large m
 })
 
 t.test('tombstones are bounded: an address without one may report a false gap, and never misses a gap', async (t) => {
-  const path = t.testdir({})
+  const path = testFolder(t)
   let now = Date.UTC(2026, 0, 1)
   const open = () => openEngine(t, path, { ...LIMITS, now: () => now }, { maxVanished: 10 })
   let engine = await open()
@@ -112,7 +113,7 @@ t.test('tombstones are bounded: an address without one may report a false gap, a
 })
 
 t.test('a read visits only the entries that it returns, however many other messages there are', async (t) => {
-  const engine = await openEngine(t, t.testdir({}))
+  const engine = await openEngine(t, testFolder(t))
   for (let n = 0; n < 5000; n += 500) {
     await Promise.all(numbers(500).map((k) => engine.append(draft(k, { address: Number(k) % 100 === 0 ? BOB : { user: k } }))))
   }
@@ -134,7 +135,7 @@ t.test('a read visits only the entries that it returns, however many other messa
 })
 
 t.test('an address or a key that is too long for the store is refused, and other appends succeed', async (t) => {
-  const engine = await openEngine(t, t.testdir({}))
+  const engine = await openEngine(t, testFolder(t))
   const delivered: Message[] = []
   engine.follow((message) => delivered.push(message))
   const outcomes = await Promise.allSettled([

@@ -9,6 +9,7 @@ import { openLmdbEngine } from '../../../../services/engine/lmdb/engine.ts'
 import { LMDB_OPTIONS } from '../../../../services/engine/lmdb/file.ts'
 import { ALL, AMPLE_RETENTION, Child, draft, LogRecorder, numbers, readAll } from '../../../engine-suite/engine-suite.ts'
 import { openEngine } from './kit.ts'
+import { testFolder } from '../../../support/test-folder.ts'
 
 t.setTimeout(120_000)
 
@@ -16,7 +17,7 @@ const PAGE = 4096
 
 /** A folder with a store of 500 messages, which a test damages. */
 async function storeWithMessages (t: Test): Promise<{ path: string, data: string, head: number }> {
-  const path = t.testdir({})
+  const path = testFolder(t)
   const engine = await openEngine(t, path)
   await Promise.all(numbers(500).map((n) => engine.append(draft(n.padEnd(300, '.')))))
   const { head } = engine
@@ -29,7 +30,7 @@ function ownerFiles (path: string): string[] {
 }
 
 t.test('a folder belongs to one process for the lifetime of the process', async (t) => {
-  const path = t.testdir({})
+  const path = testFolder(t)
   const child = new Child(t, ['lmdb', 'hold', path])
   await child.until('open')
   await t.rejects(openEngine(t, path), {
@@ -49,13 +50,13 @@ t.test('a folder belongs to one process for the lifetime of the process', async 
 })
 
 t.test('of several openings of a folder at the same time, at most one succeeds', async (t) => {
-  const path = t.testdir({})
+  const path = testFolder(t)
   const outcomes = await Promise.allSettled(numbers(3).map(() => openEngine(t, path)))
   t.ok(outcomes.filter(({ status }) => status === 'fulfilled').length <= 1)
 })
 
 t.test('an owner file whose process id was reused does not lock the folder, and a folder may have a long name', async (t) => {
-  const path = join(t.testdir({}), 'x'.repeat(120))
+  const path = join(testFolder(t), 'x'.repeat(120))
   mkdirSync(path)
   // The owner file of an ended process whose id a running process has now.
   writeFileSync(join(path, `owner-${process.ppid}-0123abcd.sock`), '')
@@ -66,7 +67,7 @@ t.test('an owner file whose process id was reused does not lock the folder, and 
 })
 
 t.test('the error of an unusable folder names the folder', async (t) => {
-  const path = t.testdir({ file: '' })
+  const path = testFolder(t, { file: '' })
   await t.rejects(openEngine(t, join(path, 'file')), { code: 'HUB_STORE_FAILED', message: /^The folder .*file cannot be made / })
 })
 
@@ -175,7 +176,7 @@ t.test('a store of an unknown layout is refused and left unchanged', async (t) =
 })
 
 t.test('a folder with the log of the engine file is refused with what to do, and left unchanged', async (t) => {
-  const path = t.testdir({ '00000001.seg': 'a log', offsets: '' })
+  const path = testFolder(t, { '00000001.seg': 'a log', offsets: '' })
   await t.rejects(openEngine(t, path), {
     code: 'HUB_STORE_FAILED',
     message: `The folder ${path} holds the log of the engine file: set engine.kind to file, or choose another folder with engine.path.`

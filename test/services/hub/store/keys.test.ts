@@ -5,6 +5,7 @@ import { cursorKey, expiredMessageKey, groupsKey, receiptKey, sessionKey } from 
 import { MAX_ID_LENGTH } from '../../../../services/model/message.ts'
 import { connectJson } from '../../../support/json-client.ts'
 import { listen, until } from '../../../support/helper.ts'
+import { testFolder } from '../../../support/test-folder.ts'
 
 /** What the engine's state takes (services/engine/engine.ts, State). */
 const MAX_KEY_BYTES = 1024
@@ -38,7 +39,7 @@ t.test('the keys on disk are those of version 0.1', (t) => {
 })
 
 t.test('a user with the longest name there may be has an inbox and groups, on disk too', async (t) => {
-  const { app: { hub }, url } = await listen(t, { engine: { kind: 'lmdb', path: t.testdir({}) } })
+  const { app: { hub }, url } = await listen(t, { engine: { kind: 'lmdb', path: testFolder(t) } })
   const user = '一'.repeat(MAX_ID_LENGTH)
   await hub.join({ user }, 'news')
   await hub.send({ user }, 'message')

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { encodeFooter, nameAt, packNames, readFooter, TRAILER_BYTES, type Footer } from '../../../../../services/engine/file/journal/footer.ts'
+import { testFolder } from '../../../../support/test-folder.ts'
 
 const ID = 42
 
@@ -39,7 +40,7 @@ function whole (footer: Footer, id = ID): Buffer {
 }
 
 t.test('footers of every size survive encoding', (t) => {
-  t.testdir({})
+  testFolder(t)
   const names = fc.array(fc.string({ unit: 'grapheme' }), { minLength: 1, maxLength: 20 })
   fc.assert(fc.property(fc.nat(50), names, fc.nat(5), (records, names, expiring) => {
     const footer = build(records, names, Array.from({ length: Math.min(records, expiring) }, (_, index) => 2 * index))
@@ -52,7 +53,7 @@ t.test('footers of every size survive encoding', (t) => {
 })
 
 t.test('the columns are views of one buffer', (t) => {
-  t.testdir({})
+  testFolder(t)
   const found = read(t, whole(build(9, ['all', 'user:bob'], [1, 4])))
   if (typeof found === 'string') return t.fail(found)
   const buffers = new Set([found.offsets, found.times, found.positions, found.lengths, found.untils].map((one) => one.buffer))
@@ -61,7 +62,7 @@ t.test('the columns are views of one buffer', (t) => {
 })
 
 t.test('a footer with a changed bit, of another file or cut short is described as damaged', (t) => {
-  t.testdir({})
+  testFolder(t)
   const footer = build(5, ['all', 'user:bob'], [1, 4])
   const bytes = whole(footer)
   const accepted: number[] = []
@@ -79,7 +80,7 @@ t.test('a footer with a changed bit, of another file or cut short is described a
 })
 
 t.test('a footer whose columns contradict each other is not used', (t) => {
-  t.testdir({})
+  testFolder(t)
   const footer = build(3, ['all'], [])
   const broken = [
     { ...footer, offsets: Float64Array.of(1, 1, 2) },

@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { Segment } from '../../../../../services/engine/file/journal/segment.ts'
 import { message, openJournal, pushAll, readFolder, readNaively, systemError } from './kit.ts'
+import { testFolder } from '../../../../support/test-folder.ts'
 
 const offsetsFrom = (first: number, count: number) => Array.from({ length: count }, (_, index) => first + index)
 const messagesFrom = (first: number, count: number, size?: number) => offsetsFrom(first, count).map((offset) => message(offset, size))
@@ -285,7 +286,7 @@ t.test('after any failure, acknowledged records are in the files once, in order,
   }), { minLength: 1, maxLength: 12 })
   let run = 0
   await fc.assert(fc.asyncProperty(actions, async (actions) => {
-    const folder = join(t.testdir({ [`${++run}`]: {} }), `${run}`)
+    const folder = join(testFolder(t, { [`${++run}`]: {} }), `${run}`)
     const opened = openJournal(t, { folder, segmentBytes: 3000 })
     let offset = 1000
     const acknowledged: number[] = []

@@ -8,6 +8,7 @@ import type { Group, JournalRecord } from '../../../../../services/engine/file/j
 import { Journal, type JournalOptions } from '../../../../../services/engine/file/journal/journal.ts'
 import type { Segment } from '../../../../../services/engine/file/journal/segment.ts'
 import type { Offset } from '../../../../../services/model/message.ts'
+import { testFolder } from '../../../../support/test-folder.ts'
 
 /** A disk that records its calls and fails as the test asks. */
 export class FaultyDisk implements Disk {
@@ -67,7 +68,7 @@ export interface Opened {
 
 /** Opens a journal in a folder of the test, with short pauses between attempts. */
 export function openJournal (t: Test, options: Partial<JournalOptions> = {}): Opened {
-  const folder = options.folder ?? t.testdir({})
+  const folder = options.folder ?? testFolder(t)
   const disk = new FaultyDisk()
   const segments: Segment[] = []
   const problems: Array<string | null> = []

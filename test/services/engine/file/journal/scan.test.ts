@@ -8,6 +8,7 @@ import {
 import { encodeFooter, packNames } from '../../../../../services/engine/file/journal/footer.ts'
 import { scanSegment, type Damage, type Scan, type ScanSource } from '../../../../../services/engine/file/journal/scan.ts'
 import { message, openJournal, pushAll } from './kit.ts'
+import { testFolder } from '../../../../support/test-folder.ts'
 
 const ID = 3
 const FIRST = 1000
@@ -85,7 +86,7 @@ function covers ({ afterOffset, beforeOffset, lastOffset }: Damage, offset: numb
 const offsetsOf = (places: readonly Place[]) => places.map(({ offset }) => offset)
 
 t.test('an intact segment is found as it is, in chunks of every size', (t) => {
-  t.testdir({})
+  testFolder(t)
   const { bytes, records } = build([3, 1, 40, 2])
   for (const chunkBytes of [1, 100, 1000, 1e6]) {
     const { found, ...rest } = scan(t, bytes, { chunkBytes })
@@ -100,7 +101,7 @@ t.test('an intact segment is found as it is, in chunks of every size', (t) => {
 })
 
 t.test('a damaged record is a gap for exactly its offset, and the records around it are found', (t) => {
-  t.testdir({})
+  testFolder(t)
   const { bytes, records } = build([3, 5, 2])
   const lost = records[5]
   if (lost === undefined) return t.fail('no record')
@@ -116,7 +117,7 @@ t.test('a damaged record is a gap for exactly its offset, and the records around
 })
 
 t.test('a damaged header of a group loses no record', (t) => {
-  t.testdir({})
+  testFolder(t)
   const { bytes, records, groups } = build([3, 5, 2])
   const start = groups[1]?.from ?? 0
   bytes.fill(0, start, start + GROUP_BYTES)
@@ -128,7 +129,7 @@ t.test('a damaged header of a group loses no record', (t) => {
 })
 
 t.test('a file that ends inside a group has a torn tail: no damage and no doubt', (t) => {
-  t.testdir({})
+  testFolder(t)
   const { bytes, records, groups } = build([3, 5])
   const [first, last] = groups
   if (first === undefined || last === undefined) return t.fail('no groups')
@@ -144,7 +145,7 @@ t.test('a file that ends inside a group has a torn tail: no damage and no doubt'
 })
 
 t.test('a complete tail with wrong bytes is cut and doubtful', (t) => {
-  t.testdir({})
+  testFolder(t)
   const { bytes, groups: [first, last] } = build([3, 5])
   if (first === undefined || last === undefined) return t.fail('no groups')
   const flipped = Buffer.from(bytes)
@@ -162,7 +163,7 @@ t.test('a complete tail with wrong bytes is cut and doubtful', (t) => {
 })
 
 t.test('a hole in front of a good header of a group is damage, even when that group is torn', (t) => {
-  t.testdir({})
+  testFolder(t)
   const { bytes, groups: [first, second, third] } = build([3, 5, 2])
   if (first === undefined || second === undefined || third === undefined) return t.fail('no groups')
   bytes.fill(0, second.from, second.to)
@@ -175,7 +176,7 @@ t.test('a hole in front of a good header of a group is damage, even when that gr
 })
 
 t.test('a segment without a header keeps its records; one with nothing else has no good length', (t) => {
-  t.testdir({})
+  testFolder(t)
   const { bytes, records } = build([3, 5])
   const damaged = Buffer.from(bytes)
   damaged[20] = 77
@@ -191,7 +192,7 @@ t.test('a segment without a header keeps its records; one with nothing else has 
 })
 
 t.test('a segment with a successor is damaged where its end is missing, and cut behind it', (t) => {
-  t.testdir({})
+  testFolder(t)
   const { bytes, groups: [first, second], records } = build([3, 5])
   if (first === undefined || second === undefined) return t.fail('no groups')
   const expected = { length: bytes.length, lastOffset: 1080 }
@@ -213,7 +214,7 @@ t.test('a segment with a successor is damaged where its end is missing, and cut 
 })
 
 t.test('bytes of a record inside a damaged record are no record when their offset is impossible', (t) => {
-  t.testdir({})
+  testFolder(t)
   const inner = build([1]).bytes.subarray(HEADER_BYTES + GROUP_BYTES)
   const group = Buffer.concat([Buffer.alloc(GROUP_BYTES), message(1010).bytes, message(1020).bytes, message(1030).bytes])
   finishGroup(group, group.length, HEADER_BYTES, ID, 1030)
@@ -226,7 +227,7 @@ t.test('bytes of a record inside a damaged record are no record when their offse
 })
 
 t.test('a sealed segment without a footer is scanned, and its header counts what is missing', (t) => {
-  t.testdir({})
+  testFolder(t)
   const { bytes, records, groups: [group] } = buildSealed(30)
   if (group === undefined) return t.fail('no group')
   const whole = scan(t, bytes)
@@ -252,7 +253,7 @@ t.test('a sealed segment without a footer is scanned, and its header counts what
 })
 
 t.test('records in damaged bytes that look like others cost a bounded time', (t) => {
-  t.testdir({})
+  testFolder(t)
   const { bytes, groups: [first] } = build([1, 1], null, 1_000_000)
   if (first === undefined) return t.fail('no group')
   const end = first.to - 40
@@ -316,7 +317,7 @@ function compare ({ bytes, groups, records }: Built, changed: Buffer) {
 for (const [region, place] of Object.entries(REGIONS)) {
   for (const [kind, change] of Object.entries(KINDS)) {
     t.test(`${kind} in ${region}: the scan finds the same records as a comparison with the intact file`, (t) => {
-      t.testdir({})
+      testFolder(t)
       fc.assert(fc.property(anyEdit, ({ counts, share, length, seed }) => {
         const built = build(counts)
         const changed = change(Buffer.from(built.bytes), place(built, share), length, seed)
@@ -358,7 +359,7 @@ t.test('after a power cut, acknowledged records are found and other groups wholl
     seed: fc.nat(1000)
   })
   await fc.assert(fc.asyncProperty(crash, async ({ counts, share, damage, seed }) => {
-    const folder = join(t.testdir({ [`${++run}`]: {} }), `${run}`)
+    const folder = join(testFolder(t, { [`${++run}`]: {} }), `${run}`)
     const { journal, segments } = openJournal(t, { folder, start: { id: ID, predecessor: null } })
     let offset = FIRST
     let acknowledged = FIRST
