@@ -67,7 +67,7 @@ export function checkSegment (file: SegmentToCheck, purges: Map<string, number>,
     found.untils.push(recordUntil(bytes, at))
   })
   const { header, records, tornBytes, doubtful } = scan
-  const isNamed = namedTest(file, found)
+  const isNamed = namedTest(file, found, header?.sealed?.count)
   const isAlive = (offset: number, n: number): boolean => {
     return (found.untils[n] ?? 0) > now && offset > (purges.get(found.names[n] ?? '') ?? 0) && isNamed(offset)
   }
@@ -118,12 +118,14 @@ function checkSealed ({ fd, size, id }: SegmentToCheck, { records }: Scan, found
 }
 
 /** Whether the newest checkpoint names a message as alive, or is older than the message. */
-function namedTest ({ fd, size, id, known, isDead }: SegmentToCheck, { offsets }: Found): (offset: number) => boolean {
+function namedTest (
+  { fd, size, id, known, isDead }: SegmentToCheck, { offsets }: Found, sealedCount: number | undefined
+): (offset: number) => boolean {
   if (isDead) return () => false
   if (known === null) return () => true
   // With damage, only the footer knows the place of each record.
   const footer = known.note.count === null ? '' : readFooter(fd, size, id)
   const all = typeof footer === 'string' ? Float64Array.from(offsets).sort() : footer.offsets
-  const named = livingOffsets(known, all)
+  const named = livingOffsets(known, all, sealedCount)
   return named === null ? () => true : (offset) => named.has(offset)
 }

@@ -93,7 +93,7 @@ class Recovery {
     const predecessor = checkpoint?.predecessor ?? this.#lastSealed
     // Above the ids of all files, because files are read in the order of their ids.
     const first = Math.max(next, (this.#lastSealed?.id ?? 0) + 1)
-    let end: End = { start: { id: first, predecessor }, isEmpty: true }
+    let end: End = { start: { id: first, predecessor }, isEmpty: true, hasTail: false }
     for (const [n, id] of replayed.entries()) end = this.#replay(id, replayed[n + 1] ?? null, end)
     values.load(this.#values)
     const lastOffset = Math.max(this.#lastOffset, this.#asOf)
@@ -194,11 +194,14 @@ class Recovery {
     const { folder, segments, log } = this.#options
     const path = join(folder, segmentName(id))
     const fd = openSync(path, 'r')
+    const expected = following === null ? null : this.#namedBy(following, id)
     let scan: Scan
+    let hasTail = false
     try {
-      const expected = following === null ? null : this.#namedBy(following, id)
       this.#checkPredecessor(this.#headers.get(id) ?? null, before)
-      const source = { fd, size: fstatSync(fd).size, id, expected }
+      const { size } = fstatSync(fd)
+      hasTail = expected !== null && size > expected.length
+      const source = { fd, size, id, expected }
       scan = scanSegment(source, (bytes, at, position) => this.#apply(bytes, at, position))
     } finally {
       closeSync(fd)
@@ -225,11 +228,14 @@ class Recovery {
       rmSync(path)
       return { ...before, start: nextStart(start, id + 1) }
     }
-    const canResume = header !== null && following === null && before.isEmpty
+    // A service was killed before it had written the gap for the doubtful tail of the file before.
+    if (before.hasTail && scan.records === 0) this.#isDoubtful = true
+    // A doubtful tail stays in its file, until the gap is on the disk behind it.
+    const canResume = header !== null && following === null && before.isEmpty && doubtful === null
     const segment = canResume ? resume(path, id, length, lastOffset) : null
     const kept = segment ?? openCut(path, id, length, lastOffset)
     segments.add(kept)
-    return { start: segment ?? { id: id + 1, predecessor: { id, length, lastOffset } }, isEmpty: false }
+    return { start: segment ?? { id: id + 1, predecessor: { id, length, lastOffset } }, isEmpty: false, hasTail }
   }
 
   /** Notes what is missing between a segment and the one before. */
@@ -306,6 +312,8 @@ interface End {
   readonly start: Recovered['start']
   /** Whether no segment behind the checkpoint has been read. */
   readonly isEmpty: boolean
+  /** Whether the last file has bytes behind the length that its successor names. */
+  readonly hasTail: boolean
 }
 
 /** Greatest offset in the segments before the place where the journal goes on. */

@@ -60,7 +60,7 @@ export function restoreScanned (
   // A sealed file is sorted by address.
   found.sort((a, b) => a.record.offset - b.record.offset)
   const offsets = found.map(({ record }) => record.offset)
-  const living = known === undefined ? null : livingOffsets(known, offsets)
+  const living = known === undefined ? null : livingOffsets(known, offsets, scan.header?.sealed?.count)
   for (const { key, record } of found) if (living?.has(record.offset) !== false) index.add(key, record)
   // Exactly the living records that are gone count, where the checkpoint has their offsets.
   const isComplete = living !== null && known?.note.count === null
@@ -88,15 +88,27 @@ function livingBits ({ offsets }: Footer, known: CheckpointSegment | undefined):
 }
 
 /**
- * The offsets of the records that were alive at the checkpoint. `found`: the offsets of all records of the segment,
- * rising. Null when that cannot be told, as for a segment that was sealed again since.
+ * The offsets of the records that were alive at the checkpoint. Null when all of them were: a segment that was sealed
+ * again since has no others.
+ *
+ * @param found The offsets of the records that are left of the segment, rising.
+ * @param sealedCount Records of the segment by its header; undefined when the header is damaged.
  */
 export function livingOffsets (
-  { note: { count }, living }: CheckpointSegment, found: ArrayLike<Offset>
+  { note: { count }, living }: CheckpointSegment, found: ArrayLike<Offset>, sealedCount: number | undefined
 ): Set<Offset> | null {
   if (count === null) return new Set(toOffsets(living))
-  if (count !== found.length) return null
-  return new Set(Array.from(found).filter((_, ordinal) => hasBit(living, ordinal)))
+  if (found.length > count || (sealedCount !== undefined && sealedCount !== count)) return null
+  // A record has moved forward by as many records as are missing before it, at most by all that are missing. Without
+  // the footer, a record is kept that was alive in each of these cases: a gap is acceptable, a purged message is not.
+  const missing = count - found.length
+  // Living records in front of each one.
+  const before = new Uint32Array(count + 1)
+  for (let ordinal = 0; ordinal < count; ordinal++) {
+    before[ordinal + 1] = (before[ordinal] as number) + Number(hasBit(living, ordinal))
+  }
+  const countFrom = (n: number): number => (before[n + missing + 1] as number) - (before[n] as number)
+  return new Set(Array.from(found).filter((_, n) => countFrom(n) === missing + 1))
 }
 
 /** How many records were alive at the checkpoint. */

@@ -137,6 +137,35 @@ for (const times of [1, 3]) {
   })
 }
 
+t.test('the gap for a damaged end outlives a kill before it is on the disk', async (t) => {
+  const path = testFolder(t)
+  const written = await openEngine(t, path)
+  for (const text of ['one', 'two', 'three']) await append(written, text)
+  await written.close()
+  const file = join(path, '00000001.seg')
+  const bytes = readFileSync(file)
+  bytes.writeUInt8(bytes.readUInt8(bytes.length - 1) ^ 1, bytes.length - 1)
+  writeFileSync(file, bytes)
+  for (let run = 0; run < 2; run++) {
+    const disk = new FaultyDisk()
+    // The header of the next file is written, and no group behind it.
+    disk.fault = (call, _fd, position) => {
+      if (call === 'write' && position >= 72) throw systemError('EIO')
+    }
+    const killed = await openEngine(t, path, {}, { disk })
+    t.same(await readAll(killed, [ALL]), { texts: ['one', 'two'], hasGap: true })
+    await until(() => killed.problem !== null, 'the failed write of the gap')
+    await killed.close()
+  }
+  for (let run = 0; run < 2; run++) {
+    const engine = await openEngine(t, path)
+    t.same(await readAll(engine, [ALL]), { texts: ['one', 'two', ...numbers(run)], hasGap: true })
+    t.same(await readAll(engine, [BOB]), { texts: [], hasGap: true })
+    await append(engine, '0')
+    await engine.close()
+  }
+})
+
 t.test('appends go on while no checkpoint can be written, and segments are sealed later', async (t) => {
   const path = testFolder(t)
   const { state, disk } = fullFor('.checkpoint.tmp')
