@@ -87,9 +87,9 @@ function open (folder: Folder, retention: Retention, place: FilePlace): Engine {
   const values = new Values(now)
   const segments = new Segments()
   const hot = new HotWindow(hotBytes)
-  index.onRemove((offset, ordinal) => {
+  index.onRemove((offset, ordinal, bytes) => {
     hot.remove(offset)
-    if (ordinal !== NO_ORDINAL) segments.remove(offset, ordinal)
+    if (ordinal !== NO_ORDINAL) segments.remove(offset, ordinal, bytes)
   })
   const recovered = recover({ folder: folder.path, index, keys, values, segments, hot, log, windowMs, now })
 

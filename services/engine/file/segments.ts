@@ -1,5 +1,6 @@
 import type { Offset } from '../../model/message.ts'
-import { clearBit, countBits, hasBit } from '../local/collections/bits.ts'
+import { clearBit, hasBit } from '../local/collections/bits.ts'
+import type { LivingRecords } from '../local/index/index-record.ts'
 import type { SegmentNote } from './codec.ts'
 import type { Segment } from './journal/segment.ts'
 
@@ -15,7 +16,7 @@ interface Sealed {
   readonly count: number
   /** One bit for each record, in the order of the footer. */
   readonly living: Uint8Array
-  alive: number
+  livingBytes: number
 }
 
 /** A segment at one moment: its note for a checkpoint, and which of its records are alive. */
@@ -26,16 +27,22 @@ export interface SegmentSnapshot {
   readonly length: number
   /** Bits of a sealed segment; null for an unsealed one. */
   readonly living: Uint8Array | null
-  readonly alive: number
+  /** Bytes of the living records of a sealed segment that count towards the size of the log; 0 for an unsealed one. */
+  readonly livingBytes: number
 }
 
 /** The segments of a log, from the oldest to the one that the journal writes. */
 export class Segments {
   readonly #entries: Entry[] = []
 
-  /** Adds a segment behind the others. `living`: the bits of a sealed one. */
-  add (segment: Segment, sealed: { readonly count: number, readonly living: Uint8Array } | null = null): void {
-    this.#entries.push({ segment, sealed: sealed === null ? null : { ...sealed, alive: countBits(sealed.living) } })
+  /** Adds a segment behind the others. */
+  add (segment: Segment): void {
+    this.#entries.push({ segment, sealed: null })
+  }
+
+  /** Adds a sealed segment behind the others. `count`: its records, dead ones included. */
+  addSealed (segment: Segment, count: number, { bits, bytes }: LivingRecords): void {
+    this.#entries.push({ segment, sealed: { count, living: bits, livingBytes: bytes } })
   }
 
   /** The segment that holds a record. */
@@ -44,21 +51,21 @@ export class Segments {
   }
 
   /** Notes that a record has left the log. */
-  remove (offset: Offset, ordinal: number): void {
+  remove (offset: Offset, ordinal: number, bytes: number): void {
     const sealed = this.#entryAt(offset)?.sealed
     if (sealed == null) return
     if (!hasBit(sealed.living, ordinal)) return
     clearBit(sealed.living, ordinal)
-    sealed.alive--
+    sealed.livingBytes -= bytes
   }
 
   /** Replaces a segment by its sealed form. Reads of the former file end by themselves. */
-  replace (segment: Segment, count: number, living: Uint8Array): void {
+  replace (segment: Segment, count: number, { bits, bytes }: LivingRecords): void {
     const entry = this.#entries.find((one) => one.segment.id === segment.id)
     if (entry === undefined) return segment.close()
     entry.segment.close()
     entry.segment = segment
-    entry.sealed = { count, living, alive: countBits(living) }
+    entry.sealed = { count, living: bits, livingBytes: bytes }
   }
 
   /** Removes a segment without living records. */
@@ -75,7 +82,7 @@ export class Segments {
       path: segment.path,
       length: segment.length,
       living: sealed?.living.slice() ?? null,
-      alive: sealed?.alive ?? 0
+      livingBytes: sealed?.livingBytes ?? 0
     }))
   }
 

@@ -39,8 +39,9 @@ interface Part {
   readonly snapshot: SegmentSnapshot
   /** The living records: bits of a sealed segment, offsets of an unsealed one. */
   readonly living: Uint8Array | Float64Array
-  readonly alive: number
-  readonly isSealed: boolean
+  readonly hasLiving: boolean
+  /** Whether the segment is sealed, and its living records are at least half of its bytes. */
+  readonly isTidy: boolean
 }
 
 /** A new segment of the journal, and the one before. */
@@ -54,9 +55,9 @@ const RETRY_MS = 5000
 
 /**
  * Keeps the files of a log small and quick to open. When the journal begins a segment, a checkpoint is written; then
- * segments without living records are removed, full ones are sealed, and sealed ones of which less than half is alive
- * are sealed again. A file loses only records that were dead at the moment of a checkpoint on the disk: their evictions
- * are known from there.
+ * segments without living records are removed, full ones are sealed, and sealed ones are sealed again when less than
+ * half of their bytes are alive: the files have at most twice the size of the log, and the newest segment. A file loses
+ * only records that were dead at the moment of a checkpoint on the disk: their evictions are known from there.
  */
 export class Housekeeping {
   readonly #options: HousekeepingOptions
@@ -130,11 +131,11 @@ export class Housekeeping {
   }
 
   async #tidyPart (part: Part): Promise<void> {
-    const { note: { count }, path } = part.snapshot
-    if (part.alive === 0) await this.#remove(part.snapshot)
+    const { path } = part.snapshot
+    if (!part.hasLiving) await this.#remove(part.snapshot)
     // A removed file is reported elsewhere, and stays readable while it is open.
     else if (!existsSync(path)) return
-    else if (!part.isSealed || 2 * part.alive < (count ?? 0)) await this.#seal(part)
+    else if (!part.isTidy) await this.#seal(part)
   }
 
   /** The segments before the one with this id, as they are now. */
@@ -142,11 +143,12 @@ export class Housekeeping {
     const { index, segments } = this.#options
     let after: Offset = 0
     return segments.snapshot(before).map((snapshot) => {
-      const { note: { lastOffset } } = snapshot
+      const { note: { lastOffset }, livingBytes, length } = snapshot
       const living = snapshot.living ?? index.living(after, lastOffset)
       after = lastOffset
       const isSealed = snapshot.living !== null
-      return { snapshot, living, isSealed, alive: isSealed ? snapshot.alive : living.length }
+      const hasLiving = isSealed ? livingBytes > 0 : living.length > 0
+      return { snapshot, living, hasLiving, isTidy: isSealed && 2 * livingBytes >= length }
     })
   }
 
@@ -158,7 +160,7 @@ export class Housekeeping {
       origin,
       predecessor: previous,
       asOf: head(),
-      segments: parts.filter(({ alive }) => alive > 0).map(({ snapshot: { note }, living }) => ({ note, living })),
+      segments: parts.filter(({ hasLiving }) => hasLiving).map(({ snapshot: { note }, living }) => ({ note, living })),
       evictions: index.evictions(),
       keys: keys.entries(),
       values: values(),

@@ -156,7 +156,7 @@ class Recovery {
         lastOffset = Math.max(lastOffset, footer.offsets.at(-1) ?? 0)
         const { living, isComplete } = restoreFooter(index, footer, known)
         if (!isComplete) this.#noteDamage(id, { damages: [], missing: 0 }, lastOffset)
-        segments.add(Segment.open(path, id, lastOffset), { count: footer.offsets.length, living })
+        segments.addSealed(Segment.open(path, id, lastOffset), footer.offsets.length, living)
       } else {
         const expected = upTo === undefined ? null : { length: size, lastOffset: upTo }
         const { scan, isComplete } = restoreScanned(index, { fd, size, id, expected }, known)

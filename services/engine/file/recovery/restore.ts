@@ -1,6 +1,6 @@
 import type { AddressKey, Offset } from '../../../model/message.ts'
 import { allBits, countBits, hasBit, newBits, setBit } from '../../local/collections/bits.ts'
-import type { NewRecord } from '../../local/index/index-record.ts'
+import type { LivingRecords, NewRecord } from '../../local/index/index-record.ts'
 import type { LogIndex } from '../../local/index/log-index.ts'
 import { WANTED } from '../../local/index/name-table.ts'
 import { MESSAGE_BYTES } from '../../local/message-form.ts'
@@ -13,36 +13,39 @@ import { scanSegment, type Scan, type ScanSource } from '../journal/scan.ts'
 // Fills an index from the segments that a checkpoint knows.
 
 /**
- * Adds the records of a footer that were alive at the checkpoint. Returns their bits, and whether none of them is
+ * Adds the records of a footer that were alive at the checkpoint. Returns them, and whether none of them is
  * missing: a seal leaves damaged records out.
  *
  * @param known The segment at the checkpoint; undefined when all of its records were alive.
  */
 export function restoreFooter (
   index: LogIndex, footer: Footer, known: CheckpointSegment | undefined
-): { readonly living: Uint8Array, readonly isComplete: boolean } {
+): { readonly living: LivingRecords, readonly isComplete: boolean } {
   const { offsets, times, positions, lengths, addresses, expiring, untils, names } = footer
-  const living = livingBits(footer, known)
+  const bits = livingBits(footer, known)
   const numbers = new Uint32Array(names.starts.length - 1)
   for (let ordinal = 0; ordinal < offsets.length; ordinal++) {
-    if (hasBit(living, ordinal)) numbers[addresses[ordinal] as number] = WANTED
+    if (hasBit(bits, ordinal)) numbers[addresses[ordinal] as number] = WANTED
   }
   index.resolveAll(names, numbers)
   // One object for all records: a start with millions of records would leave as many objects behind.
   const record = { offset: 0, at: 0, until: Infinity, bytes: 0, position: 0, ordinal: 0 }
   let nextExpiring = 0
+  let livingBytes = 0
   for (let ordinal = 0; ordinal < offsets.length; ordinal++) {
     const isExpiring = expiring[nextExpiring] === ordinal
     record.until = isExpiring ? untils[nextExpiring++] as number : Infinity
-    if (!hasBit(living, ordinal)) continue
+    if (!hasBit(bits, ordinal)) continue
     record.offset = offsets[ordinal] as number
     record.at = times[ordinal] as number
     record.bytes = (lengths[ordinal] as number) - RECORD_BYTES + MESSAGE_BYTES
     record.position = positions[ordinal] as number
     record.ordinal = ordinal
+    livingBytes += record.bytes
     index.addTo(numbers[addresses[ordinal] as number] as number, record)
   }
-  return { living, isComplete: known === undefined || countBits(living) >= countLiving(known) }
+  const isComplete = known === undefined || countBits(bits) >= countLiving(known)
+  return { living: { bits, bytes: livingBytes }, isComplete }
 }
 
 /**

@@ -34,8 +34,16 @@ export interface Selection {
   readonly gapUpTo: Offset
 }
 
-/** Receives the offset of every record that leaves the index, and its number in its sealed file. Must not throw. */
-export type RemovalHandler = (offset: Offset, ordinal: number) => void
+/** Receives each record that leaves the index: its offset, number in its sealed file, and bytes. Must not throw. */
+export type RemovalHandler = (offset: Offset, ordinal: number, bytes: number) => void
+
+/** The living records of a sealed file. */
+export interface LivingRecords {
+  /** One bit for each record of the file, in the order of its footer. */
+  readonly bits: Uint8Array
+  /** Bytes of the living records that count towards the size of the log. */
+  readonly bytes: number
+}
 
 /** The ordinal of a record without a sealed file. */
 export const NO_ORDINAL = 0xFFFF_FFFF

@@ -5,7 +5,7 @@ import type { Evicted } from '../evictions.ts'
 import { newBits, setBit } from '../collections/bits.ts'
 import { ExpiryQueue } from '../collections/expiry-queue.ts'
 import { Heap } from '../collections/heap.ts'
-import type { AddressNumber, IndexRecord, NewRecord, RemovalHandler, Selection } from './index-record.ts'
+import type { AddressNumber, IndexRecord, LivingRecords, NewRecord, RemovalHandler, Selection } from './index-record.ts'
 import { MESSAGE_BYTES } from '../message-form.ts'
 import type { PackedNames } from './name-table.ts'
 import { NONE, type RecordRef } from './record-blocks.ts'
@@ -218,22 +218,22 @@ export class LogIndex {
   }
 
   /**
-   * Sets the positions of the records of a file that was sealed. `offsets`: those of all records in the file, rising;
-   * `positions`: their positions. The place of a record in `offsets` becomes its ordinal. Returns which of them the
-   * index has: one bit each.
+   * Sets the positions of the records of a file that was sealed, and their places in `offsets` as their ordinals.
+   * `offsets`: those of all records in the file, rising. Returns the records that the index has.
    */
-  relocate (offsets: Float64Array, positions: Uint32Array): Uint8Array {
-    const living = newBits(offsets.length)
-    let ordinal = 0
+  relocate (offsets: Float64Array, positions: Uint32Array): LivingRecords {
+    const bits = newBits(offsets.length)
+    let [ordinal, bytes] = [0, 0]
     this.#chains.visit((offsets[0] ?? 0) - 1, offsets.at(-1) ?? 0, (block, index) => {
       const offset = block.offset(index)
       while ((offsets[ordinal] ?? Infinity) < offset) ordinal++
       if (offsets[ordinal] !== offset) return
       block.setPosition(index, positions[ordinal] as number)
       block.setOrdinal(index, ordinal)
-      setBit(living, ordinal)
+      setBit(bits, ordinal)
+      bytes += block.bytes(index)
     })
-    return living
+    return { bits, bytes }
   }
 
   /** The evictions of this moment. */
@@ -302,7 +302,7 @@ export class LogIndex {
     this.#size--
     this.#bytes -= this.#chains.bytes(ref)
     if (this.#untils.size > 0) this.#untils.delete(offset)
-    this.#onRemove(offset, this.#chains.ordinal(ref))
+    this.#onRemove(offset, this.#chains.ordinal(ref), this.#chains.bytes(ref))
     this.#chains.remove(ref)
   }
 

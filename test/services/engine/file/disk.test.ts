@@ -137,6 +137,22 @@ for (const times of [1, 3]) {
   })
 }
 
+t.test('the files have at most twice the size of the log, and the newest segment', async (t) => {
+  const path = testFolder(t)
+  const [maxBytes, segmentBytes] = [60_000, 10_000]
+  const limits = { maxBytes, inbox: { maxAgeMs: 1e9, maxCount: 5 } }
+  const engine = await openEngine(t, path, limits, { segmentBytes })
+  // Half of the messages live and are small; the large ones of the others leave by the count of their inbox.
+  for (let n = 0; n < 400; n++) {
+    await append(engine, 'small')
+    await append(engine, 'x'.repeat(1000), BOB)
+  }
+  const bytes = (): number => segmentsOf(path).reduce((sum, name) => sum + readFileSync(join(path, name)).length, 0)
+  await until(() => bytes() <= 2 * maxBytes + segmentBytes + 2000, 'the bound of the files')
+  t.ok(segmentsOf(path).length > 3)
+  t.equal((await engine.summary({ address: ALL, after: 0 })).count, 400)
+})
+
 t.test('the gap for a damaged end outlives a kill before it is on the disk', async (t) => {
   const path = testFolder(t)
   const written = await openEngine(t, path)

@@ -63,7 +63,7 @@ const retention: fc.Arbitrary<Retention> = fc.record({
 class Comparison {
   readonly index: LogIndex
   readonly model: LogModel
-  readonly #removed: Array<[Offset, number]> = []
+  readonly #removed: Array<[Offset, number, number]> = []
   #head = 0
   #now = 1000
 

@@ -14,7 +14,7 @@ interface Stored extends IndexRecord {
 export class LogModel {
   records: Stored[] = []
   readonly evicted = new Map<AddressKey, Evicted>()
-  removed: Array<[Offset, number]> = []
+  removed: Array<[Offset, number, number]> = []
   readonly #retention: Retention
   #doubtUpTo: Offset = 0
 
@@ -136,7 +136,7 @@ export class LogModel {
 
   #remove (record: Stored): void {
     this.records = this.records.filter((one) => one !== record)
-    this.removed.push([record.offset, record.ordinal])
+    this.removed.push([record.offset, record.ordinal, record.bytes])
   }
 }
 
