@@ -7,12 +7,11 @@ import type { Segment } from './journal/segment.ts'
 /** Addresses of one kind with losses that are not on the disk, at most. */
 const MAX_ADDRESSES = 10_000
 
-/** Losses of an address whose record is in a segment. */
-interface WrittenLoss {
-  readonly name: AddressKey
-  readonly count: number
-  /** The id of the segment. */
-  readonly id: number
+/** Losses of an address that stand in one record, or will. */
+interface Loss {
+  count: number
+  /** The id of the segment with the record; null until the record is on the disk. */
+  id: number | null
 }
 
 /**
@@ -24,10 +23,10 @@ export class Losses {
   /** Losses that the journal has not taken. */
   #owed = new Evictions(MAX_ADDRESSES)
   #isOwing = false
-  /** Losses whose records are not on the disk, by address. */
-  readonly #unwritten = new Map<AddressKey, number>()
-  /** Losses whose records may be behind the next checkpoint. */
-  #written: WrittenLoss[] = []
+  /** Losses since the last purge of each address whose record may be behind the next checkpoint. */
+  readonly #recent = new Map<AddressKey, Loss[]>()
+  /** Of these, the losses that the journal has not taken. */
+  readonly #owedByAddress = new Map<AddressKey, Loss>()
 
   constructor (journal: Journal) {
     this.#journal = journal
@@ -35,8 +34,15 @@ export class Losses {
 
   /** Counts a lost message. */
   add (name: AddressKey, offset: Offset): void {
-    this.#noteUnwritten(name, 1)
-    this.#owe(name, offset, 1)
+    this.#owed.add(name, offset)
+    this.#isOwing = true
+    this.#noteOwed(name, 1)
+  }
+
+  /** Notes a purge of an address. The record of the purge must follow those of the losses so far; see `write`. */
+  forget (name: AddressKey): void {
+    this.#recent.delete(name)
+    this.#owedByAddress.delete(name)
   }
 
   /** Notes a hole: a gap up to an offset for every address. */
@@ -45,33 +51,42 @@ export class Losses {
     this.#isOwing = true
   }
 
-  /** Losses by address whose records are in a segment or later, or not on the disk. Segments rise from call to call. */
+  /**
+   * Losses by address, since the last purge, whose records are in a segment or later, or not on the disk. Segments rise
+   * from call to call.
+   */
   from (id: number): Map<AddressKey, number> {
-    this.#written = this.#written.filter((one) => one.id >= id)
-    const losses = new Map(this.#unwritten)
-    for (const { name, count } of this.#written) losses.set(name, (losses.get(name) ?? 0) + count)
-    return losses
+    const counts = new Map<AddressKey, number>()
+    for (const [name, losses] of this.#recent) {
+      const recent = losses.filter((one) => one.id === null || one.id >= id)
+      if (recent.length === 0) this.#recent.delete(name)
+      else {
+        this.#recent.set(name, recent)
+        counts.set(name, recent.reduce((sum, { count }) => sum + count, 0))
+      }
+    }
+    return counts
   }
 
   /** Writes the number of losses, unless the disk cannot be written. */
   write (): void {
     if (!this.#isOwing || this.#journal.problem !== null) return
     const owed = this.#owed
+    const owedByAddress = new Map(this.#owedByAddress)
     this.#owed = new Evictions(MAX_ADDRESSES)
+    this.#owedByAddress.clear()
     this.#isOwing = false
     const { entries, dropped } = owed.entries()
     for (const [name, { count, upTo }] of entries) {
+      const loss = owedByAddress.get(name)
+      owedByAddress.delete(name)
       const onWritten = ({ id }: Segment): void => {
-        this.#noteUnwritten(name, -count)
-        this.#written.push({ name, count, id })
+        if (loss !== undefined) loss.id = id
       }
-      this.#push(encodeLoss(name, upTo, count), () => this.#owe(name, upTo, count), onWritten)
+      this.#push(encodeLoss(name, upTo, count), () => this.#oweAgain(name, upTo, count, loss), onWritten)
     }
     // For addresses that are too many to be counted, a gap for every address. Their number is in the next checkpoint.
-    if (dropped.length > 0) {
-      const written = new Set(entries.map(([name]) => name))
-      for (const name of this.#unwritten.keys()) if (!written.has(name)) this.#unwritten.delete(name)
-    }
+    for (const [name, loss] of owedByAddress) this.#drop(name, loss)
     const doubtUpTo = Math.max(owed.holeUpTo, ...dropped.map(([, upTo]) => upTo))
     if (doubtUpTo > 0) this.#push(encodeDoubt(doubtUpTo), () => this.addHole(doubtUpTo))
   }
@@ -83,14 +98,32 @@ export class Losses {
     void group.written.then((isWritten) => { if (!isWritten) onFailed() })
   }
 
-  #owe (name: AddressKey, upTo: Offset, count: number): void {
+  /** Counts losses again whose record has failed. `loss`: undefined when the losses were not counted. */
+  #oweAgain (name: AddressKey, upTo: Offset, count: number, loss: Loss | undefined): void {
     this.#owed.add(name, upTo, count)
     this.#isOwing = true
+    // After a purge, the checkpoint does not have these losses any more.
+    if (loss === undefined || this.#recent.get(name)?.includes(loss) !== true) return
+    this.#drop(name, loss)
+    this.#noteOwed(name, loss.count)
   }
 
-  #noteUnwritten (name: AddressKey, count: number): void {
-    const total = (this.#unwritten.get(name) ?? 0) + count
-    if (total > 0) this.#unwritten.set(name, total)
-    else this.#unwritten.delete(name)
+  #noteOwed (name: AddressKey, count: number): void {
+    const owed = this.#owedByAddress.get(name)
+    if (owed !== undefined) {
+      owed.count += count
+      return
+    }
+    const loss: Loss = { count, id: null }
+    this.#owedByAddress.set(name, loss)
+    const losses = this.#recent.get(name)
+    if (losses === undefined) this.#recent.set(name, [loss])
+    else losses.push(loss)
+  }
+
+  #drop (name: AddressKey, loss: Loss): void {
+    const left = this.#recent.get(name)?.filter((one) => one !== loss) ?? []
+    if (left.length === 0) this.#recent.delete(name)
+    else this.#recent.set(name, left)
   }
 }

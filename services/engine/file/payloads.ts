@@ -93,7 +93,10 @@ export class FilePayloads implements Payloads {
   }
 
   async addPurge (name: AddressKey, offset: Offset, at: number): Promise<void> {
-    const { journal } = this.#options
+    const { journal, losses } = this.#options
+    // The purge covers the losses so far: their records stand before it.
+    losses.write()
+    losses.forget(name)
     const group = journal.push({ bytes: encodePurge(name, offset, at), offset })
     if (group !== null && await group.written) return
     throw new HubError('HUB_STORE_FAILED', journal.problem ?? 'The hub was closed before this was stored.', { retryAfter: 1 })

@@ -1,8 +1,9 @@
 import { closeSync, fstatSync, openSync, readdirSync, readSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Log } from '../../../lib/log.ts'
-import type { Offset } from '../../../model/message.ts'
+import type { AddressKey, Offset } from '../../../model/message.ts'
 import { digestOf } from '../../digest.ts'
+import type { Evicted } from '../../local/evictions.ts'
 import type { IdempotencyRecords } from '../../local/idempotency.ts'
 import type { LogIndex } from '../../local/index/log-index.ts'
 import type { Value, Values } from '../../local/state/values.ts'
@@ -58,6 +59,8 @@ class Recovery {
   #lastOffset: Offset = 0
   #origin: Offset | null = null
   #isDoubtful = false
+  /** Losses since the last purge of each address, behind the checkpoint, which does not have them. */
+  readonly #losses = new Map<AddressKey, Evicted>()
   /** Records up to this offset had their effects in the checkpoint. */
   #asOf: Offset = 0
   /** The segment at which the checkpoint begins; 0 without one. */
@@ -95,6 +98,7 @@ class Recovery {
     const first = Math.max(next, (this.#lastSealed?.id ?? 0) + 1)
     let end: End = { start: { id: first, predecessor }, isEmpty: true, hasTail: false }
     for (const [n, id] of replayed.entries()) end = this.#replay(id, replayed[n + 1] ?? null, end)
+    for (const [name, { upTo, count }] of this.#losses) this.#options.index.miss(name, upTo, count)
     values.load(this.#values)
     const lastOffset = Math.max(this.#lastOffset, this.#asOf)
     return {
@@ -256,11 +260,11 @@ class Recovery {
         keys.add(...decodeKeyUse(bytes, at))
         return
       case KIND.purge:
+        this.#losses.delete(nameOf(bytes, at))
         index.purge(nameOf(bytes, at), recordTime(bytes, at), isCounted)
         return
       case KIND.loss:
-        // A checkpoint does not have the losses that the journal wrote behind it.
-        index.miss(nameOf(bytes, at), offset, numberOf(bytes, at))
+        this.#addLoss(nameOf(bytes, at), offset, numberOf(bytes, at))
         return
       case KIND.doubt:
         index.doubt(offset)
@@ -285,6 +289,11 @@ class Recovery {
     const message = decodeMessage(bytes, at)
     const { key, offset } = message
     if (key !== undefined) keys.add(key, { offset, until, digest: digestOf(message), stored: true })
+  }
+
+  #addLoss (name: AddressKey, upTo: Offset, count: number): void {
+    const before = this.#losses.get(name)
+    this.#losses.set(name, { upTo: Math.max(upTo, before?.upTo ?? 0), count: count + (before?.count ?? 0) })
   }
 
   #noteMissing (id: number, lastOffset: Offset): void {

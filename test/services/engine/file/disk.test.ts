@@ -153,6 +153,28 @@ t.test('the files have at most twice the size of the log, and the newest segment
   t.equal((await engine.summary({ address: ALL, after: 0 })).count, 400)
 })
 
+t.test('losses around a purge are counted exactly after a restart, also beside a checkpoint', async (t) => {
+  const path = testFolder(t)
+  const limits = { maxBytes: 5000 }
+  // Each group begins a segment.
+  let engine = await openEngine(t, path, limits, { segmentBytes: 100 })
+  const lose = () => engine.append(draft('x'.repeat(5000), { address: BOB }))
+  for (let round = 0; round < 12; round++) {
+    for (const n of numbers(2)) await append(engine, n)
+    await until(() => readdirSync(path).includes(segmentsOf(path).at(-1)?.replace('seg', 'checkpoint') ?? ''), 'the checkpoint')
+    // One group: the checkpoint of its segment has its effects, and a restart replays it.
+    const work = [
+      ...numbers(round % 3).map(lose), engine.purge(BOB), ...numbers(round % 4).map(lose),
+      engine.append(draft('kept', { address: BOB })), ...(round % 2 === 0 ? [lose()] : [])
+    ]
+    await Promise.all(work)
+    const summary = await engine.summary({ address: BOB, after: 0 })
+    await engine.close()
+    engine = await openEngine(t, path, limits, { segmentBytes: 100 })
+    t.same(await engine.summary({ address: BOB, after: 0 }), summary, `round ${round}`)
+  }
+})
+
 t.test('the gap for a damaged end outlives a kill before it is on the disk', async (t) => {
   const path = testFolder(t)
   const written = await openEngine(t, path)
