@@ -32,7 +32,7 @@ async function publish (publisher: number): Promise<never> {
     const { offset, stored } = await engine.append(draft(text, { key: `${process.pid} ${publisher}.${n}` }))
     if (stored) report(`stored ${offset} ${text}`)
     if (n % 10 !== 0) continue
-    const count = await engine.state.update([`publisher ${publisher}`], (present) => Number(present ?? 0) + 1, 3_600_000)
+    const count = await engine.state.update([`publisher ${publisher}`], (present) => Number(present ?? 0) + 1, 24 * 3_600_000)
     report(`counted ${JSON.stringify(count)} ${publisher}`)
   }
 }

@@ -83,17 +83,17 @@ export class Losses {
       const onWritten = ({ id }: Segment): void => {
         if (loss !== undefined) loss.id = id
       }
-      this.#push(encodeLoss(name, upTo, count), () => this.#oweAgain(name, upTo, count, loss), onWritten)
+      this.#push(encodeLoss(name, upTo, count), upTo, () => this.#oweAgain(name, upTo, count, loss), onWritten)
     }
     // For addresses that are too many to be counted, a gap for every address. Their number is in the next checkpoint.
     for (const [name, loss] of owedByAddress) this.#drop(name, loss)
     const doubtUpTo = Math.max(owed.holeUpTo, ...dropped.map(([, upTo]) => upTo))
-    if (doubtUpTo > 0) this.#push(encodeDoubt(doubtUpTo), () => this.addHole(doubtUpTo))
+    if (doubtUpTo > 0) this.#push(encodeDoubt(doubtUpTo), doubtUpTo, () => this.addHole(doubtUpTo))
   }
 
-  /** Hands the journal a record without an offset of its own. */
-  #push (bytes: Buffer, onFailed: () => void, onWritten: (segment: Segment) => void = () => {}): void {
-    const group = this.#journal.push({ bytes, offset: 0, written: onWritten })
+  /** Hands the journal a record. `upTo`: its greatest lost offset, which the header of the group names as well. */
+  #push (bytes: Buffer, upTo: Offset, onFailed: () => void, onWritten: (segment: Segment) => void = () => {}): void {
+    const group = this.#journal.push({ bytes, offset: upTo, written: onWritten })
     if (group === null) return onFailed()
     void group.written.then((isWritten) => { if (!isWritten) onFailed() })
   }

@@ -72,8 +72,14 @@ export class FileState implements State {
 
   /** Yields the values on the disk, for a checkpoint: an update in flight is in the journal behind, or is refused. */
   * durable (): Generator<readonly [text: string, value: Value], void> {
-    for (const [text, value] of this.#values.entries()) if (!this.#pending.has(text)) yield [text, value]
-    for (const [text, { durable }] of this.#pending) if (durable !== null) yield [text, durable]
+    for (const [text, value] of this.#values.entries()) {
+      const pending = this.#pending.get(text)
+      if (pending === undefined) yield [text, value]
+      else if (pending.durable !== null) yield [text, pending.durable]
+    }
+    // Removals in flight, all at one moment: a removal that fails later puts its value back behind the loop above.
+    const removals = [...this.#pending].filter(([text]) => this.#values.get(text) === undefined)
+    for (const [text, { durable }] of removals) if (durable !== null) yield [text, durable]
   }
 
   /** Sets a value and writes it. Takes it back when the write fails. */

@@ -85,8 +85,7 @@ async function * recordsOf (content: CheckpointContent): AsyncGenerator<Buffer, 
   const { asOf, segments, evictions, keys, values, replayed } = content
   for (const { note, living } of segments) yield encodeSegmentNote(note, living)
   for (const [name, { upTo, count }] of evictions.entries()) {
-    const written = count - (replayed.get(name) ?? 0)
-    if (written > 0) yield encodeEvicted(name, upTo, written)
+    yield encodeEvicted(name, upTo, Math.max(0, count - (replayed.get(name) ?? 0)))
   }
   for (const [kind, upTo] of evictions.dropped) yield encodeDropped(kind, upTo)
   if (evictions.doubtUpTo > 0) yield encodeDoubt(evictions.doubtUpTo)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Log } from '../../../lib/log.ts'
 import type { AddressKey, Offset } from '../../../model/message.ts'
 import type { IdempotencyRecords } from '../../local/idempotency.ts'
+import { countBits } from '../../local/collections/bits.ts'
 import type { LogIndex } from '../../local/index/log-index.ts'
 import type { Value } from '../../local/state/values.ts'
 import { checkpointName, writeCheckpoint } from './checkpoint.ts'
@@ -148,7 +149,10 @@ export class Housekeeping {
       after = lastOffset
       const isSealed = snapshot.living !== null
       const hasLiving = isSealed ? livingBytes > 0 : living.length > 0
-      return { snapshot, living, hasLiving, isTidy: isSealed && 2 * livingBytes >= length }
+      // The header and the footer of a small file are more than half of its bytes.
+      const isWhole = snapshot.living !== null && countBits(snapshot.living) === snapshot.note.count
+      const isTidy = isSealed && (isWhole || 2 * livingBytes >= length)
+      return { snapshot, living, hasLiving, isTidy }
     })
   }
 

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readdirSync, readSync, rmSync } from 'node:fs'
+import { closeSync, fdatasyncSync, fstatSync, openSync, readdirSync, readSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Log } from '../../../lib/log.ts'
 import type { AddressKey, Offset } from '../../../model/message.ts'
@@ -237,6 +237,7 @@ class Recovery {
     // A doubtful tail stays in its file, until the gap is on the disk behind it.
     const canResume = header !== null && following === null && before.isEmpty && doubtful === null
     const segment = canResume ? resume(path, id, length, lastOffset) : null
+    if (segment === null && !sync(path)) this.#isDoubtful = true
     const kept = segment ?? openCut(path, id, length, lastOffset)
     segments.add(kept)
     return { start: segment ?? { id: id + 1, predecessor: { id, length, lastOffset } }, isEmpty: false, hasTail }
@@ -353,6 +354,26 @@ function resume (path: string, id: number, length: number, lastOffset: Offset): 
 /** Opens a segment that the journal does not continue, without what is behind its good length. */
 function openCut (path: string, id: number, length: number, lastOffset: Offset): Segment {
   return new Segment(openSync(path, 'r'), path, id, length, lastOffset)
+}
+
+/**
+ * Syncs a file that a killed process may have written and not synced: its records are repeated as stored from now on.
+ * Returns whether that succeeded.
+ */
+function sync (path: string): boolean {
+  try {
+    // Windows syncs only files that are open for writing.
+    const fd = openSync(path, 'r+')
+    try {
+      fdatasyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
+    return true
+  } catch {
+    // The disk is broken or read-only; the caller notes a gap.
+    return false
+  }
 }
 
 function readHeader (path: string): SegmentHeader | null {

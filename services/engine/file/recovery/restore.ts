@@ -101,7 +101,8 @@ export function livingOffsets (
   { note: { count }, living }: CheckpointSegment, found: ArrayLike<Offset>, sealedCount: number | undefined
 ): Set<Offset> | null {
   if (count === null) return new Set(toOffsets(living))
-  if (found.length > count || (sealedCount !== undefined && sealedCount !== count)) return null
+  if (sealedCount !== undefined && sealedCount !== count) return null
+  if (found.length > count) return new Set()
   // A record has moved forward by as many records as are missing before it, at most by all that are missing. Without
   // the footer, a record is kept that was alive in each of these cases: a gap is acceptable, a purged message is not.
   const missing = count - found.length

@@ -173,7 +173,9 @@ export class Addresses {
       * entries () {
         for (let row = 0; row < doubles.length; row += ROW_DOUBLES) {
           const count = doubles[row + DOUBLE.evicted] as number
-          if (count > 0) yield [nameOf(row / ROW_DOUBLES), { count, upTo: doubles[row + DOUBLE.upTo] as number }]
+          const upTo = doubles[row + DOUBLE.upTo] as number
+          // Without evictions of its own, an address may have the bound of the dropped tombstones.
+          if (count > 0 || upTo > 0) yield [nameOf(row / ROW_DOUBLES), { count, upTo }]
         }
       },
       dropped: [...this.#droppedUpTo],

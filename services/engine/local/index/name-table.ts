@@ -15,7 +15,7 @@ export interface PackedNames {
 
 const FIRST_SLOTS = 256
 const FIRST_BYTES = 4096
-/** Bytes of removed names that are worth a copy of the others, if they are also more than half of the bytes. */
+/** Bytes of removed names that are worth a copy of the others, when they are more than half of the bytes, too. */
 const COMPACT_AT = 64 * 1024
 
 /**
@@ -91,7 +91,8 @@ export class NameTable {
     this.#free.push(number)
     this.#removedBytes += this.#places[2 * number + 1] as number
     this.#places[2 * number + 1] = 0
-    if (this.#removedBytes > COMPACT_AT && 2 * this.#removedBytes > this.#end) this.#moveBytes(this.#bytes.length / 2)
+    const compactAt = Math.max(COMPACT_AT, this.#end / 2, 8 * this.#numbers)
+    if (this.#removedBytes > compactAt) this.#moveBytes(this.#bytes.length / 2)
   }
 
   /** The name with a number. */
