@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
 import type { AddressKey } from '../../services/model/message.ts'
-import { Random } from '../soak/random.ts'
+import { Random } from '../support/random.ts'
 import { Chaos } from './chaos.ts'
 import {
   AUDITOR, BULK, createClients, FLEETING, NEWS, startAuditor, USERS, type CampaignClient, type RunOptions

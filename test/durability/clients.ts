@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import type { AddressKey } from '../../services/model/message.ts'
-import { Random } from '../soak/random.ts'
+import { Random } from '../support/random.ts'
 import type { HubProcess } from './hub-process.ts'
 import type { Journal } from './journal.ts'
 import { Link } from './link.ts'

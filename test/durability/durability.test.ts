@@ -23,7 +23,7 @@ import t from 'tap'
 import { Campaign } from './campaign.ts'
 import { HubProcess } from './hub-process.ts'
 import { report } from './report.ts'
-import { Random } from '../soak/random.ts'
+import { Random } from '../support/random.ts'
 
 const SECONDS = Number(process.env.HUB_DURABILITY_SECONDS ?? 10)
 const SEED = Number(process.env.HUB_DURABILITY_SEED ?? randomInt(2 ** 31))

@@ -13,7 +13,7 @@ import { FileLimit, SmallFileSystem, type Disk } from './disk.ts'
 import { HubProcess } from './hub-process.ts'
 import { Journal, textOf, type PublishedMessage } from './journal.ts'
 import { CrashTrigger } from './crash-trigger.ts'
-import { Random } from '../soak/random.ts'
+import { Random } from '../support/random.ts'
 import { until } from '../support/helper.ts'
 
 const CLIENTS = [

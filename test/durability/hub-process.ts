@@ -8,7 +8,7 @@ import type { Test } from 'tap'
 import type { ConfigInput } from '../../services/config/input.ts'
 import { packagePath } from '../../services/cli/package.ts'
 import { SECRET, token } from '../support/helper.ts'
-import type { Random } from '../soak/random.ts'
+import type { Random } from '../support/random.ts'
 
 const PROGRAM = packagePath('dist', 'server.js')
 /**

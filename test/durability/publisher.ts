@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AddressKey } from '../../services/model/message.ts'
-import type { Random } from '../soak/random.ts'
+import type { Random } from '../support/random.ts'
 import { OPERATOR, type HubProcess } from './hub-process.ts'
 import { textOf, type Journal, type PublishedMessage } from './journal.ts'
 import type { CrashTrigger } from './crash-trigger.ts'

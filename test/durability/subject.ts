@@ -1,5 +1,5 @@
 import type { AddressKey } from '../../services/model/message.ts'
-import type { Random } from '../soak/random.ts'
+import type { Random } from '../support/random.ts'
 import type { Journal } from './journal.ts'
 import type { Link } from './link.ts'
 import type { CrashTrigger } from './crash-trigger.ts'

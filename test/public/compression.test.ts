@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { browserMissing, openPage } from '../support/browser.ts'
-import { Random } from '../soak/random.ts'
+import { Random } from '../support/random.ts'
 import { GREETING, listen, token, until } from '../support/helper.ts'
 
 const WORDS = ['Grüße', 'naïve', '你好', '世界', '🎉', '👩‍👩‍👧', 'Ελλάδα', '"quoted\\"', '\n', '\u2028']

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { token } from '../support/helper.ts'
 import { frame, handshake, OPCODE, rawConnect, type RawClient } from '../support/raw-client.ts'
-import type { Random } from './random.ts'
+import type { Random } from '../support/random.ts'
 
 const TEXT = frame({ opcode: OPCODE.text, payload: 'x'.repeat(1000) })
 const CLOSE = frame({ opcode: OPCODE.close, payload: Buffer.of(0x03, 0xe8) })

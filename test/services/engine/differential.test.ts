@@ -11,6 +11,7 @@ import type { Retention } from '../../../services/engine/local/retention.ts'
 import { createMemoryEngine } from '../../../services/engine/memory/engine.ts'
 import type { Address, Draft, Offset } from '../../../services/model/message.ts'
 import { LogRecorder } from '../../engine-suite/kit.ts'
+import { Random } from '../../support/random.ts'
 import { testFolder } from '../../support/test-folder.ts'
 
 const RUNS = Number(process.env.DIFFERENTIAL_RUNS ?? 3)
@@ -24,17 +25,6 @@ t.setTimeout(60_000 + RUNS * STEPS * 20)
 const ADDRESSES: readonly Address[] = [
   { all: true }, { user: 'alice' }, { user: 'bob' }, { user: 'carol' }, { group: 'news' }, { group: 'prices' }, { client: 'c' }
 ]
-
-/** A generator of random numbers (mulberry32). */
-function random (seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6D2B79F5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return Math.floor(((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32 * below)
-  }
-}
 
 /** The result of a call as one comparable text. */
 async function resultOf (call: () => Promise<unknown>): Promise<string> {
@@ -56,24 +46,24 @@ function canonical (value: unknown): unknown {
 type Call = (engine: Engine) => Promise<unknown>
 
 /** Draws one operation. `offsets`: those of all messages so far. For lmdb, the bytes of a page are those of payloads alone. */
-function draw (pick: (below: number) => number, offsets: readonly Offset[], hasLmdb: boolean): Call {
-  const address = (): Address => ADDRESSES[pick(ADDRESSES.length)] ?? { all: true }
-  const offset = (): Offset => offsets[offsets.length - 1 - pick(Math.min(offsets.length, 300))] ?? 0
-  const kind = pick(20)
+function draw (random: Random, offsets: readonly Offset[], hasLmdb: boolean): Call {
+  const address = (): Address => ADDRESSES[random.below(ADDRESSES.length)] ?? { all: true }
+  const offset = (): Offset => offsets[offsets.length - 1 - random.below(Math.min(offsets.length, 300))] ?? 0
+  const kind = random.below(20)
   if (kind < 10) {
-    const drafts = Array.from({ length: 1 + pick(4) }, () => drawDraft(pick, address()))
+    const drafts = Array.from({ length: 1 + random.below(4) }, () => drawDraft(random, address()))
     return (engine) => Promise.all(drafts.map((draft) => resultOf(() => engine.append(draft))))
   }
   if (kind < 14) {
-    const ranges = Array.from({ length: 1 + pick(4) }, () => {
-      const after = pick(4) === 0 ? 0 : Math.max(0, offset() - pick(2))
-      return { address: address(), after, ...(pick(3) === 0 ? { upTo: offset() + pick(3) } : {}) }
+    const ranges = Array.from({ length: 1 + random.below(4) }, () => {
+      const after = random.below(4) === 0 ? 0 : Math.max(0, offset() - random.below(2))
+      return { address: address(), after, ...(random.below(3) === 0 ? { upTo: offset() + random.below(3) } : {}) }
     })
-    const limit = { messages: 1 + pick(30), bytes: hasLmdb ? 1e6 : 100 + pick(4000) }
+    const limit = { messages: 1 + random.below(30), bytes: hasLmdb ? 1e6 : 100 + random.below(4000) }
     return (engine) => engine.read(ranges, limit)
   }
   if (kind < 16) {
-    const range = { address: address(), after: pick(2) === 0 ? 0 : offset() }
+    const range = { address: address(), after: random.below(2) === 0 ? 0 : offset() }
     return (engine) => engine.summary(range)
   }
   if (kind < 17) {
@@ -82,27 +72,27 @@ function draw (pick: (below: number) => number, offsets: readonly Offset[], hasL
   }
   if (kind < 18) {
     const one = address()
-    return (engine) => pick(6) === 0 ? engine.purge(one) : engine.summary({ address: one, after: 0 })
+    return (engine) => random.below(6) === 0 ? engine.purge(one) : engine.summary({ address: one, after: 0 })
   }
-  const key = ['k', String(pick(8)), ...(pick(3) === 0 ? ['deep'] : [])]
-  if (pick(3) === 0) return (engine) => engine.state.list(['k'], 1 + pick(5))
-  const [value, ttl] = [pick(5) === 0 ? undefined : { n: pick(1000) }, 1 + pick(20_000)]
+  const key = ['k', String(random.below(8)), ...(random.below(3) === 0 ? ['deep'] : [])]
+  if (random.below(3) === 0) return (engine) => engine.state.list(['k'], 1 + random.below(5))
+  const [value, ttl] = [random.below(5) === 0 ? undefined : { n: random.below(1000) }, 1 + random.below(20_000)]
   return (engine) => engine.state.update(key, (present) => value === undefined ? undefined : { ...value, before: (present as { n?: number } | undefined)?.n ?? null }, ttl)
 }
 
-function drawDraft (pick: (below: number) => number, address: Address): Draft {
-  const text = 'x'.repeat(pick(120))
-  const kind = pick(6)
+function drawDraft (random: Random, address: Address): Draft {
+  const text = 'x'.repeat(random.below(120))
+  const kind = random.below(6)
   const payload: Draft['payload'] = kind === 0
     ? { kind: 'binary', data: Buffer.from(text) }
     : { kind: kind === 1 ? 'json' : 'text', data: kind === 1 ? JSON.stringify(text) : text }
   return {
     address,
     payload,
-    ...(pick(6) === 0 ? { key: `key ${pick(30)}` } : {}),
-    ...(pick(6) === 0 ? { ttl: 1 + pick(20) } : {}),
-    ...(pick(12) === 0 ? { keep: false } : {}),
-    ...(pick(12) === 0 ? { except: ['a', 'b'], from: 'alice', conflate: 'c' } : {})
+    ...(random.below(6) === 0 ? { key: `key ${random.below(30)}` } : {}),
+    ...(random.below(6) === 0 ? { ttl: 1 + random.below(20) } : {}),
+    ...(random.below(12) === 0 ? { keep: false } : {}),
+    ...(random.below(12) === 0 ? { except: ['a', 'b'], from: 'alice', conflate: 'c' } : {})
   }
 }
 
@@ -144,12 +134,12 @@ async function run (t: Test, seed: number, limits: Partial<Retention>, hasLmdb: 
     const place = { path: `${folders}/lmdb`, log: new LogRecorder() }
     contenders.push({ name: 'lmdb', engine: await openLmdbEngine(retention, place), reopen: null })
   }
-  const pick = random(seed)
+  const random = new Random(seed)
   const offsets: Offset[] = []
   try {
     for (let step = 0; step < STEPS; step++) {
-      if (pick(5) === 0) now += pick(10) === 0 ? 30_000 + pick(90_000) : pick(3000)
-      const stepSeed = pick(2 ** 31)
+      if (random.below(5) === 0) now += random.below(10) === 0 ? 30_000 + random.below(90_000) : random.below(3000)
+      const stepSeed = random.below(2 ** 31)
       const results: string[] = []
       for (const contender of contenders) {
         if (contender.reopen !== null && step % RESTART_STEPS === RESTART_STEPS - 1) {
@@ -157,7 +147,7 @@ async function run (t: Test, seed: number, limits: Partial<Retention>, hasLmdb: 
           contender.engine = await contender.reopen()
         }
         // Each engine gets the same draws.
-        const call = draw(random(stepSeed), offsets, hasLmdb)
+        const call = draw(new Random(stepSeed), offsets, hasLmdb)
         results.push(await resultOf(() => call(contender.engine)))
       }
       const other = results.findIndex((result) => result !== results[0])

@@ -8,9 +8,10 @@ import { openFileEngine } from '../../../../services/engine/file/engine.ts'
 import { DISK } from '../../../../services/engine/file/journal/disk.ts'
 import { addressKey, type Address, type AddressKey, type Offset } from '../../../../services/model/message.ts'
 import { draft, LogRecorder } from '../../../engine-suite/kit.ts'
-import { until } from '../../../support/until.ts'
+import { Random } from '../../../support/random.ts'
 import { systemError } from './journal/kit.ts'
 import { testFolder } from '../../../support/test-folder.ts'
+import { until } from '../../../support/until.ts'
 
 const EDITS = Number(process.env['DAMAGE_EDITS'] ?? 100)
 const SEED = Number(process.env['DAMAGE_SEED'] ?? 1)
@@ -30,19 +31,7 @@ const ADDRESSES: readonly Address[] = [
 ]
 const STATE_KEYS = ['k0', 'k1', 'k2', 'k3', 'k4']
 
-let seed = SEED
-
-/** A number from 0 up to `below`, by mulberry32. */
-function random (below: number): number {
-  seed = (seed + 0x6D2B79F5) | 0
-  let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-  return Math.floor(((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32 * below)
-}
-
-function pick<T> (list: readonly T[]): T {
-  return list[random(list.length)] as T
-}
+const random = new Random(SEED)
 
 /** A record of a file, found by a plain scan of an intact file. */
 interface Place {
@@ -147,8 +136,8 @@ async function writeLog (path: string, isTidied: boolean): Promise<Truth> {
   const values = new Map<string, Set<unknown>>(STATE_KEYS.map((key) => [key, new Set([undefined])]))
   let highest = 0
   const append = async (n: number): Promise<void> => {
-    const address = ADDRESSES[n % 23 === 0 ? 3 : n % 7 === 0 ? random(ADDRESSES.length) : 4 + random(7)] ?? { all: true }
-    const text = `${n}:`.padEnd(20 + random(n % 50 === 0 ? 3000 : 150), 'x')
+    const address = ADDRESSES[n % 23 === 0 ? 3 : n % 7 === 0 ? random.below(ADDRESSES.length) : 4 + random.below(7)] ?? { all: true }
+    const text = `${n}:`.padEnd(20 + random.below(n % 50 === 0 ? 3000 : 150), 'x')
     const options = { ...(n % 5 === 0 ? { key: `key ${n}` } : {}), ...(n % 11 === 0 ? { ttl: n % 2 === 0 ? 1 : 500 } : {}) }
     const { offset, stored } = await engine.append(draft(text, { address, ...options, keep: n % 13 !== 0 }))
     if (stored) sent.set(`${addressKey(address)} ${offset}`, text)
@@ -159,12 +148,12 @@ async function writeLog (path: string, isTidied: boolean): Promise<Truth> {
       now += 20
       await (n % 6 === 0 ? Promise.all([append(n), append(n + 10_000), append(n + 20_000)]) : append(n))
       if (n % 40 === 39) {
-        const address = pick(ADDRESSES)
+        const address = random.oneOf(ADDRESSES)
         for (const offset of (await readPages(engine, address, 0)).messages.keys()) purged.add(offset)
         await engine.purge(address)
       }
       if (n % 9 !== 0) continue
-      const key = pick(STATE_KEYS)
+      const key = random.oneOf(STATE_KEYS)
       values.get(key)?.add(n)
       await engine.state.update([key], () => n, 3_600_000)
     }
@@ -201,20 +190,20 @@ function damage (folder: string, { files }: Truth): Edit {
   const others = files.filter(({ name }) => !name.endsWith('.seg'))
   const newest = segments.at(-1)
   const isNamed = others.some(({ name }) => name === newest?.name.replace('seg', 'checkpoint'))
-  const { name: file, size, isSealed } = pick([
-    pick(segments.filter((one) => one.isSealed)), pick(segments.filter((one) => !one.isSealed)),
-    pick(segments.slice(0, 2)), pick(segments.slice(-2)), pick(others), pick(segments)
+  const { name: file, size, isSealed } = random.oneOf([
+    random.oneOf(segments.filter((one) => one.isSealed)), random.oneOf(segments.filter((one) => !one.isSealed)),
+    random.oneOf(segments.slice(0, 2)), random.oneOf(segments.slice(-2)), random.oneOf(others), random.oneOf(segments)
   ])
   const path = join(folder, file)
   const bytes = readFileSync(path)
-  const from = pick([
-    () => random(Math.min(72, size)), () => random(size), () => Math.max(0, size - 1 - random(40)),
-    () => Math.max(0, size - 1 - random(4096)), () => random(Math.min(size, 300))
+  const from = random.oneOf([
+    () => random.below(Math.min(72, size)), () => random.below(size), () => Math.max(0, size - 1 - random.below(40)),
+    () => Math.max(0, size - 1 - random.below(4096)), () => random.below(Math.min(size, 300))
   ])()
-  const length = 1 + random(pick([8, 64, 600, 6000]))
+  const length = 1 + random.below(random.oneOf([8, 64, 600, 6000]))
   const part = bytes.subarray(from, from + length)
   const result = { file, isSealed, tornFrom: Infinity }
-  switch (random(6)) {
+  switch (random.below(6)) {
     case 0:
       rmSync(path)
       // A file that no other file names was perhaps never there.
@@ -226,10 +215,10 @@ function damage (folder: string, { files }: Truth): Edit {
       part.fill(0)
       break
     case 3:
-      for (let at = 0; at < part.length; at++) part[at] = random(256)
+      for (let at = 0; at < part.length; at++) part[at] = random.below(256)
       break
     default: {
-      const bit = 1 << random(8)
+      const bit = 1 << random.below(8)
       bytes.writeUInt8(bytes.readUInt8(from) ^ bit, from)
       writeFileSync(path, bytes)
       return { ...result, what: `flip bit ${bit} of ${file} at ${from}` }
@@ -251,7 +240,7 @@ async function check (folder: string, truth: Truth, edit: Edit, isRolling: boole
     const engine = await openFileEngine({ ...RETENTION, now: () => now }, place)
     for (const address of ADDRESSES) {
       const key = addressKey(address)
-      for (const after of [0, pick(offsets), pick(offsets)]) {
+      for (const after of [0, random.oneOf(offsets), random.oneOf(offsets)]) {
         const { messages, gapUpTo, problems } = await readPages(engine, address, after)
         broken.push(...problems.map((problem) => `run ${run}: ${key}: ${problem}`))
         for (const [offset, text] of messages) {
@@ -304,9 +293,9 @@ t.test('each kind of damage gives a gap, and never a wrong message', async (t) =
   const broken: string[] = []
   for (let n = 0; n < EDITS; n++) {
     const folder = join(t.testdirName, `${n}`)
-    const truth = pick(truths)
+    const truth = random.oneOf(truths)
     cpSync(truth.path, folder, { recursive: true })
-    const began = seed
+    const began = random.state
     const edit = damage(folder, truth)
     const found = await check(folder, truth, edit, n % 10 === 9).catch((error: unknown) => [error instanceof Error ? String(error.stack) : String(error)])
     if (found.length > 0) broken.push(`${edit.what} (${began}, ${n}): ${found.length} ${found.slice(0, 3).join('; ')}`)
@@ -350,14 +339,14 @@ t.test('a damaged record of a sealed file is a gap for its address alone', async
   const sealed = new Set(truth.files.filter(({ isSealed }) => isSealed).map(({ name }) => name))
   const candidates = living.filter((offset) => sealed.has(truth.places.get(offset)?.file ?? ''))
   for (let n = 0; n < 10; n++) {
-    const lost = pick(candidates)
+    const lost = random.oneOf(candidates)
     const place = truth.places.get(lost)
     if (place === undefined) throw new Error('The message is in no file.')
     const folder = join(t.testdirName, `${n}`)
     cpSync(truth.path, folder, { recursive: true })
     const bytes = readFileSync(join(folder, place.file))
-    const at = place.at + random(place.length)
-    bytes.writeUInt8(bytes.readUInt8(at) ^ (1 << random(8)), at)
+    const at = place.at + random.below(place.length)
+    bytes.writeUInt8(bytes.readUInt8(at) ^ (1 << random.below(8)), at)
     writeFileSync(join(folder, place.file), bytes)
     for (const run of [1, 2]) {
       const engine = await openFileEngine({ ...RETENTION, now: () => truth.now }, { path: folder, log: new LogRecorder(), hotBytes: 0 })

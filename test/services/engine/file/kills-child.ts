@@ -8,7 +8,8 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { openFileEngine } from '../../../../services/engine/file/engine.ts'
 import { DISK, type Disk } from '../../../../services/engine/file/journal/disk.ts'
 import { addressKey, type Draft } from '../../../../services/model/message.ts'
-import { ADDRESSES, draftOf, idOf, Random, readLog, STATE_KEYS, type Life } from './kills-drafts.ts'
+import { Random } from '../../../support/random.ts'
+import { ADDRESSES, draftOf, idOf, readLog, STATE_KEYS, type Life } from './kills-drafts.ts'
 
 const life = JSON.parse(process.argv[2] ?? '') as Life
 const { path, retention, segmentBytes, hotBytes, syncMs, clockMs } = life
@@ -105,7 +106,7 @@ async function append (draft: Draft): Promise<void> {
 }
 
 async function purge (): Promise<void> {
-  const address = random.pick(ADDRESSES)
+  const address = random.oneOf(ADDRESSES)
   const purged = engine.purge(address)
   const offset = engine.head
   report('purging', offset, addressKey(address))
@@ -114,7 +115,7 @@ async function purge (): Promise<void> {
 }
 
 async function update (value: string | null): Promise<void> {
-  const key = random.pick(STATE_KEYS)
+  const key = random.oneOf(STATE_KEYS)
   report('updating', key, JSON.stringify(value))
   await engine.state.update([key], () => value ?? undefined, 1_000_000_000)
   report('updated', key, JSON.stringify(value))

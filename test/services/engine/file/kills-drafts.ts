@@ -5,6 +5,7 @@ import type { Retention } from '../../../../services/engine/local/retention.ts'
 import {
   addressKey, type Address, type AddressKey, type Draft, type Offset
 } from '../../../../services/model/message.ts'
+import { Random } from '../../../support/random.ts'
 
 export const ADDRESSES: readonly Address[] = [
   { all: true }, { group: 'a' }, { group: 'b' }, { client: 'c' },
@@ -33,41 +34,14 @@ export interface Life {
   readonly repeated: readonly string[]
 }
 
-/** Random numbers by mulberry32: the same for the same seed. */
-export class Random {
-  #seed: number
-
-  constructor (seed: number) {
-    this.#seed = seed
-  }
-
-  /** A number from 0 up to `limit`. */
-  below (limit: number): number {
-    this.#seed = (this.#seed + 0x6D2B79F5) | 0
-    const seed = this.#seed
-    let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return Math.floor(((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32 * limit)
-  }
-
-  /** A number between two numbers, which may be either. */
-  between (least: number, most: number): number {
-    return least + this.below(most - least + 1)
-  }
-
-  pick<T> (list: readonly T[]): T {
-    return list[this.below(list.length)] as T
-  }
-}
-
 /** The draft with an id, `life.number`. Its payload begins with the id and a space. */
 export function draftOf (seed: number, id: string): Draft {
   const random = new Random(crc32(`${seed} ${id}`))
-  const filler = random.pick(['x', 'é', '€', '😀', '\0']).repeat(random.pick([0, 10, 100, 100, 300, 300, 700, 5000]))
+  const filler = random.oneOf(['x', 'é', '€', '😀', '\0']).repeat(random.oneOf([0, 10, 100, 100, 300, 300, 700, 5000]))
   const text = `${id} ${filler}`
   const more = random.below(4)
   return {
-    address: random.pick(ADDRESSES),
+    address: random.oneOf(ADDRESSES),
     payload: random.below(4) === 0 ? { kind: 'binary', data: Buffer.from(text) } : { kind: 'text', data: text },
     ...(random.below(3) === 0 ? { key: `key ${id}` } : {}),
     ...(random.below(8) === 0 ? { keep: false } : {}),

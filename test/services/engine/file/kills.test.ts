@@ -9,8 +9,9 @@ import t from 'tap'
 import { openFileEngine } from '../../../../services/engine/file/engine.ts'
 import { AMPLE_RETENTION, LogRecorder } from '../../../engine-suite/kit.ts'
 import { program } from '../../../support/program.ts'
+import { Random } from '../../../support/random.ts'
 import { testFolder } from '../../../support/test-folder.ts'
-import { Random, readLog, type Life } from './kills-drafts.ts'
+import { readLog, type Life } from './kills-drafts.ts'
 import { History, type Limit } from './kills-history.ts'
 
 const KILLS = Number(process.env['KILLS'] ?? 12)
@@ -41,7 +42,7 @@ const REPORTS = ['start', 'open', 'content', 'acknowledged', 'acknowledged', 'de
 const REPORTS_BEFORE_CUT = ['written', 'written', 'written', 'written', 'written', 'opened', 'acknowledged', 'content']
 
 function momentOf (inFlight: number, isCut: boolean): Moment {
-  const report = random.pick(isCut ? REPORTS_BEFORE_CUT : REPORTS)
+  const report = random.oneOf(isCut ? REPORTS_BEFORE_CUT : REPORTS)
   if (report === 'start') return { report, times: 0, pauseMs: random.below(600) }
   if (report === 'open' || report === 'content') return { report, times: 1, pauseMs: random.below(200) }
   if (report === 'opened') return { report, times: random.between(1, 6), pauseMs: random.below(30) }
@@ -117,7 +118,7 @@ function changeTail (bytes: Buffer, from: number, random: Random): Buffer {
   const start = Math.max(from, at - at % PAGE_BYTES)
   const end = Math.min(bytes.length, at - at % PAGE_BYTES + PAGE_BYTES)
   const zeros = Buffer.alloc(random.between(1, 2 * PAGE_BYTES))
-  const kind = random.pick(['cut', 'zeros', 'garbage', 'byte', 'appended', 'cut and appended'])
+  const kind = random.oneOf(['cut', 'zeros', 'garbage', 'byte', 'appended', 'cut and appended'])
   if (kind === 'cut') return bytes.subarray(0, at)
   if (kind === 'appended') return Buffer.concat([bytes, zeros])
   if (kind === 'cut and appended') return Buffer.concat([bytes.subarray(0, at), zeros])
@@ -140,16 +141,16 @@ t.test('kills and power cuts at random moments break no promise of the log', asy
     const retention = retentionOf(limit, inFlight)
     const history = new History(seed, limit, retention)
     const [least, most] = inFlight === 1 ? [4, 30] : [30, 300]
-    const files = { segmentBytes: 1000 * random.between(least, most), hotBytes: random.pick([0, 20_000, 1_000_000]) }
+    const files = { segmentBytes: 1000 * random.between(least, most), hotBytes: random.oneOf([0, 20_000, 1_000_000]) }
     const moments: string[] = []
     for (let number = 1; number <= LIVES && totals.kills < KILLS; number++) {
-      const clockMs = random.pick([0, 0, 0, -3_600_000, 3_600_000, -60_000])
+      const clockMs = random.oneOf([0, 0, 0, -3_600_000, 3_600_000, -60_000])
       const isCut = random.below(2) === 0
-      const syncMs = isCut ? 5 : random.pick([0, 0, 5])
+      const syncMs = isCut ? 5 : random.oneOf([0, 0, 5])
       const moment = momentOf(inFlight, isCut)
       // Draws as many numbers as there are messages and bytes, which differ from run to run.
       const ownRandom = new Random(LIVES * seed + number)
-      const repeated = history.repeated((list) => ownRandom.pick(list))
+      const repeated = history.repeated((list) => ownRandom.oneOf(list))
       history.begin()
       await live({ path, seed, number, inFlight, retention, ...files, syncMs, clockMs, repeated }, moment, history)
       totals.kills++
