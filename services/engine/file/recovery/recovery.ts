@@ -237,7 +237,9 @@ class Recovery {
     // A doubtful tail stays in its file, until the gap is on the disk behind it.
     const canResume = header !== null && following === null && before.isEmpty && doubtful === null
     const segment = canResume ? resume(path, id, length, lastOffset) : null
-    if (segment === null && !sync(path)) this.#isDoubtful = true
+    // After a failed sync, a second one proves nothing.
+    const isSynced = segment !== null || (!canResume && sync(path))
+    if (!isSynced) this.#isDoubtful = true
     const kept = segment ?? openCut(path, id, length, lastOffset)
     segments.add(kept)
     return { start: segment ?? { id: id + 1, predecessor: { id, length, lastOffset } }, isEmpty: false, hasTail }

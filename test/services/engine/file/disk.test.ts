@@ -1,6 +1,7 @@
 // Disks that are full or fail, and kills between the steps of the housekeeping. Takes over 10 s on a busy machine: each
 // copy of a folder is opened.
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs'
+import fs, { fstatSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import t, { type Test } from 'tap'
@@ -174,6 +175,50 @@ t.test('losses around a purge are counted exactly after a restart, also beside a
     t.same(await engine.summary({ address: BOB, after: 0 }), summary, `round ${round}`)
   }
 })
+
+/** Runs a function while each synchronous sync of a segment calls `act` instead. Returns the names of these segments. */
+async function withSyncs (path: string, act: (fd: number) => void, run: () => Promise<void>): Promise<string[]> {
+  const { fdatasyncSync } = fs
+  const synced: string[] = []
+  Object.assign(fs, {
+    fdatasyncSync: (fd: number): void => {
+      const { ino } = fstatSync(fd)
+      const name = segmentsOf(path).find((one) => statSync(join(path, one)).ino === ino)
+      if (name === undefined) return fdatasyncSync(fd)
+      synced.push(name)
+      act(fd)
+    }
+  })
+  syncBuiltinESMExports()
+  await run().finally(() => {
+    Object.assign(fs, { fdatasyncSync })
+    syncBuiltinESMExports()
+  })
+  return synced
+}
+
+for (const { title, segmentBytes } of [
+  { title: 'the only file', segmentBytes: 10_000 }, { title: 'the newest of several unsealed files', segmentBytes: 300 }
+]) {
+  t.test(`a start syncs ${title} once before its messages count as stored; when that fails, readers have a gap`, async (t) => {
+    const path = testFolder(t)
+    // Without a checkpoint, no file is sealed.
+    const written = await openEngine(t, path, {}, { disk: fullFor('.checkpoint.tmp').disk, segmentBytes })
+    for (const n of numbers(6)) await append(written, n.padEnd(100, 'x'))
+    await written.close()
+    const newest = segmentsOf(path).at(-1)
+    const { fdatasyncSync } = fs
+    for (const isFailing of [false, true]) {
+      const act = isFailing ? () => { throw systemError('EIO') } : fdatasyncSync
+      const synced = await withSyncs(path, act, async () => {
+        const engine = await openEngine(t, path, {}, { disk: fullFor('.seg').disk })
+        t.equal((await engine.read([{ address: BOB, after: 0 }], PLENTY)).gapUpTo > 0, isFailing)
+        await engine.close()
+      })
+      t.same(synced.filter((name) => name === newest), [newest])
+    }
+  })
+}
 
 t.test('the gap for a damaged end outlives a kill before it is on the disk', async (t) => {
   const path = testFolder(t)
