@@ -127,5 +127,5 @@ function namedTest (
   const footer = known.note.count === null ? '' : readFooter(fd, size, id)
   const all = typeof footer === 'string' ? Float64Array.from(offsets).sort() : footer.offsets
   const named = livingOffsets(known, all, sealedCount)
-  return named === null ? () => true : (offset) => named.has(offset)
+  return (offset) => named.has(offset)
 }

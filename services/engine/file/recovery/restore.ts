@@ -22,7 +22,7 @@ export function restoreFooter (
   index: LogIndex, footer: Footer, known: CheckpointSegment | undefined
 ): { readonly living: LivingRecords, readonly isComplete: boolean } {
   const { offsets, times, positions, lengths, addresses, expiring, untils, names } = footer
-  const bits = livingBits(footer, known)
+  const bits = livingBits(known, offsets, offsets.length)
   const numbers = new Uint32Array(names.starts.length - 1)
   for (let ordinal = 0; ordinal < offsets.length; ordinal++) {
     if (hasBit(bits, ordinal)) numbers[addresses[ordinal] as number] = WANTED
@@ -63,56 +63,70 @@ export function restoreScanned (
   // A sealed file is sorted by address.
   found.sort((a, b) => a.record.offset - b.record.offset)
   const offsets = found.map(({ record }) => record.offset)
-  const living = known === undefined ? null : livingOffsets(known, offsets, scan.header?.sealed?.count)
-  for (const { key, record } of found) if (living?.has(record.offset) !== false) index.add(key, record)
+  const bits = livingBits(known, offsets, scan.header?.sealed?.count)
+  for (const [n, { key, record }] of found.entries()) if (hasBit(bits, n)) index.add(key, record)
   // Exactly the living records that are gone count, where the checkpoint has their offsets.
-  const isComplete = living !== null && known?.note.count === null
-    ? offsets.reduce((count, offset) => count + Number(living.has(offset)), 0) === living.size
+  const isComplete = known?.note.count === null
+    ? countBits(bits) === countLiving(known)
     : scan.missing + scan.damages.length === 0 && scan.doubtful === null
   return { scan, isComplete }
 }
 
-/** Which records of a footer were alive at the checkpoint: one bit each. */
-function livingBits ({ offsets }: Footer, known: CheckpointSegment | undefined): Uint8Array {
-  // Unknown, or sealed again since, with the records that were alive at the checkpoint.
-  if (known === undefined || (known.note.count !== null && known.note.count !== offsets.length)) {
-    return allBits(offsets.length)
-  }
-  if (known.note.count !== null) return Uint8Array.from(known.living)
+/**
+ * Which of the records that are left of a segment were alive at the checkpoint: one bit each.
+ *
+ * @param known The segment at the checkpoint; undefined when all of its records were alive.
+ * @param found The offsets of the records that are left, rising.
+ * @param sealedCount Records of the sealed file; undefined when that is not known.
+ */
+function livingBits (
+  known: CheckpointSegment | undefined, found: ArrayLike<Offset>, sealedCount: number | undefined
+): Uint8Array {
+  if (known === undefined) return allBits(found.length)
+  const { note: { count }, living } = known
+  if (count === null) return bitsOf(toOffsets(living), found)
+  // Sealed again since, with the records that were alive at the checkpoint.
+  if (sealedCount !== undefined && sealedCount !== count) return allBits(found.length)
+  return certainBits(living, count, found.length)
+}
+
+/** Which of some offsets are in a list; both rise. */
+function bitsOf (list: Float64Array, offsets: ArrayLike<Offset>): Uint8Array {
   const bits = newBits(offsets.length)
-  const list = toOffsets(known.living)
   let next = 0
-  for (let ordinal = 0; ordinal < offsets.length; ordinal++) {
-    const offset = offsets[ordinal] as number
+  for (let n = 0; n < offsets.length; n++) {
+    const offset = offsets[n] as number
     while ((list[next] ?? Infinity) < offset) next++
-    if (list[next] === offset) setBit(bits, ordinal)
+    if (list[next] === offset) setBit(bits, n)
   }
   return bits
 }
 
 /**
- * The offsets of the records that were alive at the checkpoint. Null when all of them were: a segment that was sealed
- * again since has no others.
- *
- * @param found The offsets of the records that are left of the segment, rising.
- * @param sealedCount Records of the segment by its header; undefined when the header is damaged.
+ * Which of the records that are left of `count` were certainly alive. When records are missing, each of the others may
+ * have moved forward, by as many records as are missing at most, and counts as alive when it was alive in each of these
+ * cases: a gap is acceptable, a purged message is not.
  */
-export function livingOffsets (
-  { note: { count }, living }: CheckpointSegment, found: ArrayLike<Offset>, sealedCount: number | undefined
-): Set<Offset> | null {
-  if (count === null) return new Set(toOffsets(living))
-  if (sealedCount !== undefined && sealedCount !== count) return null
-  if (found.length > count) return new Set()
-  // A record has moved forward by as many records as are missing before it, at most by all that are missing. Without
-  // the footer, a record is kept that was alive in each of these cases: a gap is acceptable, a purged message is not.
-  const missing = count - found.length
-  // Living records in front of each one.
-  const before = new Uint32Array(count + 1)
+function certainBits (living: Uint8Array, count: number, left: number): Uint8Array {
+  const bits = newBits(left)
+  const missing = count - left
+  // Not the segment of the checkpoint.
+  if (missing < 0) return bits
+  // Living records in a row, up to and with an ordinal.
+  let row = 0
   for (let ordinal = 0; ordinal < count; ordinal++) {
-    before[ordinal + 1] = (before[ordinal] as number) + Number(hasBit(living, ordinal))
+    row = hasBit(living, ordinal) ? row + 1 : 0
+    if (row > missing && ordinal >= missing) setBit(bits, ordinal - missing)
   }
-  const countFrom = (n: number): number => (before[n + missing + 1] as number) - (before[n] as number)
-  return new Set(Array.from(found).filter((_, n) => countFrom(n) === missing + 1))
+  return bits
+}
+
+/** The offsets of the records that `livingBits` finds alive. */
+export function livingOffsets (
+  known: CheckpointSegment | undefined, found: readonly Offset[] | Float64Array, sealedCount: number | undefined
+): Set<Offset> {
+  const bits = livingBits(known, found, sealedCount)
+  return new Set(found.filter((_, n) => hasBit(bits, n)))
 }
 
 /** How many records were alive at the checkpoint. */
