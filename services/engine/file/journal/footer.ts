@@ -41,11 +41,6 @@ export function packNames (names: readonly Uint8Array[]): Names {
   return { starts, bytes: Buffer.concat(names, end) }
 }
 
-/** The name with a number; a view, no copy. */
-export function nameAt ({ starts, bytes }: Names, number: number): Buffer {
-  return bytes.subarray(starts[number], starts[number + 1])
-}
-
 const align = (position: number): number => Math.ceil(position / 8) * 8
 
 /** Positions of the columns, relative to the beginning of the footer. */

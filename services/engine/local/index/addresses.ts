@@ -51,13 +51,12 @@ export class Addresses {
 
   /** The number of an address, which is new when it is not known. */
   resolve (key: AddressKey): AddressNumber {
-    const known = this.#names.find(key)
-    return known === NO_NAME ? this.#create(this.#names.add(key)) : known
+    return this.#names.resolve(key, this.#create)
   }
 
   /** Sets the numbers of many addresses; see `NameTable.resolveAll`. */
   resolveAll (names: PackedNames, numbers: Uint32Array): void {
-    this.#names.resolveAll(names, numbers, (number) => this.#create(number))
+    this.#names.resolveAll(names, numbers, this.#create)
   }
 
   name (number: AddressNumber): AddressKey {
@@ -183,17 +182,16 @@ export class Addresses {
     }
   }
 
-  /** Fills the row of a new address. */
-  #create (number: AddressNumber): AddressNumber {
+  /** Fills the row of a new address. A field, because it is handed to the table of names. */
+  readonly #create = (number: AddressNumber): void => {
     const row = ROW_WORDS * number
-    if (row === this.#words.length) this.#grow()
+    if (row >= this.#words.length) this.#grow()
     const kind = this.#names.firstByte(number)
     const words = this.#words
     words[row + WORD.first] = words[row + WORD.last] = NONE satisfies RecordRef
     words[row + WORD.count] = words[row + WORD.sequence] = words[row + WORD.holes] = 0
     words[row + WORD.kind] = kind
     this.#setEvicted(number, 0, this.#droppedUpTo.get(kind) ?? 0)
-    return number
   }
 
   #kind (number: AddressNumber): number {

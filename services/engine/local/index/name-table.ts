@@ -10,7 +10,7 @@ export const WANTED = 0xFFFF_FFFF
 /** Many names: name n stands between starts n and n + 1 of the bytes (`encodeText`). */
 export interface PackedNames {
   readonly starts: Uint32Array
-  readonly bytes: Uint8Array
+  readonly bytes: Buffer
 }
 
 const FIRST_SLOTS = 256
@@ -27,8 +27,8 @@ export class NameTable {
   readonly #hashKey = new Int32Array(Uint8Array.from(randomBytes(8)).buffer)
   /** Two numbers a slot: the hash of a name, and its number + 1; 0 in a free slot. */
   #slots = new Uint32Array(2 * FIRST_SLOTS)
-  /** Two numbers a name: where its bytes begin, and how many there are. */
-  #places = new Uint32Array(FIRST_SLOTS)
+  /** Two numbers a name: the index of its first byte, and its number of bytes. */
+  #spans = new Uint32Array(FIRST_SLOTS)
   #bytes = Buffer.allocUnsafeSlow(FIRST_BYTES)
   #end = 0
   #removedBytes = 0
@@ -44,10 +44,12 @@ export class NameTable {
     return this.#lookup(this.#hash(this.#encoded, 0, length), this.#encoded, 0, length)
   }
 
-  /** Adds a name that the table does not have. Returns its number. */
-  add (name: string): number {
+  /** Finds or adds a name. Returns its number. `onAdded`: see `resolveAll`. */
+  resolve (name: string, onAdded: (number: number) => void): number {
     const length = this.#encode(name)
-    return this.#append(this.#hash(this.#encoded, 0, length), this.#encoded, 0, length)
+    const hash = this.#hash(this.#encoded, 0, length)
+    const known = this.#lookup(hash, this.#encoded, 0, length)
+    return known === NO_NAME ? this.#add(hash, this.#encoded, 0, length, onAdded) : known
   }
 
   /**
@@ -64,7 +66,7 @@ export class NameTable {
     }
     const firsts = this.#firstsOf(hashes)
     const froms = this.#startsOf(firsts)
-    const [own, places] = [this.#bytes, this.#places]
+    const [own, spans] = [this.#bytes, this.#spans]
     const missing: number[] = []
     for (let name = 0; name < hashes.length; name++) {
       if (numbers[name] !== WANTED) continue
@@ -72,16 +74,15 @@ export class NameTable {
       const start = starts[name] as number
       const end = starts[name + 1] as number
       const isFirst = first !== NO_NAME && isSame(bytes, start, end, own, froms[name] as number) &&
-        places[2 * first + 1] === end - start
+        spans[2 * first + 1] === end - start
       const number = isFirst ? first : this.#lookup(hashes[name] as number, bytes, start, end)
       if (number === NO_NAME) missing.push(name)
       else numbers[name] = number
     }
     this.#reserve(missing.length)
     for (const name of missing) {
-      const number = this.#append(hashes[name] as number, bytes, starts[name] as number, starts[name + 1] as number)
-      onAdded(number)
-      numbers[name] = number
+      const hash = hashes[name] as number
+      numbers[name] = this.#add(hash, bytes, starts[name] as number, starts[name + 1] as number, onAdded)
     }
   }
 
@@ -89,29 +90,29 @@ export class NameTable {
   remove (number: number): void {
     this.#delete(this.#slotOf(number))
     this.#free.push(number)
-    this.#removedBytes += this.#places[2 * number + 1] as number
-    this.#places[2 * number + 1] = 0
+    this.#removedBytes += this.#spans[2 * number + 1] as number
+    this.#spans[2 * number + 1] = 0
     const compactAt = Math.max(COMPACT_AT, this.#end / 2, 8 * this.#numbers)
     if (this.#removedBytes > compactAt) this.#moveBytes(this.#bytes.length / 2)
   }
 
   /** The name with a number. */
   name (number: number): string {
-    const start = this.#places[2 * number] as number
-    return decodeText(this.#bytes.subarray(start, start + (this.#places[2 * number + 1] as number)))
+    const start = this.#spans[2 * number] as number
+    return decodeText(this.#bytes.subarray(start, start + (this.#spans[2 * number + 1] as number)))
   }
 
   /** The first byte of the name with a number. */
   firstByte (number: number): number {
-    return this.#bytes[this.#places[2 * number] as number] as number
+    return this.#bytes[this.#spans[2 * number] as number] as number
   }
 
   /** The names of this moment, by their numbers. */
   snapshot (): (number: number) => string {
-    const [bytes, places] = [Buffer.from(this.#bytes.subarray(0, this.#end)), this.#places.slice()]
+    const [bytes, spans] = [Buffer.from(this.#bytes.subarray(0, this.#end)), this.#spans.slice()]
     return (number) => {
-      const start = places[2 * number] as number
-      return decodeText(bytes.subarray(start, start + (places[2 * number + 1] as number)))
+      const start = spans[2 * number] as number
+      return decodeText(bytes.subarray(start, start + (spans[2 * number + 1] as number)))
     }
   }
 
@@ -129,17 +130,21 @@ export class NameTable {
     }
   }
 
-  #append (hash: number, bytes: Uint8Array, start: number, end: number): number {
-    this.#reserve(1)
-    const number = this.#free.pop() ?? this.#numbers++
-    if (2 * number === this.#places.length) this.#growPlaces()
+  #add (
+    hash: number, bytes: Uint8Array, start: number, end: number, onAdded: (number: number) => void
+  ): number {
+    // First what can fail: a number that is taken belongs to a name.
     const length = end - start
     if (this.#end + length > this.#bytes.length) this.#moveBytes(2 * (this.#end + length))
+    this.#reserve(1)
+    const number = this.#free.pop() ?? this.#numbers++
+    if (2 * number === this.#spans.length) this.#growSpans()
     for (let at = 0; at < length; at++) this.#bytes[this.#end + at] = bytes[start + at] as number
-    this.#places[2 * number] = this.#end
-    this.#places[2 * number + 1] = length
+    this.#spans[2 * number] = this.#end
+    this.#spans[2 * number + 1] = length
     this.#end += length
     this.#insert(hash, number)
+    onAdded(number)
     return number
   }
 
@@ -175,20 +180,20 @@ export class NameTable {
     return firsts
   }
 
-  /** Where the bytes of each of many names begin. */
+  /** The index of the first byte of each of many names. */
   #startsOf (numbers: Int32Array): Uint32Array {
-    const places = this.#places
+    const spans = this.#spans
     const starts = new Uint32Array(numbers.length)
     for (let at = 0; at < numbers.length; at++) {
       const number = numbers[at] as number
-      if (number !== NO_NAME) starts[at] = places[2 * number] as number
+      if (number !== NO_NAME) starts[at] = spans[2 * number] as number
     }
     return starts
   }
 
   #isName (number: number, bytes: Uint8Array, start: number, end: number): boolean {
-    const from = this.#places[2 * number] as number
-    return this.#places[2 * number + 1] === end - start && isSame(bytes, start, end, this.#bytes, from)
+    const from = this.#spans[2 * number] as number
+    return this.#spans[2 * number + 1] === end - start && isSame(bytes, start, end, this.#bytes, from)
   }
 
   #insert (hash: number, number: number): void {
@@ -201,8 +206,8 @@ export class NameTable {
   }
 
   #slotOf (number: number): number {
-    const start = this.#places[2 * number] as number
-    const end = start + (this.#places[2 * number + 1] as number)
+    const start = this.#spans[2 * number] as number
+    const end = start + (this.#spans[2 * number + 1] as number)
     const last = this.#slots.length - 2
     let slot = 2 * this.#hash(this.#bytes, start, end) & last
     while (this.#slots[slot + 1] !== number + 1) slot = slot + 2 & last
@@ -237,10 +242,10 @@ export class NameTable {
     }
   }
 
-  #growPlaces (): void {
-    const places = new Uint32Array(2 * this.#places.length)
-    places.set(this.#places)
-    this.#places = places
+  #growSpans (): void {
+    const spans = new Uint32Array(2 * this.#spans.length)
+    spans.set(this.#spans)
+    this.#spans = spans
   }
 
   /** Moves the bytes of the names to a buffer of at least this length. */
@@ -257,10 +262,10 @@ export class NameTable {
   #packInto (bytes: Buffer): number {
     let end = 0
     for (let number = 0; number < this.#numbers; number++) {
-      const length = this.#places[2 * number + 1] as number
-      const start = this.#places[2 * number] as number
+      const length = this.#spans[2 * number + 1] as number
+      const start = this.#spans[2 * number] as number
       this.#bytes.copy(bytes, end, start, start + length)
-      this.#places[2 * number] = end
+      this.#spans[2 * number] = end
       end += length
     }
     return end
