@@ -102,7 +102,6 @@ export class LogStore implements Store {
       this.#useKey(key, { offset, digest, until: at + this.#windowMs, stored })
       if (stored === false) this.#payloads.addKeyUse(key, offset, at, digest)
     }
-    this.#index.evict(at, name)
     return { kind: 'appended', message, stored }
   }
 
@@ -112,20 +111,26 @@ export class LogStore implements Store {
     return applied
   }
 
-  /** Keeps a message, unless the log must not or cannot. */
+  /** Keeps a message, unless the log must not or cannot. Other messages leave the log in any case. */
   #keep (message: Message, name: AddressKey): boolean | Promise<boolean> {
     const { offset, at, payload } = message
-    if (message.keep === false) return false
+    if (message.keep === false) {
+      this.#index.evict(at)
+      return false
+    }
     const options = encodeOptions(message)
     const optionBytes = options === '' ? 0 : Buffer.byteLength(options)
     const bytes = MESSAGE_BYTES + textBytes(name) + optionBytes + payloadBytes(payload)
     if (bytes > this.#maxBytes) {
       this.#index.miss(name, offset)
       this.#payloads.addLoss(name, offset)
+      this.#index.evict(at)
       return false
     }
-    this.#index.add(name, { offset, at, until: expiryOf(message), bytes })
-    return this.#payloads.add(message, { name, options })
+    const address = this.#index.add(name, { offset, at, until: expiryOf(message), bytes })
+    const stored = this.#payloads.add(message, { name, options })
+    this.#index.evict(at, address)
+    return stored
   }
 
   #useKey (key: string, record: IdempotencyRecord): void {

@@ -282,11 +282,10 @@ class Recovery {
 
   #applyMessage (bytes: Buffer, at: number, position: number, isCounted: boolean): void {
     const { index, keys, hot, windowMs, now } = this.#options
-    const name = nameOf(bytes, at)
     const record = indexRecordOf(bytes, at, position)
-    index.add(name, record)
+    const address = index.add(nameOf(bytes, at), record)
     hot.restore(bytes, at)
-    index.evict(record.at, name, isCounted)
+    index.evict(record.at, address, isCounted)
     const until = record.at + windowMs
     if (until <= now()) return
     const message = decodeMessage(bytes, at)

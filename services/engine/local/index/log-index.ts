@@ -79,9 +79,11 @@ export class LogIndex {
     this.#onRemove = handler
   }
 
-  /** Adds a record. Offsets must rise. Evicts nothing. */
-  add (key: AddressKey, record: NewRecord): void {
-    this.addTo(this.#addresses.resolve(key), record)
+  /** Adds a record. Offsets must rise. Evicts nothing. Returns the number of the address, for `evict`. */
+  add (key: AddressKey, record: NewRecord): AddressNumber {
+    const address = this.#addresses.resolve(key)
+    this.addTo(address, record)
+    return address
   }
 
   /** Sets the numbers of many addresses, valid while they have records; see `NameTable.resolveAll`. */
@@ -101,14 +103,12 @@ export class LogIndex {
   }
 
   /**
-   * Evicts for a record with the time `at`: expired records, records over age, records over count at the address of the
-   * record, and the oldest records over the bytes of the log. `isCounted`: false while records are replayed whose
-   * evictions were restored.
+   * Evicts for a record with the time `at`: expired records, records over age, records over count at the address of an
+   * added record, and the oldest over the bytes of the log. `isCounted`: false for a replay of restored evictions.
    */
-  evict (at: number, key?: AddressKey, isCounted = true): void {
+  evict (at: number, address?: AddressNumber, isCounted = true): void {
     for (const offset of this.#expiries.take(at)) this.#evict(this.#chains.find(offset), 0, isCounted)
     for (let one = 0; one < this.#limits.length; one++) this.#evictOverAge(one, at, isCounted)
-    const address = key === undefined ? undefined : this.#addresses.find(key)
     if (address !== undefined) this.#evictOverCount(address, isCounted)
     while (this.#bytes > this.#maxBytes) this.#evictMissed(this.#oldestOfAll(), isCounted)
     this.#chains.compact()

@@ -109,15 +109,15 @@ class Comparison {
         this.#now += operation.ms
         const bytes = 64 + Buffer.byteLength(key) + operation.payload
         const record = { offset: this.#head, at: this.#now, until: this.#now + operation.ttl, bytes, position: this.#head }
-        for (const one of [index, model]) {
-          one.add(key, record)
-          one.evict(this.#now, key)
-        }
+        index.evict(this.#now, index.add(key, record))
+        model.add(key, record)
+        model.evict(this.#now, key)
         return [null, null]
       }
       case 'evict':
         this.#now += operation.ms
-        for (const one of [index, model]) one.evict(this.#now, undefined)
+        index.evict(this.#now)
+        model.evict(this.#now, undefined)
         return [null, null]
       case 'lose':
         for (const one of [index, model]) one.lose(this.#at(operation.share))
