@@ -7,9 +7,9 @@ import { recordLength, recordOffset } from './journal/format.ts'
 const MESSAGE_BYTES = 200
 
 interface Entry {
-  /** Null until the first read of a restored message. */
-  message: Message | null
-  /** The buffer with the encoded form of a restored message, until the first read; null for another one. */
+  /** Undefined until the first read of a restored message. */
+  message: Message | undefined
+  /** The buffer with the encoded form of a restored message until the first read; otherwise null. */
   encoded: Buffer | null
   /** Index of the encoded form in the buffer. */
   readonly at: number
@@ -40,11 +40,11 @@ export class HotWindow {
 
   /**
    * Adds a message that an earlier process wrote: the encoded message at an index of a buffer. The buffer must not
-   * change any more. Decodes the message when it is read: after a start, most never are.
+   * change any more. Decodes the message at its first read: a start does not pay for messages that no client reads.
    */
   restore (buffer: Buffer, at: number): void {
     const offset = recordOffset(buffer, at)
-    this.#add(offset, { message: null, encoded: buffer, at, bytes: recordLength(buffer, at) + MESSAGE_BYTES })
+    this.#add(offset, { message: undefined, encoded: buffer, at, bytes: recordLength(buffer, at) + MESSAGE_BYTES })
     this.noteWritten(offset)
   }
 
@@ -55,7 +55,7 @@ export class HotWindow {
       entry.message = decodeMessage(entry.encoded, entry.at)
       entry.encoded = null
     }
-    return entry.message ?? undefined
+    return entry.message
   }
 
   remove (offset: Offset): void {

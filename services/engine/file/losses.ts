@@ -7,7 +7,7 @@ import type { Segment } from './journal/segment.ts'
 /** Addresses of one kind with losses that are not on the disk, at most. */
 const MAX_ADDRESSES = 10_000
 
-/** Losses of an address that stand in one record, or will. */
+/** The losses of an address in one record, which may not be written yet. */
 interface Loss {
   count: number
   /** The id of the segment with the record; null until the record is on the disk. */
@@ -23,9 +23,9 @@ export class Losses {
   /** Losses that the journal has not taken. */
   #owed = new Evictions(MAX_ADDRESSES)
   #isOwing = false
-  /** Losses since the last purge of each address whose record may be behind the next checkpoint. */
+  /** The losses since the last purge of each address, as far as their records may be behind the next checkpoint. */
   readonly #recent = new Map<AddressKey, Loss[]>()
-  /** Of these, the losses that the journal has not taken. */
+  /** The recent losses that the journal has not taken. */
   readonly #owedByAddress = new Map<AddressKey, Loss>()
 
   constructor (journal: Journal) {
@@ -102,7 +102,7 @@ export class Losses {
   #oweAgain (name: AddressKey, upTo: Offset, count: number, loss: Loss | undefined): void {
     this.#owed.add(name, upTo, count)
     this.#isOwing = true
-    // After a purge, the checkpoint does not have these losses any more.
+    // After a purge of the address, a checkpoint no longer counts its earlier losses.
     if (loss === undefined || this.#recent.get(name)?.includes(loss) !== true) return
     this.#drop(name, loss)
     this.#noteOwed(name, loss.count)

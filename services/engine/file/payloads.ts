@@ -27,7 +27,7 @@ export interface FilePayloadsOptions {
   readonly close: () => Promise<void>
 }
 
-/** The write of a message, which tells the index the place. */
+/** The write of a message. Sets the position of the message in the index. */
 class MessageWrite implements JournalRecord {
   readonly bytes: Buffer
   readonly offset: Offset

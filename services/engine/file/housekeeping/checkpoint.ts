@@ -90,7 +90,7 @@ async function * recordsOf (content: CheckpointContent): AsyncGenerator<Buffer, 
   for (const [kind, upTo] of evictions.dropped) yield encodeDropped(kind, upTo)
   if (evictions.doubtUpTo > 0) yield encodeDoubt(evictions.doubtUpTo)
   for (const [key, record] of keys) {
-    // The journal has the later ones. The writes of these have ended: the promise of a failed one resolves to false.
+    // A replay adds the keys of later messages. The results of the earlier messages are known by now.
     if (record.offset <= asOf) yield encodeKeyUse(key, record, await record.stored)
   }
   for (const [text, value] of values) yield encodeValue(text, value)

@@ -234,7 +234,7 @@ class Recovery {
     }
     // A service was killed before it had written the gap for the doubtful tail of the file before.
     if (before.hasTail && scan.records === 0) this.#isDoubtful = true
-    // A doubtful tail stays in its file, until the gap is on the disk behind it.
+    // A doubtful tail stays in its file: the journal begins the next file with the gap.
     const canResume = header !== null && following === null && before.isEmpty && doubtful === null
     const segment = canResume ? resume(path, id, length, lastOffset) : null
     // After a failed sync, a second one proves nothing.

@@ -13,8 +13,8 @@ import { scanSegment, type Scan, type ScanSource } from '../journal/scan.ts'
 // Fills an index from the segments that a checkpoint knows.
 
 /**
- * Adds the records of a footer that were alive at the checkpoint. Returns them, and whether none of them is
- * missing: a seal leaves damaged records out.
+ * Adds the records of a footer that were alive at the checkpoint. Returns the living records, and
+ * whether all of them are in the footer: a seal leaves damaged records out.
  *
  * @param known The segment at the checkpoint; undefined when all of its records were alive.
  */
@@ -49,8 +49,8 @@ export function restoreFooter (
 }
 
 /**
- * Adds the records of a segment without a footer that were alive at the checkpoint. Returns the scan, and whether none
- * of them is missing.
+ * Adds the records of a segment without a footer that were alive at the checkpoint. Returns the scan, and whether
+ * all living records were found.
  */
 export function restoreScanned (
   index: LogIndex, source: ScanSource, known: CheckpointSegment | undefined
@@ -65,7 +65,7 @@ export function restoreScanned (
   const offsets = found.map(({ record }) => record.offset)
   const bits = livingBits(known, offsets, scan.header?.sealed?.count)
   for (const [n, { key, record }] of found.entries()) if (hasBit(bits, n)) index.add(key, record)
-  // Exactly the living records that are gone count, where the checkpoint has their offsets.
+  // Where the checkpoint has the offsets of the living records, damage to other records does not count.
   const isComplete = known?.note.count === null
     ? countBits(bits) === countLiving(known)
     : scan.missing + scan.damages.length === 0 && scan.doubtful === null

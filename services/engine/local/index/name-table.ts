@@ -15,7 +15,7 @@ export interface PackedNames {
 
 const FIRST_SLOTS = 256
 const FIRST_BYTES = 4096
-/** Bytes of removed names that are worth a copy of the others, when they are more than half of the bytes, too. */
+/** Bytes of removed names that stay in memory in any case. */
 const COMPACT_AT = 64 * 1024
 
 /**
@@ -92,6 +92,7 @@ export class NameTable {
     this.#free.push(number)
     this.#removedBytes += this.#spans[2 * number + 1] as number
     this.#spans[2 * number + 1] = 0
+    // A copy of the others visits every number, so it must free much: half of the bytes, and some for each number.
     const compactAt = Math.max(COMPACT_AT, this.#end / 2, 8 * this.#numbers)
     if (this.#removedBytes > compactAt) this.#moveBytes(this.#bytes.length / 2)
   }

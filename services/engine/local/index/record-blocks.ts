@@ -12,7 +12,7 @@ const INDEXES = 65_536
 const MAX_RECORDS = 16_384
 const FIRST_RECORDS = 64
 
-/** The place of a record in the chain of its address. */
+/** The neighbours of a record in the chain of its address. */
 export interface Link {
   readonly address: AddressNumber
   readonly previous: RecordRef
