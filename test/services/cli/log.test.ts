@@ -9,6 +9,7 @@ import { packagePath } from '../../../services/cli/package.ts'
 import type { Engine } from '../../../services/engine/engine.ts'
 import { BOB, draft, numbers } from '../../engine-suite/kit.ts'
 import { until } from '../../support/until.ts'
+import { isSealed, segmentsOf } from '../engine/file/files.ts'
 import { openEngine } from '../engine/file/kit.ts'
 import { testFolder } from '../../support/test-folder.ts'
 
@@ -39,7 +40,6 @@ function contentOf (path: string): Record<string, string> {
 /** A folder with sealed and other segments and a checkpoint, and the engine that still has it open. */
 async function fill (t: Test, path: string): Promise<Engine> {
   const engine = await openEngine(t, path, { inbox: { maxAgeMs: 86_400_000, maxCount: 5 } }, { segmentBytes: 4000 })
-  const isSealed = (name: string): boolean => name.endsWith('.seg') && readFileSync(join(path, name)).readUInt16LE(10) === 1
   for (const n of numbers(60)) {
     await engine.append(draft(`text ${n} ${'x'.repeat(100)}`))
     await engine.append(draft('', { address: BOB, payload: { kind: 'json', data: `{"n":\n12345678901234567890.${n}}` }, key: n }))
@@ -48,7 +48,7 @@ async function fill (t: Test, path: string): Promise<Engine> {
   await engine.state.update(['v', 'a/b'], () => ({ a: 1 }), 60_000)
   await engine.append(draft('purged', { address: { group: 'g' } }))
   await engine.purge({ group: 'g' })
-  await until(() => readdirSync(path).some(isSealed), 'a sealed segment')
+  await until(() => segmentsOf(path).some((name) => isSealed(join(path, name))), 'a sealed segment')
   return engine
 }
 

@@ -9,6 +9,7 @@ import { DISK } from '../../../../services/engine/file/journal/disk.ts'
 import { addressKey, type Address, type AddressKey, type Offset } from '../../../../services/model/message.ts'
 import { draft, LogRecorder } from '../../../engine-suite/kit.ts'
 import { Random } from '../../../support/random.ts'
+import { isSealed, segmentsOf } from './files.ts'
 import { systemError } from './journal/kit.ts'
 import { testFolder } from '../../../support/test-folder.ts'
 import { until } from '../../../support/until.ts'
@@ -88,10 +89,9 @@ async function readPages (engine: Engine, address: Address, after: Offset): Prom
 /** The messages in all segment files of an intact folder. */
 function scanPlainly (path: string): Map<Offset, Place> {
   const places = new Map<Offset, Place>()
-  for (const file of readdirSync(path).filter((name) => name.endsWith('.seg'))) {
+  for (const file of segmentsOf(path)) {
     const bytes = readFileSync(join(path, file))
-    const isSealed = bytes.readUInt16LE(10) === 1
-    const end = isSealed ? 104 + bytes.readUInt32LE(84) : bytes.length
+    const end = isSealed(join(path, file)) ? 104 + bytes.readUInt32LE(84) : bytes.length
     for (let group = 72; group < end; group += 32 + bytes.readUInt32LE(group + 12)) {
       const groupEnd = group + 32 + bytes.readUInt32LE(group + 12)
       for (let at = group + 32; at < groupEnd; at += bytes.readUInt32LE(at)) {
@@ -104,15 +104,12 @@ function scanPlainly (path: string): Map<Offset, Place> {
   return places
 }
 
-const isSealedFile = (path: string): boolean => readFileSync(path).readUInt16LE(10) === 1
-const segmentsOf = (path: string): string[] => readdirSync(path).filter((name) => name.endsWith('.seg')).sort()
-
 /** Whether all segments but the newest are sealed, and a checkpoint names the newest. */
 function isTidy (path: string): boolean {
   const names = segmentsOf(path)
   const newest = names.pop()?.slice(0, 8)
   const others = readdirSync(path).filter((name) => /checkpoint|tmp/.test(name))
-  return others.join() === `${newest}.checkpoint` && names.every((name) => isSealedFile(join(path, name)))
+  return others.join() === `${newest}.checkpoint` && names.every((name) => isSealed(join(path, name)))
 }
 
 /**
@@ -170,7 +167,7 @@ async function writeLog (path: string, isTidied: boolean): Promise<Truth> {
   await engine.close()
   const files = readdirSync(path).map((name) => {
     const bytes = readFileSync(join(path, name))
-    return { name, size: bytes.length, isSealed: name.endsWith('.seg') && isSealedFile(join(path, name)) }
+    return { name, size: bytes.length, isSealed: name.endsWith('.seg') && isSealed(join(path, name)) }
   })
   return { path, now, sent, purged, read, places: scanPlainly(path), values, state, files, highest }
 }

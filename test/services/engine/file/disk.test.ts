@@ -11,6 +11,7 @@ import type { Retention } from '../../../../services/engine/local/retention.ts'
 import type { Address, Offset } from '../../../../services/model/message.ts'
 import { ALL, AMPLE_RETENTION, BOB, draft, NEWS, numbers, PLENTY, readAll, texts } from '../../../engine-suite/kit.ts'
 import { until } from '../../../support/until.ts'
+import { bytesOf, hasNewestCheckpoint, isSealed, segmentsOf } from './files.ts'
 import { FaultyDisk, systemError } from './journal/kit.ts'
 import { openEngine } from './kit.ts'
 import { testFolder } from '../../../support/test-folder.ts'
@@ -22,9 +23,6 @@ async function append (engine: Engine, text: string, address: Address = ALL): Pr
   clearInterval(alive)
   return { offset, stored }
 }
-
-const isSealed = (path: string): boolean => readFileSync(path).readUInt16LE(10) === 1
-const segmentsOf = (path: string): string[] => readdirSync(path).filter((name) => name.endsWith('.seg')).sort()
 
 /** A disk that cannot create files with names that end like this, until `isFull` is false. */
 function fullFor (ending: string) {
@@ -103,7 +101,7 @@ t.test('messages and values that fail while a checkpoint is written have their g
   await until(() => first.problem === null, 'the recovery')
   const summary = await first.summary({ address: ALL, after: 0 })
   t.same(summary.evicted, { count: lost.length, upTo: lost.at(-1) })
-  await until(() => readdirSync(path).some((name) => name === segmentsOf(path).at(-1)?.replace('seg', 'checkpoint')), 'the checkpoint')
+  await until(() => hasNewestCheckpoint(path), 'the checkpoint')
   await first.close()
 
   const second = await openEngine(t, path)
@@ -148,7 +146,7 @@ t.test('the files have at most twice the size of the log, and the newest segment
     await append(engine, 'small')
     await append(engine, 'x'.repeat(1000), BOB)
   }
-  const bytes = (): number => segmentsOf(path).reduce((sum, name) => sum + readFileSync(join(path, name)).length, 0)
+  const bytes = (): number => segmentsOf(path).reduce((sum, name) => sum + bytesOf(join(path, name)).length, 0)
   await until(() => bytes() <= 2 * maxBytes + segmentBytes + 2000, 'the bound of the files')
   t.ok(segmentsOf(path).length > 3)
   t.equal((await engine.summary({ address: ALL, after: 0 })).count, 400)
@@ -162,7 +160,7 @@ t.test('losses around a purge are counted exactly after a restart, also beside a
   const lose = () => engine.append(draft('x'.repeat(5000), { address: BOB }))
   for (let round = 0; round < 12; round++) {
     for (const n of numbers(2)) await append(engine, n)
-    await until(() => readdirSync(path).includes(segmentsOf(path).at(-1)?.replace('seg', 'checkpoint') ?? ''), 'the checkpoint')
+    await until(() => hasNewestCheckpoint(path), 'the checkpoint')
     // One group: the checkpoint of its segment has its effects, and a restart replays it.
     const work = [
       ...numbers(round % 3).map(lose), engine.purge(BOB), ...numbers(round % 4).map(lose),
@@ -183,7 +181,7 @@ async function withSyncs (path: string, act: (fd: number) => void, run: () => Pr
   Object.assign(fs, {
     fdatasyncSync: (fd: number): void => {
       const { ino } = fstatSync(fd)
-      const name = segmentsOf(path).find((one) => statSync(join(path, one)).ino === ino)
+      const name = segmentsOf(path).find((one) => statSync(join(path, one), { throwIfNoEntry: false })?.ino === ino)
       if (name === undefined) return fdatasyncSync(fd)
       synced.push(name)
       act(fd)

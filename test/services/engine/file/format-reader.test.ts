@@ -1,11 +1,12 @@
 // docs/data-format.md is enough to read a log: a reader that was written from the document finds what the engine has.
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Engine } from '../../../../services/engine/engine.ts'
 import { addressKey, type Address, type Draft, type Message } from '../../../../services/model/message.ts'
 import { draft, PLENTY } from '../../../engine-suite/kit.ts'
 import { until } from '../../../support/until.ts'
+import { isSealed } from './files.ts'
 import { readLog, type ReaderLimits } from './format-reader.ts'
 import { openEngine } from './kit.ts'
 import { testFolder } from '../../../support/test-folder.ts'
@@ -64,7 +65,7 @@ function read (folder: string, now: number) {
 /** Which kinds of files a folder has. */
 function kindsOf (folder: string): string[] {
   const kinds = readdirSync(folder).map((name) => {
-    return name.endsWith('.seg') ? readFileSync(join(folder, name)).readUInt16LE(10) === 1 ? 'sealed' : 'unsealed' : name.replace(/\d+/, '')
+    return name.endsWith('.seg') ? isSealed(join(folder, name)) ? 'sealed' : 'unsealed' : name.replace(/\d+/, '')
   })
   return [...new Set(kinds)].sort()
 }

@@ -11,6 +11,7 @@ import { AMPLE_RETENTION, LogRecorder } from '../../../engine-suite/kit.ts'
 import { program } from '../../../support/program.ts'
 import { Random } from '../../../support/random.ts'
 import { testFolder } from '../../../support/test-folder.ts'
+import { isSealed } from './files.ts'
 import { readLog, type Life } from './kills-drafts.ts'
 import { History, type Limit } from './kills-history.ts'
 
@@ -101,9 +102,8 @@ function cutPower (path: string, { synced }: History, random: Random): number {
     if (name.endsWith('.tmp')) writeFileSync(file, changeTail(readFileSync(file), 0, random))
     if (!name.endsWith('.seg')) continue
     const bytes = readFileSync(file)
-    const isSealed = bytes.length > 10 && bytes.readUInt16LE(10) === 1
     const length = synced.get(name) ?? 0
-    if (isSealed || bytes.length <= length) continue
+    if (isSealed(file) || bytes.length <= length) continue
     // A file whose header is not on the disk may have no name.
     if (length === 0 && random.below(2) === 0) rmSync(file)
     else writeFileSync(file, changeTail(bytes, length, random))
