@@ -21,7 +21,7 @@ interface Loss {
 export class Losses {
   readonly #journal: Journal
   /** Losses that the journal has not taken. */
-  #owed = new Evictions(MAX_ADDRESSES)
+  #owed = this.#newOwed()
   #isOwing = false
   /** The losses since the last purge of each address, as far as their records may be behind the next checkpoint. */
   readonly #recent = new Map<AddressKey, Loss[]>()
@@ -73,22 +73,29 @@ export class Losses {
     if (!this.#isOwing || this.#journal.problem !== null) return
     const owed = this.#owed
     const owedByAddress = new Map(this.#owedByAddress)
-    this.#owed = new Evictions(MAX_ADDRESSES)
+    this.#owed = this.#newOwed()
     this.#owedByAddress.clear()
     this.#isOwing = false
     const { entries, dropped } = owed.entries()
     for (const [name, { count, upTo }] of entries) {
       const loss = owedByAddress.get(name)
-      owedByAddress.delete(name)
       const onWritten = ({ id }: Segment): void => {
         if (loss !== undefined) loss.id = id
       }
       this.#push(encodeLoss(name, upTo, count), upTo, () => this.#oweAgain(name, upTo, count, loss), onWritten)
     }
-    // For addresses that are too many to be counted, a gap for every address. Their number is in the next checkpoint.
-    for (const [name, loss] of owedByAddress) this.#drop(name, loss)
+    // For addresses that are too many to be counted, a gap for every address.
     const doubtUpTo = Math.max(owed.holeUpTo, ...dropped.map(([, upTo]) => upTo))
     if (doubtUpTo > 0) this.#push(encodeDoubt(doubtUpTo), doubtUpTo, () => this.addHole(doubtUpTo))
+  }
+
+  /** The number of losses that no record will have is in the next checkpoint. */
+  #newOwed (): Evictions {
+    return new Evictions(MAX_ADDRESSES, (name) => {
+      const loss = this.#owedByAddress.get(name)
+      this.#owedByAddress.delete(name)
+      if (loss !== undefined) this.#drop(name, loss)
+    })
   }
 
   /** Hands the journal a record. `upTo`: its greatest lost offset, which the header of the group names as well. */

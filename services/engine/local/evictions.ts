@@ -25,6 +25,7 @@ export function kindOf (key: AddressKey): number {
  */
 export class Evictions {
   readonly #max: number
+  readonly #onDrop: (key: AddressKey) => void
   /** Entries by kind, in the order of their last eviction. */
   readonly #byKind = new Map<number, Map<AddressKey, Evicted>>()
   /** Greatest offset of the dropped entries, by kind. */
@@ -32,9 +33,13 @@ export class Evictions {
   /** Greatest offset of a record that this node never received: every address may miss a message up to there. */
   #holeUpTo: Offset = 0
 
-  /** `max`: entries for each kind of address. */
-  constructor (max = MAX_EVICTIONS) {
+  /**
+   * @param max Entries for each kind of address.
+   * @param onDrop Called with the address of each dropped entry.
+   */
+  constructor (max = MAX_EVICTIONS, onDrop: (key: AddressKey) => void = () => {}) {
     this.#max = max
+    this.#onDrop = onDrop
   }
 
   /** The evictions of an address. */
@@ -94,6 +99,7 @@ export class Evictions {
       if (entries.size <= this.#max) break
       entries.delete(oldest)
       droppedUpTo = Math.max(droppedUpTo, upTo)
+      this.#onDrop(oldest)
     }
     this.#droppedUpTo.set(kind, droppedUpTo)
   }

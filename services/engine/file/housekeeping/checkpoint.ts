@@ -77,13 +77,17 @@ async function writeRecords (fd: number, content: CheckpointContent, disk: Disk)
   const writer = new GroupWriter(fd, id, asOf, disk)
   await writer.write(encodeHeader({ id, origin, predecessor, sealed: null }))
   for await (const record of recordsOf(content)) if (writer.add(record)) await writer.flush()
+  await writer.flush()
+  // A second time, in groups of their own: without these records purged messages would return, and damage at one place
+  // leaves one of the two.
+  for (const record of livingRecordsOf(content)) if (writer.add(record)) await writer.flush()
   writer.add(encodeEnd(asOf, writer.count))
   await writer.flush()
 }
 
 async function * recordsOf (content: CheckpointContent): AsyncGenerator<Buffer, void> {
-  const { asOf, segments, evictions, keys, values, replayed } = content
-  for (const { note, living } of segments) yield encodeSegmentNote(note, living)
+  const { asOf, evictions, keys, values, replayed } = content
+  yield * livingRecordsOf(content)
   for (const [name, { upTo, count }] of evictions.entries()) {
     yield encodeEvicted(name, upTo, Math.max(0, count - (replayed.get(name) ?? 0)))
   }
@@ -94,6 +98,10 @@ async function * recordsOf (content: CheckpointContent): AsyncGenerator<Buffer, 
     if (record.offset <= asOf) yield encodeKeyUse(key, record, await record.stored)
   }
   for (const [text, value] of values) yield encodeValue(text, value)
+}
+
+function * livingRecordsOf ({ segments }: CheckpointContent): Generator<Buffer, void> {
+  for (const { note, living } of segments) yield encodeSegmentNote(note, living)
 }
 
 /** Writes records in groups. */
@@ -152,10 +160,11 @@ export interface CheckpointSegment {
 /** A checkpoint as it was read. */
 export interface Checkpoint {
   readonly next: number
-  readonly origin: Offset
+  /** Null when the header is damaged, as is the predecessor then. */
+  readonly origin: Offset | null
   readonly predecessor: Predecessor | null
   readonly asOf: Offset
-  /** Whether all records were read. Otherwise evictions may be missing: any address may have lost messages. */
+  /** Whether header and records were read. Otherwise evictions may be missing: any address may have lost messages. */
   readonly isComplete: boolean
   readonly segments: ReadonlyMap<number, CheckpointSegment>
   readonly evictions: ReadonlyArray<readonly [AddressKey, Evicted]>
@@ -165,7 +174,7 @@ export interface Checkpoint {
   readonly values: ReadonlyMap<string, Value>
 }
 
-/** Reads a checkpoint; null for a file whose header is damaged. Blocks. */
+/** Reads a checkpoint; null for a file without a good header or record. Blocks. */
 export function readCheckpoint (folder: string, next: number): Checkpoint | null {
   const fd = openSync(join(folder, checkpointName(next)), 'r')
   try {
@@ -212,8 +221,8 @@ function decodeCheckpoint (fd: number, next: number): Checkpoint | null {
     }
     count++
   })
-  if (header === null) return null
-  const { origin, predecessor } = header
-  const isComplete = count === expected
+  if (header === null && count === 0) return null
+  const { origin, predecessor } = header ?? { origin: null, predecessor: null }
+  const isComplete = header !== null && count === expected
   return { next, origin, predecessor, asOf, isComplete, segments, evictions, dropped, doubtUpTo, keys, values }
 }

@@ -65,6 +65,8 @@ class Recovery {
   #asOf: Offset = 0
   /** The segment at which the checkpoint begins; 0 without one. */
   #next = 0
+  /** Messages of the segment that are not above all earlier ones: of another log, whose files came into the folder. */
+  #foreign = 0
   /** The newest segment that was not replayed. */
   #lastSealed: Predecessor | null = null
 
@@ -199,6 +201,7 @@ class Recovery {
     const path = join(folder, segmentName(id))
     const fd = openSync(path, 'r')
     const expected = following === null ? null : this.#namedBy(following, id)
+    this.#foreign = 0
     let scan: Scan
     let hasTail = false
     try {
@@ -215,6 +218,7 @@ class Recovery {
     const lastOffset = Math.max(scan.lastOffset, lastOffsetOf(start))
     this.#origin ??= header?.origin ?? null
     const lostUpTo = scan.damages.map((damage) => reach(damage, lastOffset))
+    if (this.#foreign > 0) lostUpTo.push(lastOffset)
     if (lostUpTo.length > 0) this.#noteDamage(id, scan, Math.max(...lostUpTo))
     if (tornBytes > 0) {
       const sentence = 'the end of the log was not written completely, and is cut off; nothing in it was acknowledged'
@@ -283,6 +287,10 @@ class Recovery {
   #applyMessage (bytes: Buffer, at: number, position: number, isCounted: boolean): void {
     const { index, keys, hot, windowMs, now } = this.#options
     const record = indexRecordOf(bytes, at, position)
+    if (record.offset <= index.lastOffset) {
+      this.#foreign++
+      return
+    }
     const address = index.add(nameOf(bytes, at), record)
     hot.restore(bytes, at)
     index.evict(record.at, address, isCounted)

@@ -54,8 +54,8 @@ export class LogIndex {
   readonly #untils = new Map<Offset, number>()
   readonly #expiries = new ExpiryQueue<Offset>((offset, at) => this.#untils.get(offset) === at)
   #onRemove: RemovalHandler = () => {}
-  #size = 0
   #bytes = 0
+  #lastOffset: Offset = 0
 
   constructor (retention: Retention, { maxTombstones, maxBlockRecords }: IndexOptions = {}) {
     this.#limits = RETENTION_CLASSES.map((one) => retention[one])
@@ -64,14 +64,14 @@ export class LogIndex {
     this.#chains = new RecordChains(this.#addresses, RETENTION_CLASSES.length, maxBlockRecords)
   }
 
-  /** Number of records. */
-  get size (): number {
-    return this.#size
-  }
-
   /** Bytes of all records. */
   get bytes (): number {
     return this.#bytes
+  }
+
+  /** Offset of the record that was added last; 0 without one. */
+  get lastOffset (): Offset {
+    return this.#lastOffset
   }
 
   /** Sets the handler for records that leave the index. */
@@ -95,7 +95,7 @@ export class LogIndex {
   addTo (address: AddressNumber, record: NewRecord): void {
     const { offset, until, bytes } = record
     this.#chains.append(address, record)
-    this.#size++
+    this.#lastOffset = offset
     this.#bytes += bytes
     if (until === Infinity) return
     this.#untils.set(offset, until)
@@ -256,7 +256,7 @@ export class LogIndex {
     this.#chains.clear()
     this.#untils.clear()
     this.#expiries.clear()
-    this.#size = this.#bytes = 0
+    this.#bytes = 0
   }
 
   #evictOverAge (retentionClass: number, at: number, isCounted: boolean): void {
@@ -299,7 +299,6 @@ export class LogIndex {
   /** Removes a record. The caller settles an address without records. */
   #remove (ref: RecordRef): void {
     const offset = this.#chains.offset(ref)
-    this.#size--
     this.#bytes -= this.#chains.bytes(ref)
     if (this.#untils.size > 0) this.#untils.delete(offset)
     this.#onRemove(offset, this.#chains.ordinal(ref), this.#chains.bytes(ref))

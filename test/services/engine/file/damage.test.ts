@@ -177,6 +177,8 @@ interface Edit {
   readonly what: string
   readonly file: string
   readonly isSealed: boolean
+  /** Whether purged messages may return: their purge, or what the checkpoint says about them, can be lost. */
+  readonly canRevive: boolean
   /** Messages from here on may look like a tail that was never acknowledged: only a cut of the newest file. */
   readonly tornFrom: number
 }
@@ -199,7 +201,7 @@ function damage (folder: string, { files }: Truth): Edit {
   ])()
   const length = 1 + random.below(random.oneOf([8, 64, 600, 6000]))
   const part = bytes.subarray(from, from + length)
-  const result = { file, isSealed, tornFrom: Infinity }
+  const result = { file, isSealed, canRevive: !isSealed, tornFrom: Infinity }
   switch (random.below(6)) {
     case 0:
       rmSync(path)
@@ -218,7 +220,7 @@ function damage (folder: string, { files }: Truth): Edit {
       const bit = 1 << random.below(8)
       bytes.writeUInt8(bytes.readUInt8(from) ^ bit, from)
       writeFileSync(path, bytes)
-      return { ...result, what: `flip bit ${bit} of ${file} at ${from}` }
+      return { ...result, canRevive: file.endsWith('.seg') && !isSealed, what: `flip bit ${bit} of ${file} at ${from}` }
     }
   }
   writeFileSync(path, bytes)
@@ -242,7 +244,7 @@ async function check (folder: string, truth: Truth, edit: Edit, isRolling: boole
         broken.push(...problems.map((problem) => `run ${run}: ${key}: ${problem}`))
         for (const [offset, text] of messages) {
           if (sent.get(`${key} ${offset}`) !== text) broken.push(`run ${run}: wrong message ${offset} for ${key}`)
-          if (edit.isSealed && truth.purged.has(offset)) broken.push(`run ${run}: purged message ${offset} for ${key}`)
+          if (!edit.canRevive && truth.purged.has(offset)) broken.push(`run ${run}: purged message ${offset} for ${key}`)
         }
         for (const offset of truth.read.get(key)?.messages.keys() ?? []) {
           if (offset <= after || messages.has(offset) || gapUpTo >= offset) continue
@@ -271,8 +273,8 @@ async function check (folder: string, truth: Truth, edit: Edit, isRolling: boole
   return broken
 }
 
-testFolder(t)
-const truths = [await writeLog(join(t.testdirName, 'tidy'), true), await writeLog(join(t.testdirName, 'untidy'), false)] as const
+const logs = testFolder(t)
+const truths = [await writeLog(join(logs, 'tidy'), true), await writeLog(join(logs, 'untidy'), false)] as const
 
 t.test('the log under test has files of all kinds, and each living message is in one of them', async (t) => {
   const [, truth] = truths
@@ -288,8 +290,9 @@ t.test('the log under test has files of all kinds, and each living message is in
 
 t.test('each kind of damage gives a gap, and never a wrong message', async (t) => {
   const broken: string[] = []
+  const copies = testFolder(t)
   for (let n = 0; n < EDITS; n++) {
-    const folder = join(t.testdirName, `${n}`)
+    const folder = join(copies, `${n}`)
     const truth = random.oneOf(truths)
     cpSync(truth.path, folder, { recursive: true })
     const began = random.state
@@ -305,9 +308,10 @@ t.test('a sealed file with a damaged footer and a damaged record gives no purged
   const [truth] = truths
   const kept: Offset[] = []
   const broken: unknown[] = []
+  const copies = testFolder(t)
   for (const { name, size } of truth.files.filter(({ isSealed }) => isSealed)) {
     for (const [offset, place] of [...truth.places].filter(([, { file }]) => file === name)) {
-      const folder = join(t.testdirName, `${offset}`)
+      const folder = join(copies, `${offset}`)
       cpSync(truth.path, folder, { recursive: true })
       const bytes = readFileSync(join(folder, name))
       for (const at of [size - 10, place.at + 20]) bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at)
@@ -332,6 +336,7 @@ t.test('a sealed file with a damaged footer and a damaged record gives no purged
 
 t.test('a damaged record of a sealed file is a gap for its address alone', async (t) => {
   const [truth] = truths
+  const copies = testFolder(t)
   const living = [...truth.read.values()].flatMap(({ messages }) => [...messages.keys()])
   const sealed = new Set(truth.files.filter(({ isSealed }) => isSealed).map(({ name }) => name))
   const candidates = living.filter((offset) => sealed.has(truth.places.get(offset)?.file ?? ''))
@@ -339,7 +344,7 @@ t.test('a damaged record of a sealed file is a gap for its address alone', async
     const lost = random.oneOf(candidates)
     const place = truth.places.get(lost)
     if (place === undefined) throw new Error('The message is in no file.')
-    const folder = join(t.testdirName, `${n}`)
+    const folder = join(copies, `${n}`)
     cpSync(truth.path, folder, { recursive: true })
     const bytes = readFileSync(join(folder, place.file))
     const at = place.at + random.below(place.length)
@@ -354,6 +359,22 @@ t.test('a damaged record of a sealed file is a gap for its address alone', async
         const expected = [...intact?.messages ?? []].filter(([offset]) => offset !== lost)
         t.same([...messages], expected, `run ${run}: ${key}`)
         t.equal(gapUpTo, Math.max(intact?.gapUpTo ?? 0, key === place.key ? lost : 0), `run ${run}: gap of ${key}`)
+      }
+      await engine.close()
+    }
+  }
+})
+
+t.test('the files of two logs in one folder: reads end, and give each offset once and in order', async (t) => {
+  const copies = testFolder(t)
+  for (const [n, order] of [truths, truths.toReversed()].entries()) {
+    const folder = join(copies, `${n}`)
+    for (const truth of order) cpSync(truth.path, folder, { recursive: true })
+    for (const run of [1, 2]) {
+      const engine = await openFileEngine({ ...RETENTION, now: () => truths[0].now }, { path: folder, log: new LogRecorder(), hotBytes: 0 })
+      for (const address of ADDRESSES) {
+        const { problems } = await readPages(engine, address, 0)
+        t.same(problems, [], `run ${run}: ${addressKey(address)}`)
       }
       await engine.close()
     }

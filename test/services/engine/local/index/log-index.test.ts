@@ -76,7 +76,7 @@ class Comparison {
   apply (operation: Operation): void {
     const [actual, expected] = this.#apply(operation)
     assertSame(actual, expected, operation.type)
-    assertSame([this.index.size, this.index.bytes], [this.model.records.length, this.model.bytes], 'size and bytes')
+    assertSame([this.index.living(0, Infinity).length, this.index.bytes], [this.model.records.length, this.model.bytes], 'number and bytes')
   }
 
   /** Compares everything that can be read. */
