@@ -54,7 +54,7 @@ function rank (source) {
 async function run (source) {
   const start = performance.now()
   const child = spawn(process.execPath, ['--enable-source-maps', compiled.get(source)], {
-    stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, TAP: '1', TAP_TIMEOUT: String(TIMEOUT_SECONDS) }
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'], env: { ...process.env, TAP: '1', TAP_TIMEOUT: String(TIMEOUT_SECONDS) }
   })
   children.add(child)
   const exited = new Promise((resolve) => { child.on('exit', (code, signal) => resolve(signal ?? code)) })
@@ -102,9 +102,9 @@ function limit (child, lines, parser) {
     }, ms + GRACE_SECONDS * 1000)
   }
   restart(TIMEOUT_SECONDS * 1000)
-  parser.on('comment', (text) => {
-    const [, ms] = /^# timeout=(\d+)$/m.exec(text) ?? []
-    if (ms !== undefined) restart(Number(ms))
+  // What `t.setTimeout()` of the whole file reports to a runner.
+  child.on('message', ({ setTimeout: ms }) => {
+    if (ms !== undefined) restart(ms)
   })
   return () => clearTimeout(timer)
 }

@@ -62,7 +62,7 @@ try {
 
 async function startHub () {
   const hub = Fastify({ logger: { level: 'warn' } })
-  await hub.register(fastifyHub, { path: '/live', auth, engine: { kind: 'lmdb', path } })
+  await hub.register(fastifyHub, { path: '/live', auth, engine: { kind: 'file', path } })
   await hub.listen({ port: Number(PORT), host: '127.0.0.1' })
   return hub
 }

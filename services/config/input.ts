@@ -87,11 +87,11 @@ export interface ConfigInput {
   /** The engine keeps the log of messages. */
   engine?: {
     /**
-     * lmdb and file keep the log on disk; memory loses the log when the service stops.
+     * file and lmdb keep the log on disk; memory loses the log when the service stops.
      *
-     * @default 'lmdb'
+     * @default 'file'
      */
-    kind?: 'lmdb' | 'file' | 'memory'
+    kind?: 'file' | 'lmdb' | 'memory'
     /**
      * Folder of the log on disk; relative to the working directory. One service per folder, on a local disk. Value: a
      * folder.
@@ -113,8 +113,8 @@ export interface ConfigInput {
      */
     maxCount?: number
     /**
-     * Maximum size of all messages together, approximately; the oldest are removed first. The file of lmdb may become
-     * up to twice as large. The file does not shrink; free space in it is used again. Value: a size of at least 1.
+     * Maximum size of all messages together, approximately; the oldest are removed first. The files on disk may take
+     * twice as much, and 128 MiB more while one of them is rewritten. Value: a size of at least 1.
      *
      * @default '1GiB'
      */

@@ -45,7 +45,7 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
     audience: text('', 'Audience (aud) that a token must name; empty: not checked.')
   }),
   engine: section('The engine keeps the log of messages.', {
-    kind: choice('lmdb', ['lmdb', 'file', 'memory'], 'lmdb and file keep the log on disk; memory loses the log when the service stops.'),
+    kind: choice('file', ['file', 'lmdb', 'memory'], 'file and lmdb keep the log on disk; memory loses the log when the service stops.'),
     path: text('./data', 'Folder of the log on disk; relative to the working directory.', {
       pattern: '\\S',
       allowed: 'a folder',
@@ -57,7 +57,7 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
     }),
     maxSize: size('1GiB', 'Maximum size of all messages together, approximately; the oldest are removed first.', {
       minimum: 1,
-      note: 'The file of lmdb may become up to twice as large. The file does not shrink; free space in it is used again.'
+      note: 'The files on disk may take twice as much, and 128 MiB more while one of them is rewritten.'
     })
   }),
   inbox: section('Messages to users, kept until they are acknowledged.', {

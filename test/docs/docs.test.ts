@@ -64,7 +64,7 @@ t.test('the file and the heading of every link exist', async (t) => {
 })
 
 t.test('README.md and docs/http-api.md list exactly the endpoints of the service', async (t) => {
-  const config = completeConfig({ auth: { secret: SECRET }, console: false, logger: { level: 'silent' } })
+  const config = completeConfig({ auth: { secret: SECRET }, engine: { kind: 'memory' }, console: false, logger: { level: 'silent' } })
   const fastify = Fastify(serverOptions(config))
   t.teardown(() => fastify.close())
   const routes = new Set<string>()

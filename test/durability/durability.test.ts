@@ -27,8 +27,8 @@ import { Random } from '../support/random.ts'
 
 const SECONDS = Number(process.env.HUB_DURABILITY_SECONDS ?? 10)
 const SEED = Number(process.env.HUB_DURABILITY_SEED ?? randomInt(2 ** 31))
-/** The kind of engine under test: `HUB_DURABILITY_ENGINE=file`. */
-const ENGINE = process.env.HUB_DURABILITY_ENGINE === 'file' ? 'file' : 'lmdb'
+/** The kind of engine under test: `HUB_DURABILITY_ENGINE=lmdb`. */
+const ENGINE = process.env.HUB_DURABILITY_ENGINE === 'lmdb' ? 'lmdb' : 'file'
 /** Length of a round, short enough to keep all records of a round in memory. */
 const ROUND_SECONDS = 20
 

@@ -84,7 +84,7 @@ for (const disk of [new SmallFileSystem(), new FileLimit()]) {
     t.same(await missingMessages(hub, journal), [], 'every message with a stored receipt is in the log')
     for (const { subject } of clients) subject.stop()
     await hub.end('SIGTERM')
-    // The hub and lmdb log errors about the full disk.
+    // The hub logs errors about the full disk.
     t.same(hub.faults.filter((fault) => !/^the hub (logged|wrote)/.test(fault)), [])
   })
 }

@@ -54,7 +54,7 @@ t.test('a mailbox is bounded: the oldest messages leave, and the rest comes in o
 
 t.test('mailboxes and what waits in them outlive the service', async (t) => {
   const path = testFolder(t)
-  const config: ConfigInput = { engine: { kind: 'lmdb', path } }
+  const config: ConfigInput = { engine: { kind: 'file', path } }
   const before = await serve(t, config)
   const alice = await open(t, before, 'alice')
   await before.post('/message/alice', 'read')

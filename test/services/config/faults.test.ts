@@ -48,7 +48,7 @@ t.test('faults', async (t) => {
       ['api', 'yes', 'must be true or false, not "yes"'],
       ['logger.level', 'loud', 'must be fatal, error, warn, info, debug, trace, or silent, not "loud"'],
       ['auth.mode', 'true', 'must be jwt or demo, not true'],
-      ['engine.kind', 'redis', 'must be lmdb, file, or memory, not "redis"'],
+      ['engine.kind', 'redis', 'must be file, lmdb, or memory, not "redis"'],
       ['engine.maxAge', '0', 'must be a duration of at least 1ms, not 0'],
       ['websocket.path', 'admin', 'must be a path that begins with /, not "admin"'],
       ['websocket.path', '/a?b', 'must be a path that begins with /, not "/a?b"'],

@@ -14,7 +14,7 @@ export const defaults: Config = {
   console: true,
   logger: { level: 'info', requests: false },
   auth: { mode: 'jwt', secret: '', issuer: '', audience: '' },
-  engine: { kind: 'lmdb', path: './data', maxAge: 86_400_000, maxCount: 100_000, maxSize: 1_073_741_824 },
+  engine: { kind: 'file', path: './data', maxAge: 86_400_000, maxCount: 100_000, maxSize: 1_073_741_824 },
   inbox: { maxAge: 604_800_000, maxCount: 1_000, maxMailboxes: 100_000 },
   idempotency: { window: 120_000 },
   websocket: {

@@ -39,7 +39,7 @@ t.test('the keys on disk are those of version 0.1', (t) => {
 })
 
 t.test('a user with the longest name there may be has an inbox and groups, on disk too', async (t) => {
-  const { app: { hub }, url } = await listen(t, { engine: { kind: 'lmdb', path: testFolder(t) } })
+  const { app: { hub }, url } = await listen(t, { engine: { kind: 'file', path: testFolder(t) } })
   const user = '一'.repeat(MAX_ID_LENGTH)
   await hub.join({ user }, 'news')
   await hub.send({ user }, 'message')
