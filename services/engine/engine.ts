@@ -93,10 +93,10 @@ export class Engine {
    * Appends a message and hands it to the follower of each node.
    *
    * @throws {HubError} HUB_KEY_REUSED for a key that was used for another draft; HUB_ADDRESS_INVALID for an id of more
-   *   than 256 characters; HUB_STORE_FAILED when the message could not be ordered; HUB_DRAINING after `close`.
+   *   than 256 characters; HUB_REQUEST_INVALID for a key of more than 4096 characters; HUB_STORE_FAILED when the message could not be ordered; HUB_DRAINING after `close`.
    */
   async append (draft: Draft): Promise<Appended> {
-    assertStorable(draft.address)
+    assertStorable(draft)
     const applied = await this.#propose(toRecord(draft, this.#now()))
     if (applied.kind === 'appended') {
       return { offset: applied.message.offset, duplicate: false, stored: await applied.stored }
@@ -180,8 +180,15 @@ export class Engine {
   }
 }
 
-/** Ids have a bound, so that a key in a store and a subject of a broker have one as well. */
-function assertStorable (address: Address): void {
+/** Characters of an idempotency key at most: the hub writes the address and the publisher's key into it, as JSON. */
+const MAX_KEY_LENGTH = 4096
+
+/** Ids and keys have a bound, so that a name in a store and a subject of a broker have one as well. */
+function assertStorable ({ address, key = '' }: Draft): void {
+  if (key.length > MAX_KEY_LENGTH) {
+    const sentence = `An idempotency key has at most ${MAX_KEY_LENGTH} characters; this one has ${key.length}.`
+    throw new HubError('HUB_REQUEST_INVALID', sentence)
+  }
   for (const id of Object.values(address)) {
     if (typeof id === 'string' && id.length > MAX_ID_LENGTH) {
       const sentence = `An id has 1 to ${MAX_ID_LENGTH} characters; this one has ${id.length}.`

@@ -32,6 +32,15 @@ export function keyPromises (test: TestOne): void {
     t.same((await readAll(engine, [ALL, BOB])).texts, ['1', '1'])
   })
 
+  test('takes the longest address and key, and refuses longer ones', async (t, { engine }) => {
+    const longest = { address: { user: '☃'.repeat(256) }, key: '\uFFFF'.repeat(4096) }
+    t.ok((await engine.append(draft('longest', longest))).stored)
+    t.ok((await engine.append(draft('longest', longest))).duplicate)
+    t.same((await readAll(engine, [longest.address])).texts, ['longest'])
+    await t.rejects(engine.append(draft('', { address: { user: 'x'.repeat(257) } })), { code: 'HUB_ADDRESS_INVALID' })
+    await t.rejects(engine.append(draft('', { key: 'x'.repeat(4097) })), { code: 'HUB_REQUEST_INVALID' })
+  })
+
   test('hands concurrent appends with one key out once', async (t, { engine }) => {
     const received: Message[] = []
     engine.follow((message) => received.push(message))

@@ -1,6 +1,7 @@
-// The promises of every engine, on segment files.
+// The promises of every engine, on segment files, and what a folder adds to them.
+import t from 'tap'
 import { openFileEngine } from '../../../../services/engine/file/engine.ts'
-import { engineSuite, LIMITS, LogRecorder, stateSuite } from '../../../engine-suite/engine-suite.ts'
+import { ALL, draft, engineSuite, LIMITS, LogRecorder, NEWS, numbers, readAll, stateSuite } from '../../../engine-suite/engine-suite.ts'
 import { openEngine } from './kit.ts'
 import { testFolder } from '../../../support/test-folder.ts'
 
@@ -19,4 +20,48 @@ stateSuite('files', async (t) => {
   let now = Date.UTC(2026, 0, 1)
   const { state } = await openEngine(t, testFolder(t), { now: () => now })
   return { state, advance: (ms) => { now += ms } }
+})
+
+t.test('offsets keep rising when the clock goes back, while the engine runs and while it is closed', async (t) => {
+  const path = testFolder(t)
+  let now = Date.UTC(2026, 0, 1)
+  const offsets: number[] = []
+  for (const backMs of [0, 3_600_000, 1, 86_400_000]) {
+    now -= backMs
+    const engine = await openEngine(t, path, { now: () => now })
+    for (const n of numbers(3)) {
+      offsets.push((await engine.append(draft(n))).offset)
+      now -= 1000
+    }
+    await engine.close()
+  }
+  t.same(offsets, [...new Set(offsets)].sort((a, b) => a - b))
+  const engine = await openEngine(t, path, { now: () => now })
+  t.equal((await readAll(engine, [ALL])).texts.length, 12)
+  now = Date.UTC(2027, 0, 1)
+  t.equal((await engine.append(draft('later'))).offset, now * 1000, 'offsets follow the clock again once it is ahead')
+})
+
+t.test('tombstones are bounded: an address without one may report a false gap, and never misses a gap', async (t) => {
+  const path = testFolder(t)
+  let now = Date.UTC(2026, 0, 1)
+  const open = () => openEngine(t, path, { ...LIMITS, now: () => now }, { maxTombstones: 10 })
+  let engine = await open()
+  const offsets: number[] = []
+  for (const user of numbers(30)) {
+    offsets.push((await engine.append(draft('1', { address: { user } }))).offset)
+    now += 1
+  }
+  t.notOk((await readAll(engine, [{ user: '3' }, { user: 'unknown' }])).hasGap)
+  now += LIMITS.inbox.maxAgeMs
+  for (const n of numbers(4)) await engine.append(draft(n, { address: NEWS }))
+  await engine.close()
+  engine = await open()
+  for (const user of numbers(30)) t.ok((await readAll(engine, [{ user }])).hasGap, `user ${user} has a gap`)
+  t.ok((await readAll(engine, [{ user: 'unknown' }])).hasGap, 'a false gap')
+  t.notOk((await readAll(engine, [{ user: 'unknown' }], offsets[20])).hasGap)
+  t.ok((await readAll(engine, [{ user: '29' }], offsets[28])).hasGap)
+  t.notOk((await readAll(engine, [{ group: 'unknown' }])).hasGap, 'other kinds of addresses have no false gap')
+  await engine.append(draft('2', { address: { user: '3' } }))
+  t.same(await readAll(engine, [{ user: '3' }]), { texts: ['2'], hasGap: true })
 })

@@ -1,15 +1,20 @@
 // The folder of a log: who may use it, and what is left alone.
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import t from 'tap'
+import { packagePath } from '../../../../services/cli/package.ts'
 import { openFileEngine } from '../../../../services/engine/file/engine.ts'
 import { ALL, AMPLE_RETENTION, Child, draft, LogRecorder, numbers, readAll } from '../../../engine-suite/engine-suite.ts'
 import { until } from '../../../support/until.ts'
-import { openEngine as openLmdbEngine } from '../lmdb/kit.ts'
 import { openEngine } from './kit.ts'
 import { testFolder } from '../../../support/test-folder.ts'
 
 t.setTimeout(60_000)
+
+function ownerFiles (path: string): string[] {
+  return readdirSync(path).filter((name) => name.startsWith('owner-'))
+}
 
 function contentOf (path: string): Record<string, string> {
   return Object.fromEntries(readdirSync(path).map((name) => [name, readFileSync(join(path, name), 'latin1')]))
@@ -21,9 +26,32 @@ t.test('a folder belongs to one process for the lifetime of the process', async 
   await child.until('open')
   await t.rejects(openEngine(t, path), { code: 'HUB_STORE_FAILED', message: /^The folder .* is in use by process \d+; end that first/ })
   await child.kill()
+  t.equal(ownerFiles(path).length, 1, 'the owner file of the killed process remains')
   const engine = await openEngine(t, path)
   t.ok((await engine.append(draft('1'))).stored)
+  t.equal(ownerFiles(path).length, 1, 'the next process replaces it')
   await t.rejects(openEngine(t, path), { code: 'HUB_STORE_FAILED', message: /is in use by this process already; / })
+  t.ok((await engine.append(draft('2'))).stored, 'the owner continues to work')
+  await engine.close()
+  t.same(ownerFiles(path), [])
+  t.same((await readAll(await openEngine(t, path), [ALL])).texts, ['1', '2'])
+})
+
+t.test('of several openings of a folder at the same time, at most one succeeds', async (t) => {
+  const path = testFolder(t)
+  const outcomes = await Promise.allSettled(numbers(3).map(() => openEngine(t, path)))
+  t.ok(outcomes.filter(({ status }) => status === 'fulfilled').length <= 1)
+})
+
+t.test('an owner file whose process id was reused does not lock the folder, and a folder may have a long name', async (t) => {
+  const path = join(testFolder(t), 'x'.repeat(120))
+  mkdirSync(path)
+  // The owner file of an ended process whose id a running process has now.
+  writeFileSync(join(path, `owner-${process.ppid}-0123abcd.sock`), '')
+  const engine = await openEngine(t, path)
+  t.ok((await engine.append(draft('1'))).stored)
+  t.equal(ownerFiles(path).length, 1)
+  await t.rejects(openEngine(t, path), { code: 'HUB_STORE_FAILED' })
 })
 
 t.test('folder and files are for the user of the process alone', async (t) => {
@@ -38,9 +66,12 @@ t.test('folder and files are for the user of the process alone', async (t) => {
 
 t.test('a folder of version 0.1 is refused with what to do, and left as it is', async (t) => {
   const path = testFolder(t)
-  const old = await openLmdbEngine(t, path)
-  await old.append(draft('old'))
-  await old.close()
+  // Two messages that version 0.1.0 stored before an orderly end.
+  const fixture = packagePath('test/fixtures/version-0.1')
+  for (const name of readdirSync(fixture)) {
+    const bytes = readFileSync(join(fixture, name))
+    writeFileSync(join(path, name.replace('.gz', '')), name.endsWith('.gz') ? gunzipSync(bytes) : bytes)
+  }
   const before = contentOf(path)
   await t.rejects(openEngine(t, path), {
     code: 'HUB_STORE_FAILED',
