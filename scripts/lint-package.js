@@ -1,5 +1,5 @@
 // Checks the package as an importing program gets it: `npm run lint:package`, after `npm run build`. Packs once, without
-// scripts, because `prepare` would build again; both programs read the same tarball.
+// scripts, because `prepack` would build again; both programs read the same tarball.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -155,7 +155,7 @@ t.test('the tarball has what is needed and nothing else', async (t) => {
   for (const needed of ['dist/index.js', 'dist/index.d.ts', 'dist/server.js', 'config.yml', 'public/index.html', 'package.json', 'README.md', 'LICENSE']) {
     t.ok(packed.files.includes(needed), needed)
   }
-  t.same(packed.files.filter((path) => !/^(dist\/.+\.(js|d\.ts)|public\/.+|docs\/.+\.(md|png|svg)|config\.yml|package\.json|LICENSE|(README|CHANGELOG|SECURITY)\.md)$/.test(path)), [])
+  t.same(packed.files.filter((path) => !/^(dist\/.+\.(js|d\.ts)|public\/.+|docs\/.+\.(md|png|svg)|config\.yml|package\.json|scripts\/prestart\.js|LICENSE|(README|CHANGELOG|SECURITY)\.md)$/.test(path)), [])
   const registry = (await npm(packed.folder, 'config', 'get', 'registry')).trim().replace(/\/$/, '')
   for (const [what, text] of Object.entries({ 'the folder of the repository': packagePath(), 'a home folder': homedir(), 'the registry': registry, 'a source map': 'sourceMappingURL' })) {
     const found: string[] = []
