@@ -27,12 +27,11 @@ const IMPORTS = {
   'services/cli/log': [`${ENGINE}/file`],
   [AUTH]: BASE,
   [PROTOCOL]: [MODEL],
-  [ENGINE]: [...BASE, ...['local', 'memory', 'file', 'lmdb'].map((wing) => `!${ENGINE}/${wing}`)],
+  [ENGINE]: [...BASE, ...['local', 'memory', 'file'].map((wing) => `!${ENGINE}/${wing}`)],
   [`${ENGINE}/local`]: [...BASE, ...ENGINE_PORTS],
   [`${ENGINE}/memory`]: [...BASE, ...ENGINE_PORTS, `${ENGINE}/engine`, `${ENGINE}/local`],
   [`${ENGINE}/file`]: [...BASE, ...ENGINE_PORTS, `${ENGINE}/engine`, `${ENGINE}/digest`, `${ENGINE}/local`],
   [`${ENGINE}/file/journal`]: BASE,
-  [`${ENGINE}/lmdb`]: [...BASE, ...ENGINE_PORTS, `${ENGINE}/engine`, `${ENGINE}/local`],
   [`${HUB}/outbox`]: BASE,
   [`${HUB}/clients`]: [...BASE, ...PORTS, `${HUB}/outbox`],
   [`${HUB}/delivery`]: [...BASE, ...PORTS, `${HUB}/outbox`, `${HUB}/clients`],
@@ -68,8 +67,6 @@ export default tseslint.config(
   },
   {
     files: ['*.ts', 'plugins/**', 'routes/**', 'services/**'],
-    // Another engine replaces this wing.
-    ignores: ['services/engine/lmdb/**'],
     rules: {
       'max-len': ['error', { code: 120, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true }]
     }

@@ -4,7 +4,6 @@ import type { Log } from '../services/lib/log.ts'
 import type { Engine } from '../services/engine/engine.ts'
 import { openFileEngine } from '../services/engine/file/engine.ts'
 import type { Retention } from '../services/engine/local/retention.ts'
-import { openLmdbEngine } from '../services/engine/lmdb/engine.ts'
 import { createMemoryEngine } from '../services/engine/memory/engine.ts'
 
 /**
@@ -32,7 +31,6 @@ async function open (
   kind: Config['engine']['kind'], retention: Retention, place: { readonly path: string, readonly log: Log }
 ): Promise<Engine> {
   switch (kind) {
-    case 'lmdb': return openLmdbEngine(retention, place)
     case 'file': return openFileEngine(retention, place)
     case 'memory': return createMemoryEngine(retention)
   }

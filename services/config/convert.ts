@@ -18,11 +18,13 @@ export function convert (schema: TSchema, raw: unknown): Conversion {
   if (TypeGuard.IsArray(schema)) return convertList(schema.items, raw)
   if (!isField(schema)) throw new TypeError('Every key of the configuration is made by a function of fields.ts.')
 
-  const { kind, allowed, form = allowed, secret = false } = schema
+  const { kind, allowed, form = allowed, secret = false, former = {} } = schema
   const value = readers[kind](raw)
   const expected = value === undefined ? form : allowed
   if (value !== undefined && Value.Check(schema, value)) return { value }
-  return { fault: secret ? `must be ${expected}` : `must be ${expected}, not ${quote(raw)}` }
+  if (secret) return { fault: `must be ${expected}` }
+  const advice = typeof value === 'string' && Object.hasOwn(former, value) ? `: ${former[value]}` : ''
+  return { fault: `must be ${expected}, not ${quote(raw)}${advice}` }
 }
 
 function convertList (item: TSchema, raw: unknown): Conversion {

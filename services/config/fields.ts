@@ -12,6 +12,8 @@ export type Field = TSchema & {
   /** The notation in words, for faults about values that cannot be read. Default: `allowed`. */
   form?: string
   secret?: boolean
+  /** See `ChoiceOptions`. */
+  former?: Record<string, string>
 }
 
 /** Tells whether a schema is a field. */
@@ -63,12 +65,18 @@ export function size (fallback: string | number, description: string, options: F
   return { ...Type.Integer({ form, allowed, default: fallback, description, ...options }), kind: 'size' }
 }
 
+/** Options of a choice. */
+interface ChoiceOptions extends FieldOptions {
+  /** Words of earlier versions, each with what to do, as a clause: it follows the fault. */
+  former?: Record<string, string>
+}
+
 /** Defines a key with one word of a few. */
 export function choice<const T extends string> (
   fallback: NoInfer<T>,
   words: readonly T[],
   description: string,
-  options: FieldOptions = {}
+  options: ChoiceOptions = {}
 ) {
   const allowed = new Intl.ListFormat('en', { type: 'disjunction' }).format(words)
   const literals: TLiteral<T>[] = words.map((word) => Type.Literal(word))

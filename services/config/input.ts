@@ -87,11 +87,11 @@ export interface ConfigInput {
   /** The engine keeps the log of messages. */
   engine?: {
     /**
-     * file and lmdb keep the log on disk; memory loses the log when the service stops.
+     * file keeps the log on disk; memory loses the log when the service stops.
      *
      * @default 'file'
      */
-    kind?: 'file' | 'lmdb' | 'memory'
+    kind?: 'file' | 'memory'
     /**
      * Folder of the log on disk; relative to the working directory. One service per folder, on a local disk. Value: a
      * folder.

@@ -45,7 +45,11 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
     audience: text('', 'Audience (aud) that a token must name; empty: not checked.')
   }),
   engine: section('The engine keeps the log of messages.', {
-    kind: choice('file', ['file', 'lmdb', 'memory'], 'file and lmdb keep the log on disk; memory loses the log when the service stops.'),
+    kind: choice('file', ['file', 'memory'], 'file keeps the log on disk; memory loses the log when the service stops.', {
+      former: {
+        lmdb: 'version 0.1 had that engine; write file, and choose another folder with engine.path than the one of version 0.1'
+      }
+    }),
     path: text('./data', 'Folder of the log on disk; relative to the working directory.', {
       pattern: '\\S',
       allowed: 'a folder',

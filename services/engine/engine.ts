@@ -93,7 +93,8 @@ export class Engine {
    * Appends a message and hands it to the follower of each node.
    *
    * @throws {HubError} HUB_KEY_REUSED for a key that was used for another draft; HUB_ADDRESS_INVALID for an id of more
-   *   than 256 characters; HUB_REQUEST_INVALID for a key of more than 4096 characters; HUB_STORE_FAILED when the message could not be ordered; HUB_DRAINING after `close`.
+   *   than 256 characters; HUB_REQUEST_INVALID for a key of more than 4096 characters; HUB_STORE_FAILED when the
+   *   message could not be ordered; HUB_DRAINING after `close`.
    */
   async append (draft: Draft): Promise<Appended> {
     assertStorable(draft)

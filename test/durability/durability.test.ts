@@ -27,8 +27,6 @@ import { Random } from '../support/random.ts'
 
 const SECONDS = Number(process.env.HUB_DURABILITY_SECONDS ?? 10)
 const SEED = Number(process.env.HUB_DURABILITY_SEED ?? randomInt(2 ** 31))
-/** The kind of engine under test: `HUB_DURABILITY_ENGINE=lmdb`. */
-const ENGINE = process.env.HUB_DURABILITY_ENGINE === 'lmdb' ? 'lmdb' : 'file'
 /** Length of a round, short enough to keep all records of a round in memory. */
 const ROUND_SECONDS = 20
 
@@ -40,7 +38,7 @@ t.test('no acknowledged message is lost, repeated or delivered out of order', as
   t.setTimeout((SECONDS * 2 + TIMEOUT_SECONDS) * 1000)
   const random = new Random(SEED)
   const hub = await HubProcess.prepare(t, random, {
-    engine: { kind: ENGINE, maxCount: 10_000_000, maxAge: '1h', maxSize: '1GiB' },
+    engine: { maxCount: 10_000_000, maxAge: '1h', maxSize: '1GiB' },
     idempotency: { window: '1h' },
     console: false,
     websocket: {

@@ -8,8 +8,6 @@ import { retentionPromises } from './retention.ts'
 
 export * from './kit.ts'
 export { busSuite } from './bus-suite.ts'
-export { Child } from './child-process.ts'
-export { durableSuite } from './durable-suite.ts'
 export { orderSuite } from './order-suite.ts'
 export { stateSuite } from './state-suite.ts'
 export { storeSuite } from './store-suite.ts'

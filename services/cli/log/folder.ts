@@ -24,7 +24,7 @@ export interface LogListing {
 export function listLog (folder: string): LogListing {
   const path = resolve(folder)
   const names = namesIn(path)
-  if (names.includes('data.mdb')) throw new Error(`The folder ${path} holds the log of the engine lmdb, not of the engine file.`)
+  if (names.includes('data.mdb')) throw new Error(`The folder ${path} holds the log of the engine lmdb, of version 0.1, not of this one.`)
   const listing = {
     path,
     segments: names.flatMap((name) => segmentId(name) ?? []).sort((a, b) => a - b),

@@ -50,8 +50,8 @@ export interface FilePlace {
   readonly disk?: Disk
 }
 
-/** The files of the engine lmdb. */
-const LMDB_FILES = {
+/** The files of version 0.1. */
+const FORMER_FILES = {
   isForeign: (name: string): boolean => name === 'data.mdb' || name === 'opened.json',
   advice: 'holds the log of the engine lmdb, of version 0.1, which this version does not read: ' +
     'choose another folder with engine.path, or run version 0.1 until its inboxes are empty.'
@@ -69,7 +69,7 @@ const CLOSE_MS = 5000
  * @throws {HubError} HUB_STORE_FAILED when the folder is in use, is unusable, or holds the log of another engine.
  */
 export async function openFileEngine (retention: Retention, place: FilePlace): Promise<Engine> {
-  const folder = await takeFolder(place.path, LMDB_FILES)
+  const folder = await takeFolder(place.path, FORMER_FILES)
   try {
     return open(folder, retention, place)
   } catch (cause) {

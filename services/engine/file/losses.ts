@@ -1,11 +1,8 @@
 import type { AddressKey, Offset } from '../../model/message.ts'
-import { Evictions } from '../local/evictions.ts'
 import { encodeDoubt, encodeLoss } from './codec.ts'
 import type { Journal } from './journal/journal.ts'
 import type { Segment } from './journal/segment.ts'
-
-/** Addresses of one kind with losses that are not on the disk, at most. */
-const MAX_ADDRESSES = 10_000
+import { OwedLosses } from './owed-losses.ts'
 
 /** The losses of an address in one record, which may not be written yet. */
 interface Loss {
@@ -34,7 +31,7 @@ export class Losses {
 
   /** Counts a lost message. */
   add (name: AddressKey, offset: Offset): void {
-    this.#owed.add(name, offset)
+    this.#owed.add(name, offset, 1)
     this.#isOwing = true
     this.#noteOwed(name, 1)
   }
@@ -47,7 +44,7 @@ export class Losses {
 
   /** Notes a hole: a gap up to an offset for every address. */
   addHole (upTo: Offset): void {
-    this.#owed.noteHole(upTo)
+    this.#owed.doubt(upTo)
     this.#isOwing = true
   }
 
@@ -76,22 +73,20 @@ export class Losses {
     this.#owed = this.#newOwed()
     this.#owedByAddress.clear()
     this.#isOwing = false
-    const { entries, dropped } = owed.entries()
-    for (const [name, { count, upTo }] of entries) {
+    for (const [name, { count, upTo }] of owed.entries()) {
       const loss = owedByAddress.get(name)
       const onWritten = ({ id }: Segment): void => {
         if (loss !== undefined) loss.id = id
       }
       this.#push(encodeLoss(name, upTo, count), upTo, () => this.#oweAgain(name, upTo, count, loss), onWritten)
     }
-    // For addresses that are too many to be counted, a gap for every address.
-    const doubtUpTo = Math.max(owed.holeUpTo, ...dropped.map(([, upTo]) => upTo))
+    const { doubtUpTo } = owed
     if (doubtUpTo > 0) this.#push(encodeDoubt(doubtUpTo), doubtUpTo, () => this.addHole(doubtUpTo))
   }
 
   /** The number of losses that no record will have is in the next checkpoint. */
-  #newOwed (): Evictions {
-    return new Evictions(MAX_ADDRESSES, (name) => {
+  #newOwed (): OwedLosses {
+    return new OwedLosses((name) => {
       const loss = this.#owedByAddress.get(name)
       this.#owedByAddress.delete(name)
       if (loss !== undefined) this.#drop(name, loss)

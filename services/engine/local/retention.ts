@@ -1,4 +1,4 @@
-import type { Address, Message } from '../../model/message.ts'
+import type { Message } from '../../model/message.ts'
 
 /** The limits of one retention class. */
 export interface Limits {
@@ -30,13 +30,6 @@ export const MAX_KEYS = 1_000_000
 
 /** The retention classes: the two parts of a log with limits of their own. */
 export const RETENTION_CLASSES = ['log', 'inbox'] as const
-/** One of the retention classes; also the name of its limits in `Retention`. */
-export type RetentionClass = typeof RETENTION_CLASSES[number]
-
-/** The retention class of the messages to an address. */
-export function retentionClassOf (address: Address): RetentionClass {
-  return 'user' in address ? 'inbox' : 'log'
-}
 
 /** When a message expires, in ms since the epoch; Infinity without a ttl. */
 export function expiryOf ({ ttl, at }: Message): number {

@@ -1,12 +1,11 @@
 // The same random operations on several engines give equal receipts, pages, gaps, summaries and values: in memory, on
-// files, on files that are opened again and again, and on lmdb.
+// files, and on files that are opened again and again.
 //
 // More and longer runs, and the same runs again: DIFFERENTIAL_RUNS=100 DIFFERENTIAL_STEPS=10000 DIFFERENTIAL_SEED=7
 
 import t, { type Test } from 'tap'
 import type { Engine } from '../../../services/engine/engine.ts'
 import { openFileEngine, type FilePlace } from '../../../services/engine/file/engine.ts'
-import { openLmdbEngine } from '../../../services/engine/lmdb/engine.ts'
 import type { Retention } from '../../../services/engine/local/retention.ts'
 import { createMemoryEngine } from '../../../services/engine/memory/engine.ts'
 import type { Address, Draft, Offset } from '../../../services/model/message.ts'
@@ -45,8 +44,8 @@ function canonical (value: unknown): unknown {
 
 type Call = (engine: Engine) => Promise<unknown>
 
-/** Draws one operation. `offsets`: those of all messages so far. For lmdb, the bytes of a page are those of payloads alone. */
-function draw (random: Random, offsets: readonly Offset[], hasLmdb: boolean): Call {
+/** Draws one operation. `offsets`: those of all messages so far. */
+function draw (random: Random, offsets: readonly Offset[]): Call {
   const address = (): Address => ADDRESSES[random.below(ADDRESSES.length)] ?? { all: true }
   const offset = (): Offset => offsets[offsets.length - 1 - random.below(Math.min(offsets.length, 300))] ?? 0
   const kind = random.below(20)
@@ -59,7 +58,7 @@ function draw (random: Random, offsets: readonly Offset[], hasLmdb: boolean): Ca
       const after = random.below(4) === 0 ? 0 : Math.max(0, offset() - random.below(2))
       return { address: address(), after, ...(random.below(3) === 0 ? { upTo: offset() + random.below(3) } : {}) }
     })
-    const limit = { messages: 1 + random.below(30), bytes: hasLmdb ? 1e6 : 100 + random.below(4000) }
+    const limit = { messages: 1 + random.below(30), bytes: 100 + random.below(4000) }
     return (engine) => engine.read(ranges, limit)
   }
   if (kind < 16) {
@@ -109,7 +108,7 @@ interface Contender {
   readonly reopen: (() => Promise<Engine>) | null
 }
 
-async function run (t: Test, seed: number, limits: Partial<Retention>, hasLmdb: boolean): Promise<string | null> {
+async function run (t: Test, seed: number, limits: Partial<Retention> = {}): Promise<string | null> {
   let now = Date.UTC(2026, 0, 1)
   const retention = {
     log: { maxAgeMs: 60_000, maxCount: 40 },
@@ -119,7 +118,7 @@ async function run (t: Test, seed: number, limits: Partial<Retention>, hasLmdb: 
     ...limits,
     now: () => now
   }
-  const folders = testFolder(t, { file: {}, again: {}, lmdb: {} })
+  const folders = testFolder(t, { file: {}, again: {} })
   const open = (name: string, place: Partial<FilePlace> = {}) => {
     return openFileEngine(retention, { path: `${folders}/${name}`, log: new LogRecorder(), ...place })
   }
@@ -130,10 +129,6 @@ async function run (t: Test, seed: number, limits: Partial<Retention>, hasLmdb: 
     { name: 'file', engine: await open('file', { segmentBytes: 20_000 }), reopen: null },
     { name: 'file, opened again', engine: await openAgain(), reopen: openAgain }
   ]
-  if (hasLmdb) {
-    const place = { path: `${folders}/lmdb`, log: new LogRecorder() }
-    contenders.push({ name: 'lmdb', engine: await openLmdbEngine(retention, place), reopen: null })
-  }
   const random = new Random(seed)
   const offsets: Offset[] = []
   try {
@@ -147,7 +142,7 @@ async function run (t: Test, seed: number, limits: Partial<Retention>, hasLmdb: 
           contender.engine = await contender.reopen()
         }
         // Each engine gets the same draws.
-        const call = draw(new Random(stepSeed), offsets, hasLmdb)
+        const call = draw(new Random(stepSeed), offsets)
         results.push(await resultOf(() => call(contender.engine)))
       }
       const other = results.findIndex((result) => result !== results[0])
@@ -161,9 +156,9 @@ async function run (t: Test, seed: number, limits: Partial<Retention>, hasLmdb: 
 }
 
 t.test('random operations give the same results on every engine', async (t) => {
-  for (let n = 0; n < RUNS; n++) t.equal(await run(t, SEED + n, {}, true), null)
+  for (let n = 0; n < RUNS; n++) t.equal(await run(t, SEED + n), null)
 })
 
-t.test('random operations give the same results in memory and on files, at the limit of bytes', async (t) => {
-  for (let n = 0; n < RUNS; n++) t.equal(await run(t, SEED + n, { maxBytes: 6000 }, false), null)
+t.test('random operations give the same results on every engine at the limit of bytes', async (t) => {
+  for (let n = 0; n < RUNS; n++) t.equal(await run(t, SEED + n, { maxBytes: 6000 }), null)
 })

@@ -1,10 +1,11 @@
 import type { AddressKey, Offset } from '../../../model/message.ts'
-import { kindOf, MAX_EVICTIONS, SLACK, type Evicted } from '../evictions.ts'
+import { kindOf, SLACK, type Evicted } from '../evictions.ts'
 import type { AddressNumber } from './index-record.ts'
 import { NameTable, NO_NAME, type PackedNames } from './name-table.ts'
 import { NONE, type RecordRef } from './record-blocks.ts'
 
 const FIRST_ADDRESSES = 64
+const MAX_TOMBSTONES = 100_000
 /** Layout of a row: six words, and two doubles behind them. */
 const ROW_WORDS = 10
 const WORD = { first: 0, last: 1, count: 2, sequence: 3, holes: 4, kind: 5 } as const
@@ -39,7 +40,7 @@ export class Addresses {
   #doubtUpTo: Offset = 0
 
   /** @param max Tombstones of each kind of address at most. */
-  constructor (max = MAX_EVICTIONS) {
+  constructor (max = MAX_TOMBSTONES) {
     this.#max = max
   }
 

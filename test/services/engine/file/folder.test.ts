@@ -5,8 +5,9 @@ import { gunzipSync } from 'node:zlib'
 import t from 'tap'
 import { packagePath } from '../../../../services/cli/package.ts'
 import { openFileEngine } from '../../../../services/engine/file/engine.ts'
-import { ALL, AMPLE_RETENTION, Child, draft, LogRecorder, numbers, readAll } from '../../../engine-suite/engine-suite.ts'
+import { ALL, AMPLE_RETENTION, draft, LogRecorder, numbers, readAll } from '../../../engine-suite/kit.ts'
 import { until } from '../../../support/until.ts'
+import { Child } from './child-process.ts'
 import { openEngine } from './kit.ts'
 import { testFolder } from '../../../support/test-folder.ts'
 
@@ -22,7 +23,7 @@ function contentOf (path: string): Record<string, string> {
 
 t.test('a folder belongs to one process for the lifetime of the process', async (t) => {
   const path = testFolder(t)
-  const child = new Child(t, ['file', 'hold', path])
+  const child = new Child(t, ['hold', path])
   await child.until('open')
   await t.rejects(openEngine(t, path), { code: 'HUB_STORE_FAILED', message: /^The folder .* is in use by process \d+; end that first/ })
   await child.kill()

@@ -1,13 +1,12 @@
-// The program that tests start as a separate process: `child.ts ENGINE MODE FOLDER [CLOCK]`. CLOCK is added to the
+// The program that tests start as a separate process: `child.ts MODE FOLDER [CLOCK]`. CLOCK is added to the
 // clock, in ms. The program prints reports to standard output, one a line: `name value`.
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { openFileEngine } from '../../services/engine/file/engine.ts'
-import { openLmdbEngine } from '../../services/engine/lmdb/engine.ts'
-import { HubError } from '../../services/model/errors.ts'
-import { ALL, AMPLE_RETENTION, BOB, draft, LogRecorder, readAll } from './kit.ts'
+import { openFileEngine } from '../../../../services/engine/file/engine.ts'
+import { HubError } from '../../../../services/model/errors.ts'
+import { ALL, AMPLE_RETENTION, BOB, draft, LogRecorder } from '../../../engine-suite/kit.ts'
 
-const [kind, mode, path = '', clock = '0'] = process.argv.slice(2)
+const [mode, path = '', clock = '0'] = process.argv.slice(2)
 const commands = createInterface({ input: process.stdin })
 
 /** Prints a report. Standard output is a pipe, and a process writes to a pipe at once: a kill loses no report. */
@@ -19,9 +18,7 @@ const log = new LogRecorder()
 const retention = { ...AMPLE_RETENTION, now: () => Date.now() + Number(clock) }
 // Small files, so that kills meet sealing; a full disk is met in the middle of a file.
 const sizes = mode === 'fill' ? {} : { segmentBytes: 40_000, hotBytes: 20_000 }
-const engine = kind === 'lmdb'
-  ? await openLmdbEngine(retention, { path, log })
-  : await openFileEngine(retention, { path, log, ...sizes })
+const engine = await openFileEngine(retention, { path, log, ...sizes })
 engine.follow(({ address, offset }) => { if ('all' in address) report(`delivered ${offset}`) })
 report(`open ${process.pid}`)
 
@@ -69,11 +66,6 @@ async function fillDisk (): Promise<void> {
 if (mode === 'publish') await Promise.all([1, 2, 3, 4, 5].map(publish))
 if (mode === 'fill') await fillDisk()
 if (mode === 'hold') await once(commands, 'line')
-if (mode === 'read') {
-  for (const { level, sentence } of log.entries) report(`logged ${level} ${sentence}`)
-  report(`read ${(await readAll(engine, [ALL])).texts.length}`)
-  await engine.close()
-}
 if (mode === 'deliver') {
   // Delivers messages, and is killed before they can be on the disk.
   for (let n = 0; n < 100; n++) void engine.append(draft(`${n}`, { keep: n % 2 === 0 }))

@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
-import { program } from '../support/program.ts'
+import { program } from '../../../support/program.ts'
 
 const { path, execArgv } = program('child.ts', import.meta.url)
 
