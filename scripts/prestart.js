@@ -1,20 +1,31 @@
-// Builds dist/ before `npm start` when it is missing or older than a source. Does nothing where there is nothing to build
-// with: in the published package, which has dist/ and no sources, and without the packages for development.
+// Builds dist/ before `npm start` when dist/ is missing or older than a source. The published package has dist/ and no
+// sources: nothing is built there.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const SOURCES = ['app.ts', 'index.ts', 'server.ts', 'tsconfig.json', 'tsconfig.build.json', 'package.json', 'plugins', 'routes', 'services']
+const SOURCES = [
+  'app.ts', 'index.ts', 'server.ts', 'tsconfig.json', 'tsconfig.build.json', 'package.json', 'plugins', 'routes', 'services'
+]
 const root = fileURLToPath(new URL('..', import.meta.url))
 process.chdir(root)
 
-if (existsSync('server.ts') && existsSync('node_modules/typescript') && isOutdated()) {
-  const { status } = spawnSync('npm', ['run', '--silent', 'build'], { stdio: 'inherit', shell: process.platform === 'win32' })
+if (existsSync('server.ts') && isOutdated()) {
+  if (existsSync('node_modules/typescript')) build()
+  else if (!existsSync('dist/server.js')) {
+    console.error('dist/ is missing, and so are the packages that build it: run npm ci and npm run build first.')
+    process.exitCode = 1
+  }
+}
+
+function build () {
+  const options = { stdio: 'inherit', shell: process.platform === 'win32' }
+  const { status } = spawnSync('npm', ['run', '--silent', 'build'], options)
   process.exitCode = status ?? 1
 }
 
-/** Whether dist/ is missing or older than a source. The entry point of the program is written by every build. */
+/** Whether dist/ is missing or older than a source. Every build writes the entry point of the program. */
 function isOutdated () {
   if (!existsSync('dist/server.js')) return true
   const { mtimeMs: built } = statSync('dist/server.js')
@@ -23,7 +34,6 @@ function isOutdated () {
 
 /** The time of the latest change of a file, or in a folder. */
 function newest (path) {
-  const { mtimeMs } = statSync(path)
-  const inside = statSync(path).isDirectory() ? readdirSync(path, { recursive: true }).map((name) => statSync(join(path, name)).mtimeMs) : []
-  return Math.max(mtimeMs, ...inside)
+  const inside = statSync(path).isDirectory() ? readdirSync(path, { recursive: true }) : []
+  return Math.max(...['', ...inside].map((name) => statSync(join(path, name)).mtimeMs))
 }

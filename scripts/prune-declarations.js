@@ -1,5 +1,5 @@
-// Removes the declarations from dist/ that no importing program can reach: those that index.d.ts does not import, directly
-// or through others.
+// Removes the declarations from dist/ that no importing program can reach: those that index.d.ts does not import,
+// directly or through others.
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'

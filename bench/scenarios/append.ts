@@ -9,7 +9,7 @@ import { addAs, oneByOne } from './samples.ts'
 import type { Sample, Samples, Scenario } from './scenario.ts'
 import { IN_MEMORY } from './usual.ts'
 
-const IN_FLIGHT = [1, 256]
+const IN_FLIGHT = [1, 16, 64, 256]
 const WARM_UP_MS = 500
 
 /**

@@ -34,6 +34,14 @@ export function stateSuite (name: string, create: (t: Test) => StateFixture | Pr
     }
   })
 
+  test('takes the key of the longest ids, and refuses a longer one', async (t, { state }) => {
+    const longest = ['inbox', '☃'.repeat(256), '/'.repeat(256), 'everything']
+    await state.update(longest, () => 1, HOUR_MS)
+    t.equal(await state.get(longest), 1)
+    await t.rejects(state.update(['k'.repeat(4097)], () => 1, HOUR_MS), { code: 'HUB_REQUEST_INVALID' })
+    await t.rejects(state.get(['k'.repeat(4097)]), { code: 'HUB_REQUEST_INVALID' })
+  })
+
   test('returns copies: a caller that changes one does not change the stored value', async (t, { state }) => {
     const value = { list: [1] }
     await state.update(['k'], () => value, HOUR_MS)

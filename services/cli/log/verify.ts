@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { checkpointName, readCheckpoint, type Checkpoint } from '../../engine/file/housekeeping/checkpoint.ts'
-import { segmentName, type Predecessor } from '../../engine/file/journal/format.ts'
+import { segmentName, type Predecessor, type SegmentHeader } from '../../engine/file/journal/format.ts'
 import { scanSegment } from '../../engine/file/journal/scan.ts'
 import { listLog, withFile, type LogListing } from './folder.ts'
 import { checkSegment } from './segment-check.ts'
@@ -37,6 +37,8 @@ class Verifier {
   readonly #listing: LogListing
   readonly #now: number
   readonly #lines: string[] = []
+  /** The first file of the log that began at an offset. */
+  readonly #fileByOrigin = new Map<number, string>()
   #damagedFiles = 0
   #files = 0
   #records = 0
@@ -79,7 +81,7 @@ class Verifier {
       const { size, scan: { header, records, damages, tornBytes, doubtful }, checkpoint } = result
       newest = checkpoint ?? newest
       const faults = [
-        ...(header === null ? ['the header is damaged'] : []),
+        ...(header === null ? ['the header is damaged'] : this.#checkOrigin(name, header)),
         ...damages.map(({ from, to }) => `bytes ${from} to ${to} are damaged`),
         ...(checkpoint?.isComplete === true && tornBytes === 0 && doubtful === null ? [] : ['it is incomplete'])
       ]
@@ -125,13 +127,21 @@ class Verifier {
           : [`the newest group is incomplete (${tornBytes} bytes): a service is writing it, or a crash has cut it off`])
       ]
       this.#living += living
-      this.#add(lines, segmentName(id), facts, damages, { records, size })
+      const faults = header === null ? damages : [...this.#checkOrigin(segmentName(id), header), ...damages]
+      this.#add(lines, segmentName(id), facts, faults, { records, size })
     }
     for (const id of [...missing].sort((a, b) => a - b)) {
       this.isChanging = true
       this.#add(lines, segmentName(id), [], ['the file is missing'], { records: 0, size: 0 })
     }
     return lines
+  }
+
+  /** Returns a fault when a file is of another log than the first file that was checked. */
+  #checkOrigin (name: string, { origin }: SegmentHeader): string[] {
+    if (!this.#fileByOrigin.has(origin)) this.#fileByOrigin.set(origin, name)
+    const [first] = this.#fileByOrigin
+    return first === undefined || first[0] === origin ? [] : [`it is of another log than ${first[1]}`]
   }
 
   /** Checks the file with the reserved offsets, which has no checksum. */

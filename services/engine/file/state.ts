@@ -2,13 +2,11 @@ import { HubError } from '../../model/errors.ts'
 import type { Lifetime } from '../lifetime.ts'
 import type { State, StateEntry, StateKey, StateListener } from '../state.ts'
 import { encodeKey } from '../local/state/state-key.ts'
-import { textBytes } from '../local/text.ts'
 import type { Value, Values } from '../local/state/values.ts'
 import { encodeValue } from './codec.ts'
 import type { Journal } from './journal/journal.ts'
 
 /** Bytes of a key at most. */
-const MAX_KEY_BYTES = 1024
 
 /** A key with updates in flight. */
 interface Pending {
@@ -40,13 +38,13 @@ export class FileState implements State {
 
   async get (key: StateKey): Promise<unknown> {
     this.#lifetime.assertOpen()
-    return this.#values.read(toText(key))
+    return this.#values.read(encodeKey(key))
   }
 
   async update<T> (key: StateKey, change: (present: unknown) => T | undefined, ttlMs: number): Promise<T | undefined> {
     this.#lifetime.assertOpen()
     this.#values.evictExpired()
-    const text = toText(key)
+    const text = encodeKey(key)
     const present = this.#values.get(text) ?? null
     const changed = change(present === null ? undefined : JSON.parse(present.json))
     if (changed === undefined && present === null && !this.#pending.has(text)) return undefined
@@ -101,12 +99,4 @@ export class FileState implements State {
     const sentence = this.#journal.problem ?? 'The hub was closed before this was stored.'
     throw new HubError('HUB_STORE_FAILED', sentence, { retryAfter: 1 })
   }
-}
-
-function toText (key: StateKey): string {
-  const text = encodeKey(key)
-  const bytes = textBytes(text)
-  if (bytes <= MAX_KEY_BYTES) return text
-  const sentence = `A key of the state may have ${MAX_KEY_BYTES} bytes; this one has ${bytes}.`
-  throw new HubError('HUB_REQUEST_INVALID', sentence)
 }

@@ -1,6 +1,5 @@
 import type { Offset } from '../../model/message.ts'
 import { Fifo } from './collections/fifo.ts'
-import { MAX_KEYS } from './retention.ts'
 
 /** The result of the first append with an idempotency key. */
 export interface IdempotencyRecord {
@@ -19,16 +18,33 @@ interface Entry {
   readonly record: IdempotencyRecord
 }
 
-/** Idempotency records by key, each until the end of its window; over the maximum the oldest record is evicted. */
+/** Bounds of the records: over a bound, the oldest record is evicted. */
+export interface IdempotencyBounds {
+  /**
+   * Records at most.
+   * @default 1000000
+   */
+  readonly records?: number
+  /**
+   * Characters of all keys at most.
+   * @default 134217728 (128 Mi)
+   */
+  readonly characters?: number
+}
+
+/** Idempotency records by key, each until the end of its window. */
 export class IdempotencyRecords {
   readonly #records = new Map<string, IdempotencyRecord>()
-  /** All entries in insertion order, and so in the order of their ends; stale ones included. */
+  /** All entries in insertion order, and so in the order of their ends; replaced ones included. */
   readonly #order = new Fifo<Entry>()
-  readonly #max: number
+  readonly #maxRecords: number
+  readonly #maxCharacters: number
+  /** Characters of the keys of all entries. */
+  #characters = 0
 
-  /** `max`: records at most. */
-  constructor (max = MAX_KEYS) {
-    this.#max = max
+  constructor ({ records = 1_000_000, characters = 128 * 1024 ** 2 }: IdempotencyBounds = {}) {
+    this.#maxRecords = records
+    this.#maxCharacters = characters
   }
 
   /** The record of a key within the window. */
@@ -41,16 +57,8 @@ export class IdempotencyRecords {
   add (key: string, record: IdempotencyRecord): void {
     this.#records.set(key, record)
     this.#order.push({ key, record })
-    if (this.#order.length > this.#max) this.#shift()
-  }
-
-  /** Removes the record of a key before its end. */
-  remove (key: string): void {
-    this.#records.delete(key)
-    // Stale entries at the front of the order would hold memory until their end.
-    for (let first = this.#order.first; first !== undefined && this.#isStale(first); first = this.#order.first) {
-      this.#shift()
-    }
+    this.#characters += key.length
+    while (this.#order.length > this.#maxRecords || this.#characters > this.#maxCharacters) this.#shift()
   }
 
   /** Removes the records whose window has ended. */
@@ -68,14 +76,17 @@ export class IdempotencyRecords {
   clear (): void {
     this.#records.clear()
     this.#order.clear()
+    this.#characters = 0
   }
 
   #shift (): void {
     const first = this.#order.shift()
-    if (first !== undefined && !this.#isStale(first)) this.#records.delete(first.key)
+    if (first === undefined) return
+    this.#characters -= first.key.length
+    if (!this.#isStale(first)) this.#records.delete(first.key)
   }
 
-  /** Whether the record was removed or replaced. */
+  /** Whether the record was replaced. */
   #isStale ({ key, record }: Entry): boolean {
     return this.#records.get(key) !== record
   }

@@ -25,9 +25,6 @@ export interface Retention {
   readonly now?: () => number
 }
 
-/** Idempotency records at most, within the window too; beyond them the oldest records are evicted. */
-export const MAX_KEYS = 1_000_000
-
 /** The retention classes: the two parts of a log with limits of their own. */
 export const RETENTION_CLASSES = ['log', 'inbox'] as const
 

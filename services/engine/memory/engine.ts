@@ -2,7 +2,7 @@ import { RisingClock } from '../../lib/clock.ts'
 import { Engine } from '../engine.ts'
 import { Lifetime } from '../lifetime.ts'
 import { LocalBus } from '../local/bus.ts'
-import { IdempotencyRecords } from '../local/idempotency.ts'
+import { IdempotencyRecords, type IdempotencyBounds } from '../local/idempotency.ts'
 import { LogIndex, type IndexOptions } from '../local/index/log-index.ts'
 import { LogStore } from '../local/log-store.ts'
 import { LocalOrder } from '../local/order.ts'
@@ -13,8 +13,7 @@ import type { Offset } from '../../model/message.ts'
 
 /** Bounds of the data beside the messages; each default is that of the named class. */
 export interface MemoryBounds extends IndexOptions {
-  /** Idempotency keys at most: IdempotencyRecords. */
-  readonly keys?: number
+  readonly keys?: IdempotencyBounds
   /** Values of the state at most: Values. */
   readonly values?: number
 }

@@ -1,7 +1,7 @@
 // The command `log` on folders that the engine wrote.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { main } from '../../../services/cli/main.ts'
@@ -9,7 +9,7 @@ import { packagePath } from '../../../services/cli/package.ts'
 import type { Engine } from '../../../services/engine/engine.ts'
 import { BOB, draft, numbers } from '../../engine-suite/kit.ts'
 import { until } from '../../support/until.ts'
-import { isSealed, segmentsOf } from '../engine/file/files.ts'
+import { contentOf, isSealed, segmentsOf } from '../engine/file/files.ts'
 import { openEngine } from '../engine/file/kit.ts'
 import { testFolder } from '../../support/test-folder.ts'
 
@@ -31,10 +31,6 @@ async function run (cwd: string, args: string[]) {
   child.stderr.on('data', (chunk: Buffer) => { output.stderr += chunk.toString() })
   const [code] = await once(child, 'close') as [number | null]
   return { code, ...output, lines: output.stdout.trim().split('\n') }
-}
-
-function contentOf (path: string): Record<string, string> {
-  return Object.fromEntries(readdirSync(path).filter((name) => !name.endsWith('.sock')).map((name) => [name, readFileSync(join(path, name), 'latin1')]))
 }
 
 /** A folder with sealed and other segments and a checkpoint, and the engine that still has it open. */
@@ -116,6 +112,14 @@ t.test('log verify and log dump', async (t) => {
     writeFileSync(join(folder, 'copy', names[0] ?? ''), before[names[0] ?? '']?.replace(/text (\d+) xx/g, 'text $1 yx') ?? '', 'latin1')
     t.match(await run(folder, ['log', 'dump', 'copy']), { code: 1, stdout: /"kind":"json"/, stderr: /is damaged; fastify-hub log verify/ })
   })
+})
+
+t.test('verify finds a file of another log', async (t) => {
+  const folder = testFolder(t)
+  for (const name of ['one', 'other']) await (await fill(t, join(folder, name))).close()
+  const [first = ''] = segmentsOf(join(folder, 'other'))
+  cpSync(join(folder, 'other', first), join(folder, 'one', first))
+  t.match(await command(['verify', join(folder, 'one')]), { code: 1, stdout: new RegExp(`${first}: .*DAMAGED: .*it is of another log than`) })
 })
 
 t.test('a wrong folder or argument ends with exit code 2 and a sentence', async (t) => {

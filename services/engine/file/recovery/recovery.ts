@@ -1,4 +1,4 @@
-import { closeSync, fdatasyncSync, fstatSync, openSync, readdirSync, readSync, rmSync } from 'node:fs'
+import { closeSync, fdatasyncSync, fstatSync, openSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Log } from '../../../lib/log.ts'
 import type { AddressKey, Offset } from '../../../model/message.ts'
@@ -12,11 +12,11 @@ import { decodeKeyUse, decodeMessage, decodeValue, indexRecordOf, nameOf, number
 import type { HotWindow } from '../hot-window.ts'
 import { readFooter } from '../journal/footer.ts'
 import {
-  decodeHeader, HEADER_BYTES, isMessage, KIND, recordKind, recordOffset, recordTime, segmentId,
-  segmentName, type Predecessor, type SegmentHeader
+  isMessage, KIND, recordKind, recordOffset, recordTime, segmentId, segmentName, type Predecessor, type SegmentHeader
 } from '../journal/format.ts'
 import { scanSegment, type Scan } from '../journal/scan.ts'
 import { Segment } from '../journal/segment.ts'
+import { readHeaders } from './headers.ts'
 import { restoreFooter, restoreScanned } from './restore.ts'
 import type { Segments } from '../segments.ts'
 
@@ -55,7 +55,7 @@ class Recovery {
   readonly #options: RecoveryOptions
   readonly #values = new Map<string, Value>()
   /** The headers of the segments; null for a damaged one. */
-  readonly #headers = new Map<number, SegmentHeader | null>()
+  #headers: ReadonlyMap<number, SegmentHeader | null> = new Map()
   #lastOffset: Offset = 0
   #origin: Offset | null = null
   #isDoubtful = false
@@ -65,8 +65,8 @@ class Recovery {
   #asOf: Offset = 0
   /** The segment at which the checkpoint begins; 0 without one. */
   #next = 0
-  /** Messages of the segment that are not above all earlier ones: of another log, whose files came into the folder. */
-  #foreign = 0
+  /** The number of messages that were left out of the segment, because they are not above all earlier ones. */
+  #leftOut = 0
   /** The newest segment that was not replayed. */
   #lastSealed: Predecessor | null = null
 
@@ -79,9 +79,8 @@ class Recovery {
     const names = readdirSync(folder)
     const ids = names.flatMap((name) => segmentId(name) ?? []).sort((a, b) => a - b)
     const checkpoints = names.flatMap((name) => checkpointId(name) ?? []).sort((a, b) => b - a)
-    // Throws for the format of another version, before anything is changed.
-    for (const id of ids) this.#headers.set(id, readHeader(join(folder, segmentName(id))))
-    for (const id of checkpoints) readHeader(join(folder, checkpointName(id)))
+    // Throws for files that are not of this log, before anything is changed.
+    this.#headers = readHeaders(folder, ids, checkpoints)
     for (const name of names) if (name.endsWith('.tmp')) rmSync(join(folder, name))
     const checkpoint = this.#restoreCheckpoint(checkpoints)
     for (const { note } of checkpoint?.segments.values() ?? []) {
@@ -90,7 +89,9 @@ class Recovery {
     const next = checkpoint?.next ?? 0
     // The file existed before the checkpoint.
     if (checkpoint !== null && !ids.some((id) => id >= next)) this.#noteMissing(next, Infinity)
-    const restored = new Set(ids.filter((id) => id < next || this.#isSealed(id)))
+    // Without the checkpoint that a sealed segment had, its predecessors are restored too: offsets must rise.
+    const lastSealed = Math.max(0, ...ids.filter((id) => this.#isSealed(id)))
+    const restored = new Set(ids.filter((id) => id < next || id <= lastSealed))
     for (const [n, id] of ids.entries()) if (restored.has(id)) this.#restoreSealed(id, ids[n + 1], checkpoint)
     // Behind the records: an address without records is a tombstone, and the number of tombstones is bounded.
     this.#restoreEvictions(checkpoint)
@@ -201,7 +202,7 @@ class Recovery {
     const path = join(folder, segmentName(id))
     const fd = openSync(path, 'r')
     const expected = following === null ? null : this.#namedBy(following, id)
-    this.#foreign = 0
+    this.#leftOut = 0
     let scan: Scan
     let hasTail = false
     try {
@@ -218,7 +219,7 @@ class Recovery {
     const lastOffset = Math.max(scan.lastOffset, lastOffsetOf(start))
     this.#origin ??= header?.origin ?? null
     const lostUpTo = scan.damages.map((damage) => reach(damage, lastOffset))
-    if (this.#foreign > 0) lostUpTo.push(lastOffset)
+    if (this.#leftOut > 0) lostUpTo.push(lastOffset)
     if (lostUpTo.length > 0) this.#noteDamage(id, scan, Math.max(...lostUpTo))
     if (tornBytes > 0) {
       const sentence = 'the end of the log was not written completely, and is cut off; nothing in it was acknowledged'
@@ -288,7 +289,7 @@ class Recovery {
     const { index, keys, hot, windowMs, now } = this.#options
     const record = indexRecordOf(bytes, at, position)
     if (record.offset <= index.lastOffset) {
-      this.#foreign++
+      this.#leftOut++
       return
     }
     const address = index.add(nameOf(bytes, at), record)
@@ -382,17 +383,5 @@ function sync (path: string): boolean {
   } catch {
     // The disk is broken or read-only; the caller notes a gap.
     return false
-  }
-}
-
-function readHeader (path: string): SegmentHeader | null {
-  const fd = openSync(path, 'r')
-  try {
-    const { size } = fstatSync(fd)
-    if (size < HEADER_BYTES) return null
-    const bytes = Buffer.alloc(HEADER_BYTES)
-    return readSync(fd, bytes, 0, HEADER_BYTES, 0) === HEADER_BYTES ? decodeHeader(bytes) : null
-  } finally {
-    closeSync(fd)
   }
 }

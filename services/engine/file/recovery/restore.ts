@@ -10,8 +10,8 @@ import type { Footer } from '../journal/footer.ts'
 import { isMessage, RECORD_BYTES, recordKind } from '../journal/format.ts'
 import { scanSegment, type Scan, type ScanSource } from '../journal/scan.ts'
 
-// Fills an index from the segments that a checkpoint knows. A record that is not above all earlier ones is of another
-// log, whose files came into the folder: it is left out, and counts as damage.
+// Fills an index from the segments that a checkpoint knows. The index takes rising offsets only: a record that is not
+// above all earlier ones is left out, and counts as damage.
 
 /**
  * Adds the records of a footer that were alive at the checkpoint. Returns the living records, and
@@ -24,6 +24,11 @@ export function restoreFooter (
 ): { readonly living: LivingRecords, readonly isComplete: boolean } {
   const { offsets, times, positions, lengths, addresses, expiring, untils, names } = footer
   const bits = livingBits(known, offsets, offsets.length)
+  let isRising = true
+  for (let ordinal = 0; (offsets[ordinal] ?? Infinity) <= index.lastOffset; ordinal++) {
+    if (hasBit(bits, ordinal)) isRising = false
+    clearBit(bits, ordinal)
+  }
   const numbers = new Uint32Array(names.starts.length - 1)
   for (let ordinal = 0; ordinal < offsets.length; ordinal++) {
     if (hasBit(bits, ordinal)) numbers[addresses[ordinal] as number] = WANTED
@@ -33,17 +38,11 @@ export function restoreFooter (
   const record = { offset: 0, at: 0, until: Infinity, bytes: 0, position: 0, ordinal: 0 }
   let nextExpiring = 0
   let livingBytes = 0
-  let isForeign = false
   for (let ordinal = 0; ordinal < offsets.length; ordinal++) {
     const isExpiring = expiring[nextExpiring] === ordinal
     record.until = isExpiring ? untils[nextExpiring++] as number : Infinity
     if (!hasBit(bits, ordinal)) continue
     record.offset = offsets[ordinal] as number
-    if (record.offset <= index.lastOffset) {
-      clearBit(bits, ordinal)
-      isForeign = true
-      continue
-    }
     record.at = times[ordinal] as number
     record.bytes = (lengths[ordinal] as number) - RECORD_BYTES + MESSAGE_BYTES
     record.position = positions[ordinal] as number
@@ -51,7 +50,7 @@ export function restoreFooter (
     livingBytes += record.bytes
     index.addTo(numbers[addresses[ordinal] as number] as number, record)
   }
-  const isComplete = !isForeign && (known === undefined || countBits(bits) >= countLiving(known))
+  const isComplete = isRising && (known === undefined || countBits(bits) >= countLiving(known))
   return { living: { bits, bytes: livingBytes }, isComplete }
 }
 
@@ -71,17 +70,17 @@ export function restoreScanned (
   found.sort((a, b) => a.record.offset - b.record.offset)
   const offsets = found.map(({ record }) => record.offset)
   const bits = livingBits(known, offsets, scan.header?.sealed?.count)
-  let isForeign = false
+  let isRising = true
   for (const [n, { key, record }] of found.entries()) {
     if (!hasBit(bits, n)) continue
     if (record.offset > index.lastOffset) index.add(key, record)
-    else isForeign = true
+    else isRising = false
   }
   // Where the checkpoint has the offsets of the living records, damage to other records does not count.
   const isComplete = known?.note.count === null
     ? countBits(bits) === countLiving(known)
     : scan.missing + scan.damages.length === 0 && scan.doubtful === null
-  return { scan, isComplete: isComplete && !isForeign }
+  return { scan, isComplete: isComplete && isRising }
 }
 
 /**

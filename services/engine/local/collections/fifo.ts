@@ -1,5 +1,3 @@
-import { firstIndex } from './first-index.ts'
-
 /** Free slots at the front that are worth a copy of the array, if they are also more than half of the slots. */
 const COMPACT_AT = 64
 
@@ -17,10 +15,6 @@ export class Fifo<T> {
     return this.#items[this.#first]
   }
 
-  at (index: number): T | undefined {
-    return this.#items[this.#first + index]
-  }
-
   push (item: T): void {
     this.#items.push(item)
   }
@@ -35,20 +29,6 @@ export class Fifo<T> {
       this.#first = 0
     }
     return item
-  }
-
-  /** Removes the item at an index. The cost is the number of items behind the index. */
-  removeAt (index: number): void {
-    if (index === 0) this.shift()
-    else this.#items.splice(this.#first + index, 1)
-  }
-
-  /**
-   * The index of the first item for which `isBehind` holds; the items must be sorted so that it holds for all later
-   * ones.
-   */
-  search (isBehind: (item: T) => boolean): number {
-    return firstIndex(this.#items, isBehind, this.#first) - this.#first
   }
 
   clear (): void {

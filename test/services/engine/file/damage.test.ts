@@ -9,7 +9,7 @@ import { DISK } from '../../../../services/engine/file/journal/disk.ts'
 import { addressKey, type Address, type AddressKey, type Offset } from '../../../../services/model/message.ts'
 import { draft, LogRecorder } from '../../../engine-suite/kit.ts'
 import { Random } from '../../../support/random.ts'
-import { isSealed, segmentsOf } from './files.ts'
+import { contentOf, isSealed, segmentsOf } from './files.ts'
 import { systemError } from './journal/kit.ts'
 import { testFolder } from '../../../support/test-folder.ts'
 import { until } from '../../../support/until.ts'
@@ -116,8 +116,8 @@ function isTidy (path: string): boolean {
  * Writes a log with sealed segments, a checkpoint, evictions, purges, keys and state. `isTidied`: false leaves several
  * segments unsealed, behind a checkpoint that does not name them.
  */
-async function writeLog (path: string, isTidied: boolean): Promise<Truth> {
-  let now = Date.UTC(2026, 0, 1)
+async function writeLog (path: string, isTidied: boolean, began = Date.UTC(2026, 0, 1)): Promise<Truth> {
+  let now = began
   let canTidy = true
   const disk = {
     ...DISK,
@@ -365,8 +365,28 @@ t.test('a damaged record of a sealed file is a gap for its address alone', async
   }
 })
 
-t.test('the files of two logs in one folder: reads end, and give each offset once and in order', async (t) => {
+t.test('files of two logs in one folder are refused, and left as they are', async (t) => {
+  const [truth] = truths
+  const other = await writeLog(join(testFolder(t), 'other'), true, Date.UTC(2026, 0, 2))
+  const newest = (files: Truth['files'], ending: string) => files.findLast(({ name }) => name.endsWith(ending))?.name ?? ''
+  for (const ending of ['.seg', '.checkpoint']) {
+    const folder = join(t.testdirName, 'mixed')
+    cpSync(truth.path, folder, { recursive: true })
+    const name = newest(other.files, ending)
+    cpSync(join(other.path, name), join(folder, name))
+    const before = contentOf(folder)
+    await t.rejects(openFileEngine({ ...RETENTION, now: () => truth.now }, { path: folder, log: new LogRecorder() }), {
+      code: 'HUB_STORE_FAILED',
+      message: /holds files of different logs \(\d+\.seg and \d+\.(?:seg|checkpoint)\): move the files of the other log away, or choose another folder/
+    })
+    t.same(contentOf(folder), before)
+    rmSync(folder, { recursive: true })
+  }
+})
+
+t.test('when offsets do not rise from file to file, reads end, and give each offset once and in order', async (t) => {
   const copies = testFolder(t)
+  // Both logs began at the same moment: their headers have the same origin.
   for (const [n, order] of [truths, truths.toReversed()].entries()) {
     const folder = join(copies, `${n}`)
     for (const truth of order) cpSync(truth.path, folder, { recursive: true })

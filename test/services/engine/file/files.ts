@@ -1,5 +1,6 @@
 // Looks at the files of a log. An engine that has them open may rename or remove any of them between two calls.
 import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 
 /** The bytes of a file; none when it is gone. */
 export function bytesOf (file: string): Buffer {
@@ -26,4 +27,10 @@ export function isSealed (file: string): boolean {
 export function hasNewestCheckpoint (path: string): boolean {
   const newest = segmentsOf(path).at(-1)
   return newest !== undefined && readdirSync(path).includes(newest.replace('seg', 'checkpoint'))
+}
+
+/** The content of all files but the lock. */
+export function contentOf (path: string): Record<string, string> {
+  const names = readdirSync(path).filter((name) => !name.endsWith('.sock'))
+  return Object.fromEntries(names.map((name) => [name, readFileSync(join(path, name), 'latin1')]))
 }

@@ -8,6 +8,7 @@ import { openFileEngine } from '../../../../services/engine/file/engine.ts'
 import { ALL, AMPLE_RETENTION, draft, LogRecorder, numbers, readAll } from '../../../engine-suite/kit.ts'
 import { until } from '../../../support/until.ts'
 import { Child } from './child-process.ts'
+import { contentOf } from './files.ts'
 import { openEngine } from './kit.ts'
 import { testFolder } from '../../../support/test-folder.ts'
 
@@ -15,10 +16,6 @@ t.setTimeout(60_000)
 
 function ownerFiles (path: string): string[] {
   return readdirSync(path).filter((name) => name.startsWith('owner-'))
-}
-
-function contentOf (path: string): Record<string, string> {
-  return Object.fromEntries(readdirSync(path).map((name) => [name, readFileSync(join(path, name), 'latin1')]))
 }
 
 t.test('a folder belongs to one process for the lifetime of the process', async (t) => {

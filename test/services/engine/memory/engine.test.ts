@@ -43,8 +43,8 @@ t.test('a log that is pruned for long stays as small as its limits', async (t) =
   t.same(await readAll(engine, [ALL]), { texts: numbers(5000).slice(-10), hasGap: true })
 })
 
-t.test('idempotency keys are bounded: the latest are kept', async (t) => {
-  const engine = createMemoryEngine(LIMITS, { keys: 3 })
+for (const [unit, keys] of Object.entries({ number: { records: 3 }, characters: { characters: 3 } })) t.test(`idempotency keys are bounded in ${unit}: the latest are kept`, async (t) => {
+  const engine = createMemoryEngine(LIMITS, { keys })
   const repeat = async (key: string) => (await engine.append(draft(key, { key }))).duplicate
   for (const key of ['a', 'b', 'c']) t.notOk(await repeat(key))
   t.ok(await repeat('a'))
