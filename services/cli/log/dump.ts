@@ -112,7 +112,8 @@ function lineOf (bytes: Buffer, at: number, position: number, file: string): str
     ...(name === '' ? {} : { [nameField(kind)]: name })
   })
   const optionsJson = options.length === 0 ? '' : `,"options":${asJson(options.toString())}`
-  const payloadJson = payload.length === 0 && !isMessage(kind) ? '' : `,"payload":${payloadOf(kind, bytes, at, payload)}`
+  const hasPayload = isMessage(kind) || (payload.length > 0 && kind !== KIND.padding)
+  const payloadJson = !hasPayload ? '' : `,"payload":${payloadOf(kind, bytes, at, payload)}`
   return `${fields.slice(0, -1)}${optionsJson}${payloadJson}}\n`
 }
 

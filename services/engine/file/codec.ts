@@ -129,6 +129,11 @@ export function encodeSegmentNote (note: SegmentNote, living: Uint8Array | Float
   return encode(KIND.living, note.lastOffset, { options: JSON.stringify(note), payload })
 }
 
+/** Encodes bytes without a meaning. */
+export function encodePadding (bytes: number): Buffer {
+  return encode(KIND.padding, 0, { payload: Buffer.alloc(bytes) })
+}
+
 /** Encodes the end of a checkpoint. `asOf`: the offset of the last record whose effects the checkpoint has. */
 export function encodeEnd (asOf: Offset, count: number): Buffer {
   return encode(KIND.end, asOf, { payload: String(count) })

@@ -8,8 +8,8 @@ import type { Evicted } from '../../local/evictions.ts'
 import type { IdempotencyRecord } from '../../local/idempotency.ts'
 import type { Value } from '../../local/state/values.ts'
 import {
-  decodeKeyUse, decodeValue, encodeDoubt, encodeDropped, encodeEnd, encodeEvicted, encodeKeyUse, encodeSegmentNote,
-  encodeValue, nameOf, numberOf, type SegmentNote
+  decodeKeyUse, decodeValue, encodeDoubt, encodeDropped, encodeEnd, encodeEvicted, encodeKeyUse, encodePadding,
+  encodeSegmentNote, encodeValue, nameOf, numberOf, type SegmentNote
 } from '../codec.ts'
 import { syncFolder, type Disk } from '../journal/disk.ts'
 import {
@@ -19,6 +19,8 @@ import { scanSegment } from '../journal/scan.ts'
 
 /** Bytes of a group of a checkpoint, unless a single record is larger. */
 const GROUP_LIMIT = 256 * 1024
+/** Bytes between the two places with the living records: four blocks of a usual disk. */
+const PADDING_BYTES = 16 * 1024
 
 /** Everything that the footers of the segments do not say, as of the moment when the journal began a segment. */
 export interface CheckpointContent {
@@ -78,8 +80,10 @@ async function writeRecords (fd: number, content: CheckpointContent, disk: Disk)
   await writer.write(encodeHeader({ id, origin, predecessor, sealed: null }))
   for await (const record of recordsOf(content)) if (writer.add(record)) await writer.flush()
   await writer.flush()
-  // A second time, in groups of their own: without these records purged messages would return, and damage at one place
-  // leaves one of the two.
+  // A second time, in other groups and in other blocks of the disk: without these records purged messages would return,
+  // and damage at one place leaves one of the two.
+  writer.add(encodePadding(PADDING_BYTES))
+  await writer.flush()
   for (const record of livingRecordsOf(content)) if (writer.add(record)) await writer.flush()
   writer.add(encodeEnd(asOf, writer.count))
   await writer.flush()

@@ -32,6 +32,7 @@ const SEALED = 1
  * - `evicted`: all evictions of an address, in the form of `loss`.
  * - `dropped`: the greatest offset of dropped tombstones. Payload: the kind of address.
  * - `living`: the living records of a segment. Options: JSON. Payload: bits or offsets.
+ * - `padding`: no meaning. Keeps its neighbours in different blocks of the disk.
  * - `end`: the checkpoint is complete. Offset: the last record whose effects it has. Payload: the number of records.
  */
 export const KIND = {
@@ -47,10 +48,11 @@ export const KIND = {
   evicted: 10,
   dropped: 11,
   living: 12,
-  end: 13
+  end: 13,
+  padding: 14
 } as const
 export type Kind = typeof KIND[keyof typeof KIND]
-const LAST_KIND = KIND.end
+const LAST_KIND = KIND.padding
 
 /** The predecessor of a segment, as the header of the segment names it. */
 export interface Predecessor {

@@ -3,13 +3,13 @@
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import type { Engine } from '../../../../services/engine/engine.ts'
 import { openFileEngine } from '../../../../services/engine/file/engine.ts'
 import { DISK } from '../../../../services/engine/file/journal/disk.ts'
 import { addressKey, type Address, type AddressKey, type Offset } from '../../../../services/model/message.ts'
 import { draft, LogRecorder } from '../../../engine-suite/kit.ts'
 import { Random } from '../../../support/random.ts'
 import { contentOf, isSealed, segmentsOf } from './files.ts'
+import { readPages, type Reading } from './kit.ts'
 import { systemError } from './journal/kit.ts'
 import { testFolder } from '../../../support/test-folder.ts'
 import { until } from '../../../support/until.ts'
@@ -58,32 +58,6 @@ interface Truth {
   readonly state: Map<string, unknown>
   readonly files: readonly { readonly name: string, readonly size: number, readonly isSealed: boolean }[]
   highest: Offset
-}
-
-/** All pages of one reader. */
-interface Reading {
-  readonly messages: Map<Offset, string>
-  readonly gapUpTo: Offset
-  readonly problems: readonly string[]
-}
-
-async function readPages (engine: Engine, address: Address, after: Offset): Promise<Reading> {
-  const messages = new Map<Offset, string>()
-  const problems: string[] = []
-  let [gap, last] = [0, after]
-  for (let from = after, isEnd = false; !isEnd;) {
-    const page = await engine.read([{ address, after: from }], { messages: 10, bytes: 4000 })
-    for (const { offset, address: found, payload } of page.messages) {
-      if (offset <= last || offset > page.upTo) problems.push(`out of order: ${offset} behind ${last}`)
-      if (addressKey(found) !== addressKey(address)) problems.push(`foreign: ${offset}`)
-      messages.set(offset, String(payload.data))
-      last = offset
-    }
-    gap = Math.max(gap, page.gapUpTo)
-    isEnd = page.messages.length === 0
-    from = page.upTo
-  }
-  return { messages, gapUpTo: gap, problems }
 }
 
 /** The messages in all segment files of an intact folder. */
@@ -201,15 +175,16 @@ function damage (folder: string, { files }: Truth): Edit {
   ])()
   const length = 1 + random.below(random.oneOf([8, 64, 600, 6000]))
   const part = bytes.subarray(from, from + length)
-  const result = { file, isSealed, canRevive: !isSealed, tornFrom: Infinity }
+  const canRevive = file.endsWith('.seg') && !isSealed
+  const result = { file, isSealed, canRevive, tornFrom: Infinity }
   switch (random.below(6)) {
     case 0:
       rmSync(path)
       // A file that no other file names was perhaps never there.
-      return { ...result, what: `remove ${file}`, tornFrom: file === newest?.name && !isNamed ? 0 : Infinity }
+      return { ...result, canRevive: !isSealed, what: `remove ${file}`, tornFrom: file === newest?.name && !isNamed ? 0 : Infinity }
     case 1:
       writeFileSync(path, bytes.subarray(0, from))
-      return { ...result, what: `cut ${file} at ${from}`, tornFrom: file === newest?.name ? from : Infinity }
+      return { ...result, canRevive: !isSealed, what: `cut ${file} at ${from}`, tornFrom: file === newest?.name ? from : Infinity }
     case 2:
       part.fill(0)
       break
@@ -220,7 +195,7 @@ function damage (folder: string, { files }: Truth): Edit {
       const bit = 1 << random.below(8)
       bytes.writeUInt8(bytes.readUInt8(from) ^ bit, from)
       writeFileSync(path, bytes)
-      return { ...result, canRevive: file.endsWith('.seg') && !isSealed, what: `flip bit ${bit} of ${file} at ${from}` }
+      return { ...result, what: `flip bit ${bit} of ${file} at ${from}` }
     }
   }
   writeFileSync(path, bytes)
