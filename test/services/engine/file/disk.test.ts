@@ -1,6 +1,6 @@
 // Disks that are full or fail, and kills between the steps of the housekeeping. Takes over 10 s on a busy machine: each
 // copy of a folder is opened.
-import fs, { fstatSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
+import fs, { fstatSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
@@ -152,6 +152,22 @@ t.test('the files have at most twice the size of the log, and the newest segment
   t.equal((await engine.summary({ address: ALL, after: 0 })).count, 400)
 })
 
+for (const [length, count] of [[100, 60_000], [1000, 10_000], [20_000, 1000]] as const) {
+  t.test(`a log of ${count} messages of ${length} bytes uses maxBytes, and its files are not much larger`, async (t) => {
+    const path = testFolder(t)
+    const [maxBytes, segmentBytes] = [6 * 1024 ** 2, 1024 ** 2]
+    const engine = await openEngine(t, path, { maxBytes }, { segmentBytes })
+    for (let n = 0; n < count; n += 500) {
+      await Promise.all(numbers(500).map((k) => append(engine, k.padEnd(length, '.'), { group: `${Number(k) % 50}` })))
+    }
+    const bytes = (): number => segmentsOf(path).reduce((sum, name) => sum + bytesOf(join(path, name)).length, 0)
+    await until(() => bytes() <= 2 * maxBytes + 2 * segmentBytes, 'the bound of the files')
+    const summaries = await Promise.all(numbers(50).map((group) => engine.summary({ address: { group }, after: 0 })))
+    const kept = summaries.reduce((sum, summary) => sum + summary.count, 0)
+    t.ok(kept < count && kept * (length + 100) > 0.9 * maxBytes, `${kept} messages`)
+  })
+}
+
 t.test('losses around a purge are counted exactly after a restart, also beside a checkpoint', async (t) => {
   const path = testFolder(t)
   const limits = { maxBytes: 5000 }
@@ -265,7 +281,8 @@ t.test('appends go on while no checkpoint can be written, and segments are seale
 })
 
 t.test('a segment that cannot be sealed stays as it is, and the others are sealed', async (t) => {
-  const path = testFolder(t)
+  const folder = testFolder(t)
+  const [path, copy] = [join(folder, 'log'), join(folder, 'copy')]
   const engine = await openEngine(t, path, {}, { segmentBytes: 500 })
   mkdirSync(join(path, '00000001.seg.tmp'))
   const sent = numbers(20).map((n) => n.padEnd(100, 'x'))
@@ -273,7 +290,13 @@ t.test('a segment that cannot be sealed stays as it is, and the others are seale
   await until(() => isSealed(join(path, '00000002.seg')), 'the second segment')
   t.notOk(isSealed(join(path, '00000001.seg')))
   t.same(await readAll(engine, [ALL]), { texts: sent.slice(0, 15), hasGap: false })
+
+  // Without a checkpoint, a start finds the first segment unsealed in front of sealed ones.
   rmdirSync(join(path, '00000001.seg.tmp'))
+  copyFiles(path, copy)
+  for (const name of readdirSync(copy)) if (name.endsWith('.checkpoint')) rmSync(join(copy, name))
+  t.same(await readAll(await openEngine(t, copy), [ALL]), { texts: sent.slice(0, 15), hasGap: true })
+
   for (const text of sent.slice(15)) await append(engine, text)
   await until(() => isSealed(join(path, '00000001.seg')), 'the first segment')
   t.same(await readAll(engine, [ALL]), { texts: sent, hasGap: false })
