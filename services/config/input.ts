@@ -114,7 +114,7 @@ export interface ConfigInput {
     maxCount?: number
     /**
      * Maximum size of all messages together, approximately; the oldest are removed first. The files on disk may take
-     * twice as much, and 128 MiB more while one of them is rewritten. Value: a size of at least 1.
+     * up to twice as much; the exact bounds are in architecture.md. Value: a size of at least 1.
      *
      * @default '1GiB'
      */

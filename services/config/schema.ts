@@ -61,7 +61,7 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
     }),
     maxSize: size('1GiB', 'Maximum size of all messages together, approximately; the oldest are removed first.', {
       minimum: 1,
-      note: 'The files on disk may take twice as much, and 128 MiB more while one of them is rewritten.'
+      note: 'The files on disk may take up to twice as much; the exact bounds are in architecture.md.'
     })
   }),
   inbox: section('Messages to users, kept until they are acknowledged.', {

@@ -9,19 +9,19 @@ import { IdempotencyRecords } from '../local/idempotency.ts'
 import { NO_ORDINAL } from '../local/index/index-record.ts'
 import { LogIndex } from '../local/index/log-index.ts'
 import { LogStore } from '../local/log-store.ts'
-import { takeFolder, type Folder } from '../local/disk/folder.ts'
-import { OffsetLease } from '../local/disk/offset-lease.ts'
 import { LocalOrder } from '../local/order.ts'
 import type { Retention } from '../local/retention.ts'
 import { Values } from '../local/state/values.ts'
-import { FileWatch } from './file-watch.ts'
+import { FileWatch } from './folder/file-watch.ts'
+import { takeFolder, type Folder } from './folder/folder.ts'
+import { OffsetLease } from './folder/offset-lease.ts'
+import { explainFailure } from './folder/problem.ts'
 import { HotWindow } from './hot-window.ts'
 import { Housekeeping } from './housekeeping/housekeeping.ts'
 import { DISK, type Disk } from './journal/disk.ts'
 import { Journal } from './journal/journal.ts'
 import { Losses } from './losses.ts'
 import { FilePayloads } from './payloads.ts'
-import { explainFailure } from '../local/disk/problem.ts'
 import { recover, type Recovered } from './recovery/recovery.ts'
 import { Sealer } from './housekeeping/sealer.ts'
 import { Segments } from './segments.ts'
@@ -50,13 +50,6 @@ export interface FilePlace {
   readonly disk?: Disk
 }
 
-/** The files of version 0.1. */
-const FORMER_FILES = {
-  isForeign: (name: string): boolean => name === 'data.mdb' || name === 'opened.json',
-  advice: 'holds the log of the engine lmdb, of version 0.1, which this version does not read: ' +
-    'choose another folder with engine.path, or run version 0.1 until its inboxes are empty.'
-}
-
 const HOT_BYTES = 64 * 1024 ** 2
 const RENEW_MS = 10_000
 /** Time limit for queued writes to reach the disk. */
@@ -69,7 +62,7 @@ const CLOSE_MS = 5000
  * @throws {HubError} HUB_STORE_FAILED when the folder is in use, is unusable, or holds the log of another engine.
  */
 export async function openFileEngine (retention: Retention, place: FilePlace): Promise<Engine> {
-  const folder = await takeFolder(place.path, FORMER_FILES)
+  const folder = await takeFolder(place.path)
   try {
     return open(folder, retention, place)
   } catch (cause) {

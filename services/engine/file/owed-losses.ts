@@ -1,5 +1,5 @@
 import type { AddressKey, Offset } from '../../model/message.ts'
-import { kindOf, SLACK, type Evicted } from '../local/evictions.ts'
+import { kindOf, SLACK, type Evicted } from '../local/evicted.ts'
 
 /** Addresses of one kind at most. */
 const MAX_ADDRESSES = 10_000

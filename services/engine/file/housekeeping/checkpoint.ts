@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { AddressKey, Offset } from '../../../model/message.ts'
 import type { EvictionSnapshot } from '../../local/index/addresses.ts'
-import type { Evicted } from '../../local/evictions.ts'
+import type { Evicted } from '../../local/evicted.ts'
 import type { IdempotencyRecord } from '../../local/idempotency.ts'
 import type { Value } from '../../local/state/values.ts'
 import {

@@ -1,5 +1,5 @@
 import type { AddressKey, Offset } from '../../../model/message.ts'
-import { kindOf, SLACK, type Evicted } from '../evictions.ts'
+import { kindOf, SLACK, type Evicted } from '../evicted.ts'
 import type { AddressNumber } from './index-record.ts'
 import { NameTable, NO_NAME, type PackedNames } from './name-table.ts'
 import { NONE, type RecordRef } from './record-blocks.ts'

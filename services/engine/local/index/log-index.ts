@@ -1,7 +1,7 @@
 import { addressKey, type AddressKey, type Offset } from '../../../model/message.ts'
 import type { PageLimit, Range, Summary } from '../../store.ts'
 import { Addresses, type EvictionSnapshot } from './addresses.ts'
-import type { Evicted } from '../evictions.ts'
+import type { Evicted } from '../evicted.ts'
 import { newBits, setBit } from '../collections/bits.ts'
 import { ExpiryQueue } from '../collections/expiry-queue.ts'
 import { Heap } from '../collections/heap.ts'

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
-import type { Log } from '../../lib/log.ts'
-import type { Journal } from './journal/journal.ts'
-import type { Segments } from './segments.ts'
+import type { Log } from '../../../lib/log.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { Segments } from '../segments.ts'
 
 /** Interval of the checks, in ms. */
 const CHECK_MS = 5000

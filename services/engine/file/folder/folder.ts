@@ -9,19 +9,16 @@ export interface Folder {
   readonly release: () => Promise<void>
 }
 
-/** Files of another engine. A folder with such a file is refused, and left as it is. */
-export interface ForeignFiles {
-  isForeign (name: string): boolean
-  /** What the folder holds and what to do, behind the words "The folder …". */
-  readonly advice: string
-}
+/** Files of version 0.1. */
+const FORMER_FILES = ['data.mdb', 'opened.json']
 
 /**
  * Takes a folder for this process. Creates a missing folder.
  *
- * @throws {HubError} HUB_STORE_FAILED when the folder is in use or unusable, or holds files of another engine.
+ * @throws {HubError} HUB_STORE_FAILED when the folder is in use or unusable, or holds the log of version 0.1, which is
+ *   left as it is.
  */
-export async function takeFolder (given: string, foreign: ForeignFiles): Promise<Folder> {
+export async function takeFolder (given: string): Promise<Folder> {
   const path = resolve(given)
   try {
     // Messages are private: only the user of this process may read the folder.
@@ -30,8 +27,10 @@ export async function takeFolder (given: string, foreign: ForeignFiles): Promise
     const sentence = `The folder ${path} cannot be made (${String(cause)}); choose another with engine.path, or make it writable.`
     throw new HubError('HUB_STORE_FAILED', sentence, { cause })
   }
-  if (namesIn(path).some((name) => foreign.isForeign(name))) {
-    throw new HubError('HUB_STORE_FAILED', `The folder ${path} ${foreign.advice}`)
+  if (namesIn(path).some((name) => FORMER_FILES.includes(name))) {
+    const sentence = `The folder ${path} holds the log of the engine lmdb, of version 0.1, which this version does not read: ` +
+      'choose another folder with engine.path, or run version 0.1 until its inboxes are empty.'
+    throw new HubError('HUB_STORE_FAILED', sentence)
   }
   const lock = await FolderLock.take(path)
   return { path, release: () => lock.release() }
