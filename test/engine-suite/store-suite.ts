@@ -10,8 +10,6 @@ export interface StoreFixture {
   readonly store: Store
   /** Sets the clock of this node, in ms since the epoch, which reads use. */
   readonly setClock: (now: number) => void
-  /** Whether offsets may be any numbers. Default true; false for a store that derives the times of messages from offsets. */
-  readonly hasOwnTimes?: boolean
 }
 
 const NOW = Date.UTC(2026, 0, 1)
@@ -89,8 +87,6 @@ export function storeSuite (name: string, create: (t: Test, now: number) => Stor
     t.same(await read(), [['old'], 0, 1], 'an expired message is not missed')
     setClock(NOW + LIMITS.log.maxAgeMs + 1)
     t.same(await read(), [[], 1, 0], 'a message over age is')
-    // A store that derives times from offsets evicts by its own clock.
-    if (fixture.hasOwnTimes === false) return
     setClock(NOW)
     t.same(await read(), [['short', 'old'], 0, 2])
   })
@@ -98,7 +94,6 @@ export function storeSuite (name: string, create: (t: Test, now: number) => Stor
   test('evicts by the times of the records, and the same on every node', async (t, fixture) => {
     const other = await create(t, NOW + 777)
     t.teardown(() => other.store.close())
-    if (fixture.hasOwnTimes === false) return
     const stores = [fixture.store, other.store]
     let offset = Math.max(...stores.map(({ head }) => head))
     const apply = (record: LogRecord): void => {

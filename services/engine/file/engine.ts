@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { HubError } from '../../model/errors.ts'
 import type { Log } from '../../lib/log.ts'
 import { settledWithin } from '../../lib/timeout.ts'
-import { Engine } from '../engine.ts'
+import { Engine, type EngineParts } from '../engine.ts'
 import { Lifetime } from '../lifetime.ts'
 import { LocalBus } from '../local/bus.ts'
 import { IdempotencyRecords } from '../local/idempotency.ts'
@@ -62,6 +62,11 @@ const CLOSE_MS = 5000
  * @throws {HubError} HUB_STORE_FAILED when the folder is in use, is unusable, or holds the log of another engine.
  */
 export async function openFileEngine (retention: Retention, place: FilePlace): Promise<Engine> {
+  return new Engine(await openFileParts(retention, place))
+}
+
+/** Opens the parts of an engine on segment files; see `openFileEngine`. To close the store closes the files. */
+export async function openFileParts (retention: Retention, place: FilePlace): Promise<EngineParts> {
   const folder = await takeFolder(place.path)
   try {
     return open(folder, retention, place)
@@ -72,7 +77,7 @@ export async function openFileEngine (retention: Retention, place: FilePlace): P
   }
 }
 
-function open (folder: Folder, retention: Retention, place: FilePlace): Engine {
+function open (folder: Folder, retention: Retention, place: FilePlace): EngineParts {
   const { log, hotBytes = HOT_BYTES, segmentBytes, maxTombstones, disk = DISK } = place
   const { now = Date.now, idempotencyWindowMs: windowMs } = retention
   const index = new LogIndex(retention, maxTombstones === undefined ? {} : { maxTombstones })
@@ -140,14 +145,7 @@ function open (folder: Folder, retention: Retention, place: FilePlace): Engine {
   const store = new LogStore({ head, index, keys, payloads }, retention)
   if (recovered.isDoubtful) store.noteHole(head)
 
-  return new Engine({
-    order: new LocalOrder(origin, lease),
-    store,
-    state,
-    bus: new LocalBus(lifetime),
-    lifetime,
-    now
-  })
+  return { order: new LocalOrder(origin, lease), store, state, bus: new LocalBus(lifetime), lifetime, now }
 }
 
 function predecessorOf ({ start }: Recovered) {

@@ -1,7 +1,10 @@
 // The promises of every engine, on segment files, and what a folder adds to them.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
-import { openFileEngine } from '../../../../services/engine/file/engine.ts'
-import { ALL, draft, engineSuite, LIMITS, LogRecorder, NEWS, numbers, readAll, stateSuite } from '../../../engine-suite/engine-suite.ts'
+import { openFileEngine, openFileParts } from '../../../../services/engine/file/engine.ts'
+import { ALL, draft, engineSuite, LIMITS, LogRecorder, NEWS, numbers, readAll, stateSuite, storeSuite } from '../../../engine-suite/engine-suite.ts'
 import { openEngine } from './kit.ts'
 import { testFolder } from '../../../support/test-folder.ts'
 
@@ -15,6 +18,14 @@ engineSuite('small files, nothing in memory', async (t) => {
   const place = { path: testFolder(t), log: new LogRecorder(), segmentBytes: 2000, hotBytes: 0 }
   const engine = await openFileEngine({ ...LIMITS, now: () => now }, place)
   return { engine, advance: (ms) => { now += ms } }
+})
+for (const [name, sizes] of Object.entries({ files: {}, 'small files': { segmentBytes: 300 } })) storeSuite(name, async (t, start) => {
+  let now = start
+  // A test may make several stores.
+  const path = mkdtempSync(join(tmpdir(), 'fastify-hub-store-'))
+  t.teardown(() => rmSync(path, { recursive: true }))
+  const { store } = await openFileParts({ ...LIMITS, now: () => now }, { path, log: new LogRecorder(), ...sizes })
+  return { store, setClock: (to) => { now = to } }
 })
 stateSuite('files', async (t) => {
   let now = Date.UTC(2026, 0, 1)
