@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { packagePath } from '../../services/cli/package.ts'
 
-/** With fastify-hub itself. */
+/** With fastify-hub itself. Installed elsewhere, a package may need another copy of a dependency. */
 const MAX_PACKAGES = 97
 const MAX_BYTES = 40e6
 /** Files take whole blocks on most disks. */
