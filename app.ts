@@ -95,6 +95,9 @@ export const app = fp<{ config: Config }>(async function fastifyHubService (fast
   })
 }, { name: 'fastify-hub-app', fastify: '5.x' })
 
+/** The origins of pages that have none of their own. */
+const SHARED_ORIGINS = ['null', 'file://']
+
 /** Adds the plugins of the hub to the application, then the routes in a scope of their own. */
 async function addHub (
   fastify: FastifyInstance,
@@ -103,6 +106,10 @@ async function addHub (
   prefix = ''
 ): Promise<void> {
   const { websocket: websocketConfig, compat, sse } = config
+  for (const origin of websocketConfig.allowedOrigins) {
+    if (!SHARED_ORIGINS.includes(origin)) continue
+    fastify.log.warn(`websocket.allowedOrigins has ${origin}: sandboxed frames, local files and others share this origin`)
+  }
   const upgradeGate = new UpgradeGate(fastify.server, websocketConfig.handshakeTimeout)
   await fastify.register(websocket, { config: websocketConfig, upgradeGate })
   const engine = await openEngine(fastify, config)

@@ -1,8 +1,7 @@
 import { BoundedMap } from '../lib/bounded-map.ts'
 import { systemClock, type Clock } from '../lib/clock.ts'
-import { HubError } from '../model/errors.ts'
 import type { Identity } from '../model/identity.ts'
-import type { TokenCheck } from './token.ts'
+import { expired, type TokenCheck } from './token.ts'
 
 /** Tokens in the cache at most; beyond them the oldest is evicted. */
 const MAX_TOKENS = 1000
@@ -23,7 +22,7 @@ export function cacheVerifiedTokens (check: TokenCheck, clock: Clock = systemClo
     if (cached !== undefined) {
       if (cached.expiresAt === undefined || cached.expiresAt > clock.wall()) return copyOf(cached)
       verified.delete(token)
-      throw new HubError('HUB_TOKEN_EXPIRED', 'The token has expired; get a new one.')
+      throw expired()
     }
     const identity = check(token)
     if (token.length <= MAX_TOKEN_LENGTH) verified.set(token, copyOf(identity))

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createSigner, createVerifier, TokenError } from 'fast-jwt'
 import { HubError } from '../model/errors.ts'
-import type { Identity } from '../model/identity.ts'
+import { MAX_GROUPS, type Identity } from '../model/identity.ts'
 import { MAX_ID_LENGTH, WELL_FORMED } from '../model/message.ts'
 
 /** How tokens are signed and checked. */
@@ -18,6 +18,11 @@ export interface TokenOptions {
    * @default ''
    */
   readonly audience?: string
+  /**
+   * How far the clock of the issuer may be ahead, in ms: a token counts as valid this long before its `nbf`.
+   * @default 0
+   */
+  readonly clockTolerance?: number
 }
 
 /**
@@ -51,10 +56,14 @@ const isId = (text: string): boolean => wellFormed.test(text) && text.length <= 
  * Makes a check for JWTs (RFC 7519) that are signed with HS256; tokens with another algorithm are refused. `sub` is the
  * user, `role` one role or a list of roles, `exp` the expiry. Claims are read only after the signature is verified.
  */
-export function createTokenCheck ({ secret, issuer = '', audience = '' }: TokenOptions): TokenCheck {
+export function createTokenCheck (options: TokenOptions): TokenCheck {
+  const { secret, issuer = '', audience = '', clockTolerance = 0 } = options
   const verify = createVerifier({
     key: secret,
     algorithms: ['HS256'],
+    clockTolerance,
+    // The tolerance of fast-jwt is one for both times; see toIdentity.
+    ignoreExpiration: true,
     // The cache of fast-jwt finds tokens by a digest, and has mixed some up before; see token-cache.ts.
     cache: false,
     ...(issuer === '' ? {} : { allowedIss: issuer }),
@@ -67,7 +76,7 @@ export function createTokenCheck ({ secret, issuer = '', audience = '' }: TokenO
     try {
       claims = verify(token)
     } catch (error) {
-      throw refusal(error)
+      throw refusal(error, options)
     }
     return toIdentity(claims)
   }
@@ -140,16 +149,26 @@ export function createToken ({ secret, issuer = '', audience = '' }: TokenOption
   })
 }
 
-/** The identity in verified claims. Throws HUB_TOKEN_INVALID for claims of another shape. */
+/**
+ * The identity in verified claims.
+ *
+ * @throws {HubError} HUB_TOKEN_EXPIRED, without a tolerance: the connection of the token would be closed at once.
+ *   HUB_TOKEN_INVALID for claims of another shape.
+ */
 function toIdentity (claims: unknown): Identity {
   const record = (typeof claims === 'object' && claims !== null ? claims : {}) as Record<string, unknown>
   const { sub, role, exp, [GROUP_CLAIM]: group } = record
+  if (exp !== undefined && typeof exp !== 'number') throw invalid('The "exp" of the token must be a number of seconds.')
+  if (exp !== undefined && exp * 1000 <= Date.now()) throw expired()
   if (typeof sub !== 'string' || !isId(sub)) {
     throw invalid(`The token names no user: its "sub" must be a string of 1 to ${MAX_ID_LENGTH} characters.`)
   }
   const roles = toList(role, 'role')
   const groups = toList(group, GROUP_CLAIM)
   if (!groups.every(isId)) throw invalid(`The groups of the token must have names of 1 to ${MAX_ID_LENGTH} characters.`)
+  if (groups.length > MAX_GROUPS) {
+    throw invalid(`The token names ${groups.length} groups (${GROUP_CLAIM}); a client can be in ${MAX_GROUPS}.`)
+  }
   const expiresAt = typeof exp === 'number' ? exp * 1000 : undefined
   return { user: sub, roles, ...(groups.length > 0 ? { groups } : {}), expiresAt }
 }
@@ -162,12 +181,31 @@ function toList (claim: unknown, name: string): string[] {
 }
 
 /** The HubError for an error of the JWT library. */
-function refusal (cause: unknown): HubError {
-  if (cause instanceof TokenError && cause.code === TokenError.codes.expired) {
-    return new HubError('HUB_TOKEN_EXPIRED', 'The token has expired; get a new one.', { cause })
+function refusal (cause: unknown, options: TokenOptions): HubError {
+  return new HubError('HUB_TOKEN_INVALID', sentenceFor(cause, options), { cause })
+}
+
+/** What is wrong with a token, and the remedy. The claims of a token are read after its signature has been verified. */
+function sentenceFor (cause: unknown, { issuer = '', audience = '' }: TokenOptions): string {
+  const code = cause instanceof TokenError ? cause.code : undefined
+  const { inactive, malformed, invalidAlgorithm, missingRequiredClaim, invalidClaimValue } = TokenError.codes
+  if (code === inactive) {
+    return 'The token is not valid yet: its "nbf" is in the future; compare the clocks of the issuer and of this service.'
   }
-  const sentence = 'The token is not valid here; get one that is signed with the secret of this service.'
-  return new HubError('HUB_TOKEN_INVALID', sentence, { cause })
+  if (code === malformed) return 'The token is no JWT; send it as it was issued, without quotes or spaces.'
+  if (code === invalidAlgorithm) return 'The token is signed with another algorithm than HS256.'
+  const claims = [
+    ...(issuer === '' ? [] : ['an "iss" of auth.issuer']), ...(audience === '' ? [] : ['an "aud" of auth.audience'])
+  ]
+  if ((code === missingRequiredClaim || code === invalidClaimValue) && claims.length > 0) {
+    return `The token is for another service: it must have ${claims.join(' and ')}.`
+  }
+  return 'The token is not valid here; get one that is signed with the secret of this service.'
+}
+
+/** The error for a token that has expired. */
+export function expired (): HubError {
+  return new HubError('HUB_TOKEN_EXPIRED', 'The token has expired; get a new one.')
 }
 
 function invalid (sentence: string): HubError {

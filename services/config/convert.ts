@@ -79,7 +79,8 @@ function readInteger (raw: unknown): number | undefined {
  * other notation would never match the `Origin` header of a request.
  */
 function isOrigin (text: string): boolean {
-  if (text === '*') return true
+  // A page without an origin of its own, and a page from a file: all such pages have the same origin.
+  if (text === '*' || text === 'null' || text === 'file://') return true
   if (!/^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@,*A-Z]+$/.test(text)) return false
   return !/^https?:/.test(text) || (URL.canParse(text) && new URL(text).origin === text)
 }

@@ -156,7 +156,7 @@ Rules that concern more than one key:
 - \`auth.mode: demo\` is refused when \`NODE_ENV\` is \`production\`.
 - \`websocket.maxQueueSize\` must be at least \`websocket.maxMessageSize\`.
 - \`websocket.flushInterval\` must be at most half of \`websocket.pingPeriod\` and of \`websocket.writeDeadline\`.
-- \`websocket.path\` and \`sse.path\` must not be the path of an endpoint that \`compat\` switches on.
+- \`websocket.path\` and \`sse.path\` must be different, and not the path of a route that \`api\` or \`compat\` switches on.
 
 ## Values
 

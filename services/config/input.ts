@@ -83,6 +83,12 @@ export interface ConfigInput {
      * @default ''
      */
     audience?: string
+    /**
+     * How far the clock of the issuer of tokens may be ahead (nbf). Value: a duration from 0 to 5m.
+     *
+     * @default '5s'
+     */
+    clockTolerance?: number | string
   }
   /** The engine keeps the log of messages. */
   engine?: {
@@ -301,7 +307,9 @@ export interface ConfigInput {
     upgradesPerSecond?: number
     /**
      * Web origins whose pages may connect, besides the same origin; * allows all. Concerns browsers only: other
-     * clients send no `Origin` and need none. Value: a list of origins such as https://app.example.com, or *.
+     * clients send no `Origin` and need none. `null` is the origin of sandboxed frames and `file://` that of local
+     * files in some browsers: each is shared by many pages, and the service warns of it. Value: a list of origins such
+     * as https://app.example.com, or *.
      *
      * @default []
      */

@@ -20,11 +20,16 @@ export function checkRules (values: ReadonlyMap<string, CheckedValue>, env: Envi
   return [
     ...checkDemoMode(values.get('auth.mode'), env),
     ...checkQueueSize(values.get('websocket.maxQueueSize'), values.get('websocket.maxMessageSize')),
+    ...checkSamePath(values.get('websocket.path'), values.get('sse.path'), values.get('sse.start')),
+    ...checkApiPaths(values.get('api'), livePaths),
     ...COMPAT_ENDPOINTS.flatMap(({ key, path }) => checkCompatEndpoint(values.get(key), path, livePaths)),
     ...checkFlushInterval(flushInterval, values.get('websocket.pingPeriod'), 'websocket.pingPeriod'),
     ...checkFlushInterval(flushInterval, values.get('websocket.writeDeadline'), 'websocket.writeDeadline')
   ]
 }
+
+/** The fixed paths of GET routes of the REST API that could collide with a configured path. */
+const API_PATHS = ['/clients', '/groups', '/healthz', '/readyz']
 
 /** The fixed paths of endpoints for older services that could collide with a configured path. */
 const COMPAT_ENDPOINTS = [
@@ -42,6 +47,19 @@ function checkCompatEndpoint (mode: Optional, path: string, livePaths: readonly 
     if (configured?.value !== path) return []
     const reason = `${path} is the address of an endpoint that ${mode.location} switches on`
     return [`${configured.location}: ${reason}; choose another path`]
+  })
+}
+
+function checkSamePath (websocket: Optional, sse: Optional, hasSse: Optional): string[] {
+  if (websocket === undefined || sse === undefined || websocket.value !== sse.value || hasSse?.value !== true) return []
+  return [`${sse.location ?? websocket.location}: websocket.path and sse.path are the same (${String(sse.value)}); choose two paths`]
+}
+
+function checkApiPaths (api: Optional, livePaths: readonly Optional[]): string[] {
+  if (api?.value !== true) return []
+  return livePaths.flatMap((configured) => {
+    if (typeof configured?.value !== 'string' || !API_PATHS.includes(configured.value)) return []
+    return [`${configured.location}: ${configured.value} is the address of a route that api switches on; choose another path`]
   })
 }
 

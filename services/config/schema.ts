@@ -42,7 +42,11 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
       note: 'With a random key, every token becomes invalid when the process ends.'
     }),
     issuer: text('', 'Issuer (iss) that a token must name; empty: not checked.'),
-    audience: text('', 'Audience (aud) that a token must name; empty: not checked.')
+    audience: text('', 'Audience (aud) that a token must name; empty: not checked.'),
+    clockTolerance: duration('5s', 'How far the clock of the issuer of tokens may be ahead (nbf).', {
+      minimum: 0,
+      maximum: 300 * second
+    })
   }),
   engine: section('The engine keeps the log of messages.', {
     kind: choice('file', ['file', 'memory'], 'file keeps the log on disk; memory loses the log when the service stops.', {
@@ -138,7 +142,7 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
     messagesPerSecond: integer(100, 'Messages per second that one client may send; 0 = no limit.', { minimum: 0 }),
     upgradesPerSecond: integer(500, 'New connections per second in the whole process; 0 = no limit.', { minimum: 0 }),
     allowedOrigins: origins('Web origins whose pages may connect, besides the same origin; * allows all.', {
-      note: 'Concerns browsers only: other clients send no `Origin` and need none.'
+      note: 'Concerns browsers only: other clients send no `Origin` and need none. `null` is the origin of sandboxed frames and `file://` that of local files in some browsers: each is shared by many pages, and the service warns of it.'
     }),
     drain: section('Closing of connections when the service stops.', {
       grace: duration('10s', 'Time for clients to close before they are terminated.', {

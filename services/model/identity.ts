@@ -2,6 +2,9 @@ import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { Id } from './message.ts'
 
+/** Groups that a client can be in, and that a user can have for all connections, at most. */
+export const MAX_GROUPS = 1000
+
 /** Role that the REST API and the console require. */
 export const ADMIN_ROLE = 'admin'
 
@@ -10,7 +13,7 @@ export const ADMIN_ROLE = 'admin'
  *
  * - `user`: id of the user, 1 to 256 characters. All connections with this id are devices of one user.
  * - `roles`: names of roles; `admin` may use the REST API and the console.
- * - `groups`: groups that the client joins when it connects; none by default.
+ * - `groups`: groups that the client joins when it connects, at most 1000; none by default.
  * - `expiresAt`: when the token expires, in ms since the epoch. The hub then closes the connection. Without it, the
  *   connection has no time limit.
  *
@@ -19,7 +22,7 @@ export const ADMIN_ROLE = 'admin'
 export const Identity = Type.Object({
   user: Id,
   roles: Type.Array(Type.String(), { description: `"${ADMIN_ROLE}" may use the REST API and the console` }),
-  groups: Type.Optional(Type.Array(Id, { description: 'Groups to join on connecting' })),
+  groups: Type.Optional(Type.Array(Id, { description: 'Groups to join on connecting', maxItems: MAX_GROUPS })),
   expiresAt: Type.Optional(Type.Union([Type.Number(), Type.Undefined()], {
     description: 'When the token expires, in ms since the epoch; without it the connection may stay for ever'
   }))

@@ -85,11 +85,22 @@ export function checkHandshake (handshake: Handshake, supported: readonly string
 export function checkOrigin (headers: IncomingHttpHeaders, allowed: readonly string[]): void {
   const { origin, host } = headers
   if (origin === undefined || allowed.includes('*') || allowed.includes(origin)) return
-  if (URL.canParse(origin) && new URL(origin).host === host?.toLowerCase()) return
+  if (isSameOrigin(origin, host)) return
   throw new HubError(
     'HUB_ORIGIN_REFUSED',
     'Pages of this origin may not connect; add it to websocket.allowedOrigins.'
   )
+}
+
+/**
+ * Whether an origin is that of the addressed host. Browsers leave the default port out of an origin, and proxies may
+ * add it to `Host`: both mean the same (RFC 9110 section 4.2.3).
+ */
+function isSameOrigin (origin: string, host = ''): boolean {
+  if (!URL.canParse(origin)) return false
+  const { protocol, host: expected } = new URL(origin)
+  const addressed = `${protocol}//${host}`
+  return expected !== '' && URL.canParse(addressed) && new URL(addressed).host === expected
 }
 
 /**

@@ -22,8 +22,12 @@ export function readEnvironment (env: Environment): { findings: Finding[]; warni
     const leaf = leafByVariable.get(name)
     const secret = secretByFileVariable.get(name)
     const suggestion = didYouMean(name.slice(prefix.length), knownNames, prefix)
-    if (leaf) findings.push({ leaf, raw: text, location: name })
-    else if (secret) findings.push(readSecretFile(secret, name, text, env))
+    if (leaf) {
+      // Shells and secret stores add line feeds, and a token signed elsewhere would not fit.
+      const raw = leaf.secret ? text.replace(/^[\r\n]+|[\r\n]+$/g, '') : text
+      if (raw !== text) warnings.push(`${name}: line feeds around the secret are left out`)
+      findings.push({ leaf, raw, location: name })
+    } else if (secret) findings.push(readSecretFile(secret, name, text, env))
     else warnings.push(`${name}: unknown variable, it has no effect${suggestion}`)
   }
   return { findings, warnings }

@@ -1,9 +1,6 @@
 import { HubError } from '../../model/errors.ts'
-import { ADMIN_ROLE, type Identity } from '../../model/identity.ts'
+import { ADMIN_ROLE, MAX_GROUPS, type Identity } from '../../model/identity.ts'
 import type { Group } from '../../model/message.ts'
-
-/** Groups that a client can be in, and that a user can have for all connections, at most. */
-export const MAX_GROUPS = 1000
 
 /** Creates the error for a client or a user with 1000 groups that is to join a further group. */
 export function tooManyGroups (): HubError {

@@ -4,7 +4,8 @@ import type { Flusher } from '../outbox/flusher.ts'
 import type { Client } from './client.ts'
 import { ClientIndex } from './client-index.ts'
 import type { Membership } from './cursor.ts'
-import { MAX_GROUPS, tooManyGroups } from './permissions.ts'
+import { tooManyGroups } from './permissions.ts'
+import { MAX_GROUPS } from '../../model/identity.ts'
 
 /** The connected clients of this node, by id, by user and by group. */
 export class Registry {

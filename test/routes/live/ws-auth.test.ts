@@ -76,6 +76,31 @@ t.test('checks issuer and audience when they are configured', async (t) => {
   }
 })
 
+t.test('the refusal of a token says what is wrong with it, on every route', async (t) => {
+  const { url, origin } = await listen(t, { auth: { issuer: 'me', audience: 'hub', clockTolerance: '5s' } })
+  const sign = (claims: object, options = {}) => createSigner({ key: SECRET, ...options })({ sub: 'a', iss: 'me', aud: 'hub', role: 'admin', ...claims })
+  const now = Math.floor(Date.now() / 1000)
+  const cases: Array<[what: string, token: string, message: RegExp]> = [
+    ['not yet valid', sign({ nbf: now + 3600 }), /not valid yet.*nbf.*clocks/],
+    ['another issuer', sign({ iss: 'you' }), /for another service: .*"iss" of auth\.issuer and an "aud" of auth\.audience/],
+    ['another audience', sign({ aud: 'other' }), /for another service/],
+    ['no issuer', createSigner({ key: SECRET })({ sub: 'a', aud: 'hub' }), /for another service/],
+    ['another algorithm', createSigner({ key: 'x'.repeat(64), algorithm: 'HS512' })({ sub: 'a' }), /another algorithm than HS256|signed with the secret/],
+    ['another secret', createSigner({ key: 'y'.repeat(32) })({ sub: 'a' }), /signed with the secret of this service/],
+    ['no JWT', 'x'.repeat(40), /no JWT/],
+    ['expired', sign({ exp: now - 1 }), /has expired/],
+    ['too many groups', sign({ 'webpubsub.group': Array.from({ length: 1001 }, (_, n) => `g${n}`) }), /1001 groups .*a client can be in 1000/]
+  ]
+  for (const [what, bad, message] of cases) {
+    t.match(await attempt(t, `${url}?token=${bad}`), { status: 401 }, what)
+    for (const path of ['/clients', '/admin/events']) {
+      const response = await fetch(`${origin}${path}`, { headers: { authorization: `Bearer ${bad}` } })
+      t.match(await response.json(), { statusCode: 401, message }, `${what} at ${path}`)
+    }
+  }
+  t.equal((await attempt(t, `${url}?token=${sign({ nbf: now + 3, aud: ['other', 'hub'] })}`)).status, 101, 'a clock that is 3 s ahead')
+})
+
 t.test('two tokens that differ in one claim stand for two users', async (t) => {
   const check = createTokenCheck({ secret: SECRET })
   const [one, other] = [token({ user: 'one' }), token({ user: 'two' })]
@@ -97,6 +122,23 @@ t.test('lets in pages of the same origin and of those listed, exactly', async (t
   t.match(await attempt(t, `${url}?token=${token()}`, { origin: 'https://evil.example' }), { code: 'HUB_ORIGIN_REFUSED' })
   const open = await listen(t, { websocket: { allowedOrigins: ['*'] } })
   t.equal((await attempt(t, `${open.url}?token=${token()}`, { origin: 'https://evil.example' })).status, 101)
+})
+
+t.test('the default port of an origin and of Host is the same, written or not', async (t) => {
+  const { url, log } = await listen(t, { logger: { level: 'warn' }, websocket: { allowedOrigins: ['null', 'file://'] } })
+  const from = async (page: string, host: string) => (await attempt(t, `${url}?token=${token()}`, { origin: page, headers: { host } })).status
+  for (const [page, host] of [['https://hub.example.com', 'hub.example.com:443'], ['http://hub.example.com', 'hub.example.com:80'],
+    ['https://hub.example.com', 'HUB.example.com'], ['https://hub.example.com:8443', 'hub.example.com:8443']] as const) {
+    t.equal(await from(page, host), 101, `${page} at ${host}`)
+  }
+  for (const [page, host] of [['https://hub.example.com', 'hub.example.com:8443'], ['https://hub.example.com', 'hub.example.com:80'],
+    ['https://hub.example.com.evil.org', 'hub.example.com:443'], ['x://', ''], ['https://hub.example.com', 'evil.org/hub.example.com']] as const) {
+    t.equal(await from(page, host), 403, `${page} at ${host}`)
+  }
+  for (const page of ['null', 'file://']) {
+    t.equal(await from(page, 'hub.example.com'), 101, 'as listed')
+    t.ok(log.lines.some(({ msg }) => String(msg).startsWith(`websocket.allowedOrigins has ${page}`)), 'the service warns')
+  }
 })
 
 t.test('a refusal names the limit that is reached and when to connect again', async (t) => {

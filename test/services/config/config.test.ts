@@ -103,6 +103,12 @@ t.test('sources', async (t) => {
     ])
   })
 
+  t.test('leaves line feeds around a secret out, with a warning', async (t) => {
+    const { config, warnings } = load({ env: { HUB_AUTH_SECRET: `\n${secret}\r\n` } })
+    t.equal(config.auth.secret, secret)
+    t.strictSame(warnings, ['HUB_AUTH_SECRET: line feeds around the secret are left out'])
+  })
+
   t.test('reads a secret from the file that the environment names, without its last newline', async (t) => {
     for (const end of ['', '\n', '\r\n']) {
       const file = fileWith(t, 'secret', ` ${secret}\n${secret} ${end}`)

@@ -76,7 +76,7 @@ t.test('faults', async (t) => {
   t.test('names the one origin that no browser sends in this notation', async (t) => {
     const origin = 'must be an origin such as https://app.example.com (scheme and host in lower case, no slash at the end), or *'
     const wrongOnes = ['https://app.example.com/', 'https://App.example.com', 'https://app.example.com:443', 'http://app.example.com:80']
-    const oddOnes = ['app.example.com', 'https://*.example.com', 'https://u@app.example.com', 'null', '']
+    const oddOnes = ['app.example.com', 'https://*.example.com', 'https://u@app.example.com', 'file:///', 'Null', '']
     for (const wrong of [...wrongOnes, ...oddOnes]) {
       t.strictSame(
         faultsOfText('websocket:', '  allowedOrigins:', '    - https://ok.example', `    - ${JSON.stringify(wrong)}`),
@@ -84,6 +84,20 @@ t.test('faults', async (t) => {
     }
     t.strictSame(faultsOfText('websocket: { allowedOrigins: [[a]] }'), [`config.yml:1:30 websocket.allowedOrigins: ${origin}, not []`])
     t.strictSame(faultsOfText('websocket: { allowedOrigins: [null] }'), [`config.yml:1:30 websocket.allowedOrigins: ${origin}, not null`])
+  })
+
+  t.test('names both keys of a path that is used twice', async (t) => {
+    t.strictSame(faultsOfText('sse: { path: /live }', 'websocket: { path: /live }'), [
+      'config.yml:1:14 sse.path: websocket.path and sse.path are the same (/live); choose two paths'
+    ])
+    t.strictSame(faultsOfText('websocket: { path: /admin/events }'), [
+      'config.yml:1:20 websocket.path: websocket.path and sse.path are the same (/admin/events); choose two paths'
+    ])
+    t.strictSame(faultsOfText('websocket: { path: /clients }'), [
+      'config.yml:1:20 websocket.path: /clients is the address of a route that api switches on; choose another path'
+    ])
+    t.strictSame(load({ text: 'sse: { start: false, path: /live }\napi: false\nwebsocket: { path: /live }' }).warnings, [])
+    t.strictSame(load({ text: 'api: false\nwebsocket: { path: /clients }' }).warnings, [])
   })
 
   t.test('takes addresses, ranges and known names of proxies', async (t) => {

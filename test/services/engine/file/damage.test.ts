@@ -78,12 +78,15 @@ function scanPlainly (path: string): Map<Offset, Place> {
   return places
 }
 
-/** Whether all segments but the newest are sealed, and a checkpoint names the newest. */
-function isTidy (path: string): boolean {
+/**
+ * Whether all segments but the newest are sealed, and a checkpoint names the newest. `damaged`: a file whose header may
+ * not say that it is sealed.
+ */
+function isTidy (path: string, damaged?: string): boolean {
   const names = segmentsOf(path)
   const newest = names.pop()?.slice(0, 8)
   const others = readdirSync(path).filter((name) => /checkpoint|tmp/.test(name))
-  return others.join() === `${newest}.checkpoint` && names.every((name) => isSealed(join(path, name)))
+  return others.join() === `${newest}.checkpoint` && names.every((name) => name === damaged || isSealed(join(path, name)))
 }
 
 /**
@@ -242,7 +245,7 @@ async function check (folder: string, truth: Truth, edit: Edit, isRolling: boole
       highest = Math.max(highest, offset)
       sent.set(`${addressKey(address)} ${offset}`, text)
     }
-    if (isRolling) await until(() => isTidy(folder), 'the sealed files')
+    if (isRolling) await until(() => isTidy(folder, edit.file), 'the sealed files')
     await engine.close()
   }
   return broken
