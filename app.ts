@@ -166,6 +166,8 @@ export function serverOptions ({ logger, server, websocket }: Config) {
     trustProxy: server.trustProxy,
     pluginTimeout: 2 * websocket.drain.grace + 10_000,
     requestTimeout: 30_000,
+    // Fastify would answer 503 to every request while the service closes: event streams would end for good.
+    return503OnClosing: false,
     keepAliveTimeout: 5000,
     http: { highWaterMark: websocket.writeReadBufferSize },
     routerOptions: { maxParamLength: 256 }

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import type { Config } from '../services/config/schema.ts'
 import type { Engine } from '../services/engine/engine.ts'
+import { DRAIN_STEP_MS } from '../services/hub/clients/drain.ts'
 import { Hub } from '../services/hub/hub.ts'
 import { HubNode } from '../services/hub/node.ts'
 
@@ -41,7 +42,7 @@ export function createNode (
       writeDeadlineMs: websocket.writeDeadline,
       shortestPingMs
     },
-    drain: { graceMs: Math.min(websocket.drain.grace, maxDrainMs), batch: websocket.drain.batch },
+    drain: { graceMs: Math.min(websocket.drain.grace, maxDrainMs), batch: drainBatch(websocket) },
     queue: {
       maxBytes: websocket.maxQueueSize,
       maxWrites: websocket.maxQueueWrites,
@@ -57,6 +58,12 @@ export function createNode (
     maxMailboxes: inbox.maxMailboxes,
     idempotencyWindowMs: idempotency.window
   })
+}
+
+/** Clients per step of a drain: not more than the next process, with the same limits, takes back in that time. */
+function drainBatch ({ drain, upgradesPerSecond }: Config['websocket']): number {
+  if (upgradesPerSecond === 0) return drain.batch
+  return Math.min(drain.batch, Math.max(1, Math.floor(upgradesPerSecond * DRAIN_STEP_MS / 1000)))
 }
 
 /**

@@ -1,8 +1,12 @@
-import type { FastifyPluginAsync, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
+import type { OutgoingHttpHeaders } from 'node:http'
+import { Socket } from 'node:net'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import type { Config } from '../../services/config/schema.ts'
 import type { StartRequest } from '../../services/hub/node.ts'
 import { CLOSE } from '../../services/model/close-codes.ts'
-import { createSse } from '../../services/protocol/sse.ts'
+import { HubError, type ErrorCode } from '../../services/model/errors.ts'
+import { createSse, refusalStream } from '../../services/protocol/sse.ts'
+import { corsHeaders, PREFLIGHT_HEADERS } from '../../services/transport/cors.ts'
 import { deviceFromQuery, lastEventId } from '../../services/transport/connect-query.ts'
 import { checkOrigin } from '../../services/transport/handshake.ts'
 import { SseConnection } from '../../services/transport/sse-connection.ts'
@@ -14,16 +18,41 @@ export interface SseRouteOptions extends EndpointOptions {
   readonly sse: Config['sse']
 }
 
+/** Errors that pass by themselves: a browser must come back after one of these. */
+const PASSING: ReadonlySet<ErrorCode> = new Set([
+  'HUB_DRAINING', 'HUB_FULL', 'HUB_USER_FULL', 'HUB_TOO_MANY_UPGRADES', 'HUB_STORE_FAILED'
+])
+/** Least time in ms before a refused client reconnects, as a multiple of the usual time. */
+const REFUSED_FACTOR = 2
+
+const STREAM_HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  // Without a transformation, so that no proxy compresses the stream and holds events back.
+  'cache-control': 'no-store, no-transform',
+  // Makes nginx pass each event on at once instead of buffering the response.
+  'x-accel-buffering': 'no',
+  'x-content-type-options': 'nosniff'
+}
+
 /**
  * GET /admin/events: clients of Server-Sent Events (WHATWG HTML section 9.2). Admission takes the steps of a WebSocket
- * endpoint: capacity and origin, then the token, then the connections of the user.
+ * endpoint: capacity and origin, then the token, then the connections of the user. OPTIONS answers the preflight of a
+ * page that sends headers of its own.
  */
 export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseRoute (fastify, options) {
   const { config: websocket, node, authenticate, sse } = options
   const service = new WsService(node, fastify.log, websocket.maxMessageSize)
   const protocol = createSse({ retryMs: sse.retry })
 
-  const checkRequest: onRequestAsyncHookHandler = async (request) => {
+  /** Before any refusal, so that a page can read it. */
+  const allowOrigin = (request: FastifyRequest, reply: FastifyReply): void => {
+    addVary(reply, 'origin')
+    // A CORS plugin of the application may have set the headers.
+    if (!reply.hasHeader('access-control-allow-origin')) reply.headers(corsHeaders(request.headers, websocket.allowedOrigins))
+  }
+
+  const checkRequest: onRequestAsyncHookHandler = async (request, reply) => {
+    allowOrigin(request, reply)
     assertMayConnect(options)
     checkOrigin(request.headers, websocket.allowedOrigins)
   }
@@ -33,33 +62,51 @@ export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseR
     return { device: deviceFromQuery(query), ...(after === undefined ? {} : { after }) }
   }
 
+  fastify.setErrorHandler((error, request, reply) => {
+    if (!(error instanceof HubError) || !PASSING.has(error.code)) throw error
+    request.log.info({ code: error.code, reason: error.message }, 'event stream refused for now')
+    const retryMs = Math.max(REFUSED_FACTOR * sse.retry, 1000 * (error.retryAfter ?? 0))
+    return reply.code(200).headers(STREAM_HEADERS).send(refusalStream(error.code, retryMs))
+  })
+
+  fastify.options(sse.path, async (request, reply) => {
+    allowOrigin(request, reply)
+    checkOrigin(request.headers, websocket.allowedOrigins)
+    return reply.code(204).headers(PREFLIGHT_HEADERS).send()
+  })
+
   fastify.get(sse.path, {
     onRequest: checkRequest,
     preValidation: authenticate,
     preHandler: createAdmissionHook(node, startOf),
     exposeHeadRoute: false
   }, (request, reply) => {
-    const { headers } = request
     const admission = admissionOf(request)
     if (!('ticket' in admission)) throw new Error('An event stream has no close codes: its admission has an error instead.')
 
+    // Everything that can fail has been done: after `hijack` an error would go unnoticed.
     reply.hijack()
     const { raw } = reply
-    raw.writeHead(200, {
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-store',
-      // Makes nginx pass each event on at once instead of buffering the response.
-      'x-accel-buffering': 'no',
-      'x-content-type-options': 'nosniff',
-      // The origin has passed the check; without this header, the browser would hide the response from the page.
-      ...(headers.origin === undefined ? {} : { 'access-control-allow-origin': headers.origin, vary: 'origin' })
-    })
-    // An event stream can be idle for long: the heartbeat alone ends a lost connection.
-    request.raw.socket.setTimeout(0)
-    request.raw.socket.setNoDelay(true)
+    raw.writeHead(200, { ...reply.getHeaders() as OutgoingHttpHeaders, ...STREAM_HEADERS })
+    keepOpen(request.raw.socket)
     const connection = new SseConnection(raw, request.ip)
     const client = service.onOpen(admission.ticket, connection, protocol)
     if (client === null) return
     raw.on('close', () => service.onClose(client, CLOSE.goingAway.code, ''))
   })
+}
+
+/** An event stream can be idle for long: the heartbeat alone ends a lost connection. */
+function keepOpen (socket: Socket): void {
+  // A stream of HTTP/2 has no socket of its own, and an injected request has none at all.
+  if (!(socket instanceof Socket)) return
+  socket.setTimeout(0)
+  socket.setNoDelay(true)
+}
+
+/** Adds a name to the header `vary`, which a hook of the application may have set. */
+function addVary (reply: FastifyReply, name: string): void {
+  const present = String(reply.getHeader('vary') ?? '')
+  const names = present.split(',').map((one) => one.trim().toLowerCase())
+  if (!names.includes(name) && !names.includes('*')) reply.header('vary', present === '' ? name : `${present}, ${name}`)
 }

@@ -323,7 +323,8 @@ export interface ConfigInput {
        */
       grace?: number | string
       /**
-       * Clients that get a Close frame in each 100 ms. Value: a whole number of at least 1.
+       * Clients that get a Close frame in each 100 ms, at most. Not more than `websocket.upgradesPerSecond` lets back
+       * in within 100 ms. Value: a whole number of at least 1.
        *
        * @default 500
        */
@@ -345,7 +346,8 @@ export interface ConfigInput {
      */
     path?: string
     /**
-     * Time after which a client reconnects when its connection is lost. Value: a duration from 1ms to 24d.
+     * Least time after which a client reconnects when its connection is lost. Each client waits this time and up to as
+     * much again, at random. Value: a duration from 1ms to 24d.
      *
      * @default '2s'
      */

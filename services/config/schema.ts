@@ -149,7 +149,10 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
         minimum: 0,
         maximum: longestTimer
       }),
-      batch: integer(500, 'Clients that get a Close frame in each 100 ms.', { minimum: 1 })
+      batch: integer(500, 'Clients that get a Close frame in each 100 ms, at most.', {
+        minimum: 1,
+        note: 'Not more than `websocket.upgradesPerSecond` lets back in within 100 ms.'
+      })
     })
   }),
   sse: section('Clients over Server-Sent Events; the limits of `websocket` apply to them as well.', {
@@ -158,9 +161,10 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
       pattern: '^/[^\\s?#]*$',
       allowed: 'a path that begins with /'
     }),
-    retry: duration('2s', 'Time after which a client reconnects when its connection is lost.', {
+    retry: duration('2s', 'Least time after which a client reconnects when its connection is lost.', {
       minimum: 1,
-      maximum: longestTimer
+      maximum: longestTimer,
+      note: 'Each client waits this time and up to as much again, at random.'
     })
   }),
   compat: section('Endpoints for clients of older Go services: off, token (the token check of the hub) or open (no check, as in the older service).', {

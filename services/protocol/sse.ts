@@ -3,8 +3,16 @@ import type { Protocol } from './protocol.ts'
 
 /** Settings of Server-Sent Events. */
 export interface SseOptions {
-  /** Time that a client waits before reconnecting, in whole ms. */
+  /**
+   * Time that a client waits before reconnecting, in ms: at least this time and less than twice as much, at random, so
+   * that the clients of a service that restarts do not all reconnect at once.
+   */
   readonly retryMs: number
+  /**
+   * Numbers from 0 to 1.
+   * @default Math.random
+   */
+  readonly random?: () => number
 }
 
 /** The line ends of an event stream (WHATWG HTML section 9.2.5). */
@@ -15,17 +23,18 @@ const LINE_END = /\r\n|\r|\n/
  * and the offset as id; a binary payload is base64 in a `binary` event. On reconnecting, a client sends the last id
  * (`Last-Event-ID`). Every line end of a text arrives as a line feed: the format has no other.
  */
-export function createSse ({ retryMs }: SseOptions): Protocol {
-  // The comment line makes proxies forward the response head before the first event.
-  const greeting = Buffer.from(`retry: ${retryMs}\n\n: connected\n\n`)
+export function createSse ({ retryMs, random = Math.random }: SseOptions): Protocol {
+  const retryField = (): string => `retry: ${Math.round(retryMs * (1 + random()))}\n`
   return {
     name: 'sse',
     acknowledgedBy: 'position',
     isResumable: false,
-    ping: Buffer.from(':\n\n'),
+    // A comment is a line, not a block: some parsers take every empty line for an event.
+    ping: Buffer.from(':\n'),
     pong: null,
 
-    encodeGreeting: () => greeting,
+    /** Shares a block with the first event. The comment makes proxies forward the response head before that. */
+    encodeGreeting: () => Buffer.from(`${retryField()}: connected\n`),
 
     /** The stream has one direction: a client cannot send frames. */
     decode: () => ({ kind: 'ignored' }),
@@ -47,8 +56,18 @@ export function createSse ({ retryMs }: SseOptions): Protocol {
       return Buffer.from(`event: gap\nid: ${position}\ndata: {"after":${after},"upTo":${upTo}}\n\n`)
     },
 
-    encodeCloseNotice: (reason) => Buffer.from(`event: goodbye\n${dataLines(reason)}\n`)
+    encodeCloseNotice: (reason) => Buffer.from(`event: goodbye\n${retryField()}${dataLines(reason)}\n`)
   }
+}
+
+/**
+ * The whole stream for a client that cannot be taken right now: a browser reconnects after the end of a stream, and
+ * never after an HTTP error (section 9.2.3).
+ *
+ * @param retryMs The least time before the client reconnects; less than twice as much, at random.
+ */
+export function refusalStream (code: string, retryMs: number): string {
+  return `: ${code}\nretry: ${Math.round(retryMs * (1 + Math.random()))}\n`
 }
 
 /** The fields of an event with this payload, and the empty line that ends the event. */

@@ -83,13 +83,16 @@ export function checkHandshake (handshake: Handshake, supported: readonly string
  * @throws {HubError} HUB_ORIGIN_REFUSED
  */
 export function checkOrigin (headers: IncomingHttpHeaders, allowed: readonly string[]): void {
-  const { origin, host } = headers
-  if (origin === undefined || allowed.includes('*') || allowed.includes(origin)) return
-  if (isSameOrigin(origin, host)) return
+  if (isAllowedOrigin(headers, allowed)) return
   throw new HubError(
     'HUB_ORIGIN_REFUSED',
     'Pages of this origin may not connect; add it to websocket.allowedOrigins.'
   )
+}
+
+/** Whether `checkOrigin` lets a request pass. */
+export function isAllowedOrigin ({ origin, host }: IncomingHttpHeaders, allowed: readonly string[]): boolean {
+  return origin === undefined || allowed.includes('*') || allowed.includes(origin) || isSameOrigin(origin, host)
 }
 
 /**

@@ -11,7 +11,8 @@ export interface DrainOptions {
   readonly batch: number
 }
 
-const STEP_MS = 100
+/** Time in ms between two batches. */
+export const DRAIN_STEP_MS = 100
 /** Time in ms in which a terminated connection has to report its end. */
 const TERMINATE_MS = 1000
 
@@ -37,7 +38,7 @@ async function closeAll (registry: Registry, batch: number, signal: AbortSignal)
   while (remaining.length > 0 && !signal.aborted) {
     for (const client of remaining.splice(0, batch)) client.close(CLOSE.restart)
     // The only failure is the abort.
-    if (remaining.length > 0) await sleep(STEP_MS, undefined, { signal }).catch(() => {})
+    if (remaining.length > 0) await sleep(DRAIN_STEP_MS, undefined, { signal }).catch(() => {})
   }
   await registry.emptied()
 }

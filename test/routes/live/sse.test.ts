@@ -5,7 +5,7 @@ import { api, connect, listen, token, until } from '../../support/helper.ts'
 t.test('events carry the published messages, with the offset as their id', async (t) => {
   const { app, origin } = await listen(t)
   const bob = await openEvents(t, origin)
-  t.match(bob.response.headers, { 'content-type': /^text\/event-stream/, 'cache-control': 'no-store' })
+  t.match(bob.response.headers, { 'content-type': /^text\/event-stream/, 'cache-control': 'no-store, no-transform', vary: 'origin' })
   const { offset, written } = await app.hub.broadcast('line 1\nline 2')
   t.equal(written, 1)
   await app.hub.send({ user: 'bob' }, { a: [1] })
