@@ -105,7 +105,9 @@ class Verifier {
         const named = successor?.id === id ? successor : null
         const old = id < next ? { length: size, lastOffset: known?.note.lastOffset ?? 0 } : null
         const isDead = id < next && known === null && checkpoint?.isComplete === true
-        return { size, ...checkSegment({ fd, size, id, expected: named ?? old, known, isDead }, purges, this.#now) }
+        const begins = id >= next && checkpoint?.isComplete === true ? checkpoint : null
+        const file = { fd, size, id, expected: named ?? old, known, isDead, begins }
+        return { size, ...checkSegment(file, purges, this.#now) }
       })
       if (check === null) {
         missing.add(id)

@@ -33,6 +33,8 @@ export interface CheckpointContent {
   readonly asOf: Offset
   /** The segments before `next` that have living records, each with these. */
   readonly segments: ReadonlyArray<{ readonly note: SegmentNote, readonly living: Uint8Array | Float64Array }>
+  /** Offsets of the living messages in `next` and later, up to `asOf`. */
+  readonly tail: Float64Array
   readonly evictions: EvictionSnapshot
   readonly keys: Iterable<readonly [key: string, record: IdempotencyRecord]>
   readonly values: Iterable<readonly [text: string, value: Value]>
@@ -104,8 +106,9 @@ async function * recordsOf (content: CheckpointContent): AsyncGenerator<Buffer, 
   for (const [text, value] of values) yield encodeValue(text, value)
 }
 
-function * livingRecordsOf ({ segments }: CheckpointContent): Generator<Buffer, void> {
+function * livingRecordsOf ({ segments, tail, next, asOf }: CheckpointContent): Generator<Buffer, void> {
   for (const { note, living } of segments) yield encodeSegmentNote(note, living)
+  yield encodeSegmentNote({ id: next, lastOffset: asOf, count: null }, tail)
 }
 
 /** Writes records in groups. */
@@ -171,6 +174,8 @@ export interface Checkpoint {
   /** Whether header and records were read. Otherwise evictions may be missing: any address may have lost messages. */
   readonly isComplete: boolean
   readonly segments: ReadonlyMap<number, CheckpointSegment>
+  /** The living messages in `next` and later, up to `asOf`. */
+  readonly tail: ReadonlySet<Offset>
   readonly evictions: ReadonlyArray<readonly [AddressKey, Evicted]>
   readonly dropped: ReadonlyArray<readonly [kind: number, upTo: Offset]>
   readonly doubtUpTo: Offset
@@ -194,13 +199,16 @@ function decodeCheckpoint (fd: number, next: number): Checkpoint | null {
   const dropped: Array<[number, Offset]> = []
   const keys: Array<[string, IdempotencyRecord]> = []
   const values = new Map<string, Value>()
+  let tail = new Set<Offset>()
   let [doubtUpTo, asOf, count, expected] = [0, 0, 0, -1]
   const { header } = scanSegment({ fd, size: fstatSync(fd).size, id: next, expected: null }, (bytes, at) => {
     const offset = recordOffset(bytes, at)
     switch (recordKind(bytes, at)) {
       case KIND.living: {
         const note = JSON.parse(recordParts(bytes, at).options.toString()) as SegmentNote
-        segments.set(note.id, { note, living: Buffer.from(recordParts(bytes, at).payload) })
+        const living = Buffer.from(recordParts(bytes, at).payload)
+        if (note.id === next) tail = new Set(offsetsIn(living))
+        else segments.set(note.id, { note, living })
         break
       }
       case KIND.evicted:
@@ -228,5 +236,11 @@ function decodeCheckpoint (fd: number, next: number): Checkpoint | null {
   if (header === null && count === 0) return null
   const { origin, predecessor } = header ?? { origin: null, predecessor: null }
   const isComplete = header !== null && count === expected
-  return { next, origin, predecessor, asOf, isComplete, segments, evictions, dropped, doubtUpTo, keys, values }
+  return { next, origin, predecessor, asOf, isComplete, segments, tail, evictions, dropped, doubtUpTo, keys, values }
+}
+
+/** The offsets in the payload of a record. */
+export function offsetsIn (payload: Buffer): Float64Array {
+  // A copy: the bytes may begin at any address.
+  return new Float64Array(Uint8Array.from(payload).buffer)
 }

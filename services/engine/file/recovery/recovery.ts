@@ -61,8 +61,10 @@ class Recovery {
   #isDoubtful = false
   /** Losses since the last purge of each address, behind the checkpoint, which does not have them. */
   readonly #losses = new Map<AddressKey, Evicted>()
-  /** Records up to this offset had their effects in the checkpoint. */
+  /** Records up to this offset had their effects in the checkpoint; 0 when the checkpoint is not complete. */
   #asOf: Offset = 0
+  /** The living messages among these that no earlier segment has. */
+  #tail: ReadonlySet<Offset> = new Set()
   /** The segment at which the checkpoint begins; 0 without one. */
   #next = 0
   /** The number of messages that were left out of the segment, because they are not above all earlier ones. */
@@ -103,7 +105,7 @@ class Recovery {
     for (const [n, id] of replayed.entries()) end = this.#replay(id, replayed[n + 1] ?? null, end)
     for (const [name, { upTo, count }] of this.#losses) this.#options.index.miss(name, upTo, count)
     values.load(this.#values)
-    const lastOffset = Math.max(this.#lastOffset, this.#asOf)
+    const lastOffset = Math.max(this.#lastOffset, checkpoint?.asOf ?? 0)
     return {
       origin: this.#origin,
       lastOffset,
@@ -126,7 +128,10 @@ class Recovery {
       }
       if (checkpoint === null) continue
       this.#origin = checkpoint.origin
-      this.#asOf = checkpoint.asOf
+      if (checkpoint.isComplete) {
+        this.#asOf = checkpoint.asOf
+        this.#tail = checkpoint.tail
+      }
       this.#next = checkpoint.next
       for (const [key, record] of checkpoint.keys) keys.add(key, record)
       for (const [text, value] of checkpoint.values) this.#values.set(text, value)
@@ -261,15 +266,16 @@ class Recovery {
     const { index, keys } = this.#options
     const kind = recordKind(bytes, at)
     const offset = recordOffset(bytes, at)
-    const isCounted = offset > this.#asOf
-    if (isMessage(kind)) return this.#applyMessage(bytes, at, position, isCounted)
+    if (isMessage(kind)) return this.#applyMessage(bytes, at, position)
     switch (kind) {
       case KIND.keyUse:
         keys.add(...decodeKeyUse(bytes, at))
         return
       case KIND.purge:
         this.#losses.delete(nameOf(bytes, at))
-        index.purge(nameOf(bytes, at), recordTime(bytes, at), isCounted)
+        if (offset <= this.#asOf) return
+        index.evict(recordTime(bytes, at))
+        index.purge(nameOf(bytes, at), recordTime(bytes, at))
         return
       case KIND.loss:
         this.#addLoss(nameOf(bytes, at), offset, numberOf(bytes, at))
@@ -285,16 +291,19 @@ class Recovery {
     }
   }
 
-  #applyMessage (bytes: Buffer, at: number, position: number, isCounted: boolean): void {
+  #applyMessage (bytes: Buffer, at: number, position: number): void {
     const { index, keys, hot, windowMs, now } = this.#options
     const record = indexRecordOf(bytes, at, position)
+    const isNew = record.offset > this.#asOf
     if (record.offset <= index.lastOffset) {
       this.#leftOut++
       return
     }
-    const address = index.add(nameOf(bytes, at), record)
-    hot.restore(bytes, at)
-    index.evict(record.at, address, isCounted)
+    if (isNew || this.#tail.has(record.offset)) {
+      const address = index.add(nameOf(bytes, at), record)
+      hot.restore(bytes, at)
+      if (isNew) index.evict(record.at, address)
+    }
     const until = record.at + windowMs
     if (until <= now()) return
     const message = decodeMessage(bytes, at)

@@ -4,7 +4,7 @@ import type { LivingRecords, NewRecord } from '../../local/index/index-record.ts
 import type { LogIndex } from '../../local/index/log-index.ts'
 import { WANTED } from '../../local/index/name-table.ts'
 import { MESSAGE_BYTES } from '../../local/message-form.ts'
-import type { CheckpointSegment } from '../housekeeping/checkpoint.ts'
+import { offsetsIn, type CheckpointSegment } from '../housekeeping/checkpoint.ts'
 import { indexRecordOf, nameOf } from '../codec.ts'
 import type { Footer } from '../journal/footer.ts'
 import { isMessage, RECORD_BYTES, recordKind } from '../journal/format.ts'
@@ -95,7 +95,7 @@ function livingBits (
 ): Uint8Array {
   if (known === undefined) return allBits(found.length)
   const { note: { count }, living } = known
-  if (count === null) return bitsOf(toOffsets(living), found)
+  if (count === null) return bitsOf(offsetsIn(living), found)
   // Sealed again since, with the records that were alive at the checkpoint.
   if (sealedCount !== undefined && sealedCount !== count) return allBits(found.length)
   return certainBits(living, count, found.length)
@@ -143,9 +143,4 @@ export function livingOffsets (
 /** How many records were alive at the checkpoint. */
 function countLiving ({ note: { count }, living }: CheckpointSegment): number {
   return count === null ? living.length / Float64Array.BYTES_PER_ELEMENT : countBits(living)
-}
-
-function toOffsets (bytes: Buffer): Float64Array {
-  // A copy: the bytes may begin at any address.
-  return new Float64Array(Uint8Array.from(bytes).buffer)
 }

@@ -104,19 +104,19 @@ export class LogIndex {
 
   /**
    * Evicts for a record with the time `at`: expired records, records over age, records over count at the address of an
-   * added record, and the oldest over the bytes of the log. `isCounted`: false for a replay of restored evictions.
+   * added record, and the oldest over the bytes of the log.
    */
-  evict (at: number, address?: AddressNumber, isCounted = true): void {
-    for (const offset of this.#expiries.take(at)) this.#evict(this.#chains.find(offset), 0, isCounted)
-    for (let one = 0; one < this.#limits.length; one++) this.#evictOverAge(one, at, isCounted)
-    if (address !== undefined) this.#evictOverCount(address, isCounted)
-    while (this.#bytes > this.#maxBytes) this.#evictMissed(this.#oldestOfAll(), isCounted)
+  evict (at: number, address?: AddressNumber): void {
+    for (const offset of this.#expiries.take(at)) this.#evict(this.#chains.find(offset), 0)
+    for (let one = 0; one < this.#limits.length; one++) this.#evictOverAge(one, at)
+    if (address !== undefined) this.#evictOverCount(address)
+    while (this.#bytes > this.#maxBytes) this.#evictMissed(this.#oldestOfAll())
     this.#chains.compact()
   }
 
   /** Takes a record out that was not stored or is damaged: readers get a gap. */
   lose (offset: Offset): void {
-    this.#evict(this.#chains.find(offset), offset, true)
+    this.#evict(this.#chains.find(offset), offset)
     this.#chains.compact()
   }
 
@@ -130,11 +130,8 @@ export class LogIndex {
     this.#addresses.doubt(upTo)
   }
 
-  /**
-   * Removes the records and the evictions of an address. Returns how many records were readable at `now`. `isCounted`:
-   * false while records are replayed whose evictions were restored.
-   */
-  purge (key: AddressKey, now: number, isCounted = true): number {
+  /** Removes the records and the evictions of an address. Returns how many records were readable at `now`. */
+  purge (key: AddressKey, now: number): number {
     const address = this.#addresses.find(key)
     if (address === undefined) return 0
     const count = this.#addresses.count(address) - this.#hidden(address, now).count
@@ -143,7 +140,7 @@ export class LogIndex {
       this.#remove(ref)
       ref = next
     }
-    if (isCounted) this.#addresses.clearEvicted(address)
+    this.#addresses.clearEvicted(address)
     this.#addresses.settle(address)
     this.#chains.compact()
     return count
@@ -259,18 +256,18 @@ export class LogIndex {
     this.#bytes = 0
   }
 
-  #evictOverAge (retentionClass: number, at: number, isCounted: boolean): void {
+  #evictOverAge (retentionClass: number, at: number): void {
     const since = at - (this.#limits[retentionClass] as Limits).maxAgeMs
     let oldest = this.#chains.oldest(retentionClass)
     for (; oldest !== NONE && this.#chains.at(oldest) < since; oldest = this.#chains.oldest(retentionClass)) {
-      this.#evictMissed(oldest, isCounted)
+      this.#evictMissed(oldest)
     }
   }
 
-  #evictOverCount (address: AddressNumber, isCounted: boolean): void {
+  #evictOverCount (address: AddressNumber): void {
     const { maxCount } = this.#limits[this.#addresses.retentionClass(address)] as Limits
     while (this.#addresses.count(address) > maxCount) {
-      this.#evictMissed(this.#chains.first(address), isCounted)
+      this.#evictMissed(this.#chains.first(address))
     }
   }
 
@@ -283,17 +280,16 @@ export class LogIndex {
     return oldest
   }
 
-  #evictMissed (ref: RecordRef, isCounted: boolean): void {
-    this.#evict(ref, this.#chains.offset(ref), isCounted)
+  #evictMissed (ref: RecordRef): void {
+    this.#evict(ref, this.#chains.offset(ref))
   }
 
   /** `upTo`: the offset that readers miss; 0 for an expired record. */
-  #evict (ref: RecordRef, upTo: Offset, isCounted: boolean): void {
+  #evict (ref: RecordRef, upTo: Offset): void {
     if (ref === NONE) return
     const address = this.#chains.address(ref)
     this.#remove(ref)
-    if (isCounted) this.#addresses.evict(address, upTo)
-    else if (this.#addresses.count(address) === 0) this.#addresses.settle(address)
+    this.#addresses.evict(address, upTo)
   }
 
   /** Removes a record. The caller settles an address without records. */

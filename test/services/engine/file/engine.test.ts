@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { openFileEngine, openFileParts } from '../../../../services/engine/file/engine.ts'
 import { ALL, draft, engineSuite, LIMITS, LogRecorder, NEWS, numbers, readAll, stateSuite, storeSuite } from '../../../engine-suite/engine-suite.ts'
+import { until } from '../../../support/until.ts'
+import { hasNewestCheckpoint } from './files.ts'
 import { openEngine } from './kit.ts'
 import { testFolder } from '../../../support/test-folder.ts'
 
@@ -51,6 +53,26 @@ t.test('offsets keep rising when the clock goes back, while the engine runs and 
   t.equal((await readAll(engine, [ALL])).texts.length, 12)
   now = Date.UTC(2027, 0, 1)
   t.equal((await engine.append(draft('later'))).offset, now * 1000, 'offsets follow the clock again once it is ahead')
+})
+
+t.test('an eviction by a record that is not in the log is counted once, also beside a checkpoint', async (t) => {
+  const path = testFolder(t)
+  let now = Date.UTC(2026, 0, 1)
+  // Each group begins a segment, and so a checkpoint.
+  const open = () => openEngine(t, path, { now: () => now }, { segmentBytes: 100 })
+  let engine = await open()
+  await engine.append(draft('first'))
+  const short = engine.append(draft('short', { ttl: 1 }))
+  now += 2000
+  // In the same turn, so that the checkpoint has the eviction, and the segment behind it the message.
+  await Promise.all([short, engine.append(draft('not kept', { keep: false }))])
+  const summary = await engine.summary({ address: ALL, after: 0 })
+  t.match(summary, { count: 1, evicted: { count: 1 } })
+  await until(() => hasNewestCheckpoint(path), 'the checkpoint')
+  await engine.close()
+  engine = await open()
+  await engine.append(draft('next', { address: NEWS }))
+  t.same(await engine.summary({ address: ALL, after: 0 }), summary)
 })
 
 t.test('tombstones are bounded: an address without one may report a false gap, and never misses a gap', async (t) => {

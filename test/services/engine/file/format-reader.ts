@@ -48,6 +48,8 @@ export function readLog (folder: string, limits: ReaderLimits, now: number) {
     const { id, count } = JSON.parse(options) as { id: number, count: number | null }
     return [id, { count, payload }]
   }))
+  const offsetsIn = (payload: Buffer = Buffer.alloc(0)) => new Set(Array.from({ length: payload.length >> 3 }, (_, index) => payload.readDoubleLE(8 * index)))
+  const [asOf, tail] = [last?.offset ?? 0, offsetsIn(notes.get(next)?.payload)]
   let alive: LogRecord[] = []
   const state = new Map<string, LogRecord>()
   const classOf = ({ name }: LogRecord) => name.startsWith('user:') ? limits.inbox : limits.log
@@ -67,14 +69,18 @@ export function readLog (folder: string, limits: ReaderLimits, now: number) {
   for (const id of ids('.seg')) {
     const { isSealed, records } = read(id, '.seg')
     if (id >= next) {
-      records.forEach(apply)
+      for (const record of records) {
+        const isOld = record.offset <= asOf && (record.kind <= BINARY || record.kind === PURGE)
+        if (!isOld) apply(record)
+        else if (record.kind <= BINARY && tail.has(record.offset)) alive.push(record)
+      }
       continue
     }
     const note = notes.get(id)
     if (note === undefined) continue
     const messages = records.filter(({ kind }) => kind <= BINARY).sort((a, b) => a.offset - b.offset)
     const bit = (index: number) => ((note.payload[index >> 3] ?? 0) >> (index & 7)) & 1
-    const offsets = new Set(Array.from({ length: note.payload.length >> 3 }, (_, index) => note.payload.readDoubleLE(8 * index)))
+    const offsets = offsetsIn(note.payload)
     const isAlive = ({ offset }: LogRecord, index: number): boolean => {
       return note.count === null ? offsets.has(offset) : (isSealed && messages.length !== note.count) || bit(index) === 1
     }
