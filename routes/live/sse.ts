@@ -1,4 +1,4 @@
-import type { OutgoingHttpHeaders } from 'node:http'
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { Socket } from 'node:net'
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import type { Config } from '../../services/config/schema.ts'
@@ -88,7 +88,7 @@ export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseR
     reply.hijack()
     const { raw } = reply
     raw.writeHead(200, { ...reply.getHeaders() as OutgoingHttpHeaders, ...STREAM_HEADERS })
-    keepOpen(request.raw.socket)
+    keepOpen(request.raw)
     const connection = new SseConnection(raw, request.ip)
     const client = service.onOpen(admission.ticket, connection, protocol)
     if (client === null) return
@@ -97,9 +97,9 @@ export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseR
 }
 
 /** An event stream can be idle for long: the heartbeat alone ends a lost connection. */
-function keepOpen (socket: Socket): void {
-  // A stream of HTTP/2 has no socket of its own, and an injected request has none at all.
-  if (!(socket instanceof Socket)) return
+function keepOpen ({ httpVersionMajor, socket }: IncomingMessage): void {
+  // A stream of HTTP/2 shares its socket and the timeout of its session, and an injected request has no socket.
+  if (httpVersionMajor !== 1 || !(socket instanceof Socket)) return
   socket.setTimeout(0)
   socket.setNoDelay(true)
 }

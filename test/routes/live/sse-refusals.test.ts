@@ -185,7 +185,7 @@ t.test('an injected request, HTTP/2 and a Unix socket carry event streams', asyn
     response.stream().destroy()
   })
   await t.test('HTTP/2', async (t) => {
-    const app = Fastify({ http2: true })
+    const app = Fastify({ http2: true, http2SessionTimeout: 1000 })
     await app.register(fastifyHub, { auth: { secret: SECRET }, ...IN_MEMORY })
     t.teardown(() => app.close())
     const origin = await app.listen({ port: 0, host: '127.0.0.1' })
@@ -198,6 +198,7 @@ t.test('an injected request, HTTP/2 and a Unix socket carry event streams', asyn
     stream.on('data', (chunk: Buffer) => { text += chunk.toString() })
     await app.hub.broadcast('over HTTP/2')
     await until(() => text.includes('data: over HTTP/2'))
+    await until(() => session.closed, 'the end of the idle session: its timeout is untouched')
   })
   await t.test('a Unix socket', { skip: process.platform === 'win32' }, async (t) => {
     const { app } = await build(t)
