@@ -22,6 +22,7 @@ import { sseRoute } from './routes/live/sse.ts'
 import { wsRoute } from './routes/live/ws.ts'
 import { createDemoTokenCheck, createTokenCheck, type Authenticate } from './services/auth/token.ts'
 import { cacheVerifiedTokens } from './services/auth/token-cache.ts'
+import { SHARED_ORIGINS } from './services/config/convert.ts'
 import { completeConfig } from './services/config/load.ts'
 import type { ConfigInput } from './services/config/input.ts'
 import type { Config } from './services/config/schema.ts'
@@ -94,9 +95,6 @@ export const app = fp<{ config: Config }>(async function fastifyHubService (fast
     if (config.console) await scope.register(consoleFiles)
   })
 }, { name: 'fastify-hub-app', fastify: '5.x' })
-
-/** The origins of pages that have none of their own. */
-const SHARED_ORIGINS = ['null', 'file://']
 
 /** Adds the plugins of the hub to the application, then the routes in a scope of their own. */
 async function addHub (

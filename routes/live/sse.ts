@@ -6,7 +6,7 @@ import type { StartRequest } from '../../services/hub/node.ts'
 import { CLOSE } from '../../services/model/close-codes.ts'
 import { HubError, type ErrorCode } from '../../services/model/errors.ts'
 import { createSse, refusalStream } from '../../services/protocol/sse.ts'
-import { corsHeaders, PREFLIGHT_HEADERS } from '../../services/transport/cors.ts'
+import { corsHeaders, PREFLIGHT_HEADERS, varyWith } from '../../services/transport/cors.ts'
 import { deviceFromQuery, lastEventId } from '../../services/transport/connect-query.ts'
 import { checkOrigin } from '../../services/transport/handshake.ts'
 import { SseConnection } from '../../services/transport/sse-connection.ts'
@@ -44,9 +44,9 @@ export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseR
   const service = new WsService(node, fastify.log, websocket.maxMessageSize)
   const protocol = createSse({ retryMs: sse.retry })
 
-  /** Before any refusal, so that a page can read it. */
+  /** Called before anything that may refuse the request, so that the page can read a refusal. */
   const allowOrigin = (request: FastifyRequest, reply: FastifyReply): void => {
-    addVary(reply, 'origin')
+    reply.header('vary', varyWith(reply.getHeader('vary'), 'origin'))
     // A CORS plugin of the application may have set the headers.
     if (!reply.hasHeader('access-control-allow-origin')) reply.headers(corsHeaders(request.headers, websocket.allowedOrigins))
   }
@@ -102,11 +102,4 @@ function keepOpen ({ httpVersionMajor, socket }: IncomingMessage): void {
   if (httpVersionMajor !== 1 || !(socket instanceof Socket)) return
   socket.setTimeout(0)
   socket.setNoDelay(true)
-}
-
-/** Adds a name to the header `vary`, which a hook of the application may have set. */
-function addVary (reply: FastifyReply, name: string): void {
-  const present = String(reply.getHeader('vary') ?? '')
-  const names = present.split(',').map((one) => one.trim().toLowerCase())
-  if (!names.includes(name) && !names.includes('*')) reply.header('vary', present === '' ? name : `${present}, ${name}`)
 }

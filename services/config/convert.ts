@@ -5,6 +5,9 @@ import { quote } from './faults.ts'
 import { isField, type Kind } from './fields.ts'
 import { parseDuration, parseSize } from './units.ts'
 
+/** The origins of pages that have none of their own: of sandboxed frames, and of local files. */
+export const SHARED_ORIGINS: readonly string[] = ['null', 'file://']
+
 /** The result of converting a raw value: a value of the field's type, or the fault to report. */
 export type Conversion = { value: unknown } | { fault: string }
 
@@ -79,8 +82,7 @@ function readInteger (raw: unknown): number | undefined {
  * other notation would never match the `Origin` header of a request.
  */
 function isOrigin (text: string): boolean {
-  // A page without an origin of its own, and a page from a file: all such pages have the same origin.
-  if (text === '*' || text === 'null' || text === 'file://') return true
+  if (text === '*' || SHARED_ORIGINS.includes(text)) return true
   if (!/^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@,*A-Z]+$/.test(text)) return false
   return !/^https?:/.test(text) || (URL.canParse(text) && new URL(text).origin === text)
 }

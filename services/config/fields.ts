@@ -67,7 +67,7 @@ export function size (fallback: string | number, description: string, options: F
 
 /** Options of a choice. */
 interface ChoiceOptions extends FieldOptions {
-  /** Words of earlier versions, each with what to do, as a clause: it follows the fault. */
+  /** Values of earlier versions, each with the remedy: the end of the sentence of a fault. */
   former?: Record<string, string>
 }
 

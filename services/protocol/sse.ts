@@ -24,7 +24,6 @@ const LINE_END = /\r\n|\r|\n/
  * (`Last-Event-ID`). Every line end of a text arrives as a line feed: the format has no other.
  */
 export function createSse ({ retryMs, random = Math.random }: SseOptions): Protocol {
-  const retryField = (): string => `retry: ${Math.round(retryMs * (1 + random()))}\n`
   return {
     name: 'sse',
     acknowledgedBy: 'position',
@@ -34,7 +33,7 @@ export function createSse ({ retryMs, random = Math.random }: SseOptions): Proto
     pong: null,
 
     /** Shares a block with the first event. The comment makes proxies forward the response head before that. */
-    encodeGreeting: () => Buffer.from(`${retryField()}: connected\n`),
+    encodeGreeting: () => Buffer.from(`${retryField(retryMs, random)}: connected\n`),
 
     /** The stream has one direction: a client cannot send frames. */
     decode: () => ({ kind: 'ignored' }),
@@ -56,7 +55,7 @@ export function createSse ({ retryMs, random = Math.random }: SseOptions): Proto
       return Buffer.from(`event: gap\nid: ${position}\ndata: {"after":${after},"upTo":${upTo}}\n\n`)
     },
 
-    encodeCloseNotice: (reason) => Buffer.from(`event: goodbye\n${retryField()}${dataLines(reason)}\n`)
+    encodeCloseNotice: (reason) => Buffer.from(`event: goodbye\n${retryField(retryMs, random)}${dataLines(reason)}\n`)
   }
 }
 
@@ -67,7 +66,12 @@ export function createSse ({ retryMs, random = Math.random }: SseOptions): Proto
  * @param retryMs The least time before the client reconnects; less than twice as much, at random.
  */
 export function refusalStream (code: string, retryMs: number): string {
-  return `: ${code}\nretry: ${Math.round(retryMs * (1 + Math.random()))}\n`
+  return `: ${code}\n${retryField(retryMs, Math.random)}`
+}
+
+/** The field with the time before a client reconnects: at least `leastMs` and less than twice as much. */
+function retryField (leastMs: number, random: () => number): string {
+  return `retry: ${Math.round(leastMs * (1 + random()))}\n`
 }
 
 /** The fields of an event with this payload, and the empty line that ends the event. */

@@ -27,3 +27,11 @@ export const PREFLIGHT_HEADERS = {
   'access-control-allow-headers': ALLOWED_HEADERS,
   'access-control-max-age': String(MAX_AGE_SECONDS)
 }
+
+/** A header `vary` with one more name. `present`: the value that a hook of the application has set. */
+export function varyWith (present: string | number | string[] | undefined, name: string): string {
+  const text = String(present ?? '')
+  const names = text.split(',').map((one) => one.trim().toLowerCase())
+  if (names.includes(name) || names.includes('*')) return text
+  return text === '' ? name : `${text}, ${name}`
+}

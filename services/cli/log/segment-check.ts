@@ -21,8 +21,8 @@ export interface SegmentToCheck {
   readonly known: CheckpointSegment | null
   /** Whether the newest checkpoint knows that no message of the segment is alive. */
   readonly isDead: boolean
-  /** The newest checkpoint, when the segment is not older; null without a complete one. */
-  readonly begins: Pick<Checkpoint, 'asOf' | 'tail'> | null
+  /** The newest checkpoint, for a segment that begins there or later; null without a complete checkpoint. */
+  readonly checkpoint: Pick<Checkpoint, 'asOf' | 'recent'> | null
 }
 
 /** The result of a check. */
@@ -121,10 +121,10 @@ function checkSealed ({ fd, size, id }: SegmentToCheck, { records }: Scan, found
 
 /** Whether the newest checkpoint names a message as alive, or is older than the message. */
 function namedTest (
-  { fd, size, id, known, isDead, begins }: SegmentToCheck, { offsets }: Found, sealedCount: number | undefined
+  { fd, size, id, known, isDead, checkpoint }: SegmentToCheck, { offsets }: Found, sealedCount: number | undefined
 ): (offset: number) => boolean {
   if (isDead) return () => false
-  if (begins !== null) return (offset) => offset > begins.asOf || begins.tail.has(offset)
+  if (checkpoint !== null) return (offset) => offset > checkpoint.asOf || checkpoint.recent.has(offset)
   if (known === null) return () => true
   // With damage, only the footer knows the place of each record.
   const footer = known.note.count === null ? '' : readFooter(fd, size, id)

@@ -105,8 +105,8 @@ class Verifier {
         const named = successor?.id === id ? successor : null
         const old = id < next ? { length: size, lastOffset: known?.note.lastOffset ?? 0 } : null
         const isDead = id < next && known === null && checkpoint?.isComplete === true
-        const begins = id >= next && checkpoint?.isComplete === true ? checkpoint : null
-        const file = { fd, size, id, expected: named ?? old, known, isDead, begins }
+        const begun = id >= next && checkpoint?.isComplete === true ? checkpoint : null
+        const file = { fd, size, id, expected: named ?? old, known, isDead, checkpoint: begun }
         return { size, ...checkSegment(file, purges, this.#now) }
       })
       if (check === null) {

@@ -84,7 +84,7 @@ export class Losses {
     if (doubtUpTo > 0) this.#push(encodeDoubt(doubtUpTo), doubtUpTo, () => this.addHole(doubtUpTo))
   }
 
-  /** The number of losses that no record will have is in the next checkpoint. */
+  /** Creates an empty count. No record will have the losses of a dropped address: the next checkpoint counts them. */
   #newOwed (): OwedLosses {
     return new OwedLosses((name) => {
       const loss = this.#owedByAddress.get(name)

@@ -38,7 +38,6 @@ export class OwedLosses {
     const present = losses.get(name)
     losses.delete(name)
     losses.set(name, { count: (present?.count ?? 0) + count, upTo: Math.max(present?.upTo ?? 0, upTo) })
-    // One pass drops many: the first entries of a Map are found slowly after deletions.
     if (losses.size > MAX_ADDRESSES * SLACK) this.#dropOldest(losses)
   }
 

@@ -1,11 +1,11 @@
 import type { ClientPage, ClientQuery, GroupInfo, GroupQuery } from '../../model/info.ts'
+import { MAX_GROUPS } from '../../model/identity.ts'
 import type { Address, ClientId, Group, UserId } from '../../model/message.ts'
 import type { Flusher } from '../outbox/flusher.ts'
 import type { Client } from './client.ts'
 import { ClientIndex } from './client-index.ts'
 import type { Membership } from './cursor.ts'
 import { tooManyGroups } from './permissions.ts'
-import { MAX_GROUPS } from '../../model/identity.ts'
 
 /** The connected clients of this node, by id, by user and by group. */
 export class Registry {

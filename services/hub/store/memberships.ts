@@ -2,10 +2,10 @@ import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Engine } from '../../engine/engine.ts'
 import { HubError } from '../../model/errors.ts'
+import { MAX_GROUPS } from '../../model/identity.ts'
 import { Id, assertAddress, type Address, type ClientId, type Group, type UserId } from '../../model/message.ts'
 import { tooManyGroups } from '../clients/permissions.ts'
 import { groupsKey } from './keys.ts'
-import { MAX_GROUPS } from '../../model/identity.ts'
 
 /** A group, and the head of the log when the user joined or left the group. */
 const GroupSince = Type.Tuple([Id, Type.Integer()])

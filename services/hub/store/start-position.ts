@@ -1,3 +1,4 @@
+import { MAX_GROUPS } from '../../model/identity.ts'
 import type { Group, Offset } from '../../model/message.ts'
 import type { Client } from '../clients/client.ts'
 import type { Membership } from '../clients/cursor.ts'
@@ -6,7 +7,6 @@ import type { Registry } from '../clients/registry.ts'
 import type { DurableCursors } from './durable-cursors.ts'
 import type { Memberships } from './memberships.ts'
 import type { Sessions } from './sessions.ts'
-import { MAX_GROUPS } from '../../model/identity.ts'
 
 /** Resolves the start positions of new and resumed connections: the offset in the inbox, and the groups. */
 export class StartResolver {

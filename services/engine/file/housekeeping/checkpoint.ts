@@ -34,7 +34,7 @@ export interface CheckpointContent {
   /** The segments before `next` that have living records, each with these. */
   readonly segments: ReadonlyArray<{ readonly note: SegmentNote, readonly living: Uint8Array | Float64Array }>
   /** Offsets of the living messages in `next` and later, up to `asOf`. */
-  readonly tail: Float64Array
+  readonly recent: Float64Array
   readonly evictions: EvictionSnapshot
   readonly keys: Iterable<readonly [key: string, record: IdempotencyRecord]>
   readonly values: Iterable<readonly [text: string, value: Value]>
@@ -106,9 +106,9 @@ async function * recordsOf (content: CheckpointContent): AsyncGenerator<Buffer, 
   for (const [text, value] of values) yield encodeValue(text, value)
 }
 
-function * livingRecordsOf ({ segments, tail, next, asOf }: CheckpointContent): Generator<Buffer, void> {
+function * livingRecordsOf ({ segments, recent, next, asOf }: CheckpointContent): Generator<Buffer, void> {
   for (const { note, living } of segments) yield encodeSegmentNote(note, living)
-  yield encodeSegmentNote({ id: next, lastOffset: asOf, count: null }, tail)
+  yield encodeSegmentNote({ id: next, lastOffset: asOf, count: null }, recent)
 }
 
 /** Writes records in groups. */
@@ -175,7 +175,7 @@ export interface Checkpoint {
   readonly isComplete: boolean
   readonly segments: ReadonlyMap<number, CheckpointSegment>
   /** The living messages in `next` and later, up to `asOf`. */
-  readonly tail: ReadonlySet<Offset>
+  readonly recent: ReadonlySet<Offset>
   readonly evictions: ReadonlyArray<readonly [AddressKey, Evicted]>
   readonly dropped: ReadonlyArray<readonly [kind: number, upTo: Offset]>
   readonly doubtUpTo: Offset
@@ -199,7 +199,7 @@ function decodeCheckpoint (fd: number, next: number): Checkpoint | null {
   const dropped: Array<[number, Offset]> = []
   const keys: Array<[string, IdempotencyRecord]> = []
   const values = new Map<string, Value>()
-  let tail = new Set<Offset>()
+  let recent = new Set<Offset>()
   let [doubtUpTo, asOf, count, expected] = [0, 0, 0, -1]
   const { header } = scanSegment({ fd, size: fstatSync(fd).size, id: next, expected: null }, (bytes, at) => {
     const offset = recordOffset(bytes, at)
@@ -207,7 +207,7 @@ function decodeCheckpoint (fd: number, next: number): Checkpoint | null {
       case KIND.living: {
         const note = JSON.parse(recordParts(bytes, at).options.toString()) as SegmentNote
         const living = Buffer.from(recordParts(bytes, at).payload)
-        if (note.id === next) tail = new Set(offsetsIn(living))
+        if (note.id === next) recent = new Set(offsetsIn(living))
         else segments.set(note.id, { note, living })
         break
       }
@@ -236,7 +236,7 @@ function decodeCheckpoint (fd: number, next: number): Checkpoint | null {
   if (header === null && count === 0) return null
   const { origin, predecessor } = header ?? { origin: null, predecessor: null }
   const isComplete = header !== null && count === expected
-  return { next, origin, predecessor, asOf, isComplete, segments, tail, evictions, dropped, doubtUpTo, keys, values }
+  return { next, origin, predecessor, asOf, isComplete, segments, recent, evictions, dropped, doubtUpTo, keys, values }
 }
 
 /** The offsets in the payload of a record. */

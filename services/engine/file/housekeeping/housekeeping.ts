@@ -164,7 +164,7 @@ export class Housekeeping {
       origin,
       predecessor: previous,
       asOf: head(),
-      tail: index.living(previous.lastOffset, head()),
+      recent: index.living(previous.lastOffset, head()),
       segments: parts.filter(({ hasLiving }) => hasLiving).map(({ snapshot: { note }, living }) => ({ note, living })),
       evictions: index.evictions(),
       keys: keys.entries(),

@@ -63,8 +63,8 @@ class Recovery {
   readonly #losses = new Map<AddressKey, Evicted>()
   /** Records up to this offset had their effects in the checkpoint; 0 when the checkpoint is not complete. */
   #asOf: Offset = 0
-  /** The living messages among these that no earlier segment has. */
-  #tail: ReadonlySet<Offset> = new Set()
+  /** Offsets of the messages up to there that were alive at the checkpoint, in the segments that are replayed. */
+  #recent: ReadonlySet<Offset> = new Set()
   /** The segment at which the checkpoint begins; 0 without one. */
   #next = 0
   /** The number of messages that were left out of the segment, because they are not above all earlier ones. */
@@ -130,7 +130,7 @@ class Recovery {
       this.#origin = checkpoint.origin
       if (checkpoint.isComplete) {
         this.#asOf = checkpoint.asOf
-        this.#tail = checkpoint.tail
+        this.#recent = checkpoint.recent
       }
       this.#next = checkpoint.next
       for (const [key, record] of checkpoint.keys) keys.add(key, record)
@@ -299,7 +299,7 @@ class Recovery {
       this.#leftOut++
       return
     }
-    if (isNew || this.#tail.has(record.offset)) {
+    if (isNew || this.#recent.has(record.offset)) {
       const address = index.add(nameOf(bytes, at), record)
       hot.restore(bytes, at)
       if (isNew) index.evict(record.at, address)

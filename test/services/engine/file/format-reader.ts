@@ -49,7 +49,7 @@ export function readLog (folder: string, limits: ReaderLimits, now: number) {
     return [id, { count, payload }]
   }))
   const offsetsIn = (payload: Buffer = Buffer.alloc(0)) => new Set(Array.from({ length: payload.length >> 3 }, (_, index) => payload.readDoubleLE(8 * index)))
-  const [asOf, tail] = [last?.offset ?? 0, offsetsIn(notes.get(next)?.payload)]
+  const [asOf, recent] = [last?.offset ?? 0, offsetsIn(notes.get(next)?.payload)]
   let alive: LogRecord[] = []
   const state = new Map<string, LogRecord>()
   const classOf = ({ name }: LogRecord) => name.startsWith('user:') ? limits.inbox : limits.log
@@ -72,7 +72,7 @@ export function readLog (folder: string, limits: ReaderLimits, now: number) {
       for (const record of records) {
         const isOld = record.offset <= asOf && (record.kind <= BINARY || record.kind === PURGE)
         if (!isOld) apply(record)
-        else if (record.kind <= BINARY && tail.has(record.offset)) alive.push(record)
+        else if (record.kind <= BINARY && recent.has(record.offset)) alive.push(record)
       }
       continue
     }
