@@ -109,18 +109,21 @@ async function addHub (
     fastify.log.warn(`websocket.allowedOrigins has ${origin}: sandboxed frames, local files and others share this origin`)
   }
   const upgradeGate = new UpgradeGate(fastify.server, websocketConfig.handshakeTimeout)
-  await fastify.register(websocket, { config: websocketConfig, upgradeGate })
   const engine = await openEngine(fastify, config)
   const node = createNode(fastify, config, engine, compatPingMs(compat))
   await fastify.register(hub, { node })
+  // After the hub: during the drain, upgrades are still completed, so that refused clients get a close code.
+  await fastify.register(websocket, { config: websocketConfig, upgradeGate })
 
   await fastify.register(async function hubRoutes (scope) {
     await scope.register(errors)
     await scope.register(auth, { authenticate })
 
-    // All endpoints share one rate limit of new connections.
+    // All endpoints share the rate limits of new connections.
     const connectRate = new RateLimit(websocketConfig.upgradesPerSecond)
-    const endpoint = { config: websocketConfig, node, upgradeGate, connectRate, authenticate: scope.authenticate }
+    const refusalRate = new RateLimit(websocketConfig.upgradesPerSecond)
+    const rates = { connectRate, refusalRate }
+    const endpoint = { config: websocketConfig, node, upgradeGate, ...rates, authenticate: scope.authenticate }
     // With compat.ginSkeleton, compatRoutes adds the WebSocket route of the same path.
     if (compat.ginSkeleton === 'off') await scope.register(wsRoute, endpoint)
     if (sse.start) await scope.register(sseRoute, { ...endpoint, sse })

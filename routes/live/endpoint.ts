@@ -1,4 +1,4 @@
-import type { FastifyRequest, preHandlerHookHandler, preValidationHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../../services/config/schema.ts'
 import type { Admission, HubNode, StartRequest } from '../../services/hub/node.ts'
 import { systemClock } from '../../services/lib/clock.ts'
@@ -11,9 +11,16 @@ export interface EndpointOptions {
   readonly node: HubNode
   /** Rate limit of new connections, shared by all endpoints. */
   readonly connectRate: RateLimit
+  /** Rate limit of refusals for lack of capacity whose token is checked, shared by all endpoints. */
+  readonly refusalRate: RateLimit
   /** Hook that checks the token of a client and sets `request.identity`. */
-  readonly authenticate: preValidationHookHandler
+  readonly authenticate: CallbackHook
 }
+
+/** A hook that takes a callback and no promise. */
+export type CallbackHook = (
+  this: FastifyInstance, request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void
+) => void
 
 /** Key on a request for the result of its admission. */
 const kAdmission = Symbol('fastify-hub.admission')
@@ -47,9 +54,16 @@ export function assertMayConnect ({ node, connectRate }: EndpointOptions, isRepl
 export function createAdmissionHook (
   node: HubNode,
   startOf: (request: FastifyRequest) => StartRequest
-): preHandlerHookHandler {
+): CallbackHook {
   return (request: AdmittedRequest, _reply, done) => {
-    node.admit(request.identity, startOf(request), (admission) => {
+    if (request.identity === null) return done(new Error('The token check has not run for this request.'))
+    let start: StartRequest
+    try {
+      start = startOf(request)
+    } catch (error) {
+      return done(error as Error)
+    }
+    node.admit(request.identity, start, (admission) => {
       if ('error' in admission) return done(admission.error as Error)
       request[kAdmission] = admission
       done()

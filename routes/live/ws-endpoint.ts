@@ -1,7 +1,8 @@
 import { IncomingMessage } from 'node:http'
-import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler, preValidationHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { ClientMessageHandler, StartRequest } from '../../services/hub/node.ts'
+import { systemClock } from '../../services/lib/clock.ts'
 import type { CloseReason } from '../../services/model/close-codes.ts'
 import { HubError } from '../../services/model/errors.ts'
 import { SUBPROTOCOLS, type ProtocolChoice } from '../../services/protocol/subprotocols.ts'
@@ -9,7 +10,8 @@ import { checkHandshake, checkOrigin, takeFirstSubprotocol, takesDeflated } from
 import type { UpgradeGate } from '../../services/transport/upgrade-gate.ts'
 import { WsConnection } from '../../services/transport/ws-connection.ts'
 import { WsService } from '../../services/transport/ws-service.ts'
-import { admissionOf, assertMayConnect, createAdmissionHook, type EndpointOptions } from './endpoint.ts'
+import { admissionOf, assertMayConnect, createAdmissionHook, type CallbackHook, type EndpointOptions } from './endpoint.ts'
+import { deferRefusal, refusalOf } from './refusals.ts'
 
 /** Options that all WebSocket endpoints share. */
 export interface WebSocketEndpointOptions extends EndpointOptions {
@@ -28,8 +30,6 @@ export interface WebSocketEndpoint {
    * Whether the handshake selects the first subprotocol of the client's offer, known to the hub or not. Default false.
    */
   readonly takesFirstSubprotocol?: boolean
-  /** Hook that sets `request.identity`. Default: `EndpointOptions.authenticate`. */
-  readonly identify?: preValidationHookHandler
   /**
    * The part of the log that a client asks for. Throws HubError for an invalid request. Default: the head, and the
    * unread inbox.
@@ -44,22 +44,22 @@ const REFUSAL_TIMEOUT_MS = 1000
 
 /**
  * Adds a WebSocket endpoint. A request passes a chain of checks, from cheap to expensive; an error in steps 1 to 3 is
- * an HTTP response:
+ * an HTTP response, or a close code after the upgrade (see `deferRefusal`):
  *
- * 1. `checkRequest` (onRequest): is there capacity, is the handshake valid, is the origin allowed?
- * 2. `identify` (preValidation): is the token valid? Sets `request.identity`.
- * 3. The admission (preHandler): where does the client start, and may the user have a further connection?
+ * 1. `checkRequest` (onRequest): is the handshake valid, is the origin allowed, is there capacity?
+ * 2. `authenticate` (preValidation): is the token valid? Sets `request.identity`.
+ * 3. `admit` (preHandler): where does the client start, and may the user have a further connection?
  * 4. @fastify/websocket completes the upgrade.
  * 5. `openClient` (handler): opens the client and connects the socket's events with `WsService`, or closes the
- *    connection of a client that cannot resume.
+ *    connection of a refused client.
  */
 export function addWebSocketEndpoint (
   fastify: FastifyInstance,
   options: WebSocketEndpointOptions,
   endpoint: WebSocketEndpoint
 ): void {
-  const { config, node, upgradeGate, authenticate } = options
-  const { path, protocolFor, onMessage, identify = authenticate, startOf = () => ({}), wantsToResume } = endpoint
+  const { config, node, upgradeGate, authenticate, refusalRate } = options
+  const { path, protocolFor, onMessage, startOf = () => ({}), wantsToResume = () => false } = endpoint
   const service = new WsService(node, fastify.log, config.maxMessageSize, onMessage)
   const windowBits = serverMaxWindowBits(fastify)
 
@@ -72,11 +72,30 @@ export function addWebSocketEndpoint (
     }
     if (!request.ws) throw new HubError('HUB_UPGRADE_REQUIRED', 'Connect to this address with a WebSocket client.')
     upgradeGate.trackResponse(request.raw, reply.raw)
-    assertMayConnect(options, wantsToResume?.(request))
     if (endpoint.takesFirstSubprotocol === true) takeFirstSubprotocol(request.raw)
     // A test request of `injectWS` is no IncomingMessage and has an incomplete handshake.
     if (request.raw instanceof IncomingMessage) checkHandshake(request.raw, SUBPROTOCOLS)
     checkOrigin(request.headers, config.allowedOrigins)
+    try {
+      assertMayConnect(options, wantsToResume(request))
+    } catch (error) {
+      // The limit keeps a flood of connections from causing as many token checks.
+      if (!deferRefusal(request, error) || !refusalRate.allow(systemClock.steady())) throw error
+    }
+  }
+
+  const admission = createAdmissionHook(node, startOf)
+  const admit: CallbackHook = function (request, reply, done) {
+    if (refusalOf(request) !== undefined) return done()
+    admission.call(this, request, reply, done)
+  }
+
+  /** Makes a hook defer its errors. */
+  const deferring = (hook: CallbackHook): CallbackHook => function (request, reply, done) {
+    hook.call(this, request, reply, (error?: Error) => {
+      const isDeferred = error !== undefined && deferRefusal(request, error, wantsToResume(request))
+      done(isDeferred ? undefined : error)
+    })
   }
 
   const openClient = (socket: WebSocket, request: FastifyRequest): void => {
@@ -85,6 +104,8 @@ export function addWebSocketEndpoint (
     // The hub closes its own sockets; loops of the application over all WebSockets must not.
     fastify.websocketServer.clients.delete(socket)
     const connection = new WsConnection(socket, stream, request.ip)
+    const refusal = refusalOf(request)
+    if (refusal !== undefined) return refuse(socket, connection, refusal)
     const admission = admissionOf(request)
     if ('closeReason' in admission) return refuse(socket, connection, admission.closeReason)
     const offeredExtensions = request.headers['sec-websocket-extensions']
@@ -102,12 +123,12 @@ export function addWebSocketEndpoint (
   fastify.get(path, {
     websocket: true,
     onRequest: checkRequest,
-    preValidation: identify,
-    preHandler: createAdmissionHook(node, startOf)
+    preValidation: deferring(authenticate),
+    preHandler: deferring(admit)
   }, openClient)
 }
 
-/** Closes the connection of a client that cannot resume, with a code that makes a client start anew. */
+/** Closes the connection of a refused client. */
 function refuse (socket: WebSocket, connection: WsConnection, { code, reason }: CloseReason): void {
   connection.close(code, reason)
   // The hub does not know this socket. A peer without a response to the Close frame would delay the service's shutdown.

@@ -1,7 +1,6 @@
-import type { FastifyPluginAsync, FastifyRequest, preValidationHookHandler } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { offeredSubprotocols } from '../../services/auth/credentials.ts'
 import type { ClientMessageHandler, StartRequest } from '../../services/hub/node.ts'
-import { HubError } from '../../services/model/errors.ts'
 import { createProtocols, SUBPROTOCOLS } from '../../services/protocol/subprotocols.ts'
 import { deviceFromQuery, resumeClaimFromQuery, wantsToResume } from '../../services/transport/connect-query.ts'
 import { chooseSubprotocol } from '../../services/transport/handshake.ts'
@@ -18,16 +17,7 @@ export interface WsRouteOptions extends WebSocketEndpointOptions {
 /** GET /admin/ws: WebSocket clients of every subprotocol. */
 export const wsRoute: FastifyPluginAsync<WsRouteOptions> = async function wsRoute (fastify, options) {
   const { greeting, onMessage, ...endpointOptions } = options
-  const { authenticate, config: { path, compression } } = endpointOptions
-
-  // A resuming client with an expired token repeats the same request after an HTTP error. The hook lets the client pass
-  // without an identity, so that the admission refuses it with the close code for a new start, with a new token.
-  const identify: preValidationHookHandler = function (request, reply, done) {
-    authenticate.call(this, request, reply, (error?: Error) => {
-      const isExpired = error instanceof HubError && error.code === 'HUB_TOKEN_EXPIRED'
-      done(isExpired && wantsToResume(request.query) ? undefined : error)
-    })
-  }
+  const { config: { path, compression } } = endpointOptions
 
   const startOf = ({ headers, identity, query }: FastifyRequest): StartRequest => {
     if (!wantsToResume(query)) return { device: deviceFromQuery(query) }
@@ -38,7 +28,6 @@ export const wsRoute: FastifyPluginAsync<WsRouteOptions> = async function wsRout
   addWebSocketEndpoint(fastify, endpointOptions, {
     path,
     protocolFor: createProtocols({ thresholdBytes: compression.threshold, level: compression.level }, greeting),
-    identify,
     startOf,
     wantsToResume: ({ query }) => wantsToResume(query),
     ...(onMessage === undefined ? {} : { onMessage })

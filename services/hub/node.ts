@@ -209,12 +209,9 @@ export class HubNode {
    *
    * The error is HUB_DRAINING, HUB_FULL, HUB_USER_FULL or HUB_STORE_FAILED. A client that cannot resume its connection
    * gets a close reason, because clients repeat the same claim after an HTTP error.
-   *
-   * @param identity Null for a client that resumes a connection with an expired token.
    */
-  admit (identity: Identity | null, request: StartRequest, done: (admission: Admission) => void): void {
+  admit (identity: Identity, request: StartRequest, done: (admission: Admission) => void): void {
     const { claim, scope = 'inbox', device = '', after } = request
-    if (identity === null) return done({ closeReason: CLOSE.startOver })
     const durableCursor = { user: identity.user, name: device, scope }
     const finish = (start: TicketStart): void => done(this.#toAdmission({ identity, durableCursor, start }))
     const fail = (error: unknown): void => done({ error })

@@ -1,3 +1,5 @@
+import type { ErrorCode, HubError } from './errors.ts'
+
 /** A WebSocket close code with the reason that the hub sends. */
 export interface CloseCode {
   /** Status code of the Close frame (RFC 6455 section 7.4). */
@@ -30,18 +32,27 @@ export const CLOSE = {
   badMessage: { code: 1008, reason: 'not a message of this protocol', mayRetry: false },
   /** The session to resume is unknown, expired or incomplete; connect without the resume token. */
   startOver: { code: 1008, reason: 'this connection cannot be resumed, start over', mayRetry: true },
+  /**
+   * The token of a client that can resume has expired. The client would try to resume with the expired token; 1008
+   * makes the client start over, and so fetch a new token.
+   */
+  expiredSession: { code: 1008, reason: 'token expired', mayRetry: true },
   /** A message was larger than the configured maximum. */
   tooLarge: { code: 1009, reason: 'message too large', mayRetry: false },
   /** The log could not be read for this client. */
   internal: { code: 1011, reason: 'something failed inside the hub', mayRetry: true },
   /** The service is shutting down. */
   restart: { code: 1012, reason: 'service restart', mayRetry: true },
+  /** The hub cannot take a connection at the moment: it is full, draining, or the client has too many connections. */
+  tryLater: { code: 1013, reason: 'try again later', mayRetry: true },
   /** The application or an operator disconnected the client; the default of `hub.disconnect`. */
   disconnected: { code: 4000, reason: 'disconnected', mayRetry: false },
   /** Another connection resumed this session. */
   replaced: { code: 4001, reason: 'resumed on another connection', mayRetry: false },
-  /** The token expired while the client was connected. */
+  /** The token had expired before the client connected, or expired while the client was connected. */
   tokenExpired: { code: 4401, reason: 'token expired', mayRetry: true },
+  /** The token has no right to connect here. */
+  forbidden: { code: 4403, reason: 'forbidden', mayRetry: false },
   /** The client answered no ping in time and sent no data. */
   heartbeatLost: { code: 4408, reason: 'no sign of life', mayRetry: true },
   /** Messages for the client are gone from the log, and its protocol has no gap notice. */
@@ -51,6 +62,26 @@ export const CLOSE = {
   /** The client sent more messages per second than the configured rate. */
   tooManyMessages: { code: 4429, reason: 'too many messages', mayRetry: true }
 } as const satisfies Record<string, CloseCode>
+
+/** Close codes for errors that refuse a connection. */
+const CLOSE_OF_REFUSAL: Partial<Record<ErrorCode, CloseCode>> = {
+  HUB_TOKEN_EXPIRED: CLOSE.tokenExpired,
+  HUB_FORBIDDEN: CLOSE.forbidden,
+  HUB_USER_FULL: CLOSE.tryLater,
+  HUB_TOO_MANY_UPGRADES: CLOSE.tryLater,
+  HUB_FULL: CLOSE.tryLater,
+  HUB_DRAINING: CLOSE.tryLater,
+  HUB_STORE_FAILED: CLOSE.tryLater
+}
+
+/**
+ * The close code for an error that refuses a connection, with the error's code and message as the reason; null for an
+ * error without a close code, which stays an HTTP response.
+ */
+export function closeReasonOfRefusal ({ code, message }: HubError): CloseReason | null {
+  const close = CLOSE_OF_REFUSAL[code]
+  return close === undefined ? null : { code: close.code, reason: fitReason(`${code}: ${message}`) }
+}
 
 /** Whether the session of a connection that the hub closed with this code may be resumed. */
 export function mayResume (code: number): boolean {

@@ -42,6 +42,11 @@ export function chooseSubprotocol (
   return chosen ?? false
 }
 
+/** Whether a client offers a supported subprotocol, or carries its token in one as browsers do. */
+export function offersSubprotocol (headers: IncomingHttpHeaders, supported: readonly string[]): boolean {
+  return offeredSubprotocols(headers).some((name) => supported.includes(name) || name.startsWith(BEARER_SUBPROTOCOL))
+}
+
 /**
  * Checks the headers of a WebSocket handshake (RFC 6455 section 4.2.1).
  *

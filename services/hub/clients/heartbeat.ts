@@ -24,12 +24,6 @@ export interface HeartbeatOptions {
   readonly writeDeadlineMs: number
 }
 
-/**
- * Close reason of an expired token for a client that could resume: the client would try to resume with the expired
- * token. Code 1008 makes the client start over, and so fetch a new token.
- */
-const TOKEN_EXPIRED_START_OVER = { ...CLOSE.startOver, reason: CLOSE.tokenExpired.reason }
-
 const MIN_SLOT_MS = 10
 const MAX_SLOT_MS = 1000
 const MAX_SLOTS = 1024
@@ -179,7 +173,7 @@ export class Heartbeat {
     if (blockedMs >= writeDeadlineMs) return client.terminate(CLOSE.slowClient)
     if (!client.isOpen) return
     if (expiresAt !== undefined && expiresAt <= wall) {
-      return client.close(protocol.isResumable ? TOKEN_EXPIRED_START_OVER : CLOSE.tokenExpired)
+      return client.close(protocol.isResumable ? CLOSE.expiredSession : CLOSE.tokenExpired)
     }
 
     // Exempt from proving life: a connection on which the peer sends no bytes; a paused client, whose messages the hub
