@@ -14,6 +14,7 @@ import { websocket } from './plugins/websocket.ts'
 import { clientRoutes } from './routes/api/clients.ts'
 import { groupRoutes } from './routes/api/groups.ts'
 import { inboxRoutes } from './routes/api/inboxes.ts'
+import { useJsonBodies } from './routes/api/json-body.ts'
 import { messageRoutes } from './routes/api/messages.ts'
 import { useResponseSchemas } from './routes/api/serializer.ts'
 import { compatPingMs, compatRoutes } from './routes/compat/index.ts'
@@ -128,23 +129,21 @@ async function addHub (
     if (compat.ginSkeleton === 'off') await scope.register(wsRoute, endpoint)
     if (sse.start) await scope.register(sseRoute, { ...endpoint, sse })
     await scope.register(compatRoutes, { ...endpoint, compat, check: authenticate })
-    if (config.api) await scope.register(apiRoutes, { bodyLimit: websocketConfig.maxMessageSize + ENVELOPE_BYTES })
+    if (config.api) await scope.register(apiRoutes, { maxMessageBytes: websocketConfig.maxMessageSize })
   }, { prefix })
 }
 
-/** Bytes that a request body may have in addition to the largest message. */
-const ENVELOPE_BYTES = 4096
-
 /** The REST API, for tokens with the role `admin`. */
-async function apiRoutes (fastify: FastifyInstance, { bodyLimit }: { bodyLimit: number }): Promise<void> {
+async function apiRoutes (fastify: FastifyInstance, { maxMessageBytes }: { maxMessageBytes: number }): Promise<void> {
   // The compilers of the application may not support TypeBox schemas.
   fastify.setValidatorCompiler(TypeBoxValidatorCompiler)
+  useJsonBodies(fastify)
   useResponseSchemas(fastify)
   await fastify.register(securityHeaders)
   fastify.addHook('onRequest', fastify.authenticate)
   fastify.addHook('onRequest', fastify.authorize(ADMIN_ROLE))
 
-  await fastify.register(messageRoutes, { bodyLimit })
+  await fastify.register(messageRoutes, { maxMessageBytes })
   await fastify.register(clientRoutes)
   await fastify.register(groupRoutes)
   await fastify.register(inboxRoutes)

@@ -10,6 +10,7 @@ export type {
   ClientInfo, ClientPage, ClientQuery, GroupInfo, GroupPage, InboxInfo, MessageStatus
 } from './services/model/info.ts'
 export { ConfigError } from './services/config/load.ts'
+export { JsonText, MAX_JSON_DEPTH } from './services/model/json.ts'
 export { ActionError, ERRORS, HubError, type ErrorCode } from './services/model/errors.ts'
 export type { ActionHandler, ActionOptions } from './services/hub/commands/actions.ts'
 export type { ClientParams, ConnectedClient as Client } from './services/model/client.ts'

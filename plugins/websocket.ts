@@ -7,6 +7,7 @@ import { CLOSE } from '../services/model/close-codes.ts'
 import { HubError } from '../services/model/errors.ts'
 import { SUBPROTOCOLS } from '../services/protocol/subprotocols.ts'
 import { chooseSubprotocol } from '../services/transport/handshake.ts'
+import { envelopeBytes } from '../services/transport/request-body.ts'
 import { OrderedCloseWebSocket } from '../services/transport/ordered-close-websocket.ts'
 import type { UpgradeGate } from '../services/transport/upgrade-gate.ts'
 
@@ -70,7 +71,8 @@ function wsOptions (config: Config['websocket'], upgradeGate: UpgradeGate) {
     WebSocket: OrderedCloseWebSocket as unknown as WsOptions['WebSocket'],
     handleProtocols: (offered: Set<string>, request: IncomingMessage) =>
       chooseSubprotocol(offered, SUBPROTOCOLS, request),
-    maxPayload: config.maxMessageSize,
+    // The hub limits messages by their protocol: JSON around a message may be longer.
+    maxPayload: envelopeBytes(config.maxMessageSize),
     maxFragments: 16_384,
     maxBufferedChunks: 262_144,
     maxPendingAutoPongs: 60,
@@ -91,8 +93,12 @@ function wsOptions (config: Config['websocket'], upgradeGate: UpgradeGate) {
  */
 function warnOfForeignLimits ({ log, websocketServer }: FastifyInstance, config: Config['websocket']): void {
   const { maxPayload = 0, handleProtocols, perMessageDeflate = false } = websocketServer.options
-  if (maxPayload > config.maxMessageSize) {
-    log.warn(`@fastify/websocket reads messages of up to ${maxPayload} bytes before the hub can refuse them; register it with options.maxPayload ${config.maxMessageSize}, or after fastify-hub not at all.`)
+  const needed = envelopeBytes(config.maxMessageSize)
+  if (maxPayload > needed) {
+    log.warn(`@fastify/websocket reads messages of up to ${maxPayload} bytes before the hub can refuse them; register it with options.maxPayload ${needed}, or after fastify-hub not at all.`)
+  }
+  if (maxPayload > 0 && maxPayload < needed) {
+    log.warn(`@fastify/websocket refuses messages of more than ${maxPayload} bytes, and JSON around the largest message of the hub may have ${needed}; register it with options.maxPayload ${needed}.`)
   }
   if (config.compression.enabled && perMessageDeflate === false) {
     log.warn('@fastify/websocket agrees on no compression with anybody, so websocket.compression has no effect; register it with options.perMessageDeflate.')

@@ -3,13 +3,17 @@ import type { Static } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { HubError } from '../../services/model/errors.ts'
 import { Receipt, type Address, type SendOptions } from '../../services/model/message.ts'
+import { envelopeBytes } from '../../services/transport/request-body.ts'
 import { hubOf } from '../hub-of.ts'
 import { ERROR_RESPONSES, IdParams, MessageBody } from './schemas.ts'
 
 interface MessageRoutesOptions {
-  /** Maximum size of a request body, in bytes. */
-  readonly bodyLimit: number
+  /** Largest message in bytes. */
+  readonly maxMessageBytes: number
 }
+
+/** Bytes of the options of a publish at most: 1000 ids and two keys, each with 256 characters escaped as `\uXXXX`. */
+const OPTIONS_BYTES = 1002 * (256 * 6 + 3)
 
 /** Maximum length of an idempotency key, in characters. */
 const MAX_KEY_LENGTH = 256
@@ -25,10 +29,10 @@ interface PublishRequest {
  */
 export const messageRoutes: FastifyPluginAsyncTypebox<MessageRoutesOptions> = async function messageRoutes (
   fastify,
-  options
+  { maxMessageBytes }
 ) {
   const hub = hubOf(fastify)
-  const { bodyLimit } = options
+  const bodyLimit = envelopeBytes(maxMessageBytes) + OPTIONS_BYTES
   const response = { 202: Receipt, ...ERROR_RESPONSES }
   const toEveryone = { bodyLimit, schema: { body: MessageBody, response } }
   const toId = { bodyLimit, schema: { params: IdParams, body: MessageBody, response } }

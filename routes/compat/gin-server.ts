@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify'
 import {
-  actionNames, AFTER_BAD_REQUEST, encodeEnvelope, forbidden, ginServer, parseRequest, toEnvelope, type GinServerRequest
+  actionNames, AFTER_BAD_REQUEST, encodeEnvelope, ginServer, parseRequest, refused, toEnvelope, type GinServerRequest
 } from '../../services/compat/gin-server.ts'
 import type { ConnectedClient } from '../../services/model/client.ts'
 import { CLOSE } from '../../services/model/close-codes.ts'
@@ -27,10 +27,11 @@ export const ginServerEndpoint: FastifyPluginAsync<CompatEndpointOptions> = asyn
     isOpen || roles.includes(BROADCAST_ROLE) || roles.includes(ADMIN_ROLE)
 
   const executeAndReply = async (client: ConnectedClient, action: string, request: GinServerRequest): Promise<void> => {
-    const { actioncode, data, isBroadcast } = request
+    const { actioncode, data, isBroadcast, isExact } = request
     const others = request.clientIds.filter((id) => id !== client.id)
     const isForOthers = isBroadcast || others.length > 0
-    if (isForOthers && !mayReachOthers(client)) return client.reply(encodeEnvelope(forbidden(actioncode)))
+    if (!isExact) return client.reply(encodeEnvelope(refused(actioncode, 'HUB_REQUEST_INVALID')))
+    if (isForOthers && !mayReachOthers(client)) return client.reply(encodeEnvelope(refused(actioncode, 'HUB_FORBIDDEN')))
 
     const result = await node.actions.call(action, data, client)
     const text = encodeEnvelope(toEnvelope(actioncode, result))

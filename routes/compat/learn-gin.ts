@@ -1,9 +1,10 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
-import { safeParse } from 'secure-json-parse'
 import { queryValues } from '../../services/auth/credentials.ts'
 import {
   actionOf, COMMANDS, encodeCommandReply, learnGin, parseCommand, PODS
 } from '../../services/compat/learn-gin.ts'
+import { messageFromJson } from '../../services/model/json.ts'
+import { bodyText, envelopeBytes } from '../../services/transport/request-body.ts'
 import type { ConnectedClient } from '../../services/model/client.ts'
 import { addWebSocketEndpoint } from '../live/ws-endpoint.ts'
 import { hubOf } from '../hub-of.ts'
@@ -41,12 +42,18 @@ export const learnGinEndpoint: FastifyPluginAsync<CompatEndpointOptions> = async
 
   // /sendall takes a message from a JSON body, and ignores a body of any other type.
   fastify.removeAllContentTypeParsers()
-  fastify.addContentTypeParser('*', { parseAs: 'string' }, ({ headers }, body, done) => {
-    done(null, /^application\/json\b/i.test(headers['content-type'] ?? '') ? safeParse(body) : undefined)
+  fastify.addContentTypeParser('*', { parseAs: 'buffer' }, ({ headers }, body: Buffer, done) => {
+    if (body.length === 0 || !/^application\/json\b/i.test(headers['content-type'] ?? '')) return done(null)
+    try {
+      done(null, messageFromJson(bodyText(headers, body)))
+    } catch (error) {
+      done(error as Error)
+    }
   })
   fastify.route({
     method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
     url: '/sendall',
+    bodyLimit: envelopeBytes(options.config.maxMessageSize),
     onRequest: requireOperator(fastify, options),
     handler: async (request, reply) => {
       await hub.broadcast(messageFrom(request))

@@ -5,6 +5,7 @@ import { everythingCursorOf } from '../../services/model/durable-cursor.ts'
 import { HubError } from '../../services/model/errors.ts'
 import type { Identity } from '../../services/model/identity.ts'
 import { Id, MAX_ID_LENGTH, type Address, type UserId } from '../../services/model/message.ts'
+import { bodyText, envelopeBytes } from '../../services/transport/request-body.ts'
 import { addWebSocketEndpoint } from '../live/ws-endpoint.ts'
 import { hubOf } from '../hub-of.ts'
 import { requireOperator, redirectWithoutSlash, refuseLikeGorilla, type CompatEndpointOptions } from './endpoint.ts'
@@ -46,12 +47,18 @@ export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = as
   const hub = hubOf(fastify)
   const { node } = options
   const onRequest = requireOperator(fastify, options)
-  const bodyLimit = options.config.maxMessageSize
+  const bodyLimit = envelopeBytes(options.config.maxMessageSize)
   refuseLikeGorilla(fastify)
 
   // The body of a message counts as JSON under any Content-Type, and without one.
   fastify.removeAllContentTypeParsers()
-  fastify.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
+  fastify.addContentTypeParser('*', { parseAs: 'buffer' }, ({ headers }, body: Buffer, done) => {
+    try {
+      done(null, bodyText(headers, body))
+    } catch (error) {
+      done(error as Error)
+    }
+  })
 
   for (const path of ['/client/:id', '/getPushNews']) {
     addWebSocketEndpoint(fastify, options, {

@@ -1,6 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { safeParse } from 'secure-json-parse'
+import { hasExactNumbers, isTooDeep, toJson } from '../model/json.ts'
 import { Id, type ClientId } from '../model/message.ts'
 import { OPCODE, encodeFrame } from '../protocol/frame.ts'
 import type { CommandResult } from '../protocol/protocol.ts'
@@ -35,6 +36,8 @@ export interface GinServerRequest {
   readonly isBroadcast: boolean
   /** Other clients that get the reply, too. */
   readonly clientIds: readonly ClientId[]
+  /** Whether JavaScript numbers keep the value of every number in the request. */
+  readonly isExact: boolean
 }
 
 /** A reply to a client. The order of the keys is the order on the wire. */
@@ -76,7 +79,7 @@ export const ginServer = createCompatProtocol(
 
 /** Parses a client message, from a text or a binary frame; null for a message that Go could not decode. */
 export function parseRequest (text: string): GinServerRequest | null {
-  const value: unknown = safeParse(text)
+  const value: unknown = isTooDeep(text, 1) ? undefined : safeParse(text)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return null
   const request: unknown = foldKeys(value, Object.keys(Request.properties))
   if (!isRequest(request)) return null
@@ -84,7 +87,8 @@ export function parseRequest (text: string): GinServerRequest | null {
     actioncode: request.actioncode ?? '',
     data: request.data ?? {},
     isBroadcast: request.is_broadcast === true,
-    clientIds: [...new Set(request.client_ids ?? [])].filter(isClientId)
+    clientIds: [...new Set(request.client_ids ?? [])].filter(isClientId),
+    isExact: hasExactNumbers(text)
   }
 }
 
@@ -114,15 +118,15 @@ export function toEnvelope (actioncode: string, result: CommandResult): Envelope
   return { code, msg: text, data: '', actioncode }
 }
 
-/** The reply to a client without the right to reach other clients. */
-export function forbidden (actioncode: string): Envelope {
-  return toEnvelope(actioncode, { ok: false, error: { code: 'HUB_FORBIDDEN', message: '' } })
+/** The reply to a refused request. */
+export function refused (actioncode: string, code: 'HUB_FORBIDDEN' | 'HUB_REQUEST_INVALID'): Envelope {
+  return toEnvelope(actioncode, { ok: false, error: { code, message: '' } })
 }
 
 /** Encodes a reply once for all its receivers. Data that JSON cannot represent becomes the reply `failed`. */
 export function encodeEnvelope (envelope: Envelope): string {
   try {
-    return escapeHtml(JSON.stringify(envelope))
+    return escapeHtml(toJson(envelope))
   } catch {
     const [code, msg] = TEXTS.failed
     return encodeEnvelope({ ...envelope, code, msg, data: '' })

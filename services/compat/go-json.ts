@@ -33,13 +33,12 @@ function encodeSorted (value: unknown): string {
 const SCALAR = /^(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)/
 
 /**
- * Parses the first JSON value of a text and ignores the rest of the text, as Go's `json.Decoder` does.
- *
- * @throws {SyntaxError} for a text that does not start with a JSON value.
+ * The text of the first JSON value of a text. Go's `json.Decoder` ignores the rest. The result is arbitrary for a text
+ * that does not start with a JSON value: JSON.parse refuses it.
  */
-export function parseFirstJson (text: string): unknown {
+export function firstJson (text: string): string {
   const start = text.replace(/^[ \t\r\n]+/, '')
-  return JSON.parse(SCALAR.exec(start)?.[0] ?? start.slice(0, endOfFirstValue(start)))
+  return SCALAR.exec(start)?.[0] ?? start.slice(0, endOfFirstValue(start))
 }
 
 /**

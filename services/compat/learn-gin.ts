@@ -1,4 +1,5 @@
 import { safeParse } from 'secure-json-parse'
+import { hasExactNumbers, isTooDeep, toJson } from '../model/json.ts'
 import { OPCODE, encodeFrame } from '../protocol/frame.ts'
 import { escapeHtml, foldKeys } from './go-json.ts'
 import { createCompatProtocol } from './compat-protocol.ts'
@@ -28,7 +29,7 @@ export interface LearnGinCommand {
 
 /** Encodes the reply to a command, without a line feed, as the later lessons do. */
 export function encodeCommandReply (reply: unknown): string {
-  return escapeHtml(JSON.stringify(reply))
+  return escapeHtml(toJson(reply))
 }
 
 /** Name of the hub's action for a `CmdType`. */
@@ -36,9 +37,9 @@ export function actionOf (type: number): string {
   return `learnGin.${type}`
 }
 
-/** Parses a client message as a command; null for a message that is no command. */
+/** Parses a client message as a command; null for a message that is no command, or whose data would arrive changed. */
 export function parseCommand (text: string): LearnGinCommand | null {
-  const value: unknown = safeParse(text)
+  const value: unknown = isTooDeep(text, 1) || !hasExactNumbers(text) ? undefined : safeParse(text)
   if (typeof value !== 'object' || value === null) return null
   const { CmdType, CmdData } = foldKeys(value, ['CmdType', 'CmdData'])
   return Number.isSafeInteger(CmdType) ? { action: actionOf(CmdType as number), data: CmdData ?? null } : null

@@ -1,7 +1,8 @@
+import { assertDepth, JsonText } from '../model/json.ts'
 import { toBase64, type Payload } from '../model/message.ts'
 import { OPCODE, encodeFrame } from '../protocol/frame.ts'
 import { createCompatProtocol } from './compat-protocol.ts'
-import { escapeHtml, parseFirstJson, sortedGoJson } from './go-json.ts'
+import { escapeHtml, firstJson, sortedGoJson } from './go-json.ts'
 
 /**
  * The protocol of pushMessage: every payload as Go's JSON with a line feed, and an empty Ping frame every 10 s.
@@ -20,10 +21,12 @@ export const pushMessage = createCompatProtocol(
 export function parseMessage (body: unknown): unknown {
   if (typeof body !== 'string') return undefined
   try {
-    const value = parseFirstJson(body)
-    // A number beyond float64 is an error in Go. JSON.stringify would turn the number into null.
+    const text = firstJson(body)
+    assertDepth(text)
+    const value: unknown = JSON.parse(text)
+    // A number beyond float64 is an error in Go.
     sortedGoJson(value)
-    return value
+    return typeof value === 'string' ? value : new JsonText(text)
   } catch {
     return undefined
   }
@@ -36,7 +39,7 @@ function toGoJson ({ kind, data }: Payload): string {
   try {
     return sortedGoJson(JSON.parse(data))
   } catch {
-    // The value is nested deeper than the stack allows. The message goes out with its keys in their original order.
+    // A number beyond float64. The message goes out as it is, with its keys in their original order.
     return escapeHtml(data)
   }
 }

@@ -123,7 +123,7 @@ export class HubNode {
     this.#flusher = new Flusher(options.flushIntervalMs, clock, log)
     this.registry = new Registry(this.#flusher)
     this.#heartbeat = new Heartbeat(options.heartbeat, clock)
-    const frames = new FrameCache()
+    const frames = new FrameCache(clock, log)
     const fanOut = new FanOut(this.registry, this.#flusher, frames, queue)
     const pageLimit = {
       messages: Math.min(PAGE.messages, Math.ceil(queue.maxWrites / 2)),
@@ -144,7 +144,9 @@ export class HubNode {
     this.messageStatuses = new MessageStatuses(engine, this.durableCursors, this.cluster, clock)
     this.publisher = new Publisher(engine, this.messageStatuses, this.cluster, options, clock)
     this.actions = new Actions(options.actionTimeoutMs, log)
-    this.commands = new Commands(this.actions, this.memberships, this.publisher, this.#acknowledgements, log)
+    this.commands = new Commands(
+      this.actions, this.memberships, this.publisher, this.#acknowledgements, options.maxMessageBytes, log
+    )
 
     const { registry } = this
     const responder = Cluster.responder({ engine, registry, fanOut, flusher: this.#flusher, sessions: this.#sessions })

@@ -1,6 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { HubError } from './errors.ts'
+import { HALF_PAIR, toJson } from './json.ts'
 
 /** Characters of an id at most. */
 export const MAX_ID_LENGTH = 256
@@ -159,25 +160,22 @@ export const Receipt = Type.Object({
 }, { description: 'The result of a publish' })
 export type Receipt = Static<typeof Receipt>
 
-const NO_PAYLOAD = 'A message must be a string, a Uint8Array or a JSON value'
-
 /**
- * The payload for a message of an application: a string becomes text, a Uint8Array binary, every other value its JSON.
+ * The payload for a message of an application: a string becomes text, a Uint8Array binary, a `JsonText` its text, every
+ * other value its JSON.
  *
- * @throws {HubError} HUB_REQUEST_INVALID for a value without JSON (`undefined`, a function, a cycle, a bigint).
+ * @throws {HubError} HUB_REQUEST_INVALID for a value that would arrive changed or not at all: without JSON
+ * (`undefined`, a function, a cycle, a bigint), with NaN or Infinity, nested too deeply, or a string with half of a
+ * surrogate pair.
  */
 export function toPayload (message: unknown): Payload {
-  if (typeof message === 'string') return { kind: 'text', data: message }
+  if (typeof message === 'string') {
+    if (!message.isWellFormed()) throw new HubError('HUB_REQUEST_INVALID', HALF_PAIR)
+    return { kind: 'text', data: message }
+  }
   // A copy: the caller may reuse its buffer, and a message in the log must not change.
   if (message instanceof Uint8Array) return { kind: 'binary', data: Buffer.from(message) }
-  try {
-    const data = JSON.stringify(message) as string | undefined
-    if (data !== undefined) return { kind: 'json', data }
-  } catch (cause) {
-    const sentence = `${NO_PAYLOAD}; this one has a cycle, a bigint, or is nested too deeply.`
-    throw new HubError('HUB_REQUEST_INVALID', sentence, { cause })
-  }
-  throw new HubError('HUB_REQUEST_INVALID', `${NO_PAYLOAD}, not ${typeof message}.`)
+  return { kind: 'json', data: toJson(message) }
 }
 
 /** Bytes of a payload on the wire, without framing. */

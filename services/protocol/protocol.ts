@@ -1,3 +1,4 @@
+import type { HubError } from '../model/errors.ts'
 import type { ClientId, Group, Message, Offset, Payload, UserId } from '../model/message.ts'
 
 /** A call of an action or event handler by name. */
@@ -6,6 +7,8 @@ export interface Call {
   readonly data: unknown
   /** Correlates the reply with the call; undefined when the client wants no reply. */
   readonly id: string | number | undefined
+  /** Size of the data in the frame, in bytes; undefined where the size of the frame is the limit. */
+  readonly bytes?: number
 }
 
 /** A frame of a client, decoded. */
@@ -30,11 +33,22 @@ export type Command =
   | { readonly kind: 'ping' }
   /** A valid frame that needs no action. */
   | { readonly kind: 'ignored' }
+  /** A request that cannot be executed. The error is the reply, or the request is counted, without a target. */
+  | { readonly kind: 'refused', readonly target: ReplyTarget | null, readonly error: HubError }
   /** A frame that violates the protocol: the hub closes the connection with this reason, at most 123 bytes. */
   | { readonly kind: 'invalid', readonly reason: string }
 
 /** A command that may have an id and then gets a reply. */
 export type CommandWithReply = Extract<Command, { readonly id: unknown }>
+
+/** A refused request. */
+export type RefusedRequest = Extract<Command, { readonly kind: 'refused' }>
+
+/** The request that a reply belongs to. */
+export type ReplyTarget =
+  | { readonly kind: 'action', readonly name: string, readonly id: string | number | undefined }
+  /** `stream`: the id is that of a stream of messages. */
+  | { readonly kind: 'event' | 'join' | 'leave' | 'send' | 'stream', readonly id: string | number | undefined }
 
 /** The result of a command: success, with the `data` that an action returned, or an error. */
 export type CommandResult =
@@ -96,6 +110,11 @@ export interface Protocol {
   readonly acknowledgesAll?: boolean
   /** Whether a lost connection can be resumed under the same client id. */
   readonly isResumable: boolean
+  /**
+   * Whether the frames of clients wrap a message in JSON, so that a frame may be longer than its message.
+   * @default false
+   */
+  readonly isEnveloped?: boolean
   /** Time in ms between two pings, for clients that expect a period of their own; by default the period of the hub. */
   readonly pingPeriodMs?: number
   /** The heartbeat: bytes that a healthy peer answers, so that a lost connection is detected. */
@@ -113,9 +132,9 @@ export interface Protocol {
   /**
    * Encodes the reply to a command; null when the protocol sends no reply.
    *
-   * @throws {TypeError} For a `data` without JSON, such as a bigint or a cycle: the value comes from the application.
+   * @throws {HubError} HUB_REQUEST_INVALID for a `data` without JSON: the value comes from the application.
    */
-  encodeResult (command: CommandWithReply, result: CommandResult): Buffer | null
+  encodeResult (target: ReplyTarget | CommandWithReply, result: CommandResult): Buffer | null
   /**
    * An ack probe: bytes that prompt a client to acknowledge up to an offset, and the payload of the expected pong. The
    * pong counts only in protocols with `acknowledgedBy: 'pong'`.

@@ -1,9 +1,11 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { safeParse } from 'secure-json-parse'
+import { HubError } from '../model/errors.ts'
+import { assertDepth, assertExactNumbers, toJson } from '../model/json.ts'
 import type { Payload } from '../model/message.ts'
 import { OPCODE, encodeFrame, encodeProbe, ping, type FrameEncoder } from './frame.ts'
-import type { Protocol } from './protocol.ts'
+import type { Command, CommandResult, Protocol } from './protocol.ts'
 
 /**
  * Subprotocol for clients that offer `bearer.<token>`; a client that offers no subprotocol gets the raw protocol too.
@@ -41,9 +43,7 @@ export function createRaw (greeting: string = GREETING, encodeMessage: FrameEnco
       const text = data.toString()
       if (actions.size > 0 && data[0] === OPENING_BRACE) {
         const call = parseCall(text)
-        if (call !== null && actions.has(call.action)) {
-          return { kind: 'action', name: call.action, data: call.data, id: call.id }
-        }
+        if (call !== null && actions.has(call.action)) return toCommand(call, text)
       }
       return { kind: 'message', data: text }
     },
@@ -54,7 +54,8 @@ export function createRaw (greeting: string = GREETING, encodeMessage: FrameEnco
 
     encodeResult (command, result) {
       if (command.kind !== 'action') return null
-      return encodeMessage(OPCODE.text, JSON.stringify({ action: command.name, id: command.id, ...result }))
+      const { name: action, id } = command
+      return encodeMessage(OPCODE.text, encodeCallResult({ action, id }, result))
     },
 
     encodeProbe,
@@ -82,4 +83,23 @@ function parseCall (text: string): CallFrame | null {
   // safeParse returns null for invalid JSON and for objects with `__proto__` or `constructor.prototype`.
   const value: unknown = safeParse(text)
   return isCall(value) ? value : null
+}
+
+/** The command for a call; refused where the data would not reach the action as the client sent it. */
+function toCommand ({ action: name, data, id }: CallFrame, text: string): Command {
+  try {
+    assertDepth(text, 1)
+    assertExactNumbers(text)
+    return { kind: 'action', name, data, id }
+  } catch (error) {
+    if (error instanceof HubError) return { kind: 'refused', target: { kind: 'action', name, id }, error }
+    throw error
+  }
+}
+
+/** The reply to a call. */
+function encodeCallResult (call: object, result: CommandResult): string {
+  if (!result.ok) return JSON.stringify({ ...call, ...result })
+  const start = JSON.stringify({ ...call, ok: true }).slice(0, -1)
+  return result.data === undefined ? `${start}}` : `${start},"data":${toJson(result.data)}}`
 }

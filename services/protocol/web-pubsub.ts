@@ -1,6 +1,7 @@
+import { toJson } from '../model/json.ts'
 import { toBase64, type Payload } from '../model/message.ts'
 import { OPCODE, encodeFrame, encodeProbe, ping, type FrameEncoder } from './frame.ts'
-import type { CommandWithReply, CommandResult, Protocol } from './protocol.ts'
+import type { CommandWithReply, CommandResult, Protocol, ReplyTarget } from './protocol.ts'
 import { decodeRequest } from './web-pubsub-requests.ts'
 
 /**
@@ -50,6 +51,7 @@ function createProtocol (name: string, isReliable: boolean, encodeMessage: Frame
     name,
     acknowledgedBy: isReliable ? 'command' : 'pong',
     isResumable: isReliable,
+    isEnveloped: true,
     ping,
     pong: PONG,
 
@@ -74,10 +76,9 @@ function createProtocol (name: string, isReliable: boolean, encodeMessage: Frame
 
     encodeReply: (payload) => encodeMessage(OPCODE.text, `{"type":"message","from":"server",${content(payload)}}`),
 
-    encodeResult (command, result) {
-      if (command.id === undefined) return null
-      const response = command.kind === 'action' ? invokeResponse(command, result) : ack(command, result)
-      return encodeMessage(OPCODE.text, JSON.stringify(response))
+    encodeResult (target, result) {
+      if (target.id === undefined) return null
+      return encodeMessage(OPCODE.text, response(target, result))
     },
 
     encodeProbe,
@@ -103,18 +104,21 @@ function content ({ kind, data }: Payload): string {
   return kind === 'json' ? `"dataType":"json","data":${data}` : `"dataType":"text","data":${JSON.stringify(data)}`
 }
 
-function ack ({ id }: CommandWithReply, result: CommandResult): object {
-  const response = { type: 'ack', ackId: id, success: result.ok }
-  return result.ok ? response : { ...response, error: failure(result.error, 'InternalServerError') }
+/** The reply to a request with an id. */
+function response (target: ReplyTarget | CommandWithReply, result: CommandResult): string {
+  const { kind, id } = target
+  if (kind === 'action') return invokeResponse(id, result)
+  const start = kind === 'stream' ? { type: 'streamClosed', streamId: id } : { type: 'ack', ackId: id, success: result.ok }
+  return JSON.stringify(result.ok ? start : { ...start, error: failure(result.error, 'InternalServerError') })
 }
 
-function invokeResponse ({ id }: CommandWithReply, result: CommandResult): object {
-  const response = { type: 'invokeResponse', invocationId: id, success: result.ok }
-  if (!result.ok) return { ...response, error: failure(result.error, 'InvocationFailed') }
+function invokeResponse (id: ReplyTarget['id'], result: CommandResult): string {
+  const start = { type: 'invokeResponse', invocationId: id, success: result.ok }
+  if (!result.ok) return JSON.stringify({ ...start, error: failure(result.error, 'InvocationFailed') })
   // The published JavaScript client drops a response whose data is null and would wait for ever, the .NET client
   // throws. Both accept a response without data.
-  if (result.data === undefined || result.data === null) return response
-  return { ...response, dataType: 'json', data: result.data }
+  if (result.data === undefined || result.data === null) return JSON.stringify(start)
+  return `${JSON.stringify({ ...start, dataType: 'json' }).slice(0, -1)},"data":${toJson(result.data)}}`
 }
 
 /** The `error` of a response. A code that does not begin with HUB_ is the application's own and is sent unchanged. */

@@ -4,6 +4,7 @@ import type { Connection } from '../hub/outbox/connection.ts'
 import type { Log } from '../lib/log.ts'
 import { CLOSE, type CloseCode } from '../model/close-codes.ts'
 import type { Protocol } from '../protocol/protocol.ts'
+import { envelopeBytes } from './request-body.ts'
 
 /** Prefix of an echo, as GinSkeleton wrote it: "the server has received your message". */
 const ECHO_PREFIX = '服务器已经收到了你的消息==>'
@@ -66,13 +67,20 @@ export class WsService {
    */
   onMessage (client: Client, data: Buffer, isBinary: boolean): void {
     if (!client.isOpen) return
-    if (data.length > this.#maxMessageBytes) return client.close(CLOSE.tooLarge)
+    if (data.length > this.#maxFrameBytes(client)) {
+      this.onError(client, new Error(CLOSE.tooLarge.reason))
+      return client.close({ code: CLOSE.tooLarge.code, reason: '' })
+    }
     if (!client.onReceived()) return client.close(CLOSE.tooManyMessages)
     const { actions, commands } = this.#node
     const command = client.protocol.decode(data, isBinary, actions)
     if (command.kind === 'message') return client.taskQueue.run(() => this.#onMessage(client, command.data))
     if (Commands.isQueued(command)) return client.taskQueue.run(() => commands.executeAndReply(client, command))
     commands.execute(client, command)
+  }
+
+  #maxFrameBytes ({ protocol }: Client): number {
+    return protocol.isEnveloped === true ? envelopeBytes(this.#maxMessageBytes) : this.#maxMessageBytes
   }
 
   /** Acknowledges the client's inbox when the payload of a pong matches the pending ack probe. */

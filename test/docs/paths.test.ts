@@ -8,14 +8,14 @@ import { connectJson } from '../support/json-client.ts'
 
 /**
  * Files that every request, every connection or every read passes, and that a reader need not open: shared types and
- * tools, hooks of all requests, the token check, and the inside of the engine.
+ * tools, hooks of all requests, the token check, the timer of the heartbeat, and the inside of the engine.
  */
-const EVERYWHERE = /\/(model|lib|auth)\/|^plugins\/|serializer|upgrade-gate|engine\/(lifetime|(local|memory)\/)/
+const EVERYWHERE = /\/(model|lib|auth)\/|^plugins\/|serializer|request-body|upgrade-gate|heartbeat|engine\/(lifetime|(local|memory)\/)/
 /** The receipt, which goes the other way. */
 const RECEIPT = /hub\/(node|cluster)\.ts/
 /** Parts of every connection, of every write to the state, and of every write to a socket. */
 const CONNECTION = new RegExp([
-  'handshake', 'ws-connection', 'admission', 'client-index', 'early-messages', 'events', 'heartbeat', 'task-queue',
+  'handshake', 'refusals', 'ws-connection', 'admission', 'client-index', 'early-messages', 'events', 'task-queue',
   'coalesced-writes', 'keys', 'memberships', 'frame-cache', 'outbox/', 'protocol/', 'engine/'
 ].join('|'))
 
@@ -39,6 +39,7 @@ async function filesPassed (act: () => Promise<unknown>): Promise<string[]> {
 
 /** From the body of a request to the socket, in the order of the calls. */
 const BROADCAST = [
+  'routes/api/json-body.ts',
   'routes/api/messages.ts',
   'services/hub/hub.ts',
   'services/hub/publish/publisher.ts',

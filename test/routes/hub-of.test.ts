@@ -14,7 +14,7 @@ t.test('a route without fastify.hub fails at boot, and the error names the decor
     (app: FastifyInstance) => app.register(clientRoutes),
     (app: FastifyInstance) => app.register(groupRoutes),
     (app: FastifyInstance) => app.register(inboxRoutes),
-    (app: FastifyInstance) => app.register(messageRoutes, { bodyLimit: 1000 })
+    (app: FastifyInstance) => app.register(messageRoutes, { maxMessageBytes: 1000 })
   ]
   const errors = await Promise.all(routes.map(async (register) => {
     const app = Fastify()

@@ -15,6 +15,10 @@ import { EarlyMessages } from './early-messages.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import { TaskQueue } from './task-queue.ts'
 
+/** Requests without a reply that are refused within the window, at which the connection is closed. */
+const MAX_REFUSED = 10
+const REFUSED_WINDOW_MS = 60_000
+
 /** The parts of a client, which the hub creates for each connection. */
 export interface ClientParts
   extends Pick<Client, 'id' | 'identity' | 'protocol' | 'outbox' | 'cursor' | 'durableCursor'> {
@@ -50,6 +54,8 @@ export class Client implements ConnectedClient {
   readonly #clock: Clock
   readonly #log: Log
   #received = 0
+  /** Steady times in ms of the refused requests of the last minute. */
+  #refusedAt: number[] = []
   #failure: Error | null = null
   #closeReason: CloseReason | null = null
   #isPaused = false
@@ -233,6 +239,17 @@ export class Client implements ConnectedClient {
     if (!this.#messageRate.allow(this.#clock.steady())) return false
     this.#received++
     return true
+  }
+
+  /**
+   * Counts a refused request of the client that has no reply. Returns false at the tenth in a minute: a client that
+   * gets no reply and goes on is broken.
+   */
+  onRefused (): boolean {
+    const now = this.#clock.steady()
+    this.#refusedAt = this.#refusedAt.filter((at) => at > now - REFUSED_WINDOW_MS)
+    this.#refusedAt.push(now)
+    return this.#refusedAt.length < MAX_REFUSED
   }
 
   /** Records the error with which the connection failed. Returns false when an error is recorded already. */

@@ -1,8 +1,8 @@
 import { BoundedMap } from '../../lib/bounded-map.ts'
 import { reportFailure, type Log } from '../../lib/log.ts'
 import { CLOSE, fitReason } from '../../model/close-codes.ts'
-import { HubError } from '../../model/errors.ts'
-import type { Command, CommandResult, CommandWithReply } from '../../protocol/protocol.ts'
+import { ERRORS, HubError, type ErrorCode } from '../../model/errors.ts'
+import type { Command, CommandResult, CommandWithReply, RefusedRequest, ReplyTarget } from '../../protocol/protocol.ts'
 import type { Client } from '../clients/client.ts'
 import { assertGroupRight } from '../clients/permissions.ts'
 import { Frame } from '../outbox/batch.ts'
@@ -10,6 +10,9 @@ import type { Publisher } from '../publish/publisher.ts'
 import type { Acknowledgements } from '../store/acknowledgements.ts'
 import type { Memberships } from '../store/memberships.ts'
 import { refusal, type Actions } from './actions.ts'
+
+/** Commands that run in the client's serial queue. */
+type QueuedCommand = CommandWithReply | RefusedRequest
 
 /** Commands that the hub executes. Messages of raw clients are for the application's message handler instead. */
 export type HubCommand = Exclude<Command, { readonly kind: 'message' }>
@@ -26,33 +29,37 @@ export class Commands {
   readonly #memberships: Memberships
   readonly #publisher: Publisher
   readonly #acknowledgements: Acknowledgements
+  readonly #maxMessageBytes: number
   readonly #log: Log
   /** Keys of accepted events, oldest first. */
   readonly #calls = new BoundedMap<string, true>(MAX_KEPT_CALLS)
 
+  /** @param maxMessageBytes Largest data of a call, in bytes. */
   constructor (
     actions: Actions,
     memberships: Memberships,
     publisher: Publisher,
     acknowledgements: Acknowledgements,
+    maxMessageBytes: number,
     log: Log
   ) {
     this.#actions = actions
     this.#memberships = memberships
     this.#publisher = publisher
     this.#acknowledgements = acknowledgements
+    this.#maxMessageBytes = maxMessageBytes
     this.#log = log
   }
 
   /**
    * Whether a command has a reply and therefore runs in the client's serial queue; other commands are executed at once.
    */
-  static isQueued (command: HubCommand): command is CommandWithReply {
-    return 'id' in command
+  static isQueued (command: HubCommand): command is QueuedCommand {
+    return 'id' in command || command.kind === 'refused'
   }
 
   /** Executes a command without a reply, at once. */
-  execute (client: Client, command: Exclude<HubCommand, CommandWithReply>): void {
+  execute (client: Client, command: Exclude<HubCommand, QueuedCommand>): void {
     switch (command.kind) {
       case 'acknowledge': return this.#acknowledgements.acknowledge(client, command.offset)
       case 'ping': {
@@ -65,18 +72,21 @@ export class Commands {
     }
   }
 
-  /** Executes a command and sends the reply. A failure becomes the reply; never rejects. */
-  async executeAndReply (client: Client, command: CommandWithReply): Promise<void> {
+  /**
+   * Executes a command and sends the reply. A failure becomes the reply; never rejects. A refused request without an id
+   * has no reply and is counted: too many of them close the connection.
+   */
+  async executeAndReply (client: Client, command: QueuedCommand): Promise<void> {
     const result = await this.#run(client, command)
     if (!client.isOpen) return
-    const bytes = this.#encode(client, command, result)
+    const target = command.kind === 'refused' ? command.target : command
+    const bytes = target === null ? null : this.#encode(client, target, result)
     if (bytes !== null) return client.push(new Frame(bytes))
-    // A command without an id has no reply, so a failure closes the connection.
-    if (result.ok || command.id !== undefined) return
+    if (result.ok || target?.id !== undefined || !isRefusal(result.error.code) || client.onRefused()) return
     client.close({ code: CLOSE.badMessage.code, reason: fitReason(result.error.message) })
   }
 
-  async #run (client: Client, command: CommandWithReply): Promise<CommandResult> {
+  async #run (client: Client, command: QueuedCommand): Promise<CommandResult> {
     try {
       return await this.#perform(client, command)
     } catch (error) {
@@ -86,11 +96,15 @@ export class Commands {
     }
   }
 
-  async #perform (client: Client, command: CommandWithReply): Promise<CommandResult> {
+  async #perform (client: Client, command: QueuedCommand): Promise<CommandResult> {
     const { id, identity } = client
     switch (command.kind) {
-      case 'action': return this.#actions.call(command.name, command.data, client)
+      case 'refused': throw command.error
+      case 'action':
+        this.#assertSize(command.bytes)
+        return this.#actions.call(command.name, command.data, client)
       case 'event': {
+        this.#assertSize(command.bytes)
         this.#assertNew(client, command.id)
         const result = await this.#actions.call(command.name, command.data, client)
         // A failed event may be repeated under the same id: clients take the error `Duplicate` for success. An event
@@ -120,6 +134,12 @@ export class Commands {
     }
   }
 
+  /** Throws HUB_MESSAGE_TOO_LARGE for the data of a call over the limit. */
+  #assertSize (bytes = 0): void {
+    const most = this.#maxMessageBytes
+    if (bytes > most) throw new HubError('HUB_MESSAGE_TOO_LARGE', `The data is larger than ${most} bytes; send less.`)
+  }
+
   /** Throws HUB_DUPLICATE when the client has sent an event with this id before. */
   #assertNew ({ id }: Client, callId: string | number | undefined): void {
     if (callId === undefined) return
@@ -131,16 +151,21 @@ export class Commands {
   /**
    * Encodes the reply; null when the command has no reply. A result without a JSON form becomes the reply HUB_INTERNAL.
    */
-  #encode ({ protocol }: Client, command: CommandWithReply, result: CommandResult): Buffer | null {
+  #encode ({ protocol }: Client, target: ReplyTarget | CommandWithReply, result: CommandResult): Buffer | null {
     try {
-      return protocol.encodeResult(command, result)
+      return protocol.encodeResult(target, result)
     } catch {
       const error = new HubError('HUB_INTERNAL', 'The action gave something that JSON cannot say.')
-      return protocol.encodeResult(command, refusal(error))
+      return protocol.encodeResult(target, refusal(error))
     }
   }
 }
 
 function duplicateError (): HubError {
   return new HubError('HUB_DUPLICATE', 'This was done before; it is not done again.')
+}
+
+/** Whether the fault is in the request: an error code of the hub with a status below 500. */
+function isRefusal (code: string): boolean {
+  return code in ERRORS && ERRORS[code as ErrorCode] < 500
 }

@@ -25,7 +25,9 @@ export async function backendPush (t: Test, example: Example): Promise<void> {
     const duplicates = first.map(({ offset }) => ({ ...RECEIPT, offset, duplicate: true }))
     t.match(await receipts(), duplicates, 'a second run publishes no message')
     t.match(await receipts(`${file}-1`), [RECEIPT, RECEIPT], 'another order is published')
-    for (const each of [order, `${file}-1`]) expected.push(`{"sold":"${each}"}`, `Your order ${each} is on its way.`)
+    // JSON arrives as its publisher writes it. Python's json.dumps writes a space.
+    const space = file === 'push.py' ? ' ' : ''
+    for (const each of [order, `${file}-1`]) expected.push(`{"sold":${space}"${each}"}`, `Your order ${each} is on its way.`)
     await app.waitForOutput(new RegExp(`^bob < Your order ${file}-1 is on its way\\.$`, 'm'))
     t.same([...app.output.matchAll(/^bob < (.*)$/gm)].map(([, message]) => message), expected)
   })

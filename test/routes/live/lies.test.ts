@@ -3,7 +3,7 @@ import { request } from 'node:http'
 import t from 'tap'
 import { connect, ECHO, GREETING, listen, token, until } from '../../support/helper.ts'
 import { frame, OPCODE, rawConnect } from '../../support/raw-client.ts'
-import { PLAIN, RELIABLE, connectJson } from '../../support/json-client.ts'
+import { PLAIN, RELIABLE, connectJson, type JsonFrame } from '../../support/json-client.ts'
 
 t.test('who acknowledges more than there is has acknowledged what there is, and nothing that comes later', async (t) => {
   const { app, url } = await listen(t)
@@ -88,24 +88,24 @@ t.test('a position that no message can have had acknowledges nothing', async (t)
 })
 
 const NESTED = `${'['.repeat(20_000)}${']'.repeat(20_000)}`
-const MALFORMED: Array<string | Buffer> = [
-  '', ' ', 'hello', '{', '[]', '[{"type":"ping"}]', 'null', '5', '"ping"', '{}', '{"type":5}', '{"type":null}', '{"type":"nope"}', '{"type":"Ping"}', '{"type":"__proto__"}', '{"type":"constructor"}', '{"type":"toString"}',
+const NO_JSON: Array<string | Buffer> = ['', ' ', 'hello', '{', '{"type":"ping"}{"type":"ping"}', Buffer.from('{"type":"ping"}'), Buffer.alloc(0), Buffer.alloc(1000, 0xff)]
+const REFUSED = [
+  '[]', '[{"type":"ping"}]', 'null', '5', '"ping"', '{}', '{"type":5}', '{"type":null}', '{"type":"nope"}', '{"type":"Ping"}', '{"type":"__proto__"}', '{"type":"constructor"}', '{"type":"toString"}',
   '{"type":"ping","__proto__":{"a":1}}', '{"type":"joinGroup"}', '{"type":"joinGroup","group":""}', '{"type":"joinGroup","group":5}', `{"type":"joinGroup","group":"${'x'.repeat(257)}"}`, String.raw`{"type":"joinGroup","group":"\ud800"}`,
   '{"type":"joinGroup","group":"g","ackId":-1}', '{"type":"joinGroup","group":"g","ackId":1.5}', '{"type":"joinGroup","group":"g","ackId":"1"}', '{"type":"joinGroup","group":"g","ackId":9007199254740992}', '{"type":"leaveGroup","group":["g"]}',
   '{"type":"sendToGroup","group":"g"}', '{"type":"sendToGroup","group":"g","data":1,"dataType":"xml"}', '{"type":"sendToGroup","group":"g","data":1,"dataType":"text"}', '{"type":"sendToGroup","group":"g","data":"?","dataType":"binary"}',
-  '{"type":"sendToGroup","group":"g","data":1,"noEcho":"no"}', `{"type":"sendToGroup","group":"g","data":${NESTED}}`, '{"type":"event"}', '{"type":"event","event":5,"data":1}', '{"type":"invoke","event":"x","data":1}', '{"type":"invoke","invocationId":1,"target":"event","event":"x"}',
-  NESTED, `{"type":"${'x'.repeat(60_000)}"}`, Buffer.from('{"type":"ping"}'), Buffer.alloc(0), Buffer.alloc(1000, 0xff)
+  '{"type":"sendToGroup","group":"g","data":1,"noEcho":"no"}', `{"type":"sendToGroup","group":"g","data":${NESTED}}`, String.raw`{"type":"sendToGroup","group":"g","dataType":"text","data":"\ud800"}`, '{"type":"event"}', '{"type":"event","event":5,"data":1}',
+  '{"type":"event","event":"sum","data":9007199254740993}', '{"type":"event","event":"sum","data":{"a":[1e400]}}', '{"type":"invoke","event":"x","data":1}', '{"type":"invoke","invocationId":1,"target":"event","event":"x"}', '{"type":"setGroupState","group":"g","state":{}}',
+  NESTED, `{"type":"${'x'.repeat(60_000)}"}`, `{"type":"event","event":"sum","dataType":"text","data":"${'x'.repeat(70_000)}"}`
 ]
 
-t.test('a frame that is no request ends its connection with 1008, and affects no other client', async (t) => {
+t.test('a frame that is no JSON ends its connection with 1008, and affects no other client', async (t) => {
   const { app, url } = await listen(t, { websocket: { upgradesPerSecond: 0 } })
   const healthy = await connect(t, url)
-  const roles = ['admin']
   for (const subprotocol of [RELIABLE, PLAIN]) {
-    const only = subprotocol === RELIABLE ? ['{"type":"sequenceAck"}', '{"type":"sequenceAck","sequenceId":-1}', '{"type":"sequenceAck","sequenceId":"x"}', '{"type":"sequenceAck","sequenceId":1.5}', '{"type":"sequenceAck","sequenceId":null}', '{"type":"sequenceAck","sequenceId":"9999999999999999"}'] : []
-    for (const bad of [...MALFORMED, ...only]) {
+    for (const bad of NO_JSON) {
       const title = `${subprotocol} ${String(bad).slice(0, 80)}`
-      const client = await connectJson(t, url, { subprotocol, roles })
+      const client = await connectJson(t, url, { subprotocol, roles: ['admin'] })
       const closed = client.closed()
       client.send(bad)
       client.sendJson({ type: 'joinGroup', group: 'too late' })
@@ -115,9 +115,61 @@ t.test('a frame that is no request ends its connection with 1008, and affects no
     }
   }
   await until(() => app.hub.size === 1)
-  t.same((await app.hub.groups()).groups, [], 'what came after it was not heard')
+  t.same((await app.hub.groups()).groups, [], 'no later frame has an effect')
   healthy.send('alive')
   t.equal(await healthy.next(), `${ECHO}alive`)
+})
+
+t.test('a refused request without an ackId is ignored, and the tenth in a minute ends the connection with 1008', async (t) => {
+  const { app, url } = await listen(t, { websocket: { upgradesPerSecond: 0, messagesPerSecond: 0 } })
+  app.hub.action('sum', {}, () => 1)
+  for (const subprotocol of [RELIABLE, PLAIN]) {
+    const only = subprotocol === RELIABLE ? ['{"type":"sequenceAck"}', '{"type":"sequenceAck","sequenceId":-1}', '{"type":"sequenceAck","sequenceId":"x"}', '{"type":"sequenceAck","sequenceId":1.5}', '{"type":"sequenceAck","sequenceId":null}', '{"type":"sequenceAck","sequenceId":"9999999999999999"}'] : []
+    for (const bad of [...REFUSED, ...only]) {
+      const title = `${subprotocol} ${bad.slice(0, 80)}`
+      const client = await connectJson(t, url, { subprotocol, roles: ['webpubsub.joinLeaveGroup', 'webpubsub.sendToGroup'] })
+      const closed = client.closed()
+      for (let n = 1; n < 10; n++) client.send(bad)
+      t.same(await client.request({ type: 'joinGroup', group: 'g', ackId: 1 }), { type: 'ack', ackId: 1, success: true }, title)
+      client.send(bad)
+      t.match(await client.nextJson(), { type: 'system', event: 'disconnected', message: /^[ -~]{5,123}$/ }, title)
+      t.match(await closed, { code: 1008 }, title)
+    }
+  }
+  t.equal(app.hub.counters.dropped, 0)
+})
+
+t.test('a refused request with an ackId gets an ack error that names the reason', async (t) => {
+  const { app, url } = await listen(t, { websocket: { messagesPerSecond: 0 } })
+  app.hub.action('sum', {}, () => 1)
+  const bob = await connectJson(t, url, { roles: ['webpubsub.sendToGroup'] })
+  const cases: Array<[request: JsonFrame, name: string, message: RegExp]> = [
+    [{ type: 'sendToGroup', group: 'g', dataType: 'xml', data: 1 }, 'BadRequest', /"dataType" must be json, text or binary/],
+    [{ type: 'sendToGroup', group: 'g', dataType: 'protobuf', data: '' }, 'BadRequest', /protobuf is not supported/],
+    [{ type: 'sendToGroup', group: 'g', dataType: 'text', data: 'x'.repeat(65_536) }, 'BadRequest', /larger than 65535 bytes/],
+    [{ type: 'sendToGroup', group: 'g', dataType: 'binary', data: Buffer.alloc(65_536).toString('base64') }, 'BadRequest', /larger than 65535 bytes/],
+    [{ type: 'event', event: 'sum', dataType: 'text', data: 'x'.repeat(65_536) }, 'BadRequest', /larger than 65535 bytes/],
+    [{ type: 'sendToGroup', group: '', data: 1 }, 'BadRequest', /"group"/],
+    [{ type: 'joinGroup', group: 'g' }, 'Forbidden', /./],
+    [{ type: 'event', event: 'nothing' }, 'NotFound', /./],
+    [{ type: 'setGroupState', group: 'g', state: {} }, 'BadRequest', /Group state is not supported/],
+    [{ type: 'subscribeGroupState', group: 'g' }, 'BadRequest', /Group state is not supported/],
+    [{ type: 'nope' }, 'BadRequest', /no request of this "type"/]
+  ]
+  let ackId = 0
+  for (const [request, name, message] of [...cases, ...cases]) {
+    const reply = await bob.request({ ...request, ackId: ++ackId })
+    t.match(reply, { type: 'ack', ackId, success: false, error: { name, message } }, String(request['type']))
+  }
+  t.match(await bob.request({ type: 'invoke', invocationId: 'i', target: 'event', event: 'sum', dataType: 'xml', data: 1 }), { type: 'invokeResponse', invocationId: 'i', success: false, error: { name: 'BadRequest' } })
+  bob.send('{"type":"event","event":"sum","ackId":1000,"data":{"id":653247040368672768123}}')
+  t.match(await bob.nextJson(), { ackId: 1000, success: false, error: { message: /integers to 2\^53.*as a string/ } })
+  for (const request of [
+    { type: 'sendToGroup', group: 'g', stream: { streamId: 's', idleTimeoutMs: 1000 } }, { type: 'streamData', streamId: 's', streamSequenceId: 1, data: 1 }, { type: 'streamData', streamId: 's' }, { type: 'streamEnd', streamId: 's' }
+  ]) {
+    t.match(await bob.request(request), { type: 'streamClosed', streamId: 's', error: { name: 'NotFound', message: /streams are not supported/ } }, request.type)
+  }
+  t.ok(bob.socket.readyState === bob.socket.OPEN)
 })
 
 t.test('names that mean something to JavaScript mean nothing to the hub', async (t) => {

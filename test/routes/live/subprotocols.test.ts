@@ -60,11 +60,13 @@ t.test('a sender that is a member receives its own message, unless it wants no e
   t.same(await bob.quiet(), [])
 })
 
-t.test('a refusal of a command without a reply ends the connection', async (t) => {
+t.test('the tenth refusal of commands without a reply ends the connection', async (t) => {
   const { app, url } = await listen(t)
   for (const request of [{ type: 'joinGroup', group: 'news' }, { type: 'sendToGroup', group: 'news', data: 1 }, { type: 'event', event: 'nothing', data: 1 }]) {
     const client = await connectJson(t, url)
     const closed = client.closed()
+    for (let n = 1; n < 10; n++) client.sendJson(request)
+    t.same(await client.request({ type: 'ping' }), { type: 'pong' }, request.type)
     client.sendJson(request)
     t.match(await client.nextJson(), { type: 'system', event: 'disconnected', message: /./ }, request.type)
     t.match(await closed, { code: 1008, reason: /./ }, request.type)

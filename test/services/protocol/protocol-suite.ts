@@ -80,7 +80,7 @@ const hostile: Buffer[] = [
 ]
 
 const KINDS = new Set([
-  'message', 'action', 'event', 'join', 'leave', 'send', 'acknowledge', 'ping', 'ignored', 'invalid'
+  'message', 'action', 'event', 'join', 'leave', 'send', 'acknowledge', 'ping', 'ignored', 'refused', 'invalid'
 ])
 const actions = new Set(['sum'])
 

@@ -76,10 +76,10 @@ t.test('every request of the published subprotocol is understood', async (t) => 
   t.same(decode('{"type":"sendToGroup","group":"g1","noEcho":true,"data":"a"}'), { kind: 'send', group: 'g1', payload: { kind: 'json', data: '"a"' }, isEchoed: false, id: undefined }, 'JSON without a dataType')
   t.same(decode('{"type":"sendToGroup","group":"g1","dataType":"text","data":"a"}'), { kind: 'send', group: 'g1', payload: { kind: 'text', data: 'a' }, isEchoed: true, id: undefined })
   t.same(decode('{"type":"sendToGroup","group":"g1","dataType":"binary","data":"AQI="}'), { kind: 'send', group: 'g1', payload: { kind: 'binary', data: Buffer.from([1, 2]) }, isEchoed: true, id: undefined })
-  t.same(decode('{"type":"event","event":"name","ackId":4,"dataType":"text","data":"string"}'), { kind: 'event', name: 'name', data: 'string', id: 4 })
-  t.same(decode('{"type":"event","event":"name","dataType":"binary","data":""}'), { kind: 'event', name: 'name', data: Buffer.alloc(0), id: undefined })
-  t.same(decode('{"type":"event","event":"name"}'), { kind: 'event', name: 'name', data: undefined, id: undefined })
-  t.same(decode('{"type":"invoke","invocationId":"1","target":"event","event":"sum","dataType":"json","data":{}}'), { kind: 'action', name: 'sum', data: {}, id: '1' })
+  t.same(decode('{"type":"event","event":"name","ackId":4,"dataType":"text","data":"string"}'), { kind: 'event', name: 'name', data: 'string', bytes: 6, id: 4 })
+  t.same(decode('{"type":"event","event":"name","dataType":"binary","data":""}'), { kind: 'event', name: 'name', data: Buffer.alloc(0), bytes: 0, id: undefined })
+  t.same(decode('{"type":"event","event":"name"}'), { kind: 'event', name: 'name', data: undefined, bytes: 0, id: undefined })
+  t.same(decode('{"type":"invoke","invocationId":"1","target":"event","event":"sum","dataType":"json","data":{}}'), { kind: 'action', name: 'sum', data: {}, bytes: 2, id: '1' })
   t.same(decode('{"type":"cancelInvocation","invocationId":"1"}'), { kind: 'ignored' })
   t.same(decode('{"type":"ping"}'), { kind: 'ping' })
 })
@@ -95,7 +95,7 @@ t.test('messages are acknowledged in the reliable subprotocol alone', async (t) 
   t.same(decode('{"type":"sequenceAck","sequenceId":"1700000000123"}'), { kind: 'acknowledge', offset: 1700000000123 })
   t.same(decode('{"type":"sequenceAck","sequenceId":1700000000123}', plain), { kind: 'ignored' })
   for (const sequenceId of [-1, 1.5, 2 ** 53, '9007199254740992', '-1', '1e3', '', ' 1', null, [1], true]) {
-    t.equal(decode({ type: 'sequenceAck', sequenceId }).kind, 'invalid', JSON.stringify(sequenceId))
+    t.equal(decode({ type: 'sequenceAck', sequenceId }).kind, 'refused', JSON.stringify(sequenceId))
   }
 })
 
@@ -119,36 +119,50 @@ t.test('a request of another shape is refused, and its data is not repeated', as
     target: [undefined, SECRET, 'upstream', 1]
   }
   for (const [type, request] of Object.entries(good)) {
-    t.not(decode({ type, ...request }).kind, 'invalid', type)
+    t.not(decode({ type, ...request }).kind, 'refused', type)
     for (const field of Object.keys(request)) {
       for (const value of bad[field] ?? []) {
         const command = decode({ type, ...request, [field]: value })
-        t.match(command, { kind: 'invalid', reason: new RegExp(`"${field}"`) }, `${type} ${field} ${JSON.stringify(value)}`)
+        t.match(command, { kind: 'refused', error: { message: new RegExp(`"${field}"`) } }, `${type} ${field} ${JSON.stringify(value)}`)
         t.notMatch(JSON.stringify(command), SECRET)
       }
     }
   }
   for (const data of ['AQI', 'AQI=\n', 'AQJ=', '_-A=', '!', SECRET, 1, null, ['AQI=']]) {
-    t.match(decode({ type: 'event', event: 'e', dataType: 'binary', data }), { kind: 'invalid', reason: /base64/ }, JSON.stringify(data))
+    t.match(decode({ type: 'event', event: 'e', dataType: 'binary', data }), { kind: 'refused', error: { message: /base64/ } }, JSON.stringify(data))
   }
-  t.match(decode({ type: 'sendToGroup', group: 'g', dataType: 'protobuf', data: 'AQID' }), { kind: 'invalid', reason: /protobuf is not supported/ })
-  t.match(decode({ type: 'sendToGroup', group: 'g', noEcho: false, stream: { streamId: SECRET } }), { kind: 'invalid', reason: 'Streams are not supported.' })
-  t.match(decode({ type: 'sendToGroup', group: 'g' }), { kind: 'invalid', reason: /"data" is missing/ })
-  for (const type of ['setGroupState', 'streamData', 'connected', SECRET, 'toString', '__proto__', '', 1, null, ['ping']]) {
-    t.same(decode({ type, ackId: 1 }), { kind: 'invalid', reason: 'There is no request of this "type".' }, JSON.stringify(type))
+  t.match(decode({ type: 'sendToGroup', group: 'g', dataType: 'protobuf', data: 'AQID' }), { kind: 'refused', error: { message: /protobuf is not supported/ } })
+  t.match(decode({ type: 'sendToGroup', group: 'g', noEcho: false, stream: { streamId: SECRET } }), { kind: 'refused', target: { kind: 'stream', id: SECRET } })
+  t.match(decode({ type: 'sendToGroup', group: 'g' }), { kind: 'refused', target: null, error: { message: /"data" is missing/ } })
+  for (const type of ['connected', SECRET, 'toString', '__proto__', '', 1, null, ['ping']]) {
+    t.match(decode({ type, ackId: 1 }), { kind: 'refused', target: { id: 1 }, error: { message: 'There is no request of this "type".' } }, JSON.stringify(type))
   }
-  for (const text of ['', SECRET, '{', '1', 'null', '"ping"', '[]', '[{"type":"ping"}]', '{}', '{"type":"ping"}{"type":"ping"}', '{"type":"ping"}\n{"type":"ping"}',
-    '{"type":"ping","__proto__":{"a":1}}', '{"type":"event","event":"e","data":{"a":{"\\u005f_proto__":{}}}}', '{"type":"event","event":"e","data":{"constructor":{"prototype":{}}}}']) {
+  for (const text of ['', SECRET, '{', '{"type":"ping"}{"type":"ping"}', '{"type":"ping"}\n{"type":"ping"}']) {
     t.same(decode(text), { kind: 'invalid', reason: 'A frame must be one JSON object with a "type".' }, text)
+  }
+  for (const text of ['1', 'null', '"ping"', '[]', '[{"type":"ping"}]', '{}', '{"type":"ping","__proto__":{"a":1}}', '{"type":"event","event":"e","data":{"a":{"\\u005f_proto__":{}}}}', '{"type":"event","event":"e","data":{"constructor":{"prototype":{}}}}']) {
+    t.match(decode(text), { kind: 'refused', target: null, error: { message: /^A request must be a JSON object/ } }, text)
   }
   t.match(reliable.decode(Buffer.from('{"type":"ping"}'), true, actions), { kind: 'invalid', reason: /text frames/ })
 })
 
-t.test('depth does no harm', async (t) => {
-  const data = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
-  t.match(decode(`{"type":"sendToGroup","group":"g","data":${data}}`), { kind: 'invalid', reason: '"data" is nested too deeply.' })
-  t.equal(decode(`{"type":"event","event":"e","data":${data}}`).kind, 'event')
-  t.match(decode(`{"type":"joinGroup","group":${data}}`), { kind: 'invalid' })
+t.test('a request may nest its data 128 levels deep', async (t) => {
+  const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
+  for (const depth of [129, 100_000]) {
+    const refused = { kind: 'refused', target: { id: 7 }, error: { code: 'HUB_REQUEST_INVALID', message: /128 levels/ } }
+    t.match(decode(`{"type":"sendToGroup","group":"g","ackId":7,"data":${nested(depth)}}`), refused)
+    t.match(decode(`{"type":"event","event":"e","ackId":7,"data":${nested(depth)}}`), refused)
+    t.match(decode(`{"type":"joinGroup","ackId":7,"group":${nested(depth)}}`), refused)
+  }
+  t.equal(decode(`{"type":"event","event":"e","data":${nested(128)}}`).kind, 'event')
+})
+
+t.test('JSON is published as the text that the frame has', async (t) => {
+  for (const data of ['653247040368672768', '{"b":1e400,"a":-0.0}', '[ 1.00 ]', '"\\u0041\\ud800"', '{"data":1,"x":"},\\""}']) {
+    for (const frame of [`{"type":"sendToGroup","group":"g","data":${data}}`, `{ "data" : ${data} , "group":"g","type":"sendToGroup"}`, `{"data":1,"d\\u0061ta":${data},"type":"sendToGroup","group":"g"}`]) {
+      t.match(decode(frame), { kind: 'send', payload: { kind: 'json', data } }, frame)
+    }
+  }
 })
 
 t.test('a request is acknowledged when it has an ackId', async (t) => {
@@ -199,8 +213,8 @@ t.test('the hub understands every frame of the codec of the published client', a
     t.same(decoded({ kind: 'joinGroup', group: 'g', ackId: 1 }), { kind: 'join', group: 'g', id: 1 })
     t.same(decoded({ kind: 'leaveGroup', group: 'g' }), { kind: 'leave', group: 'g', id: undefined })
     t.same(decoded({ kind: 'sendToGroup', group: 'g', dataType: 'binary', data: new Uint8Array([1, 2]).buffer, noEcho: true, ackId: 2 }), { kind: 'send', group: 'g', payload: { kind: 'binary', data: Buffer.from([1, 2]) }, isEchoed: false, id: 2 })
-    t.same(decoded({ kind: 'sendEvent', event: 'e', dataType: 'json', data: { a: 1 } }), { kind: 'event', name: 'e', data: { a: 1 }, id: undefined })
-    t.same(decoded({ kind: 'invoke', invocationId: '1', target: 'event', event: 'e' }), { kind: 'action', name: 'e', data: undefined, id: '1' })
+    t.same(decoded({ kind: 'sendEvent', event: 'e', dataType: 'json', data: { a: 1 } }), { kind: 'event', name: 'e', data: { a: 1 }, bytes: 7, id: undefined })
+    t.same(decoded({ kind: 'invoke', invocationId: '1', target: 'event', event: 'e' }), { kind: 'action', name: 'e', data: undefined, bytes: 0, id: '1' })
     t.same(decoded({ kind: 'cancelInvocation', invocationId: '1' }), { kind: 'ignored' })
     t.same(decoded({ kind: 'ping' }), { kind: 'ping' })
     t.same(decoded({ kind: 'sequenceAck', sequenceId: 5 }), protocol === reliable ? { kind: 'acknowledge', offset: 5 } : { kind: 'ignored' })
