@@ -56,6 +56,7 @@ export function createNode (
     actionTimeoutMs: websocket.actionTimeout,
     resumeWindowMs: websocket.resumeWindow,
     maxMailboxes: inbox.maxMailboxes,
+    maxRedeliveries: inbox.maxRedeliveries,
     idempotencyWindowMs: idempotency.window
   })
 }

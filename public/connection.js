@@ -56,18 +56,19 @@ export class Connection {
     const number = this.#connectionNumber
     const ifCurrent = handler => event => { if (number === this.#connectionNumber) handler(event) }
     let opened = false
+    let greeted = false
 
     this.#onState({ name: 'connecting', detail: this.#url.host + this.#url.pathname })
     const socket = new WebSocket(this.#url, ['hub.raw', `bearer.${this.#token}`])
     socket.binaryType = 'arraybuffer'
-    socket.onopen = ifCurrent(() => {
-      opened = true
-      clearTimeout(this.#timer)
-      this.#timer = setTimeout(() => { this.#attempt = 0 }, stableMs)
-      this.#onState({ name: 'connected', detail: this.#url.host + this.#url.pathname })
+    socket.onopen = ifCurrent(() => { opened = true })
+    socket.onmessage = ifCurrent(event => {
+      // A refused connection is closed before the greeting, which is the first frame.
+      if (!greeted) this.#onGreeting()
+      greeted = true
+      this.#onFrame(event.data)
     })
-    socket.onmessage = ifCurrent(event => this.#onFrame(event.data))
-    socket.onclose = ifCurrent(event => opened ? this.#onClose(event) : this.#onUpgradeFailed())
+    socket.onclose = ifCurrent(event => opened ? this.#onClose(event, greeted) : this.#onUpgradeFailed())
     this.#socket = socket
     this.#timer = setTimeout(ifCurrent(() => {
       this.#release()
@@ -75,11 +76,17 @@ export class Connection {
     }), connectTimeoutMs)
   }
 
-  #onClose ({ code, reason }) {
+  #onGreeting () {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => { this.#attempt = 0 }, stableMs)
+    this.#onState({ name: 'connected', detail: this.#url.host + this.#url.pathname })
+  }
+
+  #onClose ({ code, reason }, greeted) {
     const { detail, retry, needsToken } = explainClose(code, reason)
     if (retry) return this.#scheduleRetry(detail)
     this.#release()
-    this.#onState({ name: 'closed', detail, needsToken })
+    this.#onState({ name: needsToken && !greeted ? 'refused' : 'closed', detail, needsToken })
   }
 
   // Browsers hide the HTTP status of a refused upgrade, so a request to the API finds the reason.

@@ -7,6 +7,7 @@ const meanings = {
   stored: 'In the log, not sent to the user yet.',
   sent: 'Sent to a connection of the user.',
   acknowledged: 'Acknowledged by the user.',
+  skipped: 'A device could not read it.',
   expired: 'Its time to live has ended.'
 }
 

@@ -146,6 +146,14 @@ export interface ConfigInput {
      * @default 100000
      */
     maxMailboxes?: number
+    /**
+     * Deliveries in a row that end the connection, at which a message is skipped; 0 = never. For a client that cannot
+     * read the message: one above the read limit of its library would block the inbox. Value: a whole number of at
+     * least 0.
+     *
+     * @default 10
+     */
+    maxRedeliveries?: number
   }
   /** Detection of messages that are published twice with the same key. */
   idempotency?: {

@@ -73,6 +73,10 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
     maxCount: integer(1_000, 'Maximum number of messages per user; the oldest are removed first.', { minimum: 1 }),
     maxMailboxes: integer(100_000, 'Maximum number of durable cursors of pushMessage clients; 0 = no limit.', {
       minimum: 0
+    }),
+    maxRedeliveries: integer(10, 'Deliveries in a row that end the connection, at which a message is skipped; 0 = never.', {
+      minimum: 0,
+      note: 'For a client that cannot read the message: one above the read limit of its library would block the inbox.'
     })
   }),
   idempotency: section('Detection of messages that are published twice with the same key.', {

@@ -29,6 +29,7 @@ import { Publisher } from './publish/publisher.ts'
 import { Acknowledgements } from './store/acknowledgements.ts'
 import { DurableCursors } from './store/durable-cursors.ts'
 import { Memberships } from './store/memberships.ts'
+import { Redeliveries } from './store/redeliveries.ts'
 import { Sessions, type ResumeClaim, type Session } from './store/sessions.ts'
 import { StartResolver } from './store/start-position.ts'
 
@@ -105,6 +106,7 @@ export class HubNode {
   readonly #flusher: Flusher
   readonly #heartbeat: Heartbeat
   readonly #ids: RisingClock
+  readonly #redeliveries: Redeliveries
   readonly #sessions: Sessions
   readonly #startResolver: StartResolver
   #state: NodeState = 'starting'
@@ -129,7 +131,7 @@ export class HubNode {
       messages: Math.min(PAGE.messages, Math.ceil(queue.maxWrites / 2)),
       bytes: Math.min(PAGE.bytes, Math.ceil(queue.maxBytes / 2))
     }
-    this.#catchUp = new CatchUp(engine, frames, pageLimit, log)
+    this.#catchUp = new CatchUp(engine, frames, pageLimit, clock, log)
 
     // State that outlives connections.
     this.cluster = new Cluster(engine.bus)
@@ -138,7 +140,10 @@ export class HubNode {
     this.durableCursors = new DurableCursors(engine, cursorLimits, clock, log)
     this.memberships = new Memberships(engine, this.cluster, REMEMBER_MS)
     this.#acknowledgements = new Acknowledgements(engine, this.durableCursors, this.#sessions)
-    this.#startResolver = new StartResolver(this.durableCursors, this.memberships, this.registry, this.#sessions)
+    this.#redeliveries = new Redeliveries(this.durableCursors, options.maxRedeliveries, clock, log)
+    this.#startResolver = new StartResolver(
+      this.durableCursors, this.memberships, this.#redeliveries, this.registry, this.#sessions
+    )
 
     // Publishing, and the commands of clients.
     this.messageStatuses = new MessageStatuses(engine, this.durableCursors, this.cluster, clock)
@@ -328,6 +333,7 @@ export class HubNode {
     this.#heartbeat.remove(client)
     if (!this.registry.remove(client)) return
     void this.#sessions.save(client)
+    this.#redeliveries.connectionEnded(client, observed.code)
     const { code, reason } = client.closeReason ?? observed
     if (observed.code === CLOSE.abnormal.code) this.fail(client, new Error(reason || CLOSE.abnormal.reason))
     this.#logEnd(client, code, reason)

@@ -30,6 +30,8 @@ export interface HubOptions extends AdmissionLimits {
   readonly resumeWindowMs: number
   /** Most durable cursors with the scope `everything`, the mailboxes of the configuration; 0 for no limit. */
   readonly maxMailboxes: number
+  /** Deliveries of one message in a row that end the connection, at which the message is skipped; 0 for no limit. */
+  readonly maxRedeliveries: number
   /** Time in ms for which an idempotency key is kept. */
   readonly idempotencyWindowMs: number
   /** @default the clock of this machine */

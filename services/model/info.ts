@@ -128,7 +128,8 @@ export type InboxInfo = Static<typeof InboxInfo>
  * user, or `expired`: its ttl is over and it was not sent.
  */
 export const UserMessageStatus = Type.Union([
-  Type.Literal('stored'), Type.Literal('sent'), Type.Literal('acknowledged'), Type.Literal('expired')
+  Type.Literal('stored'), Type.Literal('sent'), Type.Literal('acknowledged'), Type.Literal('expired'),
+  Type.Literal('skipped')
 ])
 export type UserMessageStatus = Static<typeof UserMessageStatus>
 

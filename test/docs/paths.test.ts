@@ -16,7 +16,7 @@ const RECEIPT = /hub\/(node|cluster)\.ts/
 /** Parts of every connection, of every write to the state, and of every write to a socket. */
 const CONNECTION = new RegExp([
   'handshake', 'refusals', 'ws-connection', 'admission', 'client-index', 'early-messages', 'events', 'task-queue',
-  'coalesced-writes', 'keys', 'memberships', 'frame-cache', 'outbox/', 'protocol/', 'engine/'
+  'coalesced-writes', 'keys', 'memberships', 'durable-cursors', 'redeliveries', 'frame-cache', 'outbox/', 'protocol/', 'engine/'
 ].join('|'))
 
 /** Product files whose functions run while `act` runs. */

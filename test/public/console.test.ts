@@ -122,7 +122,7 @@ inBrowser(t, 'reconnects by itself after a restart of the service, but not after
 
 inBrowser(t, 'shows that a token is refused, and does not retry', { claims: { ttlSeconds: -60 }, clock: true, complaints: /status of 401|Authentication failed/ }, async (t, { page, requests, shows }) => {
   await shows('#state[data-state=refused] #state-title', 'Token refused')
-  await shows('#state-detail', /expired.*\(HUB_TOKEN_EXPIRED\)$/)
+  await shows('#state-detail', /^The token has expired.* Code 4401: HUB_TOKEN_EXPIRED: /)
   await shows('#clients-error', /^Token refused: /)
   await page.waitForSelector('#token:focus')
   const before = [...requests]

@@ -107,6 +107,11 @@ export class Client implements ConnectedClient {
     return this.cursor.isLive
   }
 
+  /** Whether the client has not been live yet. */
+  get isNew (): boolean {
+    return this.#earlyMessages !== null
+  }
+
   /** Whether the hub has stopped reading from the connection, because the handlers are slower than the client. */
   get isPaused (): boolean {
     return this.#isPaused

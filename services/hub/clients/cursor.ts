@@ -41,6 +41,14 @@ export interface StartPosition {
  */
 type Phase = 'locating' | 'behind' | 'live'
 
+/** Messages of the log that were queued after connecting and are not acknowledged. */
+export interface Redelivered {
+  /** Offset of the first of these messages. */
+  readonly offset: Offset
+  /** When the last of them was queued, in ms on the steady clock. */
+  readonly at: number
+}
+
 /** An ack probe: the payload of the expected pong, and the offset that this pong acknowledges. */
 interface Probe {
   readonly offset: Offset
@@ -67,6 +75,10 @@ export class Cursor {
   #gapUpTo: Offset = 0
   #ackExpected: Offset = 0
   #probe: Probe | null = null
+  #skipped: ReadonlySet<Offset> | null = null
+  #isSuspect = false
+  #redelivered: Redelivered | null = null
+  #onAcknowledged: (() => void) | null = null
 
   constructor (start: StartPosition, isContinued = false, hasEarlierGroups = false) {
     const { since, inboxSince, position = 0, acknowledged = 0, groups = [] } = start
@@ -138,6 +150,11 @@ export class Cursor {
     return this.#ackExpected
   }
 
+  /** The unacknowledged messages of the log since connecting; null without one. */
+  get redelivered (): Redelivered | null {
+    return this.#redelivered
+  }
+
   /** Whether the client has not acknowledged all queued messages that it has to acknowledge. */
   get owesAck (): boolean {
     return this.#ackExpected > this.#acknowledged
@@ -164,10 +181,38 @@ export class Cursor {
     return addresses.map((address) => ({ address, after: Math.max(this.floor(address), this.#position) }))
   }
 
-  /** Ends `locating`. `acknowledged`: offset in the inbox at which a connection without an offset of its own starts. */
-  located (acknowledged: Offset): void {
+  /**
+   * Ends `locating`.
+   *
+   * @param acknowledged offset in the inbox at which a connection without an offset of its own starts
+   * @param skipped messages that the client does not receive, because they have ended its connections
+   * @param isSuspect whether the first message may end this connection too
+   */
+  located (acknowledged: Offset, skipped: readonly Offset[] = [], isSuspect = false): void {
     if (this.#inboxSince === undefined) this.#inboxSince = this.#acknowledged = acknowledged
+    if (skipped.length > 0) this.#skipped = new Set(skipped)
+    this.#isSuspect = isSuspect
     this.#phase = 'behind'
+  }
+
+  /** Whether the first message has ended earlier connections of the client: the client gets that message alone. */
+  get isSuspect (): boolean {
+    return this.#isSuspect
+  }
+
+  /** Whether the client does not receive a message, because the message has ended its connections. */
+  hasSkipped (offset: Offset): boolean {
+    return this.#skipped?.has(offset) === true
+  }
+
+  /** Records that messages of the log are queued for the first time on this connection. */
+  redeliver (offset: Offset, at: number): void {
+    this.#redelivered = { offset: this.#redelivered?.offset ?? offset, at }
+  }
+
+  /** Resolves with the next acknowledgement of the client. One caller at a time. */
+  nextAcknowledgement (): Promise<void> {
+    return new Promise((resolve) => { this.#onAcknowledged = resolve })
   }
 
   /**
@@ -214,6 +259,9 @@ export class Cursor {
     const upTo = Math.min(offset, this.isLive ? head : this.#position)
     if (upTo <= this.#acknowledged) return false
     this.#acknowledged = upTo
+    if (this.#redelivered !== null && upTo >= this.#redelivered.offset) this.#redelivered = null
+    this.#onAcknowledged?.()
+    this.#onAcknowledged = null
     return true
   }
 

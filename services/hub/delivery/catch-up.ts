@@ -2,10 +2,16 @@ import { CLOSE } from '../../model/close-codes.ts'
 import type { Engine } from '../../engine/engine.ts'
 import type { Page, PageLimit } from '../../engine/store.ts'
 import type { Offset } from '../../model/message.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { reportFailure, warnSafely, type Log } from '../../lib/log.ts'
+import { settledWithin } from '../../lib/timeout.ts'
+import type { Gap } from '../../protocol/protocol.ts'
 import { Frame } from '../outbox/batch.ts'
 import type { Client } from '../clients/client.ts'
 import type { FrameCache } from './frame-cache.ts'
+
+/** Time in ms for a client to acknowledge a message that it gets alone. */
+const CONFIRMATION_MS = 1000
 
 /**
  * Brings clients that are behind to the head of the log: new clients, resumed clients and slow clients. A client gets
@@ -16,38 +22,60 @@ export class CatchUp {
   readonly #engine: Engine
   readonly #frames: FrameCache
   readonly #pageLimit: PageLimit
+  readonly #clock: Clock
   readonly #log: Log
 
   /** @param pageLimit The largest page for one client, which must fit into an empty outbox. */
-  constructor (engine: Engine, frames: FrameCache, pageLimit: PageLimit, log: Log) {
+  constructor (engine: Engine, frames: FrameCache, pageLimit: PageLimit, clock: Clock, log: Log) {
     this.#engine = engine
     this.#frames = frames
     this.#pageLimit = pageLimit
+    this.#clock = clock
     this.#log = log
   }
 
   /** Starts a new connection, once its start position is resolved. */
   begin (client: Client, resolved: Promise<void>): void {
-    void this.#run(client, resolved)
+    this.#start(client, resolved).catch((error: unknown) => this.#fail(client, error))
   }
 
   /** Resumes a client that was live and has become too slow. */
   resume (client: Client): void {
-    void this.#run(client, client.outbox.drained())
+    client.outbox.drained().then(() => this.#run(client)).catch((error: unknown) => this.#fail(client, error))
   }
 
-  async #run (client: Client, ready: Promise<void>): Promise<void> {
-    try {
-      await ready
-      while (client.isOpen) {
-        const ranges = client.cursor.ranges(client.id, client.identity.user)
-        if (this.#deliver(client, await this.#engine.read(ranges, this.#pageLimit))) return
-        await client.outbox.drained()
-      }
-    } catch (error) {
-      reportFailure(this.#log, error, { clientId: client.id }, 'the log could not be read for a client')
-      client.close(CLOSE.internal)
+  async #start (client: Client, resolved: Promise<void>): Promise<void> {
+    await resolved
+    if (client.cursor.isSuspect && await this.#deliverFirstAlone(client)) return
+    await this.#run(client)
+  }
+
+  /**
+   * Delivers the first message without the others, so that the end of the connection shows whether the client can read
+   * that message. Resolves with whether the client needs no further page.
+   */
+  async #deliverFirstAlone (client: Client): Promise<boolean> {
+    const isDone = await this.#deliverPage(client, { ...this.#pageLimit, messages: 1 })
+    if (!isDone) await settledWithin(client.cursor.nextAcknowledgement(), CONFIRMATION_MS)
+    return isDone
+  }
+
+  async #run (client: Client): Promise<void> {
+    while (client.isOpen) {
+      if (await this.#deliverPage(client, this.#pageLimit)) return
+      await client.outbox.drained()
     }
+  }
+
+  /** Reads and queues a page. Resolves with whether the client needs no further page. */
+  async #deliverPage (client: Client, limit: PageLimit): Promise<boolean> {
+    const ranges = client.cursor.ranges(client.id, client.identity.user)
+    return this.#deliver(client, await this.#engine.read(ranges, limit))
+  }
+
+  #fail (client: Client, error: unknown): void {
+    reportFailure(this.#log, error, { clientId: client.id }, 'the log could not be read for a client')
+    client.close(CLOSE.internal)
   }
 
   /** Queues a page for a client. Returns whether the client needs no further page: it is live, or closed. */
@@ -59,10 +87,14 @@ export class CatchUp {
     outbox.deliverPending()
     if (cursor.gap(gapUpTo) && !this.#notifyGap(client, gapUpTo, messages[0]?.offset ?? Infinity)) return true
     for (const message of messages) {
-      client.flushEarlyMessages(message.offset)
-      const frame = message.except?.includes(id) === true ? null : this.#frames.frame(protocol, message)
+      const { offset, except } = message
+      client.flushEarlyMessages(offset)
+      const isSkipped = cursor.hasSkipped(offset)
+      if (isSkipped && !this.#sendGap(client, { after: cursor.position, upTo: offset, position: offset })) return true
+      const frame = isSkipped || except?.includes(id) === true ? null : this.#frames.frame(protocol, message)
       if (frame !== null && !outbox.offer(frame)) return false
-      cursor.advance(message.offset, frame?.ackOffset ?? null)
+      cursor.advance(offset, frame?.ackOffset ?? null)
+      if (frame !== null && client.isNew) cursor.redeliver(offset, this.#clock.steady())
     }
     const { hasPosition } = cursor
     cursor.advanceTo(upTo)
@@ -84,10 +116,16 @@ export class CatchUp {
    * @returns false when the gap ends the connection
    */
   #notifyGap (client: Client, upTo: Offset, next: Offset): boolean {
-    const { cursor, protocol } = client
+    const { cursor } = client
     const circumstances = { clientId: client.id, user: client.identity.user }
     warnSafely(this.#log, circumstances, 'messages for a client are gone from the log')
-    const frame = protocol.encodeGap({ after: cursor.position, upTo, position: Math.min(upTo, next - 1) })
+    return this.#sendGap(client, { after: cursor.position, upTo, position: Math.min(upTo, next - 1) })
+  }
+
+  /** Notifies a client of a gap. Returns false when the gap ends the connection. */
+  #sendGap (client: Client, gap: Gap): boolean {
+    const { cursor, protocol } = client
+    const frame = protocol.encodeGap(gap)
     if (frame !== null) client.push(new Frame(frame))
     // A protocol without a gap notice ends a connection that had a position. A new connection continues with the
     // messages that are left.

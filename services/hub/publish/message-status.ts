@@ -93,9 +93,8 @@ export class MessageStatuses {
     for (const { user, isSent, isAcknowledged } of await this.#cluster.progress({ address, offset, except })) {
       users.set(user, isAcknowledged ? 'acknowledged' : isSent ? 'sent' : 'stored')
     }
-    if ('user' in address && await this.#durableCursors.hasAcknowledged(address.user, offset)) {
-      users.set(address.user, 'acknowledged')
-    }
+    const outcome = 'user' in address ? await this.#durableCursors.outcome(address.user, offset) : null
+    if ('user' in address && outcome !== null) users.set(address.user, outcome)
     return {
       offset,
       address,

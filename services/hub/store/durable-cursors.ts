@@ -17,7 +17,11 @@ const Position = Type.Object({
   /** Time of the last acknowledgement, in ms since the epoch. */
   at: Type.Integer(),
   /** Number of messages to the user up to `offset`, counted since the inbox was last purged. */
-  ordinal: Type.Integer()
+  ordinal: Type.Integer(),
+  /** Deliveries of one message in a row after which the connection ended; absent after an acknowledgement. */
+  redelivery: Type.Optional(Type.Object({ offset: Type.Integer(), count: Type.Integer() })),
+  /** Offsets of messages that are skipped for this cursor, oldest first. */
+  skipped: Type.Optional(Type.Array(Type.Integer()))
 })
 type Position = Static<typeof Position>
 const positionCheck = TypeCompiler.Compile(Position)
@@ -27,6 +31,9 @@ const asPosition = (value: unknown): Position | undefined => positionCheck.Check
 /** Position before the first acknowledgement. */
 const LOG_BEGIN = { offset: 0, ordinal: 0 }
 
+/** Skipped messages that a cursor remembers, the newest. */
+const MAX_SKIPPED = 100
+
 /** Most named inbox cursors of one user. */
 const MAX_NAMES = 50
 
@@ -34,6 +41,14 @@ const MAX_NAMES = 50
 interface Acknowledgement {
   readonly cursor: DurableCursor
   readonly offset: Offset
+}
+
+/** Messages that a connection through a cursor must not get again, or gets with care. */
+export interface Redelivery {
+  /** Offsets of skipped messages. */
+  readonly skipped: readonly Offset[]
+  /** Deliveries of the first unacknowledged message in a row after which the connection ended. */
+  readonly count: number
 }
 
 /** Limits of durable cursors. */
@@ -118,14 +133,49 @@ export class DurableCursors {
     if (newest === undefined || offset > newest.offset) void this.#writes.put(key, { cursor, offset })
   }
 
+  /**
+   * The skipped messages of a cursor, and how often the delivery of its first message has ended the connection.
+   *
+   * @throws {HubError} HUB_STORE_FAILED when the state cannot be read.
+   */
+  async redelivery (cursor: DurableCursor): Promise<Redelivery> {
+    const { skipped = [], redelivery } = await this.#read(cursor) ?? {}
+    return { skipped, count: redelivery?.count ?? 0 }
+  }
+
+  /**
+   * Counts a delivery after which the connection ended. At `most` deliveries of the same message in a row, the cursor
+   * skips the message. Resolves with whether it does.
+   *
+   * @throws {HubError} HUB_STORE_FAILED when the state cannot be written.
+   */
+  async countRedelivery (cursor: DurableCursor, offset: Offset, most: number): Promise<boolean> {
+    const first: Position = { ...LOG_BEGIN, at: this.#clock.wall() }
+    const counted = await this.#update(cursor, (stored) => {
+      if (stored === undefined && cursor.scope === 'everything') return undefined
+      const { redelivery, skipped = [], ...present } = stored ?? first
+      const count = redelivery?.offset === offset ? redelivery.count + 1 : 1
+      if (count >= most) return { ...present, skipped: [...skipped, offset].slice(-MAX_SKIPPED) }
+      return { ...present, skipped, redelivery: { offset, count } }
+    })
+    const isSkipped = counted?.skipped?.includes(offset) === true
+    if (isSkipped) this.acknowledge(cursor, offset)
+    return isSkipped
+  }
+
   /** Resolves when all acknowledgements are stored. */
   idle (): Promise<void> {
     return this.#writes.idle()
   }
 
-  /** Whether a device of the user has acknowledged the message at an offset. */
-  async hasAcknowledged (user: UserId, offset: Offset): Promise<boolean> {
-    return (await this.#readAll(user)).some(({ position }) => position.offset >= offset)
+  /**
+   * What the devices of a user have done with the message at an offset: `acknowledged` by one of them; otherwise
+   * `skipped` for one of them; null otherwise.
+   */
+  async outcome (user: UserId, offset: Offset): Promise<'acknowledged' | 'skipped' | null> {
+    const passed = (await this.#readAll(user)).filter(({ position }) => position.offset >= offset)
+    if (passed.length === 0) return null
+    return passed.every(({ position }) => position.skipped?.includes(offset) === true) ? 'skipped' : 'acknowledged'
   }
 
   /**
@@ -204,7 +254,9 @@ export class DurableCursors {
     await this.#update(cursor, (present) => {
       // A late acknowledgement must not create a removed cursor with the scope `everything` again.
       if (present === undefined && scope === 'everything') return undefined
-      return present !== undefined && present.offset >= offset ? present : moved
+      if (present !== undefined && present.offset >= offset) return present
+      const { skipped } = present ?? {}
+      return skipped === undefined ? moved : { ...moved, skipped }
     })
   }
 

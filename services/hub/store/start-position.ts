@@ -6,18 +6,27 @@ import { hasGroupRight } from '../clients/permissions.ts'
 import type { Registry } from '../clients/registry.ts'
 import type { DurableCursors } from './durable-cursors.ts'
 import type { Memberships } from './memberships.ts'
+import type { Redeliveries } from './redeliveries.ts'
 import type { Sessions } from './sessions.ts'
 
 /** Resolves the start positions of new and resumed connections: the offset in the inbox, and the groups. */
 export class StartResolver {
   readonly #durableCursors: DurableCursors
   readonly #memberships: Memberships
+  readonly #redeliveries: Redeliveries
   readonly #registry: Registry
   readonly #sessions: Sessions
 
-  constructor (durableCursors: DurableCursors, memberships: Memberships, registry: Registry, sessions: Sessions) {
+  constructor (
+    durableCursors: DurableCursors,
+    memberships: Memberships,
+    redeliveries: Redeliveries,
+    registry: Registry,
+    sessions: Sessions
+  ) {
     this.#durableCursors = durableCursors
     this.#memberships = memberships
+    this.#redeliveries = redeliveries
     this.#registry = registry
     this.#sessions = sessions
   }
@@ -33,11 +42,12 @@ export class StartResolver {
     const cursors = this.#durableCursors
     // The admission has opened this cursor. The cursor may have been removed since.
     if (durableCursor.scope === 'everything' && !await cursors.has(durableCursor)) await cursors.open(durableCursor)
-    const [acknowledged, { joined, left }] = await Promise.all([
+    const [acknowledged, { joined, left }, { skipped, count }] = await Promise.all([
       cursor.inboxSince ?? cursors.open(durableCursor),
-      this.#memberships.of(user)
+      this.#memberships.of(user),
+      cursors.redelivery(durableCursor)
     ])
-    cursor.located(acknowledged)
+    cursor.located(acknowledged, skipped, this.#redeliveries.isSuspect(count))
     this.#leaveForbidden(client, left)
     this.#join(client, joined)
     void this.#sessions.save(client)

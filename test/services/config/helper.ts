@@ -15,7 +15,7 @@ export const defaults: Config = {
   logger: { level: 'info', requests: false },
   auth: { mode: 'jwt', secret: '', issuer: '', audience: '', clockTolerance: 5000 },
   engine: { kind: 'file', path: './data', maxAge: 86_400_000, maxCount: 100_000, maxSize: 1_073_741_824 },
-  inbox: { maxAge: 604_800_000, maxCount: 1_000, maxMailboxes: 100_000 },
+  inbox: { maxAge: 604_800_000, maxCount: 1_000, maxMailboxes: 100_000, maxRedeliveries: 10 },
   idempotency: { window: 120_000 },
   websocket: {
     start: true,
@@ -53,7 +53,7 @@ export const unusual: Config = {
   logger: { level: 'silent', requests: true },
   auth: { mode: 'demo', secret: `# "it's": ${secret}\n\u2028!`, issuer: '20', audience: 'true', clockTolerance: 5000 },
   engine: { kind: 'memory', path: '/var/lib/hub', maxAge: 1_500, maxCount: 1, maxSize: 1_000 },
-  inbox: { maxAge: 1, maxCount: 2, maxMailboxes: 3 },
+  inbox: { maxAge: 1, maxCount: 2, maxMailboxes: 3, maxRedeliveries: 4 },
   idempotency: { window: 172_800_000 },
   websocket: {
     start: false,

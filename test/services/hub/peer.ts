@@ -46,6 +46,7 @@ export function hubOptions (engine: Engine, options: Partial<HubOptions> = {}): 
     actionTimeoutMs: 0,
     resumeWindowMs: 1000,
     maxMailboxes: 0,
+    maxRedeliveries: 10,
     idempotencyWindowMs: 1000,
     ...options
   }

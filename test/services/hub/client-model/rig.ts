@@ -31,6 +31,8 @@ export class Rig {
       log: limits, inbox: limits, maxBytes: 2 ** 30, idempotencyWindowMs: DAY_MS, now: this.clock.wall
     })
     this.#node = new HubNode(hubOptions(this.engine, {
+      // Cuts of the model follow each other at once, and clients acknowledge when the model says so.
+      maxRedeliveries: 0,
       clock: this.clock,
       heartbeat: { pingPeriodMs: DAY_MS, maxUnanswered: 1000, readDeadlineMs: 0, writeDeadlineMs: 365 * DAY_MS },
       // Few and small, so that a client that does not read falls behind after some messages and catches up in pages.
