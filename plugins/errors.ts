@@ -11,14 +11,34 @@ export const errors = fp(async function errors (fastify) {
 }, { name: 'fastify-hub-errors', fastify: '5.x' })
 
 /**
- * Makes the application respond with HUB_NOT_FOUND to a request that matches no route. Fastify's default handler
- * repeats the URL in the response and in the log, and the URL can contain a token.
+ * Makes the application respond to a request that matches no route: with HUB_METHOD_NOT_ALLOWED and `allow` (RFC 9110
+ * section 15.5.6) where the path has other methods, else with HUB_NOT_FOUND. Registered before all routes. Fastify's
+ * default handler repeats the URL in the response and in the log, and the URL can contain a token.
  */
 export const notFound = fp(async function notFound (fastify) {
+  const methodsOf = new Map<string, { readonly pattern: RegExp, readonly methods: Set<string> }>()
+  fastify.addHook('onRoute', ({ url, method }) => {
+    const path = methodsOf.get(url) ?? { pattern: patternOf(url), methods: new Set() }
+    methodsOf.set(url, path)
+    for (const one of [method].flat()) path.methods.add(one)
+  })
   fastify.setNotFoundHandler((request, reply) => {
-    sendError(new HubError('HUB_NOT_FOUND', 'There is nothing at this address.'), request, reply)
+    const [path = ''] = request.url.split('?', 1)
+    const methods = [...methodsOf.values()].flatMap(({ pattern, methods }) => pattern.test(path) ? [...methods] : [])
+    if (methods.length === 0) {
+      return sendError(new HubError('HUB_NOT_FOUND', 'There is nothing at this address.'), request, reply)
+    }
+    const allowed = [...new Set(methods)].sort().join(', ')
+    reply.header('allow', allowed)
+    sendError(new HubError('HUB_METHOD_NOT_ALLOWED', `This address takes ${allowed}.`), request, reply)
   })
 }, { name: 'fastify-hub-not-found', fastify: '5.x' })
+
+/** Matches the paths of a route, whose parameters stand for any characters but a slash. */
+function patternOf (url: string): RegExp {
+  const literal = url.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+  return new RegExp(`^${literal.replace(/:\w+/g, '[^/]+')}$`)
+}
 
 /**
  * Sends an error as JSON with its stable code, and logs the error once: at level `error` for status 500, else at

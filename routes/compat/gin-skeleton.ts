@@ -33,7 +33,7 @@ export const ginSkeletonEndpoint: FastifyPluginAsync<GinSkeletonOptions> = async
 
   const onMessage = createEcho(options.node, code === '2000' ? GOPHRAME_ECHO : undefined)
   const greeting = `{"code":${code},"msg":"ws连接成功","data":""}`
-  await fastify.register(wsRoute, { ...options, greeting, onMessage })
+  await fastify.register(wsRoute, { ...options, greeting, onMessage, takesAnySubprotocol: true })
 
   redirectWithoutSlash(fastify, 'GET', options.config.path, 301)
 }

@@ -28,6 +28,7 @@ export const learnGinEndpoint: FastifyPluginAsync<CompatEndpointOptions> = async
   addWebSocketEndpoint(fastify, options, {
     path: '/echo',
     protocolFor: () => learnGin,
+    takesAnySubprotocol: true,
     onMessage: (client, message) => {
       const command = parseCommand(message.toString())
       if (command !== null && node.actions.has(command.action)) {

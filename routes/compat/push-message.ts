@@ -64,6 +64,7 @@ export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = as
     addWebSocketEndpoint(fastify, options, {
       path,
       protocolFor: () => pushMessage,
+      takesAnySubprotocol: true,
       onMessage: (client, message) => node.messageHandler?.(client, message),
       // The admission creates the mailbox before the upgrade, so a message that follows the handshake response at once
       // finds the mailbox.

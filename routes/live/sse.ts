@@ -1,14 +1,20 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { Socket } from 'node:net'
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
+import type {
+  FastifyPluginAsync, FastifyReply, FastifyRequest, onRequestAsyncHookHandler, preHandlerAsyncHookHandler
+} from 'fastify'
+import { findToken } from '../../services/auth/credentials.ts'
 import type { Config } from '../../services/config/schema.ts'
 import type { StartRequest } from '../../services/hub/node.ts'
-import { CLOSE } from '../../services/model/close-codes.ts'
+import { systemClock } from '../../services/lib/clock.ts'
+import { CLOSE, mayRetry } from '../../services/model/close-codes.ts'
 import { HubError, type ErrorCode } from '../../services/model/errors.ts'
 import { createSse, refusalStream } from '../../services/protocol/sse.ts'
 import { corsHeaders, PREFLIGHT_HEADERS, varyWith } from '../../services/transport/cors.ts'
 import { deviceFromQuery, lastEventId } from '../../services/transport/connect-query.ts'
 import { checkOrigin } from '../../services/transport/handshake.ts'
+import { Farewells } from '../../services/transport/farewells.ts'
+import { Http2Sessions } from '../../services/transport/http2-sessions.ts'
 import { SseConnection } from '../../services/transport/sse-connection.ts'
 import { WsService } from '../../services/transport/ws-service.ts'
 import { admissionOf, assertMayConnect, createAdmissionHook, type EndpointOptions } from './endpoint.ts'
@@ -43,6 +49,11 @@ export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseR
   const { config: websocket, node, authenticate, sse } = options
   const service = new WsService(node, fastify.log, websocket.maxMessageSize)
   const protocol = createSse({ retryMs: sse.retry })
+  // A client waits at most twice `sse.retry` before it reconnects.
+  const farewells = new Farewells(4 * sse.retry, systemClock)
+  const sessions = new Http2Sessions(fastify.server)
+  // After the drain: the hub has registered its hook before.
+  fastify.addHook('preClose', async () => sessions.close(websocket.drain.grace))
 
   /** Called before anything that may refuse the request, so that the page can read a refusal. */
   const allowOrigin = (request: FastifyRequest, reply: FastifyReply): void => {
@@ -55,6 +66,11 @@ export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseR
     allowOrigin(request, reply)
     assertMayConnect(options)
     checkOrigin(request.headers, websocket.allowedOrigins)
+  }
+
+  /** Ends an `EventSource` that was sent away for good. */
+  const endFarewelled: preHandlerAsyncHookHandler = async (request, reply) => {
+    if (farewells.has(credentialOf(request), sse.path)) return reply.code(204).send()
   }
 
   const startOf = ({ headers, query }: FastifyRequest): StartRequest => {
@@ -78,7 +94,7 @@ export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseR
   fastify.get(sse.path, {
     onRequest: checkRequest,
     preValidation: authenticate,
-    preHandler: createAdmissionHook(node, startOf),
+    preHandler: [endFarewelled, createAdmissionHook(node, startOf)],
     exposeHeadRoute: false
   }, (request, reply) => {
     const admission = admissionOf(request)
@@ -92,8 +108,17 @@ export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseR
     const connection = new SseConnection(raw, request.ip)
     const client = service.onOpen(admission.ticket, connection, protocol)
     if (client === null) return
-    raw.on('close', () => service.onClose(client, CLOSE.goingAway.code, ''))
+    raw.on('close', () => {
+      const { closeReason } = client
+      if (closeReason !== null && !mayRetry(closeReason.code)) farewells.add(credentialOf(request), sse.path)
+      service.onClose(client, CLOSE.goingAway.code, '')
+    })
   })
+}
+
+/** The token of a request; for an application that needs no token, its user. */
+function credentialOf ({ headers, query, identity }: FastifyRequest): string {
+  return findToken(headers, query) ?? identity?.user ?? ''
 }
 
 /** An event stream can be idle for long: the heartbeat alone ends a lost connection. */

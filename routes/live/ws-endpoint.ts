@@ -1,4 +1,4 @@
-import { IncomingMessage } from 'node:http'
+import { IncomingMessage, type IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { ClientMessageHandler, StartRequest } from '../../services/hub/node.ts'
@@ -6,7 +6,9 @@ import { systemClock } from '../../services/lib/clock.ts'
 import type { CloseReason } from '../../services/model/close-codes.ts'
 import { HubError } from '../../services/model/errors.ts'
 import { SUBPROTOCOLS, type ProtocolChoice } from '../../services/protocol/subprotocols.ts'
-import { checkHandshake, checkOrigin, takeFirstSubprotocol, takesDeflated } from '../../services/transport/handshake.ts'
+import {
+  checkHandshake, checkOrigin, normalizeLists, takeFirstSubprotocol, takesDeflated
+} from '../../services/transport/handshake.ts'
 import type { UpgradeGate } from '../../services/transport/upgrade-gate.ts'
 import { WsConnection } from '../../services/transport/ws-connection.ts'
 import { WsService } from '../../services/transport/ws-service.ts'
@@ -30,6 +32,8 @@ export interface WebSocketEndpoint {
    * Whether the handshake selects the first subprotocol of the client's offer, known to the hub or not. Default false.
    */
   readonly takesFirstSubprotocol?: boolean
+  /** Whether a client that offers other subprotocols than those of the hub is accepted without one. Default false. */
+  readonly takesAnySubprotocol?: boolean
   /**
    * The part of the log that a client asks for. Throws HubError for an invalid request. Default: the head, and the
    * unread inbox.
@@ -70,11 +74,14 @@ export function addWebSocketEndpoint (
       const sentence = 'WebSocket is switched off here (websocket.start is false).'
       throw new HubError('HUB_WEBSOCKET_OFF', sentence, { retryAfter: 60 })
     }
-    if (!request.ws) throw new HubError('HUB_UPGRADE_REQUIRED', 'Connect to this address with a WebSocket client.')
+    if (!request.ws) throw new HubError('HUB_UPGRADE_REQUIRED', withoutUpgrade(request.headers))
     upgradeGate.trackResponse(request.raw, reply.raw)
     if (endpoint.takesFirstSubprotocol === true) takeFirstSubprotocol(request.raw)
     // A test request of `injectWS` is no IncomingMessage and has an incomplete handshake.
-    if (request.raw instanceof IncomingMessage) checkHandshake(request.raw, SUBPROTOCOLS)
+    if (request.raw instanceof IncomingMessage) {
+      normalizeLists(request.raw.headers)
+      checkHandshake(request.raw, SUBPROTOCOLS, endpoint.takesAnySubprotocol)
+    }
     checkOrigin(request.headers, config.allowedOrigins)
     try {
       assertMayConnect(options, wantsToResume(request))
@@ -126,6 +133,13 @@ export function addWebSocketEndpoint (
     preValidation: deferring(authenticate),
     preHandler: deferring(admit)
   }, openClient)
+}
+
+/** The advice for a request without an upgrade. A proxy that passes no upgrade on keeps the other headers. */
+function withoutUpgrade (headers: IncomingHttpHeaders): string {
+  return headers['sec-websocket-key'] === undefined
+    ? 'Connect to this address with a WebSocket client.'
+    : 'The handshake arrived without its headers "Upgrade" and "Connection": let the proxy in front of the hub pass them on.'
 }
 
 /** Closes the connection of a refused client. */

@@ -12,11 +12,13 @@ export interface WsRouteOptions extends WebSocketEndpointOptions {
   readonly greeting?: string
   /** Handles a client message that is no command. Default: the handler of `hub.onMessage`, or an echo without one. */
   readonly onMessage?: ClientMessageHandler
+  /** See `WebSocketEndpoint`. */
+  readonly takesAnySubprotocol?: boolean
 }
 
 /** GET /admin/ws: WebSocket clients of every subprotocol. */
 export const wsRoute: FastifyPluginAsync<WsRouteOptions> = async function wsRoute (fastify, options) {
-  const { greeting, onMessage, ...endpointOptions } = options
+  const { greeting, onMessage, takesAnySubprotocol = false, ...endpointOptions } = options
   const { config: { path, compression } } = endpointOptions
 
   const startOf = ({ headers, identity, query }: FastifyRequest): StartRequest => {
@@ -29,6 +31,7 @@ export const wsRoute: FastifyPluginAsync<WsRouteOptions> = async function wsRout
     path,
     protocolFor: createProtocols({ thresholdBytes: compression.threshold, level: compression.level }, greeting),
     startOf,
+    takesAnySubprotocol,
     wantsToResume: ({ query }) => wantsToResume(query),
     ...(onMessage === undefined ? {} : { onMessage })
   })

@@ -83,9 +83,14 @@ export function closeReasonOfRefusal ({ code, message }: HubError): CloseReason 
   return close === undefined ? null : { code: close.code, reason: fitReason(`${code}: ${message}`) }
 }
 
+/** Whether a client may reconnect by itself after a code of the hub; false for the codes of an application. */
+export function mayRetry (code: number): boolean {
+  return Object.values(CLOSE).some((one) => one.code === code && one.mayRetry)
+}
+
 /** Whether the session of a connection that the hub closed with this code may be resumed. */
 export function mayResume (code: number): boolean {
-  return code !== CLOSE.startOver.code && Object.values(CLOSE).some((one) => one.code === code && one.mayRetry)
+  return code !== CLOSE.startOver.code && mayRetry(code)
 }
 
 /** Bytes that the reason of a Close frame may have (RFC 6455 section 5.5). */

@@ -27,6 +27,8 @@ export const ERRORS = {
   HUB_CLIENT_NOT_FOUND: 404,
   /** The log holds no message at this offset. */
   HUB_MESSAGE_NOT_FOUND: 404,
+  /** The address has other methods; the header `allow` lists them. */
+  HUB_METHOD_NOT_ALLOWED: 405,
   /** The HTTP request did not arrive completely in time. */
   HUB_REQUEST_TIMEOUT: 408,
   /** A command with the same id was executed before; the hub does not execute a command twice. */
@@ -130,6 +132,7 @@ export interface ErrorBody {
 /** Codes for errors that Fastify itself throws for bad requests, by status. */
 const CODE_OF_STATUS: Record<number, ErrorCode> = {
   404: 'HUB_NOT_FOUND',
+  405: 'HUB_METHOD_NOT_ALLOWED',
   413: 'HUB_MESSAGE_TOO_LARGE',
   415: 'HUB_CONTENT_TYPE_UNSUPPORTED',
   503: 'HUB_DRAINING'

@@ -47,13 +47,41 @@ export function offersSubprotocol (headers: IncomingHttpHeaders, supported: read
   return offeredSubprotocols(headers).some((name) => supported.includes(name) || name.startsWith(BEARER_SUBPROTOCOL))
 }
 
+/** One element of Sec-WebSocket-Extensions that the `ws` library can accept (RFC 7692 section 7.1). */
+const DEFLATE_OFFER = new RegExp([
+  '^permessage-deflate(\\s*;\\s*(',
+  '(server|client)_no_context_takeover|server_max_window_bits="?(8|9|1[0-5])"?|client_max_window_bits(="?(8|9|1[0-5])"?)?',
+  '))*$'
+].join(''))
+
+/**
+ * Removes from the headers what the `ws` library answers with a refusal although a server may ignore it: empty elements
+ * of lists (RFC 9110 section 5.6.1), and offers of extensions that cannot be met (RFC 6455 section 9.1).
+ */
+export function normalizeLists (headers: IncomingHttpHeaders): void {
+  const subprotocols = offeredSubprotocols(headers)
+  if (subprotocols.length > 0) headers['sec-websocket-protocol'] = subprotocols.join(', ')
+  else delete headers['sec-websocket-protocol']
+  const extensions = headers['sec-websocket-extensions']?.split(',').map((offer) => offer.trim()).filter(canBeMet) ?? []
+  if (extensions.length > 0) headers['sec-websocket-extensions'] = extensions.join(', ')
+  else delete headers['sec-websocket-extensions']
+}
+
+/** Whether an offer is one of compression, with each parameter once. */
+function canBeMet (offer: string): boolean {
+  const [, ...names] = offer.split(';').map((part) => part.split('=', 1)[0]?.trim())
+  return DEFLATE_OFFER.test(offer) && new Set(names).size === names.length
+}
+
 /**
  * Checks the headers of a WebSocket handshake (RFC 6455 section 4.2.1).
  *
- * @param supported - subprotocols in order of preference. An error names the last one, which needs no client library.
+ * @param supported - subprotocols in order of preference.
+ * @param isAnyTaken - whether a client that offers other subprotocols alone is accepted without one, as by older
+ * services. A browser ends such a connection without a word.
  * @throws {HubError} HUB_UPGRADE_REQUIRED for another protocol version, HUB_HANDSHAKE_INVALID for every other fault.
  */
-export function checkHandshake (handshake: Handshake, supported: readonly string[]): void {
+export function checkHandshake (handshake: Handshake, supported: readonly string[], isAnyTaken = false): void {
   const { httpVersion, headers } = handshake
   if (httpVersion !== '1.1' || headers.host === undefined) {
     throw new HubError('HUB_HANDSHAKE_INVALID', 'Send the handshake as HTTP/1.1 with a "Host".')
@@ -71,13 +99,16 @@ export function checkHandshake (handshake: Handshake, supported: readonly string
   if (new Set(offered).size < offered.length || !offered.every((name) => TOKEN.test(name))) {
     throw new HubError('HUB_HANDSHAKE_INVALID', 'Offer each subprotocol once, in the letters of an HTTP token.')
   }
+  if (offered.length === 0 || chooseSubprotocol(offered, supported, handshake) !== false) return
   const carriesToken = offered.some((name) => name.startsWith(BEARER_SUBPROTOCOL))
-  if (carriesToken && chooseSubprotocol(offered, supported, handshake) === false) {
+  if (carriesToken) {
     throw new HubError(
       'HUB_HANDSHAKE_INVALID',
-      `Offer a subprotocol such as "${supported.at(-1) ?? ''}" beside "bearer.…": the token itself is never sent back as the one that was chosen.`
+      `Offer a subprotocol beside "bearer.…", such as "${supported.at(-1) ?? ''}": the token itself is never sent back as the one that was chosen.`
     )
   }
+  if (isAnyTaken) return
+  throw new HubError('HUB_HANDSHAKE_INVALID', `Offer one of the subprotocols ${supported.join(', ')}; or none, for raw.`)
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Writable } from 'node:stream'
 import type { Connection } from '../hub/outbox/connection.ts'
+import { mayRetry } from '../model/close-codes.ts'
 
 /** An HTTP response that stays open and carries Server-Sent Events, in one direction only. */
 export class SseConnection implements Connection {
@@ -25,9 +26,14 @@ export class SseConnection implements Connection {
     return !this.#response.writableEnded && !this.#response.destroyed
   }
 
-  /** Ends the response. HTTP has no close code; the close notice of the protocol carries the reason. */
-  close (): void {
-    this.#response.end()
+  /**
+   * Ends the response. HTTP has no close code; the close notice of the protocol carries the reason. Some clients take
+   * the orderly end of a response for the end of all, so a client that may reconnect is cut off behind its last bytes.
+   */
+  close (code: number): void {
+    if (!mayRetry(code)) return void this.#response.end()
+    // An empty write calls back when the bytes before have left.
+    this.#response.write('', () => { this.#response.destroy() })
   }
 
   /** Destroys the socket; unsent events are lost. */

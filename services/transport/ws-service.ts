@@ -85,7 +85,6 @@ export class WsService {
 
   /** Acknowledges the client's inbox when the payload of a pong matches the pending ack probe. */
   onPong (client: Client, payload: Buffer): void {
-    if (!client.cursor.isProbing) return
     const offset = client.onPong(payload.toString('latin1'))
     if (offset !== null) this.#node.acknowledge(client, offset)
   }

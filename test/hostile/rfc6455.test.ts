@@ -151,7 +151,7 @@ const REFUSED: readonly (readonly [section: string, title: string, options: Hand
     'no key': null, 'an empty key': '', 'a key of 15 bytes': 'A'.repeat(20), 'a key of 17 bytes': `${'A'.repeat(23)}=`,
     'a key that is invalid base64': `${'!'.repeat(22)}==`, 'two keys': Array<string>(2).fill(`${'A'.repeat(22)}==`)
   }).map(([title, key]) => ['11.3.1', title, { headers: { 'Sec-WebSocket-Key': key } }, 400] as const),
-  ['4.1', 'POST', { method: 'POST' }, 404],
+  ['4.1', 'POST', { method: 'POST' }, 405],
   ['4.1', 'HEAD', { method: 'HEAD' }, 404],
   ['4.2.1', 'HTTP/1.0', { version: 'HTTP/1.0' }, 400],
   ['4.2.1', 'no Host', { headers: { Host: null } }, 400],

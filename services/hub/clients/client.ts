@@ -60,6 +60,10 @@ export class Client implements ConnectedClient {
   #closeReason: CloseReason | null = null
   #isPaused = false
   #hasOverflowed = false
+  /** Whether a ping of the heartbeat was sent after the last pong: an empty pong may answer that ping. */
+  #hasOpenPing = false
+  /** Whether a pong has repeated the payload of its ping: then an empty pong is a sign of life of the client's own. */
+  #hasEchoed = false
   /** Null from the moment on that the client is live for the first time. */
   #earlyMessages: EarlyMessages | null = new EarlyMessages()
 
@@ -193,6 +197,12 @@ export class Client implements ConnectedClient {
     if (this.outbox.push(new Frame(bytes))) this.cursor.probe({ offset, pong })
   }
 
+  /** Queues a ping of the heartbeat. */
+  ping (frame: Frame): void {
+    this.#hasOpenPing = true
+    this.push(frame)
+  }
+
   /**
    * Sends the ack probe again, because the first probe may have been lost. Returns false when all queued messages are
    * acknowledged, and when the protocol does not acknowledge by pong.
@@ -207,10 +217,14 @@ export class Client implements ConnectedClient {
 
   /**
    * Returns the offset up to which a pong acknowledges messages; null for a pong that does not answer the probe in
-   * flight.
+   * flight. An empty pong answers the probe, unless it may answer a ping of the heartbeat.
    */
   onPong (payload: string): Offset | null {
-    const offset = this.cursor.pong(payload)
+    // Some libraries answer every Ping with an empty Pong, in the order of the Pings.
+    if (payload !== '') this.#hasEchoed = true
+    const isProbeAnswer = !this.#hasEchoed && !this.#hasOpenPing
+    this.#hasOpenPing = false
+    const offset = this.cursor.pong(payload, isProbeAnswer)
     if (offset !== null && this.cursor.ackExpected > offset) this.probe(this.cursor.ackExpected)
     return offset
   }

@@ -275,9 +275,13 @@ export class Cursor {
     this.#probe = probe
   }
 
-  /** Returns the offset that a pong acknowledges; null for a pong that does not answer the probe in flight. */
-  pong (payload: string): Offset | null {
-    if (this.#probe?.pong !== payload) return null
+  /**
+   * Returns the offset that a pong acknowledges; null for a pong that does not answer the probe in flight.
+   *
+   * @param isAnswer whether the pong answers the probe with another payload, too
+   */
+  pong (payload: string, isAnswer = false): Offset | null {
+    if (this.#probe === null || (this.#probe.pong !== payload && !isAnswer)) return null
     const { offset } = this.#probe
     this.#probe = null
     return offset

@@ -199,7 +199,7 @@ export class Heartbeat {
     liveness.pingedAt += Math.floor((now - liveness.pingedAt) / period) * period
     if (blockedMs > 0) return
     liveness.unansweredPings++
-    if (!client.reprobe()) client.push(this.#ping(protocol))
+    if (!client.reprobe()) client.ping(this.#ping(protocol))
   }
 
   /** Returns the ping period of a protocol; at most half of the read deadline when the period is the protocol's own. */

@@ -54,7 +54,7 @@ t.test('only the pong of the pending probe acknowledges, and only up to the offs
   const { offset: second } = await app.hub.send({ user: 'bob' }, 'second')
   const frames = [await liar.next(), await liar.next(), await liar.next()]
   t.same(frames.map(({ payload }) => payload.toString()), ['first', `Server->Ping->Client ${first}`, 'second'])
-  const forged = ['', 'Server->Ping->Client', 'Server->Ping->Client ', `Server->Ping->Client ${second}`, `Server->Ping->Client ${first} `, `Server->Ping->Client 0${first}`, `Server->Ping->Client ${Number.MAX_SAFE_INTEGER}`, 'Server->Ping->Client 1e999', 'Server->Ping->Client -1', Buffer.alloc(125, 0xff), '\0'.repeat(125)]
+  const forged = ['Server->Ping->Client', 'Server->Ping->Client ', `Server->Ping->Client ${second}`, `Server->Ping->Client ${first} `, `Server->Ping->Client 0${first}`, `Server->Ping->Client ${Number.MAX_SAFE_INTEGER}`, 'Server->Ping->Client 1e999', 'Server->Ping->Client -1', Buffer.alloc(125, 0xff), '\0'.repeat(125), '']
   for (const payload of forged) liar.send(frame({ opcode: OPCODE.pong, payload }))
   liar.send(frame({ opcode: OPCODE.text, payload: 'all of it has been read' }))
   t.equal((await liar.next()).payload.toString(), `${ECHO}all of it has been read`)
@@ -67,6 +67,24 @@ t.test('only the pong of the pending probe acknowledges, and only up to the offs
   liar.send(frame({ opcode: OPCODE.text, payload: 'x' }))
   await liar.next()
   t.match(await app.hub.inbox('bob'), { count: 1 }, 'an answer counts once')
+})
+
+t.test('a client that answers every Ping with an empty Pong acknowledges its inbox', async (t) => {
+  const { app, port } = await listen(t, { websocket: { pingPeriod: '300ms', heartbeatFailMaxTimes: 50 } })
+  const bob = await rawConnect({ port, token: token({ user: 'bob' }) })
+  t.teardown(() => bob.destroy())
+  await bob.next()
+  const ping = await bob.next()
+  t.match(ping, { opcode: OPCODE.ping, payload: Buffer.from('Server->Ping->Client') })
+  const { offset } = await app.hub.send({ user: 'bob' }, 'first')
+  t.equal((await bob.next()).payload.toString(), 'first')
+  t.equal((await bob.next()).payload.toString(), `Server->Ping->Client ${offset}`)
+  bob.send(frame({ opcode: OPCODE.pong }))
+  bob.send(frame({ opcode: OPCODE.text, payload: 'x' }))
+  t.equal((await bob.next()).payload.toString(), `${ECHO}x`)
+  t.match(await app.hub.inbox('bob'), { count: 1 }, 'the first Pong answers the Ping of the heartbeat')
+  bob.send(frame({ opcode: OPCODE.pong }))
+  await until(async () => (await app.hub.inbox('bob')).count === 0, 'the acknowledgement')
 })
 
 t.test('a position that no message can have had acknowledges nothing', async (t) => {

@@ -200,6 +200,21 @@ t.test('an injected request, HTTP/2 and a Unix socket carry event streams', asyn
     await until(() => text.includes('data: over HTTP/2'))
     await until(() => session.closed, 'the end of the idle session: its timeout is untouched')
   })
+  await t.test('HTTP/2, which does not keep the application from closing', async (t) => {
+    const app = Fastify({ http2: true, pluginTimeout: 0 })
+    await app.register(fastifyHub, { auth: { secret: SECRET }, ...IN_MEMORY, websocket: { drain: { grace: '500ms' } } })
+    const origin = await app.listen({ port: 0, host: '127.0.0.1' })
+    const sessions = [connectHttp2(origin), connectHttp2(origin)]
+    for (const session of sessions) session.on('error', () => {})
+    const stream = sessions[0]?.request({ ':path': `/admin/events?token=${token()}` })
+    stream?.on('error', () => {})
+    let text = ''
+    stream?.on('data', (chunk: Buffer) => { text += chunk.toString() })
+    await until(() => text.includes(': connected') && app.hub.size === 1)
+    await app.close()
+    t.match(text, /event: goodbye\nretry: \d+\ndata: service restart\n\n$/, 'the close notice arrives')
+    await until(() => sessions.every((session) => session.destroyed))
+  })
   await t.test('a Unix socket', { skip: process.platform === 'win32' }, async (t) => {
     const { app } = await build(t)
     // The path of a socket has at most 107 bytes.
@@ -215,6 +230,44 @@ t.test('an injected request, HTTP/2 and a Unix socket carry event streams', asyn
     const [chunk] = await once(response, 'data') as [Buffer]
     t.match(String(chunk), /: connected/)
   })
+})
+
+/** Reads a stream to its end. `isComplete`: the response ended in order. */
+function readToEnd (origin: string, bearer: string) {
+  return new Promise<{ status: number, text: string, isComplete: boolean }>((resolve, reject) => {
+    const sent = request(`${origin}/admin/events?token=${bearer}`, { agent: false }, (response) => {
+      let text = ''
+      response.on('data', (chunk: Buffer) => { text += chunk.toString() })
+      response.on('error', () => {})
+      response.on('close', () => resolve({ status: response.statusCode ?? 0, text, isComplete: response.complete }))
+    })
+    sent.on('error', reject)
+    sent.end()
+  })
+}
+
+t.test('a restart cuts a stream, and a farewell ends it for good', async (t) => {
+  const { app, origin } = await listen(t, { sse: { retry: '100ms' } })
+  const [mine, other] = [token(), token({ ttlSeconds: 1800 })]
+  const restarted = readToEnd(origin, mine)
+  await until(() => app.hub.size === 1)
+  await app.hub.disconnect({ user: 'alice' }, { code: 1012, reason: 'service restart' })
+  t.match(await restarted, { isComplete: false, text: /event: goodbye\nretry: \d+\ndata: service restart\n\n$/ })
+
+  const sentAway = readToEnd(origin, mine)
+  await until(() => app.hub.size === 1)
+  await app.hub.disconnect({ user: 'alice' })
+  t.match(await sentAway, { isComplete: true, text: /event: goodbye\nretry: \d+\ndata: disconnected\n\n$/ })
+  t.same(await readToEnd(origin, mine), { status: 204, text: '', isComplete: true }, 'an EventSource stops')
+  const again = readToEnd(origin, other)
+  await until(() => app.hub.size === 1, 'another token of the user')
+  await app.hub.disconnect({ user: 'alice' }, { code: 1012 })
+  await again
+  const status = async () => {
+    const { status } = await fetch(`${origin}/admin/events?token=${mine}`, { signal: AbortSignal.timeout(2000) })
+    return status
+  }
+  await until(async () => await status() === 200, 'the farewell is forgotten')
 })
 
 t.test('a client whose stream was refused receives its inbox later', async (t) => {
