@@ -82,7 +82,8 @@ export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseR
     if (!(error instanceof HubError) || !PASSING.has(error.code)) throw error
     request.log.info({ code: error.code, reason: error.message }, 'event stream refused for now')
     const retryMs = Math.max(REFUSED_FACTOR * sse.retry, 1000 * (error.retryAfter ?? 0))
-    return reply.code(200).headers(STREAM_HEADERS).send(refusalStream(error.code, retryMs))
+    const after = lastEventId(request.headers['last-event-id'], request.query)
+    return reply.code(200).headers(STREAM_HEADERS).send(refusalStream(error.code, retryMs, after))
   })
 
   fastify.options(sse.path, async (request, reply) => {

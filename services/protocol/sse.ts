@@ -1,4 +1,4 @@
-import { toBase64, type Payload } from '../model/message.ts'
+import { toBase64, type Offset, type Payload } from '../model/message.ts'
 import type { Protocol } from './protocol.ts'
 
 /** Settings of Server-Sent Events. */
@@ -32,8 +32,12 @@ export function createSse ({ retryMs, random = Math.random }: SseOptions): Proto
     ping: Buffer.from(':\n'),
     pong: null,
 
-    /** Shares a block with the first event. The comment makes proxies forward the response head before that. */
-    encodeGreeting: () => Buffer.from(`${retryField(retryMs, random)}: connected\n`),
+    /**
+     * Shares a block with the first event. The comment makes proxies forward the response head before that. The time
+     * for reconnecting comes with the position: some parsers take a field without an event for an empty message when
+     * the connection is lost.
+     */
+    encodeGreeting: () => Buffer.from(': connected\n'),
 
     /** The stream has one direction: a client cannot send frames. */
     decode: () => ({ kind: 'ignored' }),
@@ -45,33 +49,44 @@ export function createSse ({ retryMs, random = Math.random }: SseOptions): Proto
     encodeResult: () => null,
 
     /**
-     * Moves the position that the client sends on reconnecting: an id without data raises no event but sets the last
-     * event id (section 9.2.6). No reply comes back.
+     * Sets the time for reconnecting and the position that the client then sends. An event of its own, with data: an
+     * id without data raises no event in a browser (section 9.2.6), but many other parsers take it for an empty
+     * message. No reply comes back.
      */
-    encodeProbe: (offset) => ({ bytes: Buffer.from(`id: ${offset}\n\n`), pong: '' }),
+    encodeProbe (offset) {
+      const fields = `event: position\n${retryField(retryMs, random)}id: ${offset}\ndata: ${offset}\n\n`
+      return { bytes: Buffer.from(fields), pong: '' }
+    },
 
     /** The id is the position, which may be below the end of the gap: messages between the two are still in the log. */
     encodeGap ({ after, upTo, position }) {
       return Buffer.from(`event: gap\nid: ${position}\ndata: {"after":${after},"upTo":${upTo}}\n\n`)
     },
 
-    encodeCloseNotice: (reason) => Buffer.from(`event: goodbye\n${retryField(retryMs, random)}${dataLines(reason)}\n`)
+    encodeCloseNotice: (reason) => Buffer.from(closeNotice(reason, retryField(retryMs, random)))
   }
 }
 
 /**
- * The whole stream for a client that cannot be taken right now: a browser reconnects after the end of a stream, and
- * never after an HTTP error (section 9.2.3).
+ * The whole stream for a client that cannot be taken right now, a close notice: a browser reconnects after the end of a
+ * stream, and never after an HTTP error (section 9.2.3).
  *
  * @param retryMs The least time before the client reconnects; less than twice as much, at random.
+ * @param after The position that the client has named, which the event repeats: some clients take the id of each event
+ *   for their position, and would lose it.
  */
-export function refusalStream (code: string, retryMs: number): string {
-  return `: ${code}\n${retryField(retryMs, Math.random)}`
+export function refusalStream (code: string, retryMs: number, after?: Offset): string {
+  return closeNotice(code, retryField(retryMs, Math.random) + (after === undefined ? '' : `id: ${after}\n`))
 }
 
 /** The field with the time before a client reconnects: at least `leastMs` and less than twice as much. */
 function retryField (leastMs: number, random: () => number): string {
   return `retry: ${Math.round(leastMs * (1 + random()))}\n`
+}
+
+/** The last event of a stream. */
+function closeNotice (reason: string, fields: string): string {
+  return `event: goodbye\n${fields}${dataLines(reason)}\n`
 }
 
 /** The fields of an event with this payload, and the empty line that ends the event. */

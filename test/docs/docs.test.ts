@@ -155,7 +155,7 @@ t.test('every TypeScript snippet compiles against the package', async (t) => {
 
 /** Replaces the values that differ from run to run. */
 function withoutVariables (line: string): string {
-  return line.replace(/"(offset|id|openedAt|oldest|acknowledged|at)":("[^"]*"|\d+)/g, '"$1":…').replace(/^(id|retry): \d+$/gm, '$1: …')
+  return line.replace(/"(offset|id|openedAt|oldest|acknowledged|at)":("[^"]*"|\d+)/g, '"$1":…').replace(/^(id|retry|data): \d+$/gm, '$1: …')
 }
 
 /** Returns the reason to skip a test, or false if all programs exist. With `CI=true` the test fails instead. */

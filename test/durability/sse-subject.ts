@@ -88,7 +88,7 @@ export class SseSubject implements Subject {
 
   #dispatch (event: string, id: string, data: readonly string[]): void {
     this.#lastId = id
-    if (data.length === 0 || event === 'goodbye') return
+    if (data.length === 0 || event === 'goodbye' || event === 'position') return
     if (event !== '') return this.recorder.addFault(`got an event "${event}": ${data.join(' ')}`)
     this.recorder.record(data.join('\n'), Number(id))
   }

@@ -5,7 +5,10 @@ import { token, until } from './helper.ts'
 /** One event after parsing by the WHATWG algorithm. */
 export interface Event { readonly event: string, readonly id: string, readonly data: string }
 
-/** A client of Server-Sent Events that collects the received events. A test can pause its response. */
+/**
+ * A client of Server-Sent Events that collects the received events, without the events that only move its position. A
+ * test can pause its response.
+ */
 export class EventClient {
   readonly events: Event[] = []
   readonly comments: string[] = []
@@ -40,7 +43,7 @@ export class EventClient {
     else if (line.startsWith('event: ')) this.#event = line.slice(7)
     else if (line.startsWith('data: ')) this.#data.push(line.slice(6))
     else if (line === '') {
-      if (this.#data.length > 0) this.events.push({ event: this.#event === '' ? 'message' : this.#event, id: this.lastId, data: this.#data.join('\n') })
+      if (this.#data.length > 0 && this.#event !== 'position') this.events.push({ event: this.#event === '' ? 'message' : this.#event, id: this.lastId, data: this.#data.join('\n') })
       this.#event = ''
       this.#data = []
     }

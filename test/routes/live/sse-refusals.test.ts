@@ -26,7 +26,7 @@ t.test('a refusal that passes by itself is a stream that ends: an EventSource re
     const { status, headers, text } = await ask(origin)
     t.equal(status, 200, code)
     t.equal(headers.get('content-type'), 'text/event-stream; charset=utf-8')
-    const [, found, retry] = /^: (\w+)\nretry: (\d+)\n$/.exec(text) ?? []
+    const [, retry, found] = /^event: goodbye\nretry: (\d+)\ndata: (\w+)\n\n$/.exec(text) ?? []
     t.equal(found, code)
     t.ok(Number(retry) >= leastMs && Number(retry) <= 2 * leastMs, `${code}: ${retry} ms`)
   }
@@ -34,6 +34,9 @@ t.test('a refusal that passes by itself is a stream that ends: an EventSource re
     const { origin, url } = await listen(t, { websocket: { maxClients: 1 }, sse: { retry: '3s' } })
     await connect(t, url, { user: 'bob' })
     await isRefused(origin, 'HUB_FULL', 6000)
+    // httpx-sse takes the id of each event for the position of the client.
+    const { text } = await ask(origin, { headers: { 'last-event-id': '1763000000000001' } })
+    t.match(text, /^event: goodbye\nretry: \d+\nid: 1763000000000001\ndata: HUB_FULL\n\n$/)
   })
   await t.test('of a user with too many connections', async (t) => {
     const { origin, url } = await listen(t, { websocket: { maxClientsPerUser: 1 } })
@@ -181,7 +184,7 @@ t.test('an injected request, HTTP/2 and a Unix socket carry event streams', asyn
     const response = await app.inject({ url: `/admin/events?token=${token()}`, payloadAsStream: true })
     t.equal(response.statusCode, 200)
     const [chunk] = await once(response.stream(), 'data') as [Buffer]
-    t.match(String(chunk), /^retry: \d+\n: connected\n/)
+    t.match(String(chunk), /^: connected\n/)
     response.stream().destroy()
   })
   await t.test('HTTP/2', async (t) => {
