@@ -98,8 +98,9 @@ export async function createClient (
   const name = `${kind} ${user}${device === '' ? '' : `/${device}`}`
   const addresses = toggledGroup === '' ? stableAddresses : [...stableAddresses, `group:${toggledGroup}` as const]
   const recorder = new Recorder({ name, journal, addresses })
-  const link = await Link.open(t, hub.port)
-  const parts = { user, device, groups, link, recorder, journal, crashTrigger, random: new Random(seed + 100 + n) }
+  const random = new Random(seed + 100 + n)
+  const link = await Link.open(t, hub.port, random)
+  const parts = { user, device, groups, link, recorder, journal, crashTrigger, random }
   const subject = createSubject(kind, { ...parts, joins, acknowledgeMs, toggledGroup })
   t.teardown(() => subject.stop())
   return { subject, stableAddresses, isBulk: groups.includes(BULK) }
@@ -121,7 +122,8 @@ export async function startAuditor (
   t: Test, runOptions: RunOptions, recorder: Recorder, after: number
 ): Promise<SseSubject> {
   const { hub, journal, crashTrigger, seed } = runOptions
-  const link = await Link.open(t, hub.port)
+  const random = new Random(seed)
+  const link = await Link.open(t, hub.port, random)
   const options: SubjectOptions = {
     user: AUDITOR,
     device: '',
@@ -130,7 +132,7 @@ export async function startAuditor (
     recorder,
     journal,
     crashTrigger,
-    random: new Random(seed)
+    random
   }
   const subject = new SseSubject(options, after)
   subject.start()

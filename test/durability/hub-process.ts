@@ -153,7 +153,8 @@ export class HubProcess {
 
 export const OPERATOR = token({ user: 'operator', roles: ['admin'], ttlSeconds: 7 * 24 * 3600 })
 
-async function freePort (random: Random): Promise<number> {
+/** Returns a port below the range of outgoing connections on which no program listens. */
+export async function freePort (random: Random): Promise<number> {
   for (;;) {
     const port = random.between(PORTS.first, PORTS.last)
     const server = createServer()
