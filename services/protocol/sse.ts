@@ -32,12 +32,8 @@ export function createSse ({ retryMs, random = Math.random }: SseOptions): Proto
     ping: Buffer.from(':\n'),
     pong: null,
 
-    /**
-     * Shares a block with the first event. The comment makes proxies forward the response head before that. The time
-     * for reconnecting comes with the position: some parsers take a field without an event for an empty message when
-     * the connection is lost.
-     */
-    encodeGreeting: () => Buffer.from(': connected\n'),
+    /** Shares a block with the first event. The comment makes proxies forward the response head before that. */
+    encodeGreeting: () => Buffer.from(`${retryField(retryMs, random)}: connected\n`),
 
     /** The stream has one direction: a client cannot send frames. */
     decode: () => ({ kind: 'ignored' }),
@@ -49,14 +45,11 @@ export function createSse ({ retryMs, random = Math.random }: SseOptions): Proto
     encodeResult: () => null,
 
     /**
-     * Sets the time for reconnecting and the position that the client then sends. An event of its own, with data: an
-     * id without data raises no event in a browser (section 9.2.6), but many other parsers take it for an empty
-     * message. No reply comes back.
+     * Sets the position that the client sends on reconnecting. An event of its own, with data: an id without data
+     * raises no event in a browser (section 9.2.6), but many other parsers take it for an empty message. No reply comes
+     * back.
      */
-    encodeProbe (offset) {
-      const fields = `event: position\n${retryField(retryMs, random)}id: ${offset}\ndata: ${offset}\n\n`
-      return { bytes: Buffer.from(fields), pong: '' }
-    },
+    encodeProbe: (offset) => ({ bytes: Buffer.from(`event: position\nid: ${offset}\ndata: ${offset}\n\n`), pong: '' }),
 
     /** The id is the position, which may be below the end of the gap: messages between the two are still in the log. */
     encodeGap ({ after, upTo, position }) {

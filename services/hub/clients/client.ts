@@ -168,16 +168,11 @@ export class Client implements ConnectedClient {
     this.#catchUp.resume(this)
   }
 
-  /**
-   * Makes the client live: all messages of the log have been queued, and new messages are delivered at once. Returns
-   * whether the client is live for the first time.
-   */
-  beginLive (): boolean {
-    const isNew = this.#earlyMessages !== null
+  /** Makes the client live: all messages of the log have been queued, and new messages are delivered at once. */
+  beginLive (): void {
     this.flushEarlyMessages(Infinity)
     this.#earlyMessages = null
     this.cursor.caughtUp()
-    return isNew
   }
 
   /**

@@ -96,13 +96,16 @@ export class CatchUp {
       cursor.advance(offset, frame?.ackOffset ?? null)
       if (frame !== null && client.isNew) cursor.redeliver(offset, this.#clock.steady())
     }
+    const { hasPosition } = cursor
     cursor.advanceTo(upTo)
     if (cursor.owesAck) client.probe(cursor.ackExpected)
     // At the head there is no message after this page: the next message reaches the client by live delivery.
     if (upTo < this.#engine.head) return false
-    const isNew = client.beginLive()
+    client.beginLive()
     // Gives the client a position for its next connection, even if no message is published until then.
-    if (isNew && protocol.acknowledgedBy === 'position') client.push(new Frame(protocol.encodeProbe(upTo).bytes))
+    if (protocol.acknowledgedBy === 'position' && !hasPosition) {
+      client.push(new Frame(protocol.encodeProbe(upTo).bytes))
+    }
     return true
   }
 
