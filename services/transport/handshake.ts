@@ -86,6 +86,10 @@ export function checkHandshake (handshake: Handshake, supported: readonly string
   if (httpVersion !== '1.1' || headers.host === undefined) {
     throw new HubError('HUB_HANDSHAKE_INVALID', 'Send the handshake as HTTP/1.1 with a "Host".')
   }
+  // Node before 26 takes the body for the first frames, and Node 26 does not.
+  if (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0) {
+    throw new HubError('HUB_HANDSHAKE_INVALID', 'Send the handshake without a body.')
+  }
   if (headers['sec-websocket-version'] !== WEBSOCKET_VERSION) {
     throw new HubError(
       'HUB_UPGRADE_REQUIRED',

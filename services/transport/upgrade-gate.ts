@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { systemClock } from '../lib/clock.ts'
-import { serveWithoutUpgrade } from './ignore-upgrade.ts'
+import { ignoreUpgrades } from './ignore-upgrades.ts'
 
 /** Marks a server that has a gate. */
 const kGate = Symbol('fastify-hub.upgrade-gate')
@@ -29,7 +29,7 @@ interface UpgradeRequest extends IncomingMessage {
  *
  * The gate is an EventEmitter and takes the server's place for @fastify/websocket: its `upgrade` event carries only
  * requests for a WebSocket. A request for another protocol, such as the `h2c` that Java and `curl --http2` offer with
- * every request, is served as a plain HTTP request.
+ * every request, is no upgrade: the server serves it as a plain HTTP request.
  */
 export class UpgradeGate extends EventEmitter {
   readonly #server: Server
@@ -54,6 +54,11 @@ export class UpgradeGate extends EventEmitter {
     this.#handshakeTimeoutMs = handshakeTimeoutMs
     const gate = this
     this.#onClose = function () { gate.#release(this) }
+    ignoreUpgrades(server, (request) => {
+      // Another listener of the server may complete the upgrade.
+      if (!this.isAlone) return isHopeless(request)
+      return !isForWebSocket(request) || hasResponseBefore(request)
+    })
     // Before all other listeners, because another listener may complete the upgrade at once.
     server.prependListener('upgrade', this.#onUpgrade)
     // An injected test request emits `upgrade` on the gate directly.
@@ -102,11 +107,8 @@ export class UpgradeGate extends EventEmitter {
       socket.destroy()
       return
     }
-    const asksForWebSocket = isForWebSocket(request)
-    // Another listener may respond to an upgrade to another protocol; serving the request here too would run it twice.
-    if (!asksForWebSocket && this.isAlone) return serveWithoutUpgrade(this.#server, request, socket, head)
     this.#guard(socket)
-    if (asksForWebSocket) this.emit('upgrade', request, socket, head)
+    if (isForWebSocket(request)) this.emit('upgrade', request, socket, head)
     else this.#setStream(request, socket)
   }
 
@@ -166,4 +168,20 @@ function destroySelf (this: Duplex): void {
 
 function isForWebSocket ({ headers }: IncomingMessage): boolean {
   return headers.upgrade?.toLowerCase() === 'websocket'
+}
+
+/**
+ * Whether no listener can complete the upgrade: the request names no protocol but `h2c`, which RFC 9113 section 3.1 has
+ * withdrawn and Node does not implement.
+ */
+function isHopeless ({ headers }: IncomingMessage): boolean {
+  return (headers.upgrade ?? '').split(',').every((name) => ['', 'h2c'].includes(name.trim().toLowerCase()))
+}
+
+/**
+ * Whether an earlier request of the connection still has no complete response. A pipelined handshake gets its response
+ * in order as a plain HTTP request; as an upgrade, it would find the socket in use.
+ */
+function hasResponseBefore ({ socket }: IncomingMessage): boolean {
+  return '_httpMessage' in socket && Boolean(socket._httpMessage)
 }

@@ -154,6 +154,8 @@ const REFUSED: readonly (readonly [section: string, title: string, options: Hand
   ['4.1', 'POST', { method: 'POST' }, 405],
   ['4.1', 'HEAD', { method: 'HEAD' }, 404],
   ['4.2.1', 'HTTP/1.0', { version: 'HTTP/1.0' }, 400],
+  ['4.1', 'the announcement of a body', { headers: { 'Content-Length': '5' } }, 400],
+  ['4.1', 'the announcement of chunks', { headers: { 'Transfer-Encoding': 'chunked' } }, 400],
   ['4.2.1', 'no Host', { headers: { Host: null } }, 400],
   // A request without an offer of WebSocket is an ordinary request (RFC 9110 section 7.8). `Connection: close` makes it
   // the last request of its connection.
@@ -171,6 +173,7 @@ const ACCEPTED: readonly (readonly [section: string, title: string, options: Han
   ['4.2.1', 'Upgrade in capitals', { headers: { Upgrade: 'WEBSOCKET' } }],
   ['4.2.1', 'Connection with further options', { headers: { Connection: 'keep-alive, uPGRADE' } }],
   ['4.2.1', 'header names in small letters', { headers: { Upgrade: null, upgrade: 'websocket', Connection: null, connection: 'upgrade' } }],
+  ['4.1', 'an empty body', { headers: { 'Content-Length': '0' } }],
   ['9.1', 'an unknown extension', { headers: { 'Sec-WebSocket-Extensions': 'x-unheard-of; __proto__=1' } }],
   ['11.3.2', 'two lines of extensions', { headers: { 'Sec-WebSocket-Extensions': ['constructor', 'toString; a="b"'] } }]
 ]
