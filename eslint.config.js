@@ -45,7 +45,7 @@ const IMPORTS = {
 
 // The rules that need types are in .oxlintrc.json.
 export default tseslint.config(
-  { ignores: ['dist/**', 'bench/node_modules/**', 'node_modules/**', '.tap/**', '.compiled/**', '.cache/**', 'coverage/**'] },
+  { ignores: ['dist/**', 'bench/node_modules/**', 'node_modules/**', '.tap/**', '.compiled/**', '.cache/**', '.nodes/**', 'coverage/**'] },
   ...tseslint.configs.strict.map((config) => ({ ...config, files: ['**/*.ts'] })),
   {
     files: ['**/*.ts'],
