@@ -57,8 +57,8 @@ export function ignoreUpgrades (server: Server, isIgnored: (request: IncomingMes
     server.shouldUpgradeCallback = (request) => !ignores(request) && decide.call(server, request)
   }
   const prepare = ({ parser }: ParsedSocket): void => {
-    // The TCP socket below TLS has no parser.
-    if (!parser) return
+    // The TCP socket below TLS has no parser. The parser of a later Node may have other functions.
+    if (!parser || typeof parser.execute !== 'function' || typeof parser.getCurrentBuffer !== 'function') return
     parser.execute = executeAll
     if (isDeciding) return
     const { onIncoming } = parser
