@@ -95,11 +95,13 @@ t.test('no client has a role at an endpoint in mode open, under any name', async
 
 t.test('only ginServer chooses any subprotocol', async (t) => {
   const { port, token } = await listen(t, { compat: { ginServer: 'open', learnGin: 'open' } })
-  for (const [path, chosen] of [['/ws', true], ['/echo', false], [`/admin/ws?token=${token}`, false]] as const) {
+  for (const [path, chosen] of [['/ws', true], ['/echo', false]] as const) {
     const client = await rawConnect({ port, path, headers: { 'Sec-WebSocket-Protocol': 'chat' } })
     t.teardown(() => client.destroy())
     t.equal(/^sec-websocket-protocol: chat\r$/im.test(client.head), chosen, path)
   }
+  const refused = await rawRequest(port, handshake({ token, headers: { 'Sec-WebSocket-Protocol': 'chat' } }))
+  t.match(refused, /^HTTP\/1\.1 400 [^]*HUB_HANDSHAKE_INVALID/, 'the endpoint of the hub refuses it')
 })
 
 t.test('ginServer has a heartbeat as well: a client that is gone without a Close frame is noticed', async (t) => {

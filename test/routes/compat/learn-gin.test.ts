@@ -88,7 +88,7 @@ t.test('an application\'s own command replaces the course\'s', async (t) => {
   t.equal(await said(alice), '{"Type":"PingModel","Result":"mine"}')
 })
 
-t.test('broadcasts a JSON body, and ignores any other body', async (t) => {
+t.test('broadcasts a JSON body, refuses one that is no JSON, and ignores a body of any other type', async (t) => {
   const { open, origin } = await serve(t)
   const alice = await open()
   const post = async (type: string, body: string) => (await fetch(`${origin}/sendall`, { method: 'POST', headers: { 'content-type': type }, body })).text()
@@ -96,8 +96,11 @@ t.test('broadcasts a JSON body, and ignores any other body', async (t) => {
   t.equal(await said(alice), '{"type":"pods","result":{"ns":"\\u003cdefault\\u003e"}}\n')
   t.equal(await post('application/x-www-form-urlencoded', 'msg=in+the+body'), 'OK')
   t.match(await said(alice), /^\[{"PodName":"pod-101"/)
-  for (const [type, body] of [['text/plain', '"x"'], ['application/json', ''], ['application/json', '{']] as const) {
+  for (const [type, body] of [['text/plain', '"x"'], ['application/json', '']] as const) {
     t.equal(await post(type, body), 'OK', `${type} ${body}`)
     t.match(await said(alice), /^\[{"PodName":"pod-101"/)
   }
+  t.match(await post('application/json', '{'), /"HUB_REQUEST_INVALID"/)
+  t.equal(await post('application/json', '"a text"'), 'OK')
+  t.equal(await said(alice), 'a text', 'a refused body is not broadcast')
 })

@@ -92,7 +92,7 @@ t.test('every other refusal is an HTTP response before the upgrade', async (t) =
   t.same(await dial(t, url, forged), { status: 401, code: 'HUB_TOKEN_INVALID' }, 'of a token of another issuer')
   t.same(await tryToConnect(t, url, ['hub.raw']), { status: 401, code: 'HUB_TOKEN_MISSING' })
   t.same(await tryToConnect(t, `${url}?token=${token()}`, []), { status: 503, code: 'HUB_FULL' }, 'of a client without a subprotocol')
-  t.same(await tryToConnect(t, `${url}?token=${token()}`, ['chat']), { status: 503, code: 'HUB_FULL' }, 'of one with another')
+  t.same(await tryToConnect(t, `${url}?token=${token()}`, ['chat']), { status: 400, code: 'HUB_HANDSHAKE_INVALID' }, 'of one with another')
   const foreign = await tryToConnect(t, url, ['hub.raw', `bearer.${token()}`], { origin: 'https://evil.example' })
   t.same(foreign, { status: 403, code: 'HUB_ORIGIN_REFUSED' }, 'of a page of a foreign origin')
 })
