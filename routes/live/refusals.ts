@@ -16,7 +16,7 @@ interface RefusedRequest extends FastifyRequest {
  * token or a full service from a lost network. For a client that offers a subprotocol of the hub and has a well-signed
  * token, the upgrade is therefore completed and the connection closed at once. A later refusal replaces an earlier one.
  *
- * @param error The caller has checked the token, or checks it before the upgrade.
+ * @param error The caller has checked the token, or checks the token before the upgrade.
  * @param isResuming Whether the client names a session: it repeats that request until a code makes it start over.
  * @returns False when the refusal stays an HTTP response, with this error.
  */
@@ -26,7 +26,6 @@ export function deferRefusal (request: RefusedRequest, error: unknown, isResumin
   const closeReason = isExpired && isResuming ? CLOSE.expiredSession : closeReasonOfRefusal(error)
   if (closeReason === null) return false
   request[kRefusal] = closeReason
-  request.log.info({ code: error.code, closeCode: closeReason.code, reason: error.message }, 'connection refused')
   return true
 }
 

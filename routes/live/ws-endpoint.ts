@@ -2,6 +2,7 @@ import { IncomingMessage, type IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { ClientMessageHandler, StartRequest } from '../../services/hub/node.ts'
+import { isTokenExpired } from '../../services/auth/token.ts'
 import { systemClock } from '../../services/lib/clock.ts'
 import type { CloseReason } from '../../services/model/close-codes.ts'
 import { HubError } from '../../services/model/errors.ts'
@@ -87,7 +88,7 @@ export function addWebSocketEndpoint (
       assertMayConnect(options, wantsToResume(request))
     } catch (error) {
       // The limit keeps a flood of connections from causing as many token checks.
-      if (!deferRefusal(request, error) || !refusalRate.allow(systemClock.steady())) throw error
+      if (!refusalRate.allow(systemClock.steady()) || !deferRefusal(request, error)) throw error
     }
   }
 
@@ -100,7 +101,9 @@ export function addWebSocketEndpoint (
   /** Makes a hook defer its errors. */
   const deferring = (hook: CallbackHook): CallbackHook => function (request, reply, done) {
     hook.call(this, request, reply, (error?: Error) => {
-      const isDeferred = error !== undefined && deferRefusal(request, error, wantsToResume(request))
+      // Without an identity, only an expired token is known to be well signed.
+      const isWellSigned = request.identity !== null || isTokenExpired(error)
+      const isDeferred = isWellSigned && error !== undefined && deferRefusal(request, error, wantsToResume(request))
       done(isDeferred ? undefined : error)
     })
   }
@@ -112,7 +115,10 @@ export function addWebSocketEndpoint (
     fastify.websocketServer.clients.delete(socket)
     const connection = new WsConnection(socket, stream, request.ip)
     const refusal = refusalOf(request)
-    if (refusal !== undefined) return refuse(socket, connection, refusal)
+    if (refusal !== undefined) {
+      request.log.info({ closeCode: refusal.code, reason: refusal.reason }, 'connection refused')
+      return refuse(socket, connection, refusal)
+    }
     const admission = admissionOf(request)
     if ('closeReason' in admission) return refuse(socket, connection, admission.closeReason)
     const offeredExtensions = request.headers['sec-websocket-extensions']

@@ -125,8 +125,8 @@ export function isTooDeep (text: string, levels = 0): boolean {
   return false
 }
 
-/** Strings, and numbers outside strings. */
-const TOKENS = /"(?:[^"\\]|\\.)*"|-?\d[\d.]*(?:[eE][+-]?\d+)?/g
+/** A number at an index of a JSON text. */
+const NUMBER = /-?\d[\d.]*(?:[eE][+-]?\d+)?/y
 /** A text without a match has only numbers that JavaScript holds exactly enough. */
 const DOUBTFUL = /\d{16}|\d[eE]/
 
@@ -144,8 +144,13 @@ export function assertExactNumbers (text: string): void {
 /** Whether JavaScript numbers keep the value of every number in a JSON text. */
 export function hasExactNumbers (text: string): boolean {
   if (!DOUBTFUL.test(text)) return true
-  for (const [token] of text.matchAll(TOKENS)) {
-    if (token.charCodeAt(0) !== QUOTE && !isExact(token)) return false
+  for (let at = 0; at < text.length; at++) {
+    if (text.charCodeAt(at) === QUOTE) at = endOfString(text, at)
+    NUMBER.lastIndex = at
+    const [token] = NUMBER.exec(text) ?? []
+    if (token === undefined) continue
+    if (!isExact(token)) return false
+    at += token.length - 1
   }
   return true
 }
@@ -173,10 +178,15 @@ export function memberText (text: string, name: string): string | undefined {
     const keyEnd = endOfString(text, keyStart)
     const valueStart = text.indexOf(':', keyEnd) + 1
     const valueEnd = endOfValue(text, valueStart)
-    if (JSON.parse(text.slice(keyStart, keyEnd + 1)) === name) found = text.slice(valueStart, valueEnd).trim()
+    if (isKey(text.slice(keyStart + 1, keyEnd), name)) found = text.slice(valueStart, valueEnd).trim()
     if (text.charCodeAt(valueEnd) !== COMMA) return found
     at = valueEnd + 1
   }
+}
+
+/** Whether the text between the quotes of a key stands for a name. */
+function isKey (text: string, name: string): boolean {
+  return text === name || (text.includes('\\') && JSON.parse(`"${text}"`) === name)
 }
 
 /** Index of the comma or the closing brace behind a member's value. */
@@ -216,7 +226,8 @@ function isClosing (code: number): boolean {
 /** Whether JSON.stringify has written null for a number of this value. The value has no cycle. */
 function hasNonFinite (value: unknown): boolean {
   if (typeof value === 'number') return !Number.isFinite(value)
-  if (typeof value !== 'object' || value === null || 'toJSON' in value) return false
+  if (typeof value !== 'object' || value === null) return false
+  if ('toJSON' in value && typeof value.toJSON === 'function') return hasNonFinite(value.toJSON(''))
   return Object.values(value).some(hasNonFinite)
 }
 

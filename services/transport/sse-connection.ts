@@ -1,7 +1,16 @@
 import type { ServerResponse } from 'node:http'
+import { constants, type Http2ServerResponse } from 'node:http2'
+import { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import type { Connection } from '../hub/outbox/connection.ts'
 import { mayRetry } from '../model/close-codes.ts'
+
+/** Ends a response so that its client takes the connection for lost. An injected response has no connection. */
+function cut (response: ServerResponse | Http2ServerResponse): void {
+  if ('stream' in response) response.stream.close(constants.NGHTTP2_CANCEL)
+  else if (response.socket instanceof Socket) response.destroy()
+  else response.end()
+}
 
 /** An HTTP response that stays open and carries Server-Sent Events, in one direction only. */
 export class SseConnection implements Connection {
@@ -33,7 +42,7 @@ export class SseConnection implements Connection {
   close (code: number): void {
     if (!mayRetry(code)) return void this.#response.end()
     // An empty write calls back when the bytes before have left.
-    this.#response.write('', () => { this.#response.destroy() })
+    this.#response.write('', () => cut(this.#response))
   }
 
   /** Destroys the socket; unsent events are lost. */

@@ -1,9 +1,9 @@
 import { Commands } from '../hub/commands/commands.ts'
 import type { Client, ClientMessageHandler, HubNode, Ticket } from '../hub/node.ts'
 import type { Connection } from '../hub/outbox/connection.ts'
-import type { Log } from '../lib/log.ts'
+import { reportFailure, type Log } from '../lib/log.ts'
 import { CLOSE, type CloseCode } from '../model/close-codes.ts'
-import type { Protocol } from '../protocol/protocol.ts'
+import type { Command, Protocol } from '../protocol/protocol.ts'
 import { envelopeBytes } from './request-body.ts'
 
 /** Prefix of an echo, as GinSkeleton wrote it: "the server has received your message". */
@@ -72,18 +72,30 @@ export class WsService {
       return client.close({ code: CLOSE.tooLarge.code, reason: '' })
     }
     if (!client.onReceived()) return client.close(CLOSE.tooManyMessages)
-    const { actions, commands } = this.#node
-    const command = client.protocol.decode(data, isBinary, actions)
+    const { commands } = this.#node
+    const command = this.#decode(client, data, isBinary)
+    if (command === null) return
     if (command.kind === 'message') return client.taskQueue.run(() => this.#onMessage(client, command.data))
     if (Commands.isQueued(command)) return client.taskQueue.run(() => commands.executeAndReply(client, command))
     commands.execute(client, command)
+  }
+
+  /** Decodes a message. Protocols never throw; if one does, only this connection ends. Null after an error. */
+  #decode (client: Client, data: Buffer, isBinary: boolean): Command | null {
+    try {
+      return client.protocol.decode(data, isBinary, this.#node.actions)
+    } catch (err) {
+      reportFailure(this.#log, err, { clientId: client.id }, 'a message of a client could not be decoded')
+      client.close(CLOSE.internal)
+      return null
+    }
   }
 
   #maxFrameBytes ({ protocol }: Client): number {
     return protocol.isEnveloped === true ? envelopeBytes(this.#maxMessageBytes) : this.#maxMessageBytes
   }
 
-  /** Acknowledges the client's inbox when the payload of a pong matches the pending ack probe. */
+  /** Acknowledges the client's inbox when a pong answers the pending ack probe. */
   onPong (client: Client, payload: Buffer): void {
     const offset = client.onPong(payload.toString('latin1'))
     if (offset !== null) this.#node.acknowledge(client, offset)

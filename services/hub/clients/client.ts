@@ -60,8 +60,11 @@ export class Client implements ConnectedClient {
   #closeReason: CloseReason | null = null
   #isPaused = false
   #hasOverflowed = false
-  /** Whether a ping of the heartbeat was sent after the last pong: an empty pong may answer that ping. */
-  #hasOpenPing = false
+  /** Pings so far, and the pongs that answered them, in order. */
+  #pings = 0
+  #pongs = 0
+  /** Number of the ping that carries the pending ack probe. */
+  #probePing = 0
   /** Whether a pong has repeated the payload of its ping: then an empty pong is a sign of life of the client's own. */
   #hasEchoed = false
   /** Null from the moment on that the client is live for the first time. */
@@ -194,12 +197,14 @@ export class Client implements ConnectedClient {
     this.cursor.expectAck(offset)
     if (this.protocol.acknowledgedBy !== 'pong' || this.cursor.isProbing) return
     const { bytes, pong } = this.protocol.encodeProbe(offset)
-    if (this.outbox.push(new Frame(bytes))) this.cursor.probe({ offset, pong })
+    if (!this.outbox.push(new Frame(bytes))) return
+    this.cursor.probe({ offset, pong })
+    this.#probePing = ++this.#pings
   }
 
   /** Queues a ping of the heartbeat. */
   ping (frame: Frame): void {
-    this.#hasOpenPing = true
+    this.#pings++
     this.push(frame)
   }
 
@@ -217,13 +222,12 @@ export class Client implements ConnectedClient {
 
   /**
    * Returns the offset up to which a pong acknowledges messages; null for a pong that does not answer the probe in
-   * flight. An empty pong answers the probe, unless it may answer a ping of the heartbeat.
+   * flight. From a client that has repeated no payload, the n-th empty pong answers the n-th ping.
    */
   onPong (payload: string): Offset | null {
-    // Some libraries answer every Ping with an empty Pong, in the order of the Pings.
     if (payload !== '') this.#hasEchoed = true
-    const isProbeAnswer = !this.#hasEchoed && !this.#hasOpenPing
-    this.#hasOpenPing = false
+    if (this.#pongs < this.#pings) this.#pongs++
+    const isProbeAnswer = !this.#hasEchoed && this.#pongs >= this.#probePing
     const offset = this.cursor.pong(payload, isProbeAnswer)
     if (offset !== null && this.cursor.ackExpected > offset) this.probe(this.cursor.ackExpected)
     return offset

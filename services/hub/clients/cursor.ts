@@ -43,7 +43,7 @@ type Phase = 'locating' | 'behind' | 'live'
 
 /** Messages of the log that were queued after connecting and are not acknowledged. */
 export interface Redelivered {
-  /** Offset of the first of these messages. */
+  /** Offset of the message that has ended the last connections, if that is one of them; else of the first of them. */
   readonly offset: Offset
   /** When the last of them was queued, in ms on the steady clock. */
   readonly at: number
@@ -76,7 +76,7 @@ export class Cursor {
   #ackExpected: Offset = 0
   #probe: Probe | null = null
   #skipped: ReadonlySet<Offset> | null = null
-  #isSuspect = false
+  #redelivery: { readonly offset: Offset, readonly isSuspect: boolean } | null = null
   #redelivered: Redelivered | null = null
   #onAcknowledged: (() => void) | null = null
 
@@ -186,18 +186,18 @@ export class Cursor {
    *
    * @param acknowledged offset in the inbox at which a connection without an offset of its own starts
    * @param skipped messages that the client does not receive, because they have ended its connections
-   * @param isSuspect whether the first message may end this connection too
+   * @param redelivery the message that has ended the last connections, and whether it is delivered alone
    */
-  located (acknowledged: Offset, skipped: readonly Offset[] = [], isSuspect = false): void {
+  located (acknowledged: Offset, skipped: readonly Offset[] = [], redelivery: Cursor['redelivery'] = null): void {
     if (this.#inboxSince === undefined) this.#inboxSince = this.#acknowledged = acknowledged
     if (skipped.length > 0) this.#skipped = new Set(skipped)
-    this.#isSuspect = isSuspect
+    this.#redelivery = redelivery
     this.#phase = 'behind'
   }
 
-  /** Whether the first message has ended earlier connections of the client: the client gets that message alone. */
-  get isSuspect (): boolean {
-    return this.#isSuspect
+  /** The message that has ended the last connections of the client; null without one. */
+  get redelivery (): { readonly offset: Offset, readonly isSuspect: boolean } | null {
+    return this.#redelivery
   }
 
   /** Whether the client does not receive a message, because the message has ended its connections. */
@@ -205,9 +205,15 @@ export class Cursor {
     return this.#skipped?.has(offset) === true
   }
 
-  /** Records that messages of the log are queued for the first time on this connection. */
+  /** Records that a message of the log is queued, before the client is live for the first time. */
   redeliver (offset: Offset, at: number): void {
-    this.#redelivered = { offset: this.#redelivered?.offset ?? offset, at }
+    const isRepeated = offset === this.#redelivery?.offset
+    this.#redelivered = { offset: isRepeated ? offset : this.#redelivered?.offset ?? offset, at }
+  }
+
+  /** Records that the connection has outlived the messages that were queued so far. */
+  outlive (): void {
+    this.#redelivered = null
   }
 
   /** Resolves with the next acknowledgement of the client. One caller at a time. */

@@ -46,18 +46,26 @@ export class CatchUp {
 
   async #start (client: Client, resolved: Promise<void>): Promise<void> {
     await resolved
-    if (client.cursor.isSuspect && await this.#deliverFirstAlone(client)) return
+    const { redelivery } = client.cursor
+    if (redelivery?.isSuspect === true && await this.#deliverOneByOne(client, redelivery.offset)) return
     await this.#run(client)
   }
 
   /**
-   * Delivers the first message without the others, so that the end of the connection shows whether the client can read
-   * that message. Resolves with whether the client needs no further page.
+   * Delivers the messages up to an offset one by one, each when the client has acknowledged the one before or has
+   * outlived it, so that the end of the connection shows which message the client cannot read. Resolves with whether
+   * the client needs no further page.
    */
-  async #deliverFirstAlone (client: Client): Promise<boolean> {
-    const isDone = await this.#deliverPage(client, { ...this.#pageLimit, messages: 1 })
-    if (!isDone) await settledWithin(client.cursor.nextAcknowledgement(), CONFIRMATION_MS)
-    return isDone
+  async #deliverOneByOne (client: Client, upTo: Offset): Promise<boolean> {
+    const { cursor, outbox } = client
+    while (client.isOpen && cursor.position < upTo) {
+      if (await this.#deliverPage(client, { ...this.#pageLimit, messages: 1 })) return true
+      await outbox.drained()
+      if (cursor.redelivered === null) continue
+      await settledWithin(cursor.nextAcknowledgement(), CONFIRMATION_MS)
+      if (client.isOpen) cursor.outlive()
+    }
+    return !client.isOpen
   }
 
   async #run (client: Client): Promise<void> {

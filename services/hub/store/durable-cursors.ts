@@ -47,7 +47,9 @@ interface Acknowledgement {
 export interface Redelivery {
   /** Offsets of skipped messages. */
   readonly skipped: readonly Offset[]
-  /** Deliveries of the first unacknowledged message in a row after which the connection ended. */
+  /** The message after which the last connections ended; 0 without one. */
+  readonly offset: Offset
+  /** How many connections in a row ended after this message. */
   readonly count: number
 }
 
@@ -134,13 +136,13 @@ export class DurableCursors {
   }
 
   /**
-   * The skipped messages of a cursor, and how often the delivery of its first message has ended the connection.
+   * The skipped messages of a cursor, and the message after which its last connections ended.
    *
    * @throws {HubError} HUB_STORE_FAILED when the state cannot be read.
    */
   async redelivery (cursor: DurableCursor): Promise<Redelivery> {
     const { skipped = [], redelivery } = await this.#read(cursor) ?? {}
-    return { skipped, count: redelivery?.count ?? 0 }
+    return { skipped, ...redelivery ?? { offset: 0, count: 0 } }
   }
 
   /**
@@ -247,7 +249,10 @@ export class DurableCursors {
   async #store ({ cursor, offset }: Acknowledgement): Promise<void> {
     const { user, name, scope } = cursor
     const stored = await this.#read(cursor)
-    if (stored === undefined && name !== '') await this.#evictOverCount(user)
+    const isNewDevice = stored === undefined && name !== ''
+    if (isNewDevice) await this.#evictOverCount(user)
+    // A new device continues at the position of the user's cursor, behind the messages that this one has skipped.
+    const origin = isNewDevice ? await this.#read({ ...cursor, name: '' }) : undefined
     const { offset: after, ordinal } = stored ?? LOG_BEGIN
     const { count } = await this.#engine.summary({ address: { user }, after, upTo: Math.max(after, offset) })
     const moved = { offset, at: this.#clock.wall(), ordinal: ordinal + count }
@@ -255,7 +260,7 @@ export class DurableCursors {
       // A late acknowledgement must not create a removed cursor with the scope `everything` again.
       if (present === undefined && scope === 'everything') return undefined
       if (present !== undefined && present.offset >= offset) return present
-      const { skipped } = present ?? {}
+      const { skipped } = present ?? origin ?? {}
       return skipped === undefined ? moved : { ...moved, skipped }
     })
   }

@@ -27,8 +27,7 @@ export class Redeliveries {
   }
 
   /**
-   * Whether the first message is delivered alone: after two failures, to learn which message of a page ends the
-   * connection.
+   * Whether a message that has ended connections is delivered alone: after two, to learn which message of a page it is.
    */
   isSuspect (count: number): boolean {
     return this.#max > 0 && count >= Math.min(2, this.#max - 1)

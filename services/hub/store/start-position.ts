@@ -42,12 +42,13 @@ export class StartResolver {
     const cursors = this.#durableCursors
     // The admission has opened this cursor. The cursor may have been removed since.
     if (durableCursor.scope === 'everything' && !await cursors.has(durableCursor)) await cursors.open(durableCursor)
-    const [acknowledged, { joined, left }, { skipped, count }] = await Promise.all([
+    const [acknowledged, { joined, left }, { skipped, ...redelivery }] = await Promise.all([
       cursor.inboxSince ?? cursors.open(durableCursor),
       this.#memberships.of(user),
       cursors.redelivery(durableCursor)
     ])
-    cursor.located(acknowledged, skipped, this.#redeliveries.isSuspect(count))
+    const { offset, count } = redelivery
+    cursor.located(acknowledged, skipped, count === 0 ? null : { offset, isSuspect: this.#redeliveries.isSuspect(count) })
     this.#leaveForbidden(client, left)
     this.#join(client, joined)
     void this.#sessions.save(client)

@@ -87,6 +87,38 @@ t.test('a client that answers every Ping with an empty Pong acknowledges its inb
   await until(async () => (await app.hub.inbox('bob')).count === 0, 'the acknowledgement')
 })
 
+t.test('an empty Pong acknowledges what its own Ping stands for, and nothing later', async (t) => {
+  const { app, port } = await listen(t, { websocket: { pingPeriod: '200ms', heartbeatFailMaxTimes: 50 } })
+  const bob = await rawConnect({ port, token: token({ user: 'bob' }) })
+  t.teardown(() => bob.destroy())
+  const pong = frame({ opcode: OPCODE.pong })
+  const echo = frame({ opcode: OPCODE.text, payload: 'x' })
+  /** Reads frames up to one with this payload. */
+  const readTo = async (payload: string): Promise<void> => { while ((await bob.next()).payload.toString() !== payload); }
+  const count = async (): Promise<number> => {
+    bob.send(echo)
+    await readTo(`${ECHO}x`)
+    return (await app.hub.inbox('bob')).count
+  }
+  await readTo('Server->Ping->Client')
+  await readTo('Server->Ping->Client')
+  const { offset } = await app.hub.send({ user: 'bob' }, 'first')
+  await readTo(`Server->Ping->Client ${offset}`)
+  bob.send(pong)
+  bob.send(pong)
+  t.equal(await count(), 1, 'both answer Pings of the heartbeat')
+  // The probe is sent again with each period, and once more for the second message.
+  await readTo(`Server->Ping->Client ${offset}`)
+  await app.hub.send({ user: 'bob' }, 'second')
+  bob.send(pong)
+  t.ok(await count() >= 1, 'the second message has no Ping of its own yet')
+  bob.send(Buffer.concat([pong, pong, pong, pong]))
+  await until(async () => {
+    bob.send(pong)
+    return await count() === 0
+  }, 'all Pings are answered')
+})
+
 t.test('a position that no message can have had acknowledges nothing', async (t) => {
   const { app, origin } = await listen(t)
   const { offset } = await app.hub.send({ user: 'bob' }, 'letter')

@@ -165,6 +165,37 @@ t.test('an event stream that fails at a broadcast gets a gap in its place', asyn
   t.match(gaps.map((gap) => JSON.parse(gap) as { upTo: number }), [{ upTo: offset }])
 })
 
+t.test('the message that ends the stream is found behind others, also for a client that names no position', async (t) => {
+  const { app, origin, skips } = await serve(t)
+  await app.hub.send({ user: 'alice' }, 'good')
+  const { offset } = await app.hub.send({ user: 'alice' }, TOO_BIG)
+  await app.hub.send({ user: 'alice' }, 'last')
+  for (let round = 0; skips().length === 0; round++) {
+    if (round === 20) throw new Error('the inbox is blocked')
+    t.same((await readStream(origin, '')).data, ['good'])
+    await until(() => app.hub.size === 0)
+  }
+  t.match(skips(), [{ offset }])
+  const { data } = await readStream(origin, '')
+  t.equal(data.at(-1), 'last')
+})
+
+t.test('a new device does not count as one that has acknowledged a skipped message', async (t) => {
+  const { app, url, skips } = await serve(t)
+  const { offset } = await app.hub.send({ user: 'alice' }, TOO_BIG)
+  while (skips().length === 0) {
+    await end(limited(t, url))
+    await until(() => app.hub.size === 0)
+  }
+  const status = async () => (await app.hub.messageStatus(offset)).users[0]?.status
+  await until(async () => await status() === 'skipped')
+  const tablet = new TestClient(new WebSocket(`${url}?token=${token()}&device=tablet`))
+  t.teardown(() => tablet.socket.terminate())
+  t.equal(await tablet.next(), GREETING)
+  await until(async () => (await app.hub.inbox('alice')).cursors.some(({ device }) => device === 'tablet'), 'its durable cursor')
+  t.equal(await status(), 'skipped')
+})
+
 t.test('50 cuts at random moments skip nothing', async (t) => {
   const { app, origin, url, cut, skips } = await serve(t, { inbox: { maxRedeliveries: 10 } })
   const random = new Random(Date.now() % 1_000_000)

@@ -203,6 +203,25 @@ t.test('an injected request, HTTP/2 and a Unix socket carry event streams', asyn
     await until(() => text.includes('data: over HTTP/2'))
     await until(() => session.closed, 'the end of the idle session: its timeout is untouched')
   })
+  await t.test('HTTP/2: a restart cuts the stream, a farewell ends it', async (t) => {
+    const app = Fastify({ http2: true, pluginTimeout: 0 })
+    await app.register(fastifyHub, { auth: { secret: SECRET }, ...IN_MEMORY })
+    t.teardown(() => app.close())
+    const session = connectHttp2(await app.listen({ port: 0, host: '127.0.0.1' }))
+    t.teardown(() => session.destroy())
+    session.on('error', () => {})
+    for (const [code, rstCode] of [[1012, 8], [4000, 0]] as const) {
+      const stream = session.request({ ':path': `/admin/events?token=${token()}` })
+      let text = ''
+      stream.on('data', (chunk: Buffer) => { text += chunk.toString() })
+      stream.on('error', () => {})
+      await until(() => app.hub.size === 1)
+      await app.hub.disconnect({ user: 'alice' }, { code })
+      await until(() => stream.closed)
+      t.equal(stream.rstCode, rstCode, `${code}`)
+      t.match(text, /event: goodbye/)
+    }
+  })
   await t.test('HTTP/2, which does not keep the application from closing', async (t) => {
     const app = Fastify({ http2: true, pluginTimeout: 0 })
     await app.register(fastifyHub, { auth: { secret: SECRET }, ...IN_MEMORY, websocket: { drain: { grace: '500ms' } } })

@@ -26,7 +26,7 @@ t.test('offers of extensions that cannot be met are declined', async (t) => {
 })
 
 t.test('an unknown subprotocol alone is refused with the list of those that exist, and empty elements are taken', async (t) => {
-  const { port, token, url } = await listen(t, { compat: { learnGin: 'token' } })
+  const { port, token } = await listen(t, { compat: { learnGin: 'token' } })
   const answer = (offer: string | string[], path?: string) => rawRequest(port, handshake({ token, ...(path === undefined ? {} : { path }), headers: { 'Sec-WebSocket-Protocol': offer } }))
   t.match(parse(await answer('chat, mqtt')), {
     status: 400, body: { code: 'HUB_HANDSHAKE_INVALID', message: /json\.reliable\.webpubsub\.azure\.v1, .*json\.hub\.v1, hub\.raw; or none/ }
@@ -36,7 +36,6 @@ t.test('an unknown subprotocol alone is refused with the list of those that exis
   }
   for (const offer of ['', ',', ' , ']) t.match(await answer(offer), /^HTTP\/1\.1 101 /, 'no subprotocol')
   t.match(await answer('chat', '/echo'), /^HTTP\/1\.1 101 /, 'clients of older services offer what they like')
-  t.ok(url)
   const client = await rawConnect({ port, token, headers: { 'Sec-WebSocket-Protocol': ',hub.raw' } })
   t.teardown(() => client.destroy())
   t.equal((await client.next()).payload.toString(), GREETING)
