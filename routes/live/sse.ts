@@ -69,7 +69,7 @@ export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseR
   }
 
   /** Ends an `EventSource` that was sent away for good. */
-  const endFarewelled: preHandlerAsyncHookHandler = async (request, reply) => {
+  const endForGood: preHandlerAsyncHookHandler = async (request, reply) => {
     if (farewells.has(credentialOf(request), sse.path)) return reply.code(204).send()
   }
 
@@ -95,7 +95,7 @@ export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseR
   fastify.get(sse.path, {
     onRequest: checkRequest,
     preValidation: authenticate,
-    preHandler: [endFarewelled, createAdmissionHook(node, startOf)],
+    preHandler: [endForGood, createAdmissionHook(node, startOf)],
     exposeHeadRoute: false
   }, (request, reply) => {
     const admission = admissionOf(request)

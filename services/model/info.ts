@@ -125,7 +125,7 @@ export type InboxInfo = Static<typeof InboxInfo>
 
 /**
  * The status of a message for one user: `stored` in the log, `sent` to a connection of the user, `acknowledged` by the
- * user, or `expired`: its ttl is over and it was not sent.
+ * user, `skipped` because a device of the user could not read it, or `expired`: its ttl is over and it was not sent.
  */
 export const UserMessageStatus = Type.Union([
   Type.Literal('stored'), Type.Literal('sent'), Type.Literal('acknowledged'), Type.Literal('expired'),

@@ -78,7 +78,7 @@ function canBeMet (offer: string): boolean {
  *
  * @param supported - subprotocols in order of preference.
  * @param isAnyTaken - whether a client that offers other subprotocols alone is accepted without one, as by older
- * services. A browser ends such a connection without a word.
+ * services. A browser ends such a connection without a reason.
  * @throws {HubError} HUB_UPGRADE_REQUIRED for another protocol version, HUB_HANDSHAKE_INVALID for every other fault.
  */
 export function checkHandshake (handshake: Handshake, supported: readonly string[], isAnyTaken = false): void {
