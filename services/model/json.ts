@@ -227,7 +227,10 @@ function isClosing (code: number): boolean {
 function hasNonFinite (value: unknown): boolean {
   if (typeof value === 'number') return !Number.isFinite(value)
   if (typeof value !== 'object' || value === null) return false
-  if ('toJSON' in value && typeof value.toJSON === 'function') return hasNonFinite(value.toJSON(''))
+  if ('toJSON' in value && typeof value.toJSON === 'function') {
+    const replaced: unknown = Reflect.apply(value.toJSON, value, [''])
+    return replaced !== value && hasNonFinite(replaced)
+  }
   return Object.values(value).some(hasNonFinite)
 }
 

@@ -63,7 +63,7 @@ export class CatchUp {
       await outbox.drained()
       if (cursor.redelivered === null) continue
       await settledWithin(cursor.nextAcknowledgement(), CONFIRMATION_MS)
-      if (client.isOpen) cursor.outlive()
+      cursor.outlive()
     }
     return !client.isOpen
   }
