@@ -48,7 +48,8 @@ export class StartResolver {
       cursors.redelivery(durableCursor)
     ])
     const { offset, count } = redelivery
-    cursor.located(acknowledged, skipped, count === 0 ? null : { offset, isSuspect: this.#redeliveries.isSuspect(count) })
+    const isSuspect = this.#redeliveries.isSuspect(count)
+    cursor.located(acknowledged, skipped, count === 0 ? null : { offset, isSuspect })
     this.#leaveForbidden(client, left)
     this.#join(client, joined)
     void this.#sessions.save(client)
