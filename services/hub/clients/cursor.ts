@@ -205,10 +205,15 @@ export class Cursor {
     return this.#skipped?.has(offset) === true
   }
 
-  /** Records that a message of the log is queued, before the client is live for the first time. */
-  redeliver (offset: Offset, at: number): void {
-    const isRepeated = offset === this.#redelivery?.offset
-    this.#redelivered = { offset: isRepeated ? offset : this.#redelivered?.offset ?? offset, at }
+  /**
+   * Records that messages of the log are queued, before the client is live for the first time.
+   *
+   * @param first offset of the first of these messages; the last is at the client's position
+   */
+  redeliver (first: Offset, at: number): void {
+    const repeated = this.#redelivery?.offset ?? 0
+    const isRepeated = repeated >= first && repeated <= this.#position
+    this.#redelivered = { offset: isRepeated ? repeated : this.#redelivered?.offset ?? first, at }
   }
 
   /** Records that the connection has outlived the messages that were queued so far. */

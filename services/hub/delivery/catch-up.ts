@@ -87,8 +87,17 @@ export class CatchUp {
   }
 
   /** Queues a page for a client. Returns whether the client needs no further page: it is live, or closed. */
-  #deliver (client: Client, { messages, upTo, gapUpTo }: Page): boolean {
+  #deliver (client: Client, page: Page): boolean {
     if (!client.isOpen) return true
+    const { cursor, isNew } = client
+    const before = cursor.position
+    const isDone = this.#queue(client, page)
+    const first = page.messages[0]?.offset
+    if (isNew && first !== undefined && cursor.position > before) cursor.redeliver(first, this.#clock.steady())
+    return isDone
+  }
+
+  #queue (client: Client, { messages, upTo, gapUpTo }: Page): boolean {
     const { cursor, id, outbox, protocol } = client
     // For this client, each pending message is early or in the page: delivered now, while the client is not live, no
     // message comes late or twice.
@@ -102,7 +111,6 @@ export class CatchUp {
       const frame = isSkipped || except?.includes(id) === true ? null : this.#frames.frame(protocol, message)
       if (frame !== null && !outbox.offer(frame)) return false
       cursor.advance(offset, frame?.ackOffset ?? null)
-      if (frame !== null && client.isNew) cursor.redeliver(offset, this.#clock.steady())
     }
     const { hasPosition } = cursor
     cursor.advanceTo(upTo)
