@@ -19,7 +19,7 @@ const IMPORTS = {
   routes: ['services', `!${HUB}`],
   'routes/api': ['routes/hub-of', 'services', `!${HUB}`],
   'routes/live': ['services', `!${HUB}`, `type ${HUB}/node`],
-  'routes/compat': ['routes/hub-of', 'routes/live', 'services', `!${HUB}`],
+  'routes/compat': ['routes/bodies', 'routes/hub-of', 'routes/live', 'services', `!${HUB}`],
   [LIB]: [],
   [MODEL]: [LIB],
   'services/config': [],

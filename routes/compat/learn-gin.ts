@@ -7,6 +7,7 @@ import { messageFromJson } from '../../services/model/json.ts'
 import { bodyText, envelopeBytes } from '../../services/transport/request-body.ts'
 import type { ConnectedClient } from '../../services/model/client.ts'
 import { addWebSocketEndpoint } from '../live/ws-endpoint.ts'
+import { readBodies } from '../bodies.ts'
 import { hubOf } from '../hub-of.ts'
 import { requireOperator, refuseLikeGorilla, type CompatEndpointOptions } from './endpoint.ts'
 
@@ -42,14 +43,9 @@ export const learnGinEndpoint: FastifyPluginAsync<CompatEndpointOptions> = async
   for (const [type, reply] of COMMANDS) node.actions.addDefault(actionOf(type), () => reply)
 
   // /sendall takes a message from a JSON body, and ignores a body of any other type.
-  fastify.removeAllContentTypeParsers()
-  fastify.addContentTypeParser('*', { parseAs: 'buffer' }, ({ headers }, body: Buffer, done) => {
-    if (body.length === 0 || !/^application\/json\b/i.test(headers['content-type'] ?? '')) return done(null)
-    try {
-      done(null, messageFromJson(bodyText(headers, body)))
-    } catch (error) {
-      done(error as Error)
-    }
+  readBodies(fastify, '*', (headers, body) => {
+    const isJson = /^application\/json\b/i.test(headers['content-type'] ?? '')
+    return isJson && body.length > 0 ? messageFromJson(bodyText(headers, body)) : undefined
   })
   fastify.route({
     method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],

@@ -7,6 +7,7 @@ import type { Identity } from '../../services/model/identity.ts'
 import { Id, MAX_ID_LENGTH, type Address, type UserId } from '../../services/model/message.ts'
 import { bodyText, envelopeBytes } from '../../services/transport/request-body.ts'
 import { addWebSocketEndpoint } from '../live/ws-endpoint.ts'
+import { readBodies } from '../bodies.ts'
 import { hubOf } from '../hub-of.ts'
 import { requireOperator, redirectWithoutSlash, refuseLikeGorilla, type CompatEndpointOptions } from './endpoint.ts'
 
@@ -51,14 +52,7 @@ export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = as
   refuseLikeGorilla(fastify)
 
   // The body of a message counts as JSON under any Content-Type, and without one.
-  fastify.removeAllContentTypeParsers()
-  fastify.addContentTypeParser('*', { parseAs: 'buffer' }, ({ headers }, body: Buffer, done) => {
-    try {
-      done(null, bodyText(headers, body))
-    } catch (error) {
-      done(error as Error)
-    }
-  })
+  readBodies(fastify, '*', bodyText)
 
   for (const path of ['/client/:id', '/getPushNews']) {
     addWebSocketEndpoint(fastify, options, {

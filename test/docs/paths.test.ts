@@ -39,7 +39,7 @@ async function filesPassed (act: () => Promise<unknown>): Promise<string[]> {
 
 /** From the body of a request to the socket, in the order of the calls. */
 const BROADCAST = [
-  'routes/api/json-body.ts',
+  'routes/bodies.ts',
   'routes/api/messages.ts',
   'services/hub/hub.ts',
   'services/hub/publish/publisher.ts',
