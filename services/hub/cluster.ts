@@ -88,9 +88,11 @@ const groups: Kind<GroupQuery, GroupPage['groups'], GroupPage> = {
 /** Closes the connections at an address. The result is their number. */
 const disconnect: Kind<CloseReason & { readonly address: Address }, number, number> = {
   name: 'disconnect',
-  result ({ address, code, reason }, { registry }) {
+  async result ({ address, code, reason }, { registry, sessions }) {
     const found = registry.matchOpen(address)
     for (const client of found) client.close({ code, reason })
+    // An answered disconnection survives a crash.
+    await sessions.stored(found)
     return found.length
   },
   merge: sum
@@ -103,10 +105,12 @@ const membership: Kind<MembershipChange, UserId[], UserId[]> = {
     const change = async (client: Client): Promise<UserId> => {
       if (isMember) registry.join(client, group, { since: engine.head, by: isOwnWish ? 'client' : 'hub' })
       else registry.leave(client, group)
-      await sessions.save(client)
+      sessions.save(client)
+      // An answered membership survives a crash.
+      await sessions.stored([client])
       return client.identity.user
     }
-    // An answered membership survives a crash, so the result waits for the sessions. A failed join fails the question.
+    // A failed join fails the question.
     return Promise.all(registry.matchOpen(address).map(change))
   },
   merge: (results) => results.flat()

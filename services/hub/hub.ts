@@ -138,13 +138,16 @@ export class Hub {
   }
 
   /**
-   * Closes the connections at an address on all nodes: queued frames are written, then the Close frame.
+   * Closes the connections at an address on all nodes: queued frames are written, then the Close frame. A close code
+   * that forbids a retry also ends the sessions: neither these connections can be resumed, nor, with `{ client }`,
+   * `{ user }` and `{ all: true }`, connections that were lost shortly before.
    *
    * @param closeReason `code`: 1000, or from 3000 to 4999 (RFC 6455 section 7.4.2), default 4000; `reason`: default the
    * reason of code 4000, cut to the 123 bytes of a Close frame.
    * @returns the number of closed connections.
    * @throws {HubError} HUB_ADDRESS_INVALID when the address has a wrong form.
    * @throws {HubError} HUB_REQUEST_INVALID when the code may not be sent.
+   * @throws {HubError} HUB_STORE_FAILED when the connections are closed, but the end of their sessions is not stored.
    * @example
    * await fastify.hub.disconnect({ user: 'bob' }, { code: 4900, reason: 'signed out' })
    */
@@ -155,7 +158,7 @@ export class Hub {
     if (!isSendableCode(code)) {
       throw new HubError('HUB_REQUEST_INVALID', `${code} is no close code that may be sent; use 1000, or one from 3000 to 4999 (RFC 6455 section 7.4.2).`)
     }
-    return this.#node.cluster.disconnect(address, code, reason)
+    return this.#node.disconnect(address, { code, reason })
   }
 
   /**

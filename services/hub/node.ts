@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { RisingClock, systemClock, type Clock } from '../lib/clock.ts'
 import { RateLimit } from '../lib/rate-limit.ts'
 import { settledWithin } from '../lib/timeout.ts'
-import { CLOSE, type CloseReason } from '../model/close-codes.ts'
+import { CLOSE, mayResume, type CloseReason } from '../model/close-codes.ts'
 import type { CursorScope, DurableCursor } from '../model/durable-cursor.ts'
 import type { Identity } from '../model/identity.ts'
-import type { ClientId, Offset } from '../model/message.ts'
+import type { Address, ClientId, Offset } from '../model/message.ts'
 import type { Protocol } from '../protocol/protocol.ts'
 import { assertCapacity, type NodeState } from './clients/admission.ts'
 import { Client } from './clients/client.ts'
@@ -244,8 +244,10 @@ export class HubNode {
   }
 
   #toResumption (identity: Identity, claim: ResumeClaim, session: Session | null): Admission {
-    if (session === null) return { closeReason: CLOSE.startOver }
-    const isReplacing = this.registry.get(claim.clientId) !== undefined
+    const previous = this.registry.get(claim.clientId)
+    const hasEnded = previous !== undefined && !this.#sessions.has(previous)
+    if (session === null || hasEnded) return { closeReason: CLOSE.startOver }
+    const isReplacing = previous !== undefined
     const durableCursor = { user: identity.user, name: session.device, scope: 'inbox' } as const
     return this.#toAdmission({ identity, durableCursor, start: { claim, session } }, isReplacing)
   }
@@ -262,18 +264,20 @@ export class HubNode {
    */
   open ({ identity, durableCursor, start }: Ticket, connection: Connection, protocol: Protocol): Client {
     const { messagesPerSecond, queue, log } = this.#options
-    const cursor = this.#startCursor(start)
     const claim = 'claim' in start ? start.claim : null
+    const session = 'session' in start ? this.#takeOver(start.claim.clientId) ?? start.session : null
     const client = new Client({
       id: claim?.clientId ?? this.#nextId(),
       identity,
       protocol,
       connection,
       durableCursor,
-      cursor,
+      cursor: session === null ? this.#startCursor(start) : Cursor.resumed(session),
+      calls: session?.calls ?? [],
       outbox: new Outbox(connection, this.#flusher, queue),
       messageRate: new RateLimit(messagesPerSecond),
       catchUp: this.#catchUp,
+      sessions: this.#sessions,
       clock: this.#clock,
       log
     })
@@ -291,8 +295,7 @@ export class HubNode {
 
   #startCursor (start: TicketStart): Cursor {
     if ('since' in start) return Cursor.since(start.since)
-    if ('session' in start) return Cursor.resumed(this.#takeOver(start.claim.clientId) ?? start.session)
-    return Cursor.at(this.#options.engine.head, start.after)
+    return Cursor.at(this.#options.engine.head, 'after' in start ? start.after : undefined)
   }
 
   /**
@@ -311,6 +314,20 @@ export class HubNode {
   /** Draws the id of a new connection: greater than the id of every earlier connection. */
   #nextId (): ClientId {
     return `${this.#ids.next().toString(36)}-${randomUUID().slice(0, 8)}`
+  }
+
+  /**
+   * Closes the connections at an address on all nodes. Resolves with their number when the disconnection is stored: a
+   * close code that forbids a retry also ends the sessions of the client or the users at the address that have just
+   * lost their connection.
+   *
+   * @throws {HubError} HUB_STORE_FAILED when the connections are closed, but could resume after a crash.
+   */
+  async disconnect (address: Address, { code, reason }: CloseReason): Promise<number> {
+    const before = this.#nextId()
+    const disconnected = await this.cluster.disconnect(address, code, reason)
+    if (!mayResume(code)) await this.#sessions.endLost(address, before)
+    return disconnected
   }
 
   /** Acknowledges every message up to an offset for a client. Only messages given to the client count. */
@@ -332,7 +349,7 @@ export class HubNode {
   forget (client: Client, observed: CloseReason): void {
     this.#heartbeat.remove(client)
     if (!this.registry.remove(client)) return
-    void this.#sessions.save(client)
+    this.#sessions.save(client)
     this.#redeliveries.connectionEnded(client, observed.code)
     const { code, reason } = client.closeReason ?? observed
     if (observed.code === CLOSE.abnormal.code) this.fail(client, new Error(reason || CLOSE.abnormal.reason))

@@ -6,8 +6,6 @@ import type { Value, Values } from '../local/state/values.ts'
 import { encodeValue } from './codec.ts'
 import type { Journal } from './journal/journal.ts'
 
-/** Bytes of a key at most. */
-
 /** A key with updates in flight. */
 interface Pending {
   /** The value on the disk. */

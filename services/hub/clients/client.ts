@@ -1,6 +1,7 @@
+import { BoundedMap } from '../../lib/bounded-map.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { ClientParams, ConnectedClient } from '../../model/client.ts'
-import { CLOSE, type CloseReason } from '../../model/close-codes.ts'
+import { CLOSE, mayResume, type CloseReason } from '../../model/close-codes.ts'
 import type { DurableCursor } from '../../model/durable-cursor.ts'
 import type { ClientInfo } from '../../model/info.ts'
 import type { Identity } from '../../model/identity.ts'
@@ -19,14 +20,23 @@ import { TaskQueue } from './task-queue.ts'
 const MAX_REFUSED = 10
 const REFUSED_WINDOW_MS = 60_000
 
+/** Ids of calls that are kept for a client. */
+const MAX_CALLS = 256
+/** Id that a client gives to a call. */
+export type CallId = string | number
+
 /** The parts of a client, which the hub creates for each connection. */
 export interface ClientParts
   extends Pick<Client, 'id' | 'identity' | 'protocol' | 'outbox' | 'cursor' | 'durableCursor'> {
+  /** Ids of the calls that were accepted on an earlier connection. */
+  readonly calls: Iterable<CallId>
   readonly connection: Connection
   /** Limit of messages per second from the client. */
   readonly messageRate: RateLimit
   /** Brings a client that has fallen behind to the head of the log. */
   readonly catchUp: { resume (client: Client): void }
+  /** Ends the session of a client that the hub closes for good. */
+  readonly sessions: { end (client: Client): void }
   readonly clock: Clock
   readonly log: Log
 }
@@ -45,12 +55,15 @@ export class Client implements ConnectedClient {
   readonly durableCursor: DurableCursor
   /** Runs the handlers and listeners for this client one after another. */
   readonly taskQueue: TaskQueue
+  /** Ids of the last accepted calls, so that a client which repeats a call after a lost connection causes one call. */
+  readonly calls = new BoundedMap<CallId, true>(MAX_CALLS)
   readonly params: Partial<ClientParams> = {}
   /** Time of connecting, in ms since the epoch. */
   readonly openedAt: number
   readonly #connection: Connection
   readonly #messageRate: RateLimit
   readonly #catchUp: ClientParts['catchUp']
+  readonly #sessions: ClientParts['sessions']
   readonly #clock: Clock
   readonly #log: Log
   #received = 0
@@ -83,7 +96,9 @@ export class Client implements ConnectedClient {
     this.#messageRate = parts.messageRate
     this.#clock = parts.clock
     this.#catchUp = parts.catchUp
+    this.#sessions = parts.sessions
     this.#log = parts.log
+    for (const id of parts.calls) this.calls.set(id, true)
   }
 
   get isOpen (): boolean {
@@ -243,7 +258,7 @@ export class Client implements ConnectedClient {
     const closeNotice = this.protocol.encodeCloseNotice(reason)
     if (closeNotice !== null) this.outbox.push(new Frame(closeNotice))
     this.outbox.flushLast()
-    this.#closeReason = closeReason
+    this.#end(closeReason)
     this.#connection.close(code, reason)
   }
 
@@ -253,8 +268,14 @@ export class Client implements ConnectedClient {
    * @param closeReason - code and reason for the `close` listeners, unless the hub has ended the connection already
    */
   terminate (closeReason: CloseReason): void {
-    this.#closeReason ??= closeReason
+    if (this.#closeReason === null) this.#end(closeReason)
     this.#connection.terminate()
+  }
+
+  /** Decides the end of the connection. The peer need not answer: a code that forbids a retry ends the session now. */
+  #end (closeReason: CloseReason): void {
+    this.#closeReason = closeReason
+    if (!mayResume(closeReason.code)) this.#sessions.end(this)
   }
 
   /** Counts a message from the client. Returns false when the client is over its limit of messages per second. */

@@ -1,9 +1,8 @@
-import { BoundedMap } from '../../lib/bounded-map.ts'
 import { reportFailure, type Log } from '../../lib/log.ts'
 import { CLOSE, fitReason } from '../../model/close-codes.ts'
 import { ERRORS, HubError, type ErrorCode } from '../../model/errors.ts'
 import type { Command, CommandResult, CommandWithReply, RefusedRequest, ReplyTarget } from '../../protocol/protocol.ts'
-import type { Client } from '../clients/client.ts'
+import type { CallId, Client } from '../clients/client.ts'
 import { assertGroupRight } from '../clients/permissions.ts'
 import { Frame } from '../outbox/batch.ts'
 import type { Publisher } from '../publish/publisher.ts'
@@ -17,12 +16,6 @@ type QueuedCommand = CommandWithReply | RefusedRequest
 /** Commands that the hub executes. Messages of raw clients are for the application's message handler instead. */
 export type HubCommand = Exclude<Command, { readonly kind: 'message' }>
 
-/**
- * Events with an id that are kept, so that a client which repeats an event after a lost connection calls the action
- * once.
- */
-const MAX_KEPT_CALLS = 100_000
-
 /** Executes commands of clients and replies in the client's protocol. */
 export class Commands {
   readonly #actions: Actions
@@ -31,8 +24,6 @@ export class Commands {
   readonly #acknowledgements: Acknowledgements
   readonly #maxMessageBytes: number
   readonly #log: Log
-  /** Keys of accepted events, oldest first. */
-  readonly #calls = new BoundedMap<string, true>(MAX_KEPT_CALLS)
 
   /** @param maxMessageBytes Largest data of a call, in bytes. */
   constructor (
@@ -105,11 +96,13 @@ export class Commands {
         return this.#actions.call(command.name, command.data, client)
       case 'event': {
         this.#assertSize(command.bytes)
-        this.#assertNew(client, command.id)
+        assertNew(client, command.id)
         const result = await this.#actions.call(command.name, command.data, client)
         // A failed event may be repeated under the same id: clients take the error `Duplicate` for success. An event
         // that timed out may still succeed, so a repetition stays a duplicate.
-        if (!result.ok && result.error.code !== 'HUB_ACTION_TIMEOUT') this.#calls.delete(`${id} ${String(command.id)}`)
+        if (command.id !== undefined && !result.ok && result.error.code !== 'HUB_ACTION_TIMEOUT') {
+          client.calls.delete(command.id)
+        }
         return result
       }
       case 'join':
@@ -140,14 +133,6 @@ export class Commands {
     if (bytes > most) throw new HubError('HUB_MESSAGE_TOO_LARGE', `The data is larger than ${most} bytes; send less.`)
   }
 
-  /** Throws HUB_DUPLICATE when the client has sent an event with this id before. */
-  #assertNew ({ id }: Client, callId: string | number | undefined): void {
-    if (callId === undefined) return
-    const key = `${id} ${callId}`
-    if (this.#calls.has(key)) throw duplicateError()
-    this.#calls.set(key, true)
-  }
-
   /**
    * Encodes the reply; null when the command has no reply. A result without a JSON form becomes the reply HUB_INTERNAL.
    */
@@ -159,6 +144,13 @@ export class Commands {
       return protocol.encodeResult(target, refusal(error))
     }
   }
+}
+
+/** Throws HUB_DUPLICATE when the client has sent an event with this id before. */
+function assertNew ({ calls }: Client, id: CallId | undefined): void {
+  if (id === undefined) return
+  if (calls.has(id)) throw duplicateError()
+  calls.set(id, true)
 }
 
 function duplicateError (): HubError {

@@ -28,6 +28,6 @@ export class Acknowledgements {
     const { cursor, durableCursor, outbox } = client
     if (!cursor.acknowledge(Math.min(offset, outbox.firstLostOffset - 1), this.#engine.head)) return
     this.#durableCursors.acknowledge(durableCursor, cursor.acknowledged)
-    void this.#sessions.save(client)
+    this.#sessions.savePosition(client)
   }
 }

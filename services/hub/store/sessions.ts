@@ -2,15 +2,20 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Engine } from '../../engine/engine.ts'
+import type { StateKey } from '../../engine/state.ts'
 import type { Log } from '../../lib/log.ts'
-import { CLOSE, mayResume } from '../../model/close-codes.ts'
-import type { ClientId, UserId } from '../../model/message.ts'
+import { CLOSE } from '../../model/close-codes.ts'
+import { HubError } from '../../model/errors.ts'
+import type { Address, ClientId, UserId } from '../../model/message.ts'
 import type { Client } from '../clients/client.ts'
 import { Membership } from '../clients/cursor.ts'
 import { CoalescedWrites } from './coalesced-writes.ts'
-import { sessionKey } from './keys.ts'
+import { DISCONNECTION_OF_ALL, disconnectionKey, sessionGroupsKey, sessionKey } from './keys.ts'
 
-const Session = Type.Object({
+/** Id of a call. */
+const CallId = Type.Union([Type.String(), Type.Integer()])
+
+const StoredSession = Type.Object({
   user: Type.String(),
   /** Name of the connection's protocol. */
   protocol: Type.String(),
@@ -23,12 +28,25 @@ const Session = Type.Object({
   /** Messages to the user concern the client above this offset; null while the start position is not resolved. */
   inboxSince: Type.Union([Type.Integer(), Type.Null()]),
   acknowledged: Type.Integer(),
-  groups: Type.Array(Type.Tuple([Type.String(), Membership]))
+  /** Ids of the last accepted calls. */
+  calls: Type.Array(CallId)
 })
-/** A stored session: the owner of a resumable connection, and the connection's position in the log. */
-export type Session = Static<typeof Session>
-const sessionCheck = TypeCompiler.Compile(Session)
-const isSession = (value: unknown): value is Session => sessionCheck.Check(value)
+const storedSessionCheck = TypeCompiler.Compile(StoredSession)
+const isStoredSession = (value: unknown): value is Static<typeof StoredSession> => storedSessionCheck.Check(value)
+
+const StoredGroups = Type.Array(Type.Tuple([Type.String(), Membership]))
+type StoredGroups = Static<typeof StoredGroups>
+const storedGroupsCheck = TypeCompiler.Compile(StoredGroups)
+const asStoredGroups = (value: unknown): StoredGroups => storedGroupsCheck.Check(value) ? value : []
+
+/** A session: the owner of a resumable connection, and the connection's position in the log. */
+export interface Session extends Static<typeof StoredSession> {
+  readonly groups: StoredGroups
+}
+
+/** The end of all connections of a user, or of everyone, that connected before. */
+const Disconnection = Type.Object({ before: Type.String() })
+const disconnectionCheck = TypeCompiler.Compile(Disconnection)
 
 const TOKEN_BYTES = 24
 /** Form of client ids. */
@@ -50,20 +68,26 @@ export interface ResumeClaim {
 
 /**
  * Sessions of resumable connections. A session outlives the socket and the process: a resumed connection has the same
- * id and continues at the same position in the log.
+ * id and continues at the same position in the log. The position and the groups are two values of the state, because a
+ * client may have many groups and a position that changes often.
  */
 export class Sessions {
   readonly #engine: Engine
   readonly #windowMs: number
+  /** Hashes of the resume tokens of the clients that have a session. */
   readonly #tokenHashes = new WeakMap<Client, string>()
-  readonly #writes: CoalescedWrites<ClientId, Client>
+  readonly #positions: CoalescedWrites<ClientId, Client>
+  readonly #groups: CoalescedWrites<ClientId, Client>
 
   /** @param windowMs Time in ms for which a lost connection may be resumed. */
   constructor (engine: Engine, windowMs: number, log: Log) {
     this.#engine = engine
     this.#windowMs = windowMs
     const failure = 'a connection could not be made resumable'
-    this.#writes = new CoalescedWrites(engine, log, failure, (_id, client) => this.#store(client))
+    this.#positions = new CoalescedWrites(engine, log, failure, (id, client) => {
+      return this.#store(sessionKey(id), client, this.#positionOf(client))
+    })
+    this.#groups = new CoalescedWrites(engine, log, failure, (_id, client) => this.#storeGroups(client))
   }
 
   /**
@@ -76,41 +100,109 @@ export class Sessions {
     const token = presented ?? randomBytes(TOKEN_BYTES).toString('base64url')
     this.#tokenHashes.set(client, hash(token).toString('base64'))
     // Stored at once: the client may lose the connection and return before the start position is resolved.
-    void this.save(client)
+    void this.#positions.put(client.id, client)
     return token
   }
 
   /**
-   * Finds the session for a claim; null when the session does not exist, or belongs to another user, protocol or token.
+   * Finds the session for a claim; null when the session does not exist or has ended, or belongs to another user,
+   * protocol or token.
    */
   async find ({ clientId, token, user, protocol }: ResumeClaim): Promise<Session | null> {
     // A claim may hold any text, and keys of the state are limited in length.
     if (!CLIENT_ID.test(clientId)) return null
-    // A queued write of this session comes first.
-    await this.#writes.settled(clientId)
-    const session = await this.#engine.state.get(sessionKey(clientId))
-    if (!isSession(session) || session.user !== user || session.protocol !== protocol) return null
-    return timingSafeEqual(Buffer.from(session.token, 'base64'), hash(token)) ? session : null
+    // The writes of this session that are in progress come first.
+    await Promise.all([this.#positions.settled(clientId), this.#groups.settled(clientId)])
+    const { state } = this.#engine
+    const keys = [sessionKey(clientId), sessionGroupsKey(clientId), disconnectionKey(user), DISCONNECTION_OF_ALL]
+    const [session, groups, ...disconnections] = await Promise.all(keys.map((key) => state.get(key)))
+    if (!isStoredSession(session) || session.user !== user || session.protocol !== protocol) return null
+    // The ids of clients rise.
+    if (disconnections.some((one) => disconnectionCheck.Check(one) && clientId < one.before)) return null
+    if (!timingSafeEqual(Buffer.from(session.token, 'base64'), hash(token))) return null
+    return { ...session, groups: asStoredGroups(groups) }
+  }
+
+  /** Whether a client has a session. */
+  has (client: Client): boolean {
+    return this.#tokenHashes.has(client)
+  }
+
+  /** Stores the position of a client within a second. */
+  savePosition (client: Client): void {
+    if (this.has(client)) this.#positions.putSoon(client.id, client)
+  }
+
+  /** Stores the position and the groups of a client within a second. */
+  saveSoon (client: Client): void {
+    this.savePosition(client)
+    if (this.has(client) && client.cursor.groups !== null) this.#groups.putSoon(client.id, client)
+  }
+
+  /** Stores the position and the groups of a client; a later save replaces a queued save. */
+  save (client: Client): void {
+    // The replacing connection stores the session. Compared by identity, because an application may use the same code.
+    if (client.closeReason !== CLOSE.replaced && this.has(client)) this.#put(client)
   }
 
   /**
-   * Stores the position of a client; a later save replaces a queued save. Resolves when stored or failed; never
-   * rejects.
+   * Ends the session of a client that the hub closes for good: the connection cannot be resumed, even if the client
+   * never answers the Close frame. Without effect for a session that another connection has resumed.
    */
-  save (client: Client): Promise<void> {
-    // The replacing connection stores the session. Compared by identity, because an application may use the same code.
-    const isReplaced = client.closeReason === CLOSE.replaced
-    return isReplaced || !this.#tokenHashes.has(client) ? Promise.resolve() : this.#writes.put(client.id, client)
+  end (client: Client): void {
+    if (client.closeReason !== CLOSE.replaced && this.#tokenHashes.delete(client)) this.#put(client)
+  }
+
+  /**
+   * Ends the sessions of lost connections at an address: of the client, of the user, or of everyone.
+   *
+   * @param before Id of a client that would connect now.
+   * @throws {HubError} HUB_STORE_FAILED when the end cannot be stored.
+   */
+  async endLost (address: Address, before: ClientId): Promise<void> {
+    const { state } = this.#engine
+    if ('client' in address) {
+      if (!CLIENT_ID.test(address.client)) return
+      await Promise.all([sessionKey(address.client), sessionGroupsKey(address.client)].map((key) => {
+        return state.update(key, () => undefined, 0)
+      }))
+    } else if (!('group' in address)) {
+      const key = 'user' in address ? disconnectionKey(address.user) : DISCONNECTION_OF_ALL
+      await state.update(key, () => ({ before }), CONNECTED_MS)
+    }
+  }
+
+  /**
+   * Resolves when the pending writes of some sessions are stored.
+   *
+   * @throws {HubError} HUB_STORE_FAILED when one of them has failed.
+   */
+  async stored (clients: readonly Client[]): Promise<void> {
+    const writes = clients.flatMap(({ id }) => [this.#positions.settled(id), this.#groups.settled(id)])
+    if (!(await Promise.all(writes)).includes(false)) return
+    const sentence = this.#engine.problem ?? 'The sessions of the connections could not be stored.'
+    throw new HubError('HUB_STORE_FAILED', sentence, { retryAfter: 1 })
   }
 
   /** Resolves when all sessions are stored. */
-  idle (): Promise<void> {
-    return this.#writes.idle()
+  async idle (): Promise<void> {
+    await Promise.all([this.#positions.idle(), this.#groups.idle()])
   }
 
-  /** The session of a client at this moment; undefined when the client is not resumable. */
+  /** The session of a client at this moment; undefined when the client is not resumable, or its session has ended. */
   of (client: Client): Session | undefined {
-    const { cursor, durableCursor: { name: device }, identity: { user }, protocol } = client
+    const position = this.#positionOf(client)
+    return position === undefined ? undefined : { ...position, groups: groupsOf(client) }
+  }
+
+  #put (client: Client): void {
+    void this.#positions.put(client.id, client)
+    if (client.cursor.groups !== null) void this.#groups.put(client.id, client)
+  }
+
+  /** The position and the owner of a session. */
+  #positionOf (client: Client): Static<typeof StoredSession> | undefined {
+    const { calls, cursor, durableCursor: { name: device }, identity: { user }, protocol } = client
     const token = this.#tokenHashes.get(client)
     if (token === undefined) return undefined
     return {
@@ -122,16 +214,22 @@ export class Sessions {
       since: cursor.since,
       inboxSince: cursor.inboxSince ?? null,
       acknowledged: cursor.acknowledged,
-      groups: [...cursor.groups ?? []].map(([group, membership]): [string, Membership] => [group, { ...membership }])
+      calls: [...calls.keys()]
     }
   }
 
-  async #store (client: Client): Promise<void> {
-    const { closeReason, isOpen } = client
-    // A close code that forbids a retry ends the session.
-    const session = closeReason !== null && !mayResume(closeReason.code) ? undefined : this.of(client)
-    await this.#engine.state.update(sessionKey(client.id), () => session, isOpen ? CONNECTED_MS : this.#windowMs)
+  #storeGroups (client: Client): Promise<unknown> {
+    const groups = this.has(client) ? groupsOf(client) : []
+    return this.#store(sessionGroupsKey(client.id), client, groups.length === 0 ? undefined : groups)
   }
+
+  #store (key: StateKey, { isOpen }: Client, value: unknown): Promise<unknown> {
+    return this.#engine.state.update(key, () => value, isOpen ? CONNECTED_MS : this.#windowMs)
+  }
+}
+
+function groupsOf ({ cursor }: Client): StoredGroups {
+  return [...cursor.groups ?? []].map(([group, membership]) => [group, { ...membership }])
 }
 
 function hash (token: string): Buffer {

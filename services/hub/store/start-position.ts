@@ -52,7 +52,7 @@ export class StartResolver {
     cursor.located(acknowledged, skipped, count === 0 ? null : { offset, isSuspect })
     this.#leaveForbidden(client, left)
     this.#join(client, joined)
-    void this.#sessions.save(client)
+    this.#sessions.saveSoon(client)
   }
 
   /**

@@ -1,8 +1,9 @@
 import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
 import { ActionError, HubError } from '../../../index.ts'
-import { connect, ECHO, listen } from '../../support/helper.ts'
+import { connect, ECHO, listen, until } from '../../support/helper.ts'
 import { PLAIN, RELIABLE, connectJson, type JsonClient, type JsonFrame } from '../../support/json-client.ts'
+import { testFolder } from '../../support/test-folder.ts'
 
 t.test('roles of the token decide which groups a client may join and send to by itself', async (t) => {
   const { url } = await listen(t)
@@ -198,4 +199,24 @@ t.test('an event is called once for an ackId that succeeded, and again for one t
   t.match(await resumed.request(slow), { success: false, error: { name: 'Timeout' } })
   const duplicate = await resumed.request(slow)
   t.match(duplicate, { success: false, error: { name: 'Duplicate' } }, 'it was begun, and may yet succeed')
+})
+
+t.test('the ids of calls are kept for each client, so no other client can displace them, and a restart keeps them', async (t) => {
+  const engine = { kind: 'file', path: testFolder(t) } as const
+  const before = await listen(t, { engine, websocket: { messagesPerSecond: 0 } })
+  let calls = 0
+  const order = { type: 'event', event: 'order', data: 1, ackId: 5 }
+  before.app.hub.action('order', Type.Unknown(), () => { calls++ })
+  const [bob, mallory] = [await connectJson(t, before.url), await connectJson(t, before.url, { user: 'mallory' })]
+  t.match(await bob.request(order), { success: true })
+  for (let ackId = 1; ackId <= 300; ackId++) mallory.sendJson({ ...order, ackId })
+  await until(() => calls === 301)
+  t.match(await bob.request(order), { error: { name: 'Duplicate' } })
+  await before.app.close()
+
+  const after = await listen(t, { engine })
+  after.app.hub.action('order', Type.Unknown(), () => { calls++ })
+  const resumed = await connectJson(t, after.url, { query: bob.resumeQuery })
+  t.match(await resumed.request(order), { error: { name: 'Duplicate' } })
+  t.equal(calls, 301)
 })

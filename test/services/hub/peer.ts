@@ -69,7 +69,9 @@ export function newClient (connection: Peer, parts: Partial<ClientParts> = {}): 
     cursor: new Cursor({ since: 0 }),
     durableCursor: { user: 'alice', name: '', scope: 'inbox' },
     messageRate: new RateLimit(0),
+    calls: [],
     catchUp: { resume () {} },
+    sessions: { end () {} },
     clock: { wall: () => 0, steady: () => 0 },
     log: throwingLog(),
     ...parts

@@ -1,0 +1,115 @@
+import { cpSync } from 'node:fs'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { MemoryState } from '../../../services/engine/memory/state.ts'
+import { HubError } from '../../../services/model/errors.ts'
+import type { Address } from '../../../services/model/message.ts'
+import { api, listen, token, until } from '../../support/helper.ts'
+import { connectJson, dial, refusal, RELIABLE } from '../../support/json-client.ts'
+import { patch } from '../../support/patch.ts'
+import { frame, OPCODE, rawConnect } from '../../support/raw-client.ts'
+import { testFolder } from '../../support/test-folder.ts'
+
+const START_OVER = { status: 101, code: 1008, reason: 'this connection cannot be resumed, start over' }
+
+/** Connects a client of the reliable subprotocol that never answers a Close frame. */
+async function connectFrozen (t: Test, port: number) {
+  const headers = { 'Sec-WebSocket-Protocol': RELIABLE }
+  const client = await rawConnect({ port, token: token({ user: 'bob' }), headers })
+  t.teardown(() => client.destroy())
+  const greeting = JSON.parse((await client.next()).payload.toString()) as Record<string, string>
+  const id = String(greeting['connectionId'])
+  const resumeQuery = `&awps_connection_id=${id}&awps_reconnection_token=${String(greeting['reconnectionToken'])}`
+  return { client, id, resumeQuery }
+}
+
+t.test('a disconnected client that does not answer the Close frame cannot resume', async (t) => {
+  const { app, origin, url, port } = await listen(t)
+  const disconnections: ReadonlyArray<[title: string, disconnect: (id: string) => unknown]> = [
+    ['by id', (id) => app.hub.disconnect({ client: id })],
+    ['by user', () => app.hub.disconnect({ user: 'bob' })],
+    ['by group', () => app.hub.disconnect({ group: 'vip' })],
+    ['with everyone', () => app.hub.disconnect({ all: true })],
+    ['over the REST API', (id) => api(origin, 'DELETE', `/clients/${id}`)],
+    ['by the application', (id) => app.hub.client(id)?.close({ code: 4900, reason: 'signed out' })]
+  ]
+  for (const [title, disconnect] of disconnections) {
+    const { client, id, resumeQuery } = await connectFrozen(t, port)
+    await app.hub.join(id, 'vip')
+    await disconnect(id)
+    t.ok(app.hub.client(id), `${title}: the connection has not ended`)
+    t.same(await refusal(dial(t, url, { query: resumeQuery })), START_OVER, title)
+    client.destroy()
+    await until(() => app.hub.size === 0)
+    t.same(await refusal(dial(t, url, { query: resumeQuery })), START_OVER, `${title}, after its end`)
+  }
+})
+
+t.test('a client that violates its protocol and does not answer the Close frame cannot resume', async (t) => {
+  const { app, url, port } = await listen(t)
+  const { client, id, resumeQuery } = await connectFrozen(t, port)
+  client.send(frame({ opcode: OPCODE.text, payload: 'no JSON' }))
+  await until(() => client.unread().some(({ opcode }) => opcode === OPCODE.close))
+  t.ok(app.hub.client(id))
+  t.same(await refusal(dial(t, url, { query: resumeQuery })), START_OVER)
+})
+
+t.test('a disconnection ends the sessions of connections that were lost shortly before', async (t) => {
+  const { app, url } = await listen(t)
+  const ends: ReadonlyArray<[title: string, address: (id: string) => Address]> = [
+    ['of a client', (id) => ({ client: id })],
+    ['of a user', () => ({ user: 'bob' })],
+    ['of everyone', () => ({ all: true })]
+  ]
+  for (const [title, address] of ends) {
+    const [bob, carol] = [await connectJson(t, url), await connectJson(t, url, { user: 'carol' })]
+    await bob.dropConnection(app)
+    await carol.dropConnection(app)
+    t.equal(await app.hub.disconnect(address(bob.id)), 0, title)
+    t.same(await refusal(dial(t, url, { query: bob.resumeQuery })), START_OVER, title)
+    const isOver = title === 'of everyone'
+    const again = dial(t, url, { user: 'carol', query: carol.resumeQuery })
+    if (isOver) t.same(await refusal(again), START_OVER, title)
+    else t.match(await again.nextJson(), { connectionId: carol.id }, `${title}: others resume`)
+    again.socket.terminate()
+
+    const next = await connectJson(t, url)
+    await next.dropConnection(app)
+    t.equal((await connectJson(t, url, { query: next.resumeQuery })).id, next.id, `${title}: later connections resume`)
+    await app.hub.disconnect({ all: true }, { code: 1012 })
+    await until(() => app.hub.size === 0)
+  }
+})
+
+t.test('what the hub has answered survives a crash', async (t) => {
+  const folder = testFolder(t)
+  const path = join(folder, 'before')
+  const { app, origin, port } = await listen(t, { engine: { kind: 'file', path } })
+  const kicked = await connectFrozen(t, port)
+  t.match(await api(origin, 'DELETE', `/clients/${kicked.id}`), { status: 200, body: { disconnected: 1 } })
+  const member = await connectFrozen(t, port)
+  await app.hub.join(member.id, 'in')
+  await app.hub.join(member.id, 'out')
+  await app.hub.leave(member.id, 'out')
+
+  // The files as a killed process leaves them.
+  cpSync(path, join(folder, 'after'), { recursive: true, filter: (file) => !file.endsWith('.sock') })
+  const after = await listen(t, { engine: { kind: 'file', path: join(folder, 'after') } })
+  t.same(await refusal(dial(t, after.url, { query: kicked.resumeQuery })), START_OVER)
+  t.equal((await connectJson(t, after.url, { query: member.resumeQuery })).id, member.id)
+  await until(() => after.app.hub.client(member.id)?.groups.length === 1)
+  t.same(after.app.hub.client(member.id)?.groups, ['in'])
+})
+
+t.test('a decision that cannot be stored is answered with HUB_STORE_FAILED', async (t) => {
+  const { app, origin, url } = await listen(t)
+  const bob = await connectJson(t, url)
+  await until(async () => (await app.hub.clients()).clients.every(({ behind }) => !behind))
+  patch(t, MemoryState, 'update', () => async () => { throw new HubError('HUB_STORE_FAILED', 'The disk is full.') })
+  const failed = { status: 503, body: { code: 'HUB_STORE_FAILED' } }
+  t.match(await api(origin, 'PUT', `/groups/vip/clients/${bob.id}`), failed)
+  t.match(await api(origin, 'DELETE', `/groups/vip/clients/${bob.id}`), failed)
+  t.match(await api(origin, 'PUT', '/users/bob/groups/vip'), failed)
+  t.match(await api(origin, 'DELETE', `/clients/${bob.id}`), failed)
+  await until(() => app.hub.size === 0, 'the end of the connection')
+})
