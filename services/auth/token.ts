@@ -78,7 +78,7 @@ export function createTokenCheck (options: TokenOptions): TokenCheck {
     } catch (error) {
       throw refusal(error, options)
     }
-    return toIdentity(claims)
+    return toIdentity(claims, clockTolerance)
   }
 }
 
@@ -155,9 +155,9 @@ export function createToken ({ secret, issuer = '', audience = '' }: TokenOption
  * @throws {HubError} HUB_TOKEN_EXPIRED, without a tolerance: the connection of the token would be closed at once.
  *   HUB_TOKEN_INVALID for claims of another shape.
  */
-function toIdentity (claims: unknown): Identity {
+function toIdentity (claims: unknown, clockTolerance: number): Identity {
   const record = (typeof claims === 'object' && claims !== null ? claims : {}) as Record<string, unknown>
-  const { sub, role, exp, [GROUP_CLAIM]: group } = record
+  const { sub, role, exp, iat, [GROUP_CLAIM]: group } = record
   if (exp !== undefined && typeof exp !== 'number') throw invalid('The "exp" of the token must be a number of seconds.')
   if (exp !== undefined && exp * 1000 <= Date.now()) throw expired()
   if (typeof sub !== 'string' || !isId(sub)) {
@@ -170,7 +170,8 @@ function toIdentity (claims: unknown): Identity {
     throw invalid(`The token names ${groups.length} groups (${GROUP_CLAIM}); a client can be in ${MAX_GROUPS}.`)
   }
   const expiresAt = typeof exp === 'number' ? exp * 1000 : undefined
-  return { user: sub, roles, ...(groups.length > 0 ? { groups } : {}), expiresAt }
+  const issuedAt = typeof iat === 'number' ? iat * 1000 - clockTolerance : undefined
+  return { user: sub, roles, ...(groups.length > 0 ? { groups, issuedAt } : {}), expiresAt }
 }
 
 /** A claim that is one string or a list of strings, as a list; an absent claim is an empty list. */

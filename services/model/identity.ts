@@ -14,6 +14,8 @@ export const ADMIN_ROLE = 'admin'
  * - `user`: id of the user, 1 to 256 characters. All connections with this id are devices of one user.
  * - `roles`: names of roles; `admin` may use the REST API and the console.
  * - `groups`: groups that the client joins when it connects, at most 1000; none by default.
+ * - `issuedAt`: when the token was issued, in ms since the epoch. A connection that continues at an offset which the
+ *   client states receives no message to these groups from before. Without it, the offset alone decides.
  * - `expiresAt`: when the token expires, in ms since the epoch. The hub then closes the connection. Without it, the
  *   connection has no time limit.
  *
@@ -23,6 +25,9 @@ export const Identity = Type.Object({
   user: Id,
   roles: Type.Array(Type.String(), { description: `"${ADMIN_ROLE}" may use the REST API and the console` }),
   groups: Type.Optional(Type.Array(Id, { description: 'Groups to join on connecting', maxItems: MAX_GROUPS })),
+  issuedAt: Type.Optional(Type.Union([Type.Number(), Type.Undefined()], {
+    description: 'When the token was issued, in ms since the epoch'
+  })),
   expiresAt: Type.Optional(Type.Union([Type.Number(), Type.Undefined()], {
     description: 'When the token expires, in ms since the epoch; without it the connection may stay for ever'
   }))

@@ -51,9 +51,9 @@ export class EventClient {
 }
 
 /** Connects and waits for the first comment. */
-export function openEvents (t: Test, origin: string, { user = 'bob', after, query = '' }: { user?: string, after?: string, query?: string } = {}): Promise<EventClient> {
+export function openEvents (t: Test, origin: string, { user = 'bob', after, query = '', bearer = token({ user }) }: { user?: string, after?: string, query?: string, bearer?: string } = {}): Promise<EventClient> {
   return new Promise((resolve, reject) => {
-    const sent = request(`${origin}/admin/events?token=${token({ user })}${query}`, { agent: false, headers: after === undefined ? {} : { 'last-event-id': after } }, (response) => {
+    const sent = request(`${origin}/admin/events?token=${bearer}${query}`, { agent: false, headers: after === undefined ? {} : { 'last-event-id': after } }, (response) => {
       const client = new EventClient(sent, response)
       t.teardown(() => sent.destroy())
       until(() => client.comments.length > 0).then(() => resolve(client), reject)

@@ -19,8 +19,8 @@ export const ECHO = '服务器已经收到了你的消息==>'
 const TIMEOUT_MS = 10_000
 
 /** A token for the service under test, by default of the user alice without a role. */
-export function token ({ user = 'alice', roles = [], ttlSeconds = 3600 }: Partial<TokenClaims> = {}): string {
-  return createToken({ secret: SECRET }, { user, roles, ttlSeconds })
+export function token ({ user = 'alice', roles = [], groups = [], ttlSeconds = 3600 }: Partial<TokenClaims> = {}): string {
+  return createToken({ secret: SECRET }, { user, roles, groups, ttlSeconds })
 }
 
 /** Collects the lines of a logger, each parsed as an object. */

@@ -1,13 +1,15 @@
 import { Type, type Static } from '@sinclair/typebox'
 import type { Range } from '../../engine/store.ts'
-import type { Address, ClientId, Group, Offset, UserId } from '../../model/message.ts'
+import type { Address, ClientId, Group, Message, Offset, UserId } from '../../model/message.ts'
 
 /** Membership of a client in a group. */
 export const Membership = Type.Object({
   /** The client receives the messages to the group above this offset. */
   since: Type.Integer(),
   /** Origin of the membership: a command of the client, the client's token, or the hub's application. */
-  by: Type.Union([Type.Literal('client'), Type.Literal('token'), Type.Literal('hub')])
+  by: Type.Union([Type.Literal('client'), Type.Literal('token'), Type.Literal('hub')]),
+  /** Messages to the group that were published before this time, in ms since the epoch, are not for the client. */
+  from: Type.Optional(Type.Number())
 })
 export type Membership = Static<typeof Membership>
 
@@ -172,6 +174,11 @@ export class Cursor {
     if ('user' in address) return this.#inboxSince ?? this.since
     if ('group' in address) return this.#groups?.get(address.group)?.since ?? Infinity
     return this.since
+  }
+
+  /** Whether a message was published to a group before the client's membership began. */
+  precedesMembership ({ address, at }: Message): boolean {
+    return 'group' in address && at < (this.#groups?.get(address.group)?.from ?? 0)
   }
 
   /** Returns the parts of the log that the client receives and that have not been queued for the client yet. */

@@ -103,15 +103,22 @@ export class CatchUp {
     // message comes late or twice.
     outbox.deliverPending()
     if (cursor.gap(gapUpTo) && !this.#notifyGap(client, gapUpTo, messages[0]?.offset ?? Infinity)) return true
+    let missed: Gap | undefined
     for (const message of messages) {
       const { offset, except } = message
       client.flushEarlyMessages(offset)
-      const isSkipped = cursor.hasSkipped(offset)
-      if (isSkipped && !this.#sendGap(client, { after: cursor.position, upTo: offset, position: offset })) return true
-      const frame = isSkipped || except?.includes(id) === true ? null : this.#frames.frame(protocol, message)
+      if (cursor.hasSkipped(offset) || cursor.precedesMembership(message)) {
+        missed = { after: missed?.after ?? cursor.position, upTo: offset, position: offset }
+        cursor.advance(offset, null)
+        continue
+      }
+      if (missed !== undefined && !this.#sendGap(client, missed)) return true
+      missed = undefined
+      const frame = except?.includes(id) === true ? null : this.#frames.frame(protocol, message)
       if (frame !== null && !outbox.offer(frame)) return false
       cursor.advance(offset, frame?.ackOffset ?? null)
     }
+    if (missed !== undefined && !this.#sendGap(client, missed)) return true
     const { hasPosition } = cursor
     cursor.advanceTo(upTo)
     if (cursor.owesAck) client.probe(cursor.ackExpected)

@@ -3,18 +3,20 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Engine } from '../../engine/engine.ts'
 import { HubError } from '../../model/errors.ts'
 import { MAX_GROUPS } from '../../model/identity.ts'
-import { Id, assertAddress, type Address, type ClientId, type Group, type UserId } from '../../model/message.ts'
+import { Id, assertAddress, type Address, type ClientId, type Group, type Offset, type UserId } from '../../model/message.ts'
 import { tooManyGroups } from '../clients/permissions.ts'
 import { groupsKey } from './keys.ts'
 
-/** A group, and the head of the log when the user joined or left the group. */
-const GroupSince = Type.Tuple([Id, Type.Integer()])
-type GroupSince = Static<typeof GroupSince>
+/** A group, and the head of the log when the user joined. */
+const Joining = Type.Tuple([Id, Type.Integer()])
+/** A group, the head when the user left, and the head when a connection of the user first was a member again. */
+const Leaving = Type.Union([Type.Tuple([Id, Type.Integer()]), Type.Tuple([Id, Type.Integer(), Type.Integer()])])
+export type Leaving = Static<typeof Leaving>
 const UserGroups = Type.Object({
   /** Groups that every connection of the user joins. */
-  joined: Type.Array(GroupSince),
+  joined: Type.Array(Joining),
   /** Groups that the user was removed from: a resumed connection does not join these groups again. */
-  left: Type.Array(GroupSince)
+  left: Type.Array(Leaving)
 })
 type UserGroups = Static<typeof UserGroups>
 const userGroupsCheck = TypeCompiler.Compile(UserGroups)
@@ -74,20 +76,28 @@ export class Memberships {
     if (user === undefined) {
       throw new HubError('HUB_CLIENT_NOT_FOUND', 'This client is not connected; address its user to reach all connections, those to come included.')
     }
-    if (isMember) await this.#removeFromLeft(user, group)
+    if (isMember && includes((await this.of(user)).left, group)) await this.noteReturn(user, group)
   }
 
-  /** Removes a group from the groups that the user left, so that the new membership survives a resumed connection. */
-  async #removeFromLeft (user: UserId, group: Group): Promise<void> {
-    if (!includes((await this.of(user)).left, group)) return
-    await this.#engine.state.update(groupsKey(user), (present) => {
+  /**
+   * Notes that a connection of the user is a member again of a group that the user has left. Resolves with the head at
+   * the first return: no connection receives the messages between leaving and return.
+   *
+   * @throws {HubError} HUB_STORE_FAILED when the return cannot be stored.
+   */
+  async noteReturn (user: UserId, group: Group): Promise<Offset> {
+    const { head } = this.#engine
+    const updated = await this.#engine.state.update(groupsKey(user), (present) => {
       const { joined, left } = asUserGroups(present)
-      return { joined, left: without(left, group) }
+      return { joined, left: left.map(([one, leftAt, at = one === group ? head : undefined]): Leaving => {
+        return at === undefined ? [one, leftAt] : [one, leftAt, at]
+      }) }
     }, this.#rememberMs)
+    return asUserGroups(updated).left.find(([one]) => one === group)?.[2] ?? head
   }
 
   async #setUser (user: UserId, group: Group, isMember: boolean): Promise<void> {
-    const now: GroupSince = [group, this.#engine.head]
+    const now: [Group, Offset] = [group, this.#engine.head]
     const updated = await this.#engine.state.update(groupsKey(user), (present) => {
       const { joined, left } = asUserGroups(present)
       if (!isMember) return { joined: without(joined, group), left: [...without(left, group), now].slice(-MAX_GROUPS) }
@@ -102,10 +112,10 @@ function asUserGroups (value: unknown): UserGroups {
   return userGroupsCheck.Check(value) ? value : { joined: [], left: [] }
 }
 
-function includes (groups: readonly GroupSince[], group: Group): boolean {
+function includes (groups: ReadonlyArray<readonly [Group, ...unknown[]]>, group: Group): boolean {
   return groups.some(([one]) => one === group)
 }
 
-function without (groups: readonly GroupSince[], group: Group): GroupSince[] {
+function without<T extends readonly [Group, ...unknown[]]> (groups: readonly T[], group: Group): T[] {
   return groups.filter(([one]) => one !== group)
 }

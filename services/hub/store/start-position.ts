@@ -5,7 +5,7 @@ import type { Membership } from '../clients/cursor.ts'
 import { hasGroupRight } from '../clients/permissions.ts'
 import type { Registry } from '../clients/registry.ts'
 import type { DurableCursors } from './durable-cursors.ts'
-import type { Memberships } from './memberships.ts'
+import type { Leaving, Memberships } from './memberships.ts'
 import type { Redeliveries } from './redeliveries.ts'
 import type { Sessions } from './sessions.ts'
 
@@ -51,7 +51,9 @@ export class StartResolver {
     const isSuspect = this.#redeliveries.isSuspect(count)
     cursor.located(acknowledged, skipped, count === 0 ? null : { offset, isSuspect })
     this.#leaveForbidden(client, left)
-    this.#join(client, joined)
+    for (const [group, since] of joined) this.#join(client, group, since, { by: 'hub' })
+    // A resumed client is in the groups of its token already, or has left these groups.
+    if (!cursor.hasEarlierGroups) await this.#joinGroupsOfToken(client, left)
     this.#sessions.saveSoon(client)
   }
 
@@ -59,28 +61,40 @@ export class StartResolver {
    * Removes a resumed client from groups that the token no longer permits, and from groups that the user has left
    * since.
    */
-  #leaveForbidden (client: Client, left: ReadonlyArray<readonly [Group, Offset]>): void {
+  #leaveForbidden (client: Client, left: readonly Leaving[]): void {
     const { cursor, identity } = client
     for (const [group, { by }] of cursor.groups ?? []) {
       const isInToken = identity.groups?.includes(group) === true
       const isOwnRight = by === 'client' && hasGroupRight('joinLeaveGroup', group, identity)
       if (by !== 'hub' && !isInToken && !isOwnRight) this.#registry.leave(client, group)
     }
-    for (const [group, leftAt] of left) {
-      if ((cursor.groups?.get(group)?.since ?? Infinity) <= leftAt) this.#registry.leave(client, group)
+    for (const [group, leftAt, returnedAt = Infinity] of left) {
+      const { since = Infinity } = cursor.groups?.get(group) ?? {}
+      if (since <= leftAt && since < returnedAt) this.#registry.leave(client, group)
     }
   }
 
-  /** Joins the groups of the user, then the groups of the token, up to the limit. */
-  #join (client: Client, joined: ReadonlyArray<readonly [Group, Offset]>): void {
-    const { cursor, identity } = client
-    const join = (group: Group, since: Offset, by: Membership['by']): void => {
-      if ((cursor.groups?.size ?? 0) >= MAX_GROUPS) return
-      this.#registry.join(client, group, { since: Math.max(since, cursor.since), by })
+  /**
+   * Joins the groups of the token. Each membership begins where it began, and not at the offset that the client states:
+   * at the return of a user that had left the group, and at the time of the token.
+   */
+  async #joinGroupsOfToken (client: Client, left: readonly Leaving[]): Promise<void> {
+    const { cursor, identity: { user, groups = [], issuedAt }, openedAt } = client
+    // Without an offset that the client states, the client receives no earlier message in any case. The clock of the
+    // issuer may be ahead, and must not hide messages that are published after connecting.
+    const from = cursor.isContinued && issuedAt !== undefined ? { from: Math.min(issuedAt, openedAt) } : {}
+    const leavings = new Map(left.map((leaving) => [leaving[0], leaving]))
+    for (const group of groups) {
+      const leaving = leavings.get(group)
+      const since = leaving === undefined ? 0 : leaving[2] ?? await this.#memberships.noteReturn(user, group)
+      this.#join(client, group, since, { by: 'token', ...from })
     }
-    for (const [group, since] of joined) join(group, since, 'hub')
-    // A resumed client is in the groups of its token already, or has left these groups.
-    if (cursor.hasEarlierGroups) return
-    for (const group of identity.groups ?? []) join(group, 0, 'token')
+  }
+
+  /** Joins a group, up to the limit of groups. */
+  #join (client: Client, group: Group, since: Offset, membership: Pick<Membership, 'by' | 'from'>): void {
+    const { cursor } = client
+    if ((cursor.groups?.size ?? 0) >= MAX_GROUPS) return
+    this.#registry.join(client, group, { since: Math.max(since, cursor.since), ...membership })
   }
 }
