@@ -25,7 +25,8 @@ export interface State {
    * Replaces the value of a key. Concurrent updates of a key run one after another, so no update is lost.
    *
    * @param change Returns the new value for the present one (undefined without one); undefined removes the key. Must be
-   *   synchronous and must not throw. The state may call `change` later, and more than once.
+   *   synchronous and must not throw. The state may call `change` later, and more than once. A function without a
+   *   parameter does not get the present value, which spares the state its parsing.
    * @param ttlMs Time in ms until the new value expires.
    * @returns The new value, when it is as durable as the state can make it.
    * @throws {HubError} HUB_STORE_FAILED when the value cannot be made durable.

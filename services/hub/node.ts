@@ -123,7 +123,7 @@ export class HubNode {
     // Clients and delivery.
     this.events = new Events(log)
     this.#flusher = new Flusher(options.flushIntervalMs, clock, log)
-    this.registry = new Registry(this.#flusher)
+    this.registry = new Registry(this.#flusher, engine)
     this.#heartbeat = new Heartbeat(options.heartbeat, clock)
     const frames = new FrameCache(clock, log)
     const fanOut = new FanOut(this.registry, this.#flusher, frames, queue)
@@ -131,7 +131,7 @@ export class HubNode {
       messages: Math.min(PAGE.messages, Math.ceil(queue.maxWrites / 2)),
       bytes: Math.min(PAGE.bytes, Math.ceil(queue.maxBytes / 2))
     }
-    this.#catchUp = new CatchUp(engine, frames, pageLimit, clock, log)
+    this.#catchUp = new CatchUp(engine, this.registry, frames, pageLimit, clock, log)
 
     // State that outlives connections.
     this.cluster = new Cluster(engine.bus)
@@ -285,7 +285,7 @@ export class HubNode {
     this.registry.add(client)
     this.#heartbeat.add(client)
     if ('after' in start && start.after !== undefined) this.acknowledge(client, start.after)
-    this.#catchUp.begin(client, this.#startResolver.resolve(client))
+    this.#catchUp.begin(client, () => this.#startResolver.resolve(client))
 
     const fields = { clientId: client.id, user: identity.user, address: connection.address, protocol: protocol.name }
     log.info(fields, claim === null ? 'client connected' : 'client resumed')

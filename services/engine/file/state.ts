@@ -44,7 +44,7 @@ export class FileState implements State {
     this.#values.evictExpired()
     const text = encodeKey(key)
     const present = this.#values.get(text) ?? null
-    const changed = change(present === null ? undefined : JSON.parse(present.json))
+    const changed = change(present === null || change.length === 0 ? undefined : JSON.parse(present.json))
     if (changed === undefined && present === null && !this.#pending.has(text)) return undefined
     const value = changed === undefined ? null : { json: JSON.stringify(changed), until: this.#now() + ttlMs }
     await this.#store(text, present, value)

@@ -1,12 +1,11 @@
 const ESCAPE = '\uFFFF'
-const ODD = /[\uFFFF\p{Surrogate}]/u
-const EVERY_ODD = new RegExp(ODD, 'gu')
+const EVERY_ODD = /[\uFFFF\p{Surrogate}]/gu
 
 /**
  * Encodes a text as bytes. Unlike plain UTF-8, the encoding keeps ill-formed texts distinct, such as a lone surrogate.
  */
 export function encodeText (text: string): Buffer {
-  if (!ODD.test(text)) return Buffer.from(text)
+  if (isPlain(text)) return Buffer.from(text)
   return Buffer.from(text.replace(EVERY_ODD, (odd) => ESCAPE + odd.charCodeAt(0).toString(16).padStart(4, '0')))
 }
 
@@ -19,5 +18,10 @@ export function decodeText (bytes: Buffer): string {
 
 /** Bytes of a text from `encodeText`. */
 export function textBytes (text: string): number {
-  return ODD.test(text) ? encodeText(text).length : Buffer.byteLength(text)
+  return isPlain(text) ? Buffer.byteLength(text) : encodeText(text).length
+}
+
+/** Whether the encoding of a text is plain UTF-8. Much faster than a search with the expression above. */
+function isPlain (text: string): boolean {
+  return text.isWellFormed() && !text.includes(ESCAPE)
 }

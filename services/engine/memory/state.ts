@@ -25,7 +25,7 @@ export class MemoryState implements State {
     this.#lifetime.assertOpen()
     this.#values.evictExpired()
     const text = encodeKey(key)
-    const value = change(this.#values.read(text))
+    const value = change(change.length === 0 ? undefined : this.#values.read(text))
     this.#values.set(text, value === undefined ? null : { json: JSON.stringify(value), until: this.#now() + ttlMs })
     return value
   }

@@ -181,11 +181,26 @@ export class Cursor {
     return 'group' in address && at < (this.#groups?.get(address.group)?.from ?? 0)
   }
 
-  /** Returns the parts of the log that the client receives and that have not been queued for the client yet. */
-  ranges (client: ClientId, user: UserId): Range[] {
-    const addresses: Address[] = [{ all: true }, { user }, { client }]
-    for (const group of this.#groups?.keys() ?? []) addresses.push({ group })
-    return addresses.map((address) => ({ address, after: Math.max(this.floor(address), this.#position) }))
+  /**
+   * Returns the parts of the log up to an offset that the client receives and that have not been queued for the client
+   * yet.
+   *
+   * @param mayHaveMessage whether the log may have a message to a group above an offset
+   */
+  ranges (
+    client: ClientId, user: UserId, upTo: Offset, mayHaveMessage: (group: Group, after: Offset) => boolean
+  ): Range[] {
+    const position = this.#position
+    const ranges: Range[] = [
+      { address: { all: true }, after: Math.max(this.since, position), upTo },
+      { address: { user }, after: Math.max(this.#inboxSince ?? this.since, position), upTo },
+      { address: { client }, after: Math.max(this.since, position), upTo }
+    ]
+    for (const [group, { since }] of this.#groups ?? []) {
+      const after = Math.max(since, position)
+      if (mayHaveMessage(group, after)) ranges.push({ address: { group }, after, upTo })
+    }
+    return ranges
   }
 
   /**

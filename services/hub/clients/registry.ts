@@ -1,24 +1,32 @@
+import { BoundedMap } from '../../lib/bounded-map.ts'
 import type { ClientPage, ClientQuery, GroupInfo, GroupQuery } from '../../model/info.ts'
 import { MAX_GROUPS } from '../../model/identity.ts'
-import type { Address, ClientId, Group, UserId } from '../../model/message.ts'
+import type { Address, ClientId, Group, Offset, UserId } from '../../model/message.ts'
 import type { Flusher } from '../outbox/flusher.ts'
 import type { Client } from './client.ts'
 import { ClientIndex } from './client-index.ts'
 import type { Membership } from './cursor.ts'
 import { tooManyGroups } from './permissions.ts'
 
+/** Groups whose newest message is known, at most; the log is asked for the messages of every other group. */
+const MAX_NEWEST = 16_384
+
 /** The connected clients of this node, by id, by user and by group. */
 export class Registry {
   readonly #clients = new Map<ClientId, Client>()
   readonly #users = new ClientIndex<UserId>()
   readonly #groups = new ClientIndex<Group>()
+  /** For each group that has or had members: an offset above which the log has no message to the group. */
+  readonly #newest = new BoundedMap<Group, Offset>(MAX_NEWEST)
   readonly #flusher: Pick<Flusher, 'deliverPending'>
+  readonly #log: { readonly head: Offset }
   /** Removed clients whose `close` listeners have not finished. */
   readonly #closing = new Set<Client>()
   #onEmpty: Array<() => void> = []
 
-  constructor (flusher: Pick<Flusher, 'deliverPending'>) {
+  constructor (flusher: Pick<Flusher, 'deliverPending'>, log: { readonly head: Offset }) {
     this.#flusher = flusher
+    this.#log = log
   }
 
   /** Number of connected clients. */
@@ -33,7 +41,7 @@ export class Registry {
     const { id, identity: { user }, cursor: { groups } } = client
     this.#clients.set(id, client)
     this.#users.add(user, client)
-    for (const group of groups?.keys() ?? []) this.#groups.add(group, client)
+    for (const group of groups?.keys() ?? []) this.#addMember(group, client)
   }
 
   /** Removes a client. Returns false when the client was removed before. */
@@ -61,7 +69,7 @@ export class Registry {
     const isFull = (cursor.groups?.size ?? 0) >= MAX_GROUPS
     if (isFull && cursor.groups?.has(group) !== true) throw tooManyGroups()
     if (!cursor.join(group, membership)) return
-    if (this.#clients.get(client.id) === client) this.#groups.add(group, client)
+    if (this.#clients.get(client.id) === client) this.#addMember(group, client)
   }
 
   /** Ends a membership. Returns false when the client was not a member. */
@@ -69,6 +77,19 @@ export class Registry {
     if (!client.cursor.leave(group)) return false
     this.#groups.remove(group, client)
     return true
+  }
+
+  /**
+   * Notes the offset of a new message to a group, with or without members. Called before a client reads the message
+   * from the log.
+   */
+  noteMessage (group: Group, offset: Offset): void {
+    if (this.#newest.has(group)) this.#newest.set(group, offset)
+  }
+
+  /** Whether the log may have a message to a group above an offset. */
+  mayHaveMessage (group: Group, after: Offset): boolean {
+    return (this.#newest.get(group) ?? Infinity) > after
   }
 
   /** Returns the client with this id. */
@@ -115,6 +136,11 @@ export class Registry {
   groups ({ after, limit }: GroupQuery): GroupInfo[] {
     const names = [...this.#groups.keys()].filter((group) => after === undefined || group > after).sort()
     return names.slice(0, limit).map((group) => ({ group, clients: this.#groups.count(group) }))
+  }
+
+  #addMember (group: Group, client: Client): void {
+    if (!this.#newest.has(group)) this.#newest.set(group, this.#log.head)
+    this.#groups.add(group, client)
   }
 
   /** Returns the number of connections of a user on this node. */

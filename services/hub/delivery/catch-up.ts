@@ -8,10 +8,51 @@ import { settledWithin } from '../../lib/timeout.ts'
 import type { Gap } from '../../protocol/protocol.ts'
 import { Frame } from '../outbox/batch.ts'
 import type { Client } from '../clients/client.ts'
+import type { Registry } from '../clients/registry.ts'
 import type { FrameCache } from './frame-cache.ts'
 
 /** Time in ms for a client to acknowledge a message that it gets alone. */
 const CONFIRMATION_MS = 1000
+
+/** Time in ms after which no further client is started, and no page read, in the same turn of the event loop. */
+const TURN_MS = 5
+
+/**
+ * Shares the event loop among the clients that catch up, and with everything else: after some time in one turn, the
+ * clients go on in their order, one in each turn.
+ */
+class Turns {
+  readonly #clock: Clock
+  readonly #queue: Array<() => void> = []
+  /** Steady time of the first page in this turn; null before. */
+  #beganAt: number | null = null
+
+  constructor (clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** Waits until a client may go on; undefined when it may go on now. */
+  next (): Promise<void> | undefined {
+    const now = this.#clock.steady()
+    if (this.#beganAt === null) {
+      this.#beganAt = now
+      setImmediate(this.#begin)
+    }
+    if (this.#queue.length === 0 && now - this.#beganAt < TURN_MS) return undefined
+    return new Promise((resolve) => this.#queue.push(resolve))
+  }
+
+  /** Begins a turn. */
+  readonly #begin = (): void => {
+    this.#beganAt = null
+    const first = this.#queue.shift()
+    if (first === undefined) return
+    // The other clients go on in later turns.
+    this.#beganAt = -Infinity
+    setImmediate(this.#begin)
+    first()
+  }
+}
 
 /**
  * Brings clients that are behind to the head of the log: new clients, resumed clients and slow clients. A client gets
@@ -21,22 +62,28 @@ const CONFIRMATION_MS = 1000
 export class CatchUp {
   readonly #engine: Engine
   readonly #frames: FrameCache
+  readonly #mayHaveMessage: Registry['mayHaveMessage']
   readonly #pageLimit: PageLimit
   readonly #clock: Clock
+  readonly #turns: Turns
   readonly #log: Log
 
   /** @param pageLimit The largest page for one client, which must fit into an empty outbox. */
-  constructor (engine: Engine, frames: FrameCache, pageLimit: PageLimit, clock: Clock, log: Log) {
+  constructor (
+    engine: Engine, registry: Registry, frames: FrameCache, pageLimit: PageLimit, clock: Clock, log: Log
+  ) {
     this.#engine = engine
+    this.#mayHaveMessage = (group, after) => registry.mayHaveMessage(group, after)
+    this.#turns = new Turns(clock)
     this.#frames = frames
     this.#pageLimit = pageLimit
     this.#clock = clock
     this.#log = log
   }
 
-  /** Starts a new connection, once its start position is resolved. */
-  begin (client: Client, resolved: Promise<void>): void {
-    this.#start(client, resolved).catch((error: unknown) => this.#fail(client, error))
+  /** Starts a new connection, once `resolve` has resolved its start position. */
+  begin (client: Client, resolve: () => Promise<void>): void {
+    this.#start(client, resolve).catch((error: unknown) => this.#fail(client, error))
   }
 
   /** Resumes a client that was live and has become too slow. */
@@ -44,8 +91,11 @@ export class CatchUp {
     client.outbox.drained().then(() => this.#run(client)).catch((error: unknown) => this.#fail(client, error))
   }
 
-  async #start (client: Client, resolved: Promise<void>): Promise<void> {
-    await resolved
+  async #start (client: Client, resolve: () => Promise<void>): Promise<void> {
+    const turn = this.#turns.next()
+    if (turn !== undefined) await turn
+    if (!client.isOpen) return
+    await resolve()
     const { redelivery } = client.cursor
     if (redelivery?.isSuspect === true && await this.#deliverOneByOne(client, redelivery.offset)) return
     await this.#run(client)
@@ -77,8 +127,13 @@ export class CatchUp {
 
   /** Reads and queues a page. Resolves with whether the client needs no further page. */
   async #deliverPage (client: Client, limit: PageLimit): Promise<boolean> {
-    const ranges = client.cursor.ranges(client.id, client.identity.user)
-    return this.#deliver(client, await this.#engine.read(ranges, limit))
+    const turn = this.#turns.next()
+    if (turn !== undefined) await turn
+    // The page ends at the head of this moment: a group that is left out may have messages behind.
+    const { head } = this.#engine
+    const ranges = client.cursor.ranges(client.id, client.identity.user, head, this.#mayHaveMessage)
+    const page = await this.#engine.read(ranges, limit)
+    return this.#deliver(client, page, Math.min(page.upTo, head))
   }
 
   #fail (client: Client, error: unknown): void {
@@ -87,17 +142,17 @@ export class CatchUp {
   }
 
   /** Queues a page for a client. Returns whether the client needs no further page: it is live, or closed. */
-  #deliver (client: Client, page: Page): boolean {
+  #deliver (client: Client, page: Page, upTo: Offset): boolean {
     if (!client.isOpen) return true
     const { cursor, isNew } = client
     const before = cursor.position
-    const isDone = this.#queue(client, page)
+    const isDone = this.#queue(client, page, upTo)
     const first = page.messages[0]?.offset
     if (isNew && first !== undefined && cursor.position > before) cursor.redeliver(first, this.#clock.steady())
     return isDone
   }
 
-  #queue (client: Client, { messages, upTo, gapUpTo }: Page): boolean {
+  #queue (client: Client, { messages, gapUpTo }: Page, upTo: Offset): boolean {
     const { cursor, id, outbox, protocol } = client
     // For this client, each pending message is early or in the page: delivered now, while the client is not live, no
     // message comes late or twice.

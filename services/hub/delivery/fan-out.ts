@@ -42,13 +42,15 @@ export class FanOut {
 
   /** Delivers a message: to everyone at the next flush, to any other address at once. Offsets must rise. */
   deliver (message: Message): void {
-    if (!this.#registry.has(message.address)) return
+    const { address, offset } = message
+    if ('group' in address) this.#registry.noteMessage(address.group, offset)
+    if (!this.#registry.has(address)) return
     const delivery = new Delivery(message.key !== undefined)
-    this.#deliveries.set(message.offset, delivery)
-    if ('all' in message.address) return this.#defer({ message, delivery })
+    this.#deliveries.set(offset, delivery)
+    if ('all' in address) return this.#defer({ message, delivery })
     // Earlier messages to everyone are queued first.
     this.#flusher.deliverPending()
-    this.#offer([{ message, delivery }], this.#registry.match(message.address), false)
+    this.#offer([{ message, delivery }], this.#registry.match(address), false)
   }
 
   /**

@@ -3,6 +3,8 @@ import { reportFailure, type Log } from '../../lib/log.ts'
 
 /** Time in ms after which a value of `putSoon` is written. */
 const SOON_MS = 1000
+/** Values of `putSoon` that are written in one turn of the event loop. */
+const SOON_BATCH = 100
 
 /** The writes of one key: the write in progress, and the newest value that was put since the write began. */
 interface PendingWrites<V> {
@@ -53,7 +55,7 @@ export class CoalescedWrites<K, V> {
   /** Writes a value within a second, unless a newer value of the key is put before. */
   putSoon (key: K, value: V): void {
     this.#soon.set(key, value)
-    this.#timer ??= setTimeout(() => this.#putAll(), SOON_MS).unref()
+    this.#timer ??= setTimeout(this.#putBatch, SOON_MS).unref()
   }
 
   /** The newest value of a key that is being written or queued; undefined when every value of the key is written. */
@@ -69,16 +71,19 @@ export class CoalescedWrites<K, V> {
 
   /** Resolves when all values are written. */
   async idle (): Promise<void> {
-    this.#putAll()
+    for (const [key, value] of this.#soon) void this.put(key, value)
     while (this.#pending.size > 0) {
       await Promise.all([...this.#pending.values()].map(({ current, next }) => next ?? current))
     }
   }
 
-  #putAll (): void {
-    if (this.#timer !== null) clearTimeout(this.#timer)
-    this.#timer = null
-    for (const [key, value] of this.#soon) void this.put(key, value)
+  readonly #putBatch = (): void => {
+    let left = SOON_BATCH
+    for (const [key, value] of this.#soon) {
+      if (left-- === 0) break
+      void this.put(key, value)
+    }
+    this.#timer = this.#soon.size === 0 ? null : setTimeout(this.#putBatch, 1).unref()
   }
 
   #begin (key: K, value: V): Promise<boolean> {

@@ -20,7 +20,7 @@ class World {
   /** Removed clients. */
   readonly gone: Client[] = []
   readonly faults: string[] = []
-  readonly registry = new Registry(newFlusher())
+  readonly registry = new Registry(newFlusher(), { head: 0 })
   #ids = 100
 
   nextId (): string {
@@ -133,7 +133,7 @@ t.test('matches a plain list of clients after any sequence of adding, removing, 
 })
 
 t.test('resolves emptied when the last client has been released, and at once without clients', async (t) => {
-  const registry = new Registry(newFlusher())
+  const registry = new Registry(newFlusher(), { head: 0 })
   await registry.emptied()
   const [one, two] = [newClient('c1', 'alice'), newClient('c2', 'alice')]
   registry.add(one)
