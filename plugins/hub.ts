@@ -24,7 +24,7 @@ const DRAIN_SHARE = 0.8
  */
 export function createNode (
   { initialConfig, log }: FastifyInstance,
-  { websocket, inbox, idempotency }: Config,
+  { engine: { maxAge }, websocket, inbox, idempotency }: Config,
   engine: Engine,
   shortestPingMs: number | undefined
 ): HubNode {
@@ -57,6 +57,7 @@ export function createNode (
     resumeWindowMs: websocket.resumeWindow,
     maxMailboxes: inbox.maxMailboxes,
     maxRedeliveries: inbox.maxRedeliveries,
+    maxAges: { inboxMs: inbox.maxAge, logMs: maxAge },
     idempotencyWindowMs: idempotency.window
   })
 }

@@ -3,7 +3,6 @@ import { make, setText, setTitled } from './text.js'
 import { duration } from './time.js'
 
 const shownGroups = 3
-const titledGroups = 20
 
 // One client in the table. Updates change the row in place, so that focus and selection survive a refresh.
 export class ClientRow {
@@ -48,10 +47,10 @@ export class ClientRow {
     setTitled(this.#id, client.id)
     setTitled(this.#roles, client.roles.join(', ') || '–')
     this.#roles.classList.toggle('none', client.roles.length === 0)
-    setText(this.#groups, groupsText(client.groups) || 'Join a group')
+    setText(this.#groups, groupsText(client) || 'Join a group')
     this.#groups.classList.toggle('none', client.groups.length === 0)
-    this.#groups.title = client.groups.slice(0, titledGroups).join(', ')
-    this.#groups.ariaLabel = `Groups of ${name}: ${groupsText(client.groups) || 'none'}`
+    this.#groups.title = client.groups.join(', ')
+    this.#groups.ariaLabel = `Groups of ${name}: ${groupsText(client) || 'none'}`
     setTitled(this.#address, client.address)
     setTitled(this.#protocol, client.protocol)
     this.#showOpened(new Date(client.openedAt))
@@ -79,9 +78,9 @@ export class ClientRow {
 }
 
 // Formats the first groups and the number of the others: a client may be in a thousand groups.
-function groupsText (groups) {
+function groupsText ({ groups, groupCount }) {
   const shown = groups.slice(0, shownGroups).join(', ')
-  return groups.length > shownGroups ? `${shown} +${groups.length - shownGroups}` : shown
+  return groupCount > shownGroups ? `${shown} +${groupCount - shownGroups}` : shown
 }
 
 function cell (label, className = '') {

@@ -43,6 +43,9 @@ export class MembershipDialog {
     setText(this.#client, `Client ${client.id}`)
     this.#show(client)
     this.#dialog.showModal()
+    // A list of clients has only some of the groups.
+    if (client.groups.length === client.groupCount) return
+    this.#refresh(client.id).catch(err => this.#showOutcome('', err.explanation ?? err.message))
   }
 
   async #join (join) {
@@ -61,9 +64,7 @@ export class MembershipDialog {
     this.#showOutcome('', '')
     try {
       await verb(clientId, group)
-      const client = await this.#read(clientId)
-      if (!isCurrent()) return false
-      this.#show(client)
+      if (!await this.#refresh(clientId)) return false
       this.#showOutcome(outcome, '')
       return true
     } catch (err) {
@@ -72,6 +73,14 @@ export class MembershipDialog {
     } finally {
       this.#onChange()
     }
+  }
+
+  // Shows all groups of the client. Returns whether the dialog still shows the same client.
+  async #refresh (clientId) {
+    const client = await this.#read(clientId)
+    if (clientId !== this.#clientId) return false
+    this.#show(client)
+    return true
   }
 
   #show ({ groups }) {

@@ -146,7 +146,7 @@ export class HubNode {
     )
 
     // Publishing, and the commands of clients.
-    this.messageStatuses = new MessageStatuses(engine, this.durableCursors, this.cluster, clock)
+    this.messageStatuses = new MessageStatuses(engine, this.durableCursors, this.cluster, options.maxAges, clock)
     this.publisher = new Publisher(engine, this.messageStatuses, this.cluster, options, clock)
     this.actions = new Actions(options.actionTimeoutMs, log)
     this.commands = new Commands(

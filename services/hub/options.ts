@@ -6,6 +6,7 @@ import type { AdmissionLimits } from './clients/admission.ts'
 import type { DrainOptions } from './clients/drain.ts'
 import type { HeartbeatOptions } from './clients/heartbeat.ts'
 import type { OutboxLimits } from './outbox/outbox.ts'
+import type { MaxAges } from './publish/message-status.ts'
 
 /** Limits, times and collaborators of a hub. The defaults are those of the configuration. */
 export interface HubOptions extends AdmissionLimits {
@@ -32,6 +33,8 @@ export interface HubOptions extends AdmissionLimits {
   readonly maxMailboxes: number
   /** Deliveries of one message in a row that end the connection, at which the message is skipped; 0 for no limit. */
   readonly maxRedeliveries: number
+  /** How old messages in the log may become. */
+  readonly maxAges: MaxAges
   /** Time in ms for which an idempotency key is kept. */
   readonly idempotencyWindowMs: number
   /** @default the clock of this machine */

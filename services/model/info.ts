@@ -5,6 +5,9 @@ import { Address, Id } from './message.ts'
 /** Entries per page of a list when the query has no `limit`. */
 export const DEFAULT_PAGE = 100
 
+/** Groups of each client in a list of clients, at most. */
+export const MAX_LISTED_GROUPS = 20
+
 const next = Type.Union([Type.String(), Type.Null()], {
   description: 'Pass it as `after` for the next page; null on the last'
 })
@@ -19,7 +22,8 @@ function limitOf (entries: string) {
  * One live connection, as `hub.clients()` and `GET /clients` report it to operators:
  *
  * - `id`: id of the client; later connections have greater ids.
- * - `user`, `roles`: from the token. `groups`: the groups of which the client is a member now.
+ * - `user`, `roles`: from the token. `groups`: the groups of which the client is a member now, in a list of clients at
+ *   most 20; all with `id`. `groupCount`: the number of its groups.
  * - `device`: name of the device; empty without one. `protocol`: name of the protocol, for example `raw` or `sse`.
  * - `address`: network address of the peer. `openedAt`: when the connection was opened, ISO 8601.
  * - `received`: messages from the client. `delivered`: frames handed to the connection.
@@ -30,7 +34,8 @@ export const ClientInfo = Type.Object({
   id: Type.String({ description: 'Client id; later connections have greater ids' }),
   user: Type.String(),
   roles: Type.Array(Type.String()),
-  groups: Type.Array(Type.String()),
+  groups: Type.Array(Type.String(), { description: `In a list of clients at most ${MAX_LISTED_GROUPS} of them` }),
+  groupCount: Type.Integer({ description: 'Groups of the client' }),
   device: Type.String({ description: 'Name of the device; empty without one' }),
   protocol: Type.String(),
   address: Type.String({ description: 'Network address of the peer' }),

@@ -170,3 +170,13 @@ inBrowser(t, 'shows no groups to a token without the role', { claims: {}, compla
   await shows('#groups-error', /^The token is good, but it may not do this: .*\(HUB_FORBIDDEN\)$/)
   await shows('#groups-empty')
 })
+
+inBrowser(t, 'shows the number of groups of a client in many groups, and all of them in the dialog', {}, async (t, { app, page, lists, url, shows }) => {
+  const groups = Array.from({ length: 25 }, (_, n) => `group ${n + 10}`)
+  await connect(t, url, { user: 'bob', groups })
+  await until(() => app.hub.localClients({ group: 'group 34' }).length === 1)
+  await lists('alice', 'bob')
+  await shows('.client-groups button', 'Join a group', 'group 10, group 11, group 12 +22')
+  await page.click(`${ofUser('bob')} [data-action=groups]`)
+  await shows(MEMBERSHIPS, ...groups)
+})

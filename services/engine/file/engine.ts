@@ -34,7 +34,7 @@ export interface FilePlace {
   readonly log: Log
   /**
    * Bytes of a segment file.
-   * @default 67108864 (64 MiB)
+   * @default as many as the log may have, or as the state has if that is more; at least 1 MiB, at most 64 MiB
    */
   readonly segmentBytes?: number
   /**
@@ -51,6 +51,8 @@ export interface FilePlace {
 }
 
 const HOT_BYTES = 64 * 1024 ** 2
+const MIN_SEGMENT_BYTES = 1024 ** 2
+const MAX_SEGMENT_BYTES = 64 * 1024 ** 2
 const RENEW_MS = 10_000
 /** Time limit for queued writes to reach the disk. */
 const CLOSE_MS = 5000
@@ -112,7 +114,7 @@ function open (folder: Folder, retention: Retention, place: FilePlace): EnginePa
     folder: folder.path,
     origin,
     start: recovered.start,
-    ...(segmentBytes === undefined ? {} : { segmentBytes }),
+    segmentBytes: () => segmentBytes ?? defaultSegmentBytes(retention.maxBytes, values.bytes),
     disk,
     explain: (error) => explainFailure(folder.path, error),
     onProblem: (problem, err) => {
@@ -146,6 +148,11 @@ function open (folder: Folder, retention: Retention, place: FilePlace): EnginePa
   if (recovered.isDoubtful) store.noteHole(head)
 
   return { order: new LocalOrder(origin, lease), store, state, bus: new LocalBus(lifetime), lifetime, now }
+}
+
+/** A small log gets small files. A file is as large as the values that its checkpoint has to write, at least. */
+function defaultSegmentBytes (maxBytes: number, valueBytes: number): number {
+  return Math.min(MAX_SEGMENT_BYTES, Math.max(MIN_SEGMENT_BYTES, maxBytes, valueBytes))
 }
 
 function predecessorOf ({ start }: Recovered) {

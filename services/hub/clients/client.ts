@@ -319,13 +319,15 @@ export class Client implements ConnectedClient {
     warnSafely(this.#log, circumstances, 'client is too slow, messages for it are dropped')
   }
 
-  /** Returns the client as operators see it in the list of clients. */
-  info (): ClientInfo {
+  /** Returns the client as operators see it, with some of its groups. */
+  info (maxGroups: number): ClientInfo {
+    const { groups } = this.cursor
     return {
       id: this.id,
       user: this.identity.user,
       roles: [...this.identity.roles],
-      groups: this.groups,
+      groups: [...groups?.keys() ?? []].slice(0, maxGroups),
+      groupCount: groups?.size ?? 0,
       device: this.durableCursor.name,
       protocol: this.protocol.name,
       address: this.#connection.address,

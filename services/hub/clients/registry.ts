@@ -1,5 +1,5 @@
 import { BoundedMap } from '../../lib/bounded-map.ts'
-import type { ClientPage, ClientQuery, GroupInfo, GroupQuery } from '../../model/info.ts'
+import { MAX_LISTED_GROUPS, type ClientPage, type ClientQuery, type GroupInfo, type GroupQuery } from '../../model/info.ts'
 import { MAX_GROUPS } from '../../model/identity.ts'
 import type { Address, ClientId, Group, Offset, UserId } from '../../model/message.ts'
 import type { Flusher } from '../outbox/flusher.ts'
@@ -129,7 +129,8 @@ export class Registry {
     })
     // Sorted by id, which rises with the time of connecting. The order of the Map changes when a connection is resumed.
     const page = found.filter((client) => after === undefined || client.id > after).sort((a, b) => a.id < b.id ? -1 : 1)
-    return { total: found.length, clients: page.slice(0, limit).map((client) => client.info()) }
+    const maxGroups = id === undefined ? MAX_LISTED_GROUPS : MAX_GROUPS
+    return { total: found.length, clients: page.slice(0, limit).map((client) => client.info(maxGroups)) }
   }
 
   /** Returns one page of the groups, by name, with the number of members on this node. */

@@ -129,6 +129,7 @@ export class CatchUp {
   async #deliverPage (client: Client, limit: PageLimit): Promise<boolean> {
     const turn = this.#turns.next()
     if (turn !== undefined) await turn
+    if (!client.isOpen) return true
     // The page ends at the head of this moment: a group that is left out may have messages behind.
     const { head } = this.#engine
     const ranges = client.cursor.ranges(client.id, client.identity.user, head, this.#mayHaveMessage)
@@ -137,6 +138,7 @@ export class CatchUp {
   }
 
   #fail (client: Client, error: unknown): void {
+    if (!client.isOpen) return
     reportFailure(this.#log, error, { clientId: client.id }, 'the log could not be read for a client')
     client.close(CLOSE.internal)
   }

@@ -53,28 +53,40 @@ export interface ProgressReader {
   progress (query: ProgressQuery): Promise<UserProgress[]>
 }
 
+/** How old a message in the log may become: a message to a user, and every other message. */
+export interface MaxAges {
+  readonly inboxMs: number
+  readonly logMs: number
+}
+
 /** The status of messages, while the log has the message and for a day after the expiry. */
 export class MessageStatuses {
   readonly #engine: Engine
   readonly #durableCursors: DurableCursors
   readonly #cluster: ProgressReader
+  readonly #maxAges: MaxAges
   readonly #clock: Clock
 
-  constructor (engine: Engine, durableCursors: DurableCursors, cluster: ProgressReader, clock: Clock) {
+  constructor (
+    engine: Engine, durableCursors: DurableCursors, cluster: ProgressReader, maxAges: MaxAges, clock: Clock
+  ) {
     this.#engine = engine
     this.#durableCursors = durableCursors
     this.#cluster = cluster
+    this.#maxAges = maxAges
     this.#clock = clock
   }
 
   /**
-   * Records the expiry of a message with a ttl, so that the status is readable for a day after the expiry. The write is
-   * not awaited; after a failed write the status ends with the message itself.
+   * Records the expiry of a message with a ttl, so that the status is readable for a day after the expiry. A message
+   * that leaves the log by its age before it expires needs no record. The write is not awaited; after a failed write
+   * the status ends with the message itself.
    *
    * @param ttl In seconds.
    * @param publishedAt Time of publishing, in ms since the epoch.
    */
   recordExpiry (offset: Offset, { address, except = [] }: Draft, ttl: number, publishedAt: number): void {
+    if (ttl * 1000 > ('user' in address ? this.#maxAges.inboxMs : this.#maxAges.logMs)) return
     const expired: ExpiredMessage = { address, except: [...except], at: publishedAt, until: publishedAt + ttl * 1000 }
     const life = ttl * 1000 + REMEMBER_MS
     this.#engine.state.update(expiredMessageKey(offset), () => expired, life).catch(() => {})

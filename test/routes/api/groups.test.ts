@@ -121,3 +121,15 @@ t.test('an invalid request is refused with 400, and an id that is too long with 
   ] as const
   for (const [method, path, status] of cases) t.match(await api(origin, method, path), { status, body: { code: 'HUB_REQUEST_INVALID' } }, `${method} ${path}`)
 })
+
+t.test('a list shows 20 groups of a client and their number, and the entry of one client all of them', async (t) => {
+  const { app, origin, url } = await listen(t)
+  const names = Array.from({ length: 25 }, (_, n) => `group ${n + 10}`)
+  await connect(t, url, { user: 'bob', groups: names })
+  const [client] = app.hub.localClients()
+  await until(() => client?.groups.length === 25)
+  const cut = { groups: names.slice(0, 20), groupCount: 25 }
+  for (const path of ['/clients', '/clients?user=bob']) t.match((await api(origin, 'GET', path)).body, { clients: [cut] }, path)
+  t.match(await app.hub.clients({ group: 'group 10' }), { clients: [cut] })
+  t.match((await api(origin, 'GET', `/clients/${client?.id}`)).body, { groups: names, groupCount: 25 })
+})

@@ -22,7 +22,7 @@ const client: ClientInfo = {
   id: NAME,
   user: TEXT,
   roles: ['admin', TEXT],
-  groups: [],
+  groups: [], groupCount: 0,
   device: '',
   protocol: 'raw',
   address: '::1',

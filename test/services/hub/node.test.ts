@@ -3,6 +3,7 @@ import { createMemoryEngine } from '../../../services/engine/memory/engine.ts'
 import { HubNode, type Admission, type Client, type StartRequest } from '../../../services/hub/node.ts'
 import type { HubOptions } from '../../../services/hub/options.ts'
 import { CLOSE } from '../../../services/model/close-codes.ts'
+import type { Address } from '../../../services/model/message.ts'
 import { webPubSub } from '../../../services/protocol/web-pubsub.ts'
 import type { Protocol } from '../../../services/protocol/protocol.ts'
 import { raw } from '../../../services/protocol/raw.ts'
@@ -18,7 +19,10 @@ function newNode (t: Test, options: Partial<HubOptions> = {}, isReady = true, no
   const node = new HubNode(hubOptions(engine, options))
   if (isReady) node.start()
   t.teardown(async () => {
-    for (const client of node.registry.all()) node.forget(client, { code: 1000, reason: '' })
+    for (const client of node.registry.all()) {
+      client.terminate(CLOSE.restart)
+      node.forget(client, { code: 1000, reason: '' })
+    }
     await node.drain()
     await engine.close()
   })
@@ -186,4 +190,14 @@ t.test('a ticket has the durable cursor and the start that the client asked for'
       start: { after: 5 }
     }
   })
+})
+
+t.test('the expiry of a message is recorded only when the message can expire before it is over age', async (t) => {
+  const { engine, node } = newNode(t, { maxAges: { inboxMs: 20_000, logMs: 10_000 } })
+  const publish = (address: Address, ttl: number) => node.publisher.publish(address, { kind: 'text', data: 'x' }, { ttl })
+  const recorded = [await publish({ all: true }, 10), await publish({ user: 'alice' }, 20)]
+  for (const ttl of [10.1, 2e6, 1e300]) await publish({ all: true }, ttl)
+  await publish({ user: 'alice' }, 20.1)
+  const records = await engine.state.list(['ending'], 10)
+  t.same(records.map(({ key }) => Number(key.at(-1))), recorded.map(({ offset }) => offset))
 })

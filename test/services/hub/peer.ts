@@ -47,6 +47,7 @@ export function hubOptions (engine: Engine, options: Partial<HubOptions> = {}): 
     resumeWindowMs: 1000,
     maxMailboxes: 0,
     maxRedeliveries: 10,
+    maxAges: { inboxMs: Infinity, logMs: Infinity },
     idempotencyWindowMs: 1000,
     ...options
   }

@@ -16,10 +16,10 @@ export interface JournalOptions {
   /** The segment to continue; or the id of the first segment to create, and its predecessor. */
   readonly start: Segment | { readonly id: number, readonly predecessor: Predecessor | null }
   /**
-   * Length in bytes at which a segment is followed by the next; a file exceeds it by one group at most.
+   * Length in bytes at which a segment is followed by the next, at most 2 GiB; a file exceeds it by one group at most.
    * @default 64 MiB
    */
-  readonly segmentBytes?: number
+  readonly segmentBytes?: () => number
   /**
    * Whether each group is synced. Without, a group counts as written when the system has taken its bytes.
    * @default true
@@ -63,7 +63,7 @@ const ZEROS = Buffer.alloc(256 * 1024)
 export class Journal {
   readonly #options: JournalOptions
   readonly #disk: Disk
-  readonly #segmentBytes: number
+  readonly #segmentBytes: () => number
   readonly #isSynced: boolean
   readonly #retryFrom: { readonly first: number, readonly longest: number }
   readonly #queue: Group[] = []
@@ -88,8 +88,8 @@ export class Journal {
 
   /** @throws {RangeError} For segments above 2 GiB. */
   constructor (options: JournalOptions) {
-    const { start, segmentBytes = 64 * 1024 ** 2, isSynced = true, disk = DISK } = options
-    if (segmentBytes > MAX_SEGMENT_BYTES) throw new RangeError('A segment must have at most 2 GiB.')
+    const { start, segmentBytes = () => 64 * 1024 ** 2, isSynced = true, disk = DISK } = options
+    if (segmentBytes() > MAX_SEGMENT_BYTES) throw new RangeError('A segment must have at most 2 GiB.')
     this.#options = options
     this.#disk = disk
     this.#segmentBytes = segmentBytes
@@ -318,7 +318,7 @@ export class Journal {
   }
 
   #needsNext (): boolean {
-    return this.#isBroken || this.#segment === null || this.#segment.length >= this.#segmentBytes
+    return this.#isBroken || this.#segment === null || this.#segment.length >= this.#segmentBytes()
   }
 
   #continueIn (next: Segment): void {

@@ -12,7 +12,11 @@ export interface Value {
   readonly until: number
 }
 
-/** Bounds of the values of a state: beyond them, the value that expires first is evicted. */
+/**
+ * Bounds of the values of a state. Beyond them, a value of the kind with the most bytes is evicted, the one that
+ * expires first: values of one kind, however many, cannot displace those of the others. The kind is the first part of
+ * the key.
+ */
 export interface ValueBounds {
   /**
    * Values at most.
@@ -26,6 +30,17 @@ export interface ValueBounds {
   readonly bytes?: number
 }
 
+/** The values of one kind, counted. */
+class Kind {
+  bytes = 0
+  readonly expiries: ExpiryQueue<string>
+
+  /** @param isDue Whether the value of a key still expires at a time. */
+  constructor (isDue: (text: string, at: number) => boolean) {
+    this.expiries = new ExpiryQueue(isDue)
+  }
+}
+
 /** The values of a state in memory, by encoded key, with their expiries and watches. */
 export class Values {
   readonly #now: () => number
@@ -34,7 +49,7 @@ export class Values {
   readonly #values = new Map<string, Value>()
   /** All keys, sorted. */
   #keys: string[] = []
-  readonly #expiries = new ExpiryQueue<string>((text, at) => this.#values.get(text)?.until === at)
+  readonly #kinds = new Map<string, Kind>()
   readonly #watchers: Watchers
   #bytes = 0
 
@@ -44,6 +59,11 @@ export class Values {
     this.#maxValues = values
     this.#maxBytes = bytes
     this.#watchers = new Watchers(now)
+  }
+
+  /** Bytes of all keys and values, in characters of their texts. */
+  get bytes (): number {
+    return this.#bytes
   }
 
   /** The value of a key that has not expired. */
@@ -63,8 +83,7 @@ export class Values {
     for (const [text, value] of values) {
       if (value.until <= this.#now()) continue
       this.#values.set(text, value)
-      this.#bytes += sizeOf(text, value)
-      this.#expiries.add(text, value.until)
+      this.#count(text, value)
     }
     this.#keys = [...this.#values.keys()].sort()
   }
@@ -97,7 +116,9 @@ export class Values {
   }
 
   evictExpired (): void {
-    for (const text of this.#expiries.take(this.#now())) this.#delete(text)
+    for (const { expiries } of this.#kinds.values()) {
+      for (const text of expiries.take(this.#now())) this.#delete(text)
+    }
   }
 
   /** Ends all watches. */
@@ -110,7 +131,7 @@ export class Values {
     this.endWatches()
     this.#values.clear()
     this.#keys = []
-    this.#expiries.clear()
+    this.#kinds.clear()
     this.#bytes = 0
   }
 
@@ -129,10 +150,9 @@ export class Values {
   #put (text: string, value: Value): void {
     const present = this.#values.get(text)
     if (present === undefined) this.#keys.splice(this.#indexOf(text), 0, text)
-    else this.#bytes -= sizeOf(text, present)
+    else this.#addBytes(text, -sizeOf(text, present))
     this.#values.set(text, value)
-    this.#bytes += sizeOf(text, value)
-    this.#expiries.add(text, value.until)
+    this.#count(text, value)
     this.#watchers.changed(text, value)
     this.#evictOverBounds()
   }
@@ -141,21 +161,34 @@ export class Values {
     const present = this.#values.get(text)
     if (present === undefined) return
     this.#values.delete(text)
-    this.#bytes -= sizeOf(text, present)
+    this.#addBytes(text, -sizeOf(text, present))
     this.#keys.splice(this.#indexOf(text), 1)
     this.#watchers.changed(text, null)
   }
 
-  #evictOverBounds (): void {
-    if (!this.#isOverBounds()) return
-    for (const first of this.#expiries.take(Infinity)) {
-      this.#delete(first)
-      if (!this.#isOverBounds()) return
-    }
+  #count (text: string, value: Value): void {
+    this.#addBytes(text, sizeOf(text, value)).expiries.add(text, value.until)
   }
 
-  #isOverBounds (): boolean {
-    return this.#values.size > this.#maxValues || this.#bytes > this.#maxBytes
+  #addBytes (text: string, bytes: number): Kind {
+    const [name = ''] = text.split('/', 1)
+    let kind = this.#kinds.get(name)
+    if (kind === undefined) {
+      kind = new Kind((one, at) => this.#values.get(one)?.until === at)
+      this.#kinds.set(name, kind)
+    }
+    kind.bytes += bytes
+    this.#bytes += bytes
+    return kind
+  }
+
+  #evictOverBounds (): void {
+    while (this.#values.size > this.#maxValues || this.#bytes > this.#maxBytes) {
+      const [largest] = [...this.#kinds.values()].sort((a, b) => b.bytes - a.bytes)
+      const [first] = largest?.expiries.take(Infinity) ?? []
+      if (first === undefined) return
+      this.#delete(first)
+    }
   }
 
   /** The index of the first key at or after this one. */

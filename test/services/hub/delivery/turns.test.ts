@@ -56,10 +56,10 @@ t.test('a client in many groups reads only those to which something was publishe
   await publish('g3', [])
   for (let n = 0; n < 100; n++) await node.memberships.set(alice.id, `g${n}`, true)
   const reads: Array<readonly Range[]> = []
-  const { read } = engine
+  const read = engine.read.bind(engine)
   engine.read = (ranges, limit) => {
     reads.push(ranges)
-    return read.call(engine, ranges, limit)
+    return read(ranges, limit)
   }
   const { head } = engine
   await publish('g5', [])

@@ -74,7 +74,7 @@ t.test('more than 128 MiB in flight are refused', async (t) => {
 })
 
 t.test('a full segment is followed by one that names its length and last offset', async (t) => {
-  const { journal, folder, segments, disk } = openJournal(t, { segmentBytes: 2000 })
+  const { journal, folder, segments, disk } = openJournal(t, { segmentBytes: () => 2000 })
   for (let offset = 1001; offset <= 1030; offset++) await journal.push(message(offset))?.written
   const files = readFolder(folder)
   t.same(files.flatMap(({ offsets }) => offsets), offsetsFrom(1001, 30))
@@ -94,7 +94,7 @@ t.test('a journal continues a segment', async (t) => {
   const { length = 0 } = first.segments[0] ?? {}
   const segment = Segment.resume(path, 1, length, 1005)
   t.teardown(() => segment.close())
-  const second = openJournal(t, { folder: first.folder, start: segment, segmentBytes: length + 1 })
+  const second = openJournal(t, { folder: first.folder, start: segment, segmentBytes: () => length + 1 })
   await journalOf(second, 1006, 5)
   await journalOf(second, 1011, 5)
   const files = readFolder(first.folder)
@@ -137,7 +137,7 @@ t.test('a short write is cut, refused with all queued groups, and the problem en
 })
 
 t.test('a full disk while a segment is created leaves no file and is repaired', async (t) => {
-  const opened = openJournal(t, { segmentBytes: 100 })
+  const opened = openJournal(t, { segmentBytes: () => 100 })
   await journalOf(opened, 1001, 1)
   let isFull = true
   opened.disk.fault = (call) => {
@@ -287,7 +287,7 @@ t.test('after any failure, acknowledged records are in the files once, in order,
   let run = 0
   await fc.assert(fc.asyncProperty(actions, async (actions) => {
     const folder = join(testFolder(t, { [`${++run}`]: {} }), `${run}`)
-    const opened = openJournal(t, { folder, segmentBytes: 3000 })
+    const opened = openJournal(t, { folder, segmentBytes: () => 3000 })
     let offset = 1000
     const acknowledged: number[] = []
     for (const { count, fails, times } of actions) {
