@@ -114,12 +114,13 @@ export class Sessions {
     // The writes of this session that are in progress come first.
     await Promise.all([this.#positions.settled(clientId), this.#groups.settled(clientId)])
     const { state } = this.#engine
-    const keys = [sessionKey(clientId), sessionGroupsKey(clientId), disconnectionKey(user), DISCONNECTION_OF_ALL]
-    const [session, groups, ...disconnections] = await Promise.all(keys.map((key) => state.get(key)))
+    const session = await state.get(sessionKey(clientId))
     if (!isStoredSession(session) || session.user !== user || session.protocol !== protocol) return null
+    if (!timingSafeEqual(Buffer.from(session.token, 'base64'), hash(token))) return null
+    const keys = [sessionGroupsKey(clientId), disconnectionKey(user), DISCONNECTION_OF_ALL]
+    const [groups, ...disconnections] = await Promise.all(keys.map((key) => state.get(key)))
     // The ids of clients rise.
     if (disconnections.some((one) => disconnectionCheck.Check(one) && clientId < one.before)) return null
-    if (!timingSafeEqual(Buffer.from(session.token, 'base64'), hash(token))) return null
     return { ...session, groups: asStoredGroups(groups) }
   }
 
