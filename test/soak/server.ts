@@ -1,6 +1,7 @@
 // A service in a process of its own, so that the memory is measured alone. The first argument is its configuration as
 // JSON. Commands arrive as messages of the parent process; each reply has the id of the command.
 
+import { existsSync, readdirSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import Fastify from 'fastify'
 import { app, serverOptions } from '../../app.ts'
@@ -35,6 +36,10 @@ export interface Counts {
 /** Open sockets and clients of the service, and the memory after a garbage collection. */
 export interface Measures extends Counts {
   readonly usedBytes: number
+  /** Resources that keep the process running, such as sockets and timers, sorted. */
+  readonly resources: readonly string[]
+  /** Open file descriptors; 0 where the system has no list of them. */
+  readonly descriptors: number
   /** Frames dropped because a client was over its limit. */
   readonly dropped: number
 }
@@ -93,7 +98,12 @@ async function measure (): Promise<Measures> {
     await nextTurn()
   }
   const { heapUsed, external } = process.memoryUsage()
-  return { ...count(), usedBytes: heapUsed + external, dropped: fastify.hub.counters.dropped }
+  const resources = process.getActiveResourcesInfo().sort()
+  return { ...count(), usedBytes: heapUsed + external, resources, descriptors: descriptors(), dropped: fastify.hub.counters.dropped }
+}
+
+function descriptors (): number {
+  return existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : 0
 }
 
 function count (): Counts {
