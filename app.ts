@@ -27,6 +27,7 @@ import { SHARED_ORIGINS } from './services/config/convert.ts'
 import { completeConfig } from './services/config/load.ts'
 import type { ConfigInput } from './services/config/input.ts'
 import type { Config } from './services/config/schema.ts'
+import { escapeControls } from './services/lib/log.ts'
 import { RateLimit } from './services/lib/rate-limit.ts'
 import { ADMIN_ROLE } from './services/model/identity.ts'
 import { UpgradeGate } from './services/transport/upgrade-gate.ts'
@@ -159,7 +160,7 @@ function authenticateWithJwt (config: Config['auth']): Authenticate<FastifyReque
 /** Options of the Fastify instance for the service: the log contains no token, and every request has limits. */
 export function serverOptions ({ logger, server, websocket }: Config) {
   return {
-    logger: { level: logger.level, serializers: { req: serializeRequest } },
+    logger: { level: logger.level, serializers: { req: serializeRequest }, hooks: { streamWrite: escapeControls } },
     logController: new LogController({ disableRequestLogging: !logger.requests }),
     frameworkErrors: sendError,
     clientErrorHandler: sendClientError,
@@ -174,7 +175,7 @@ export function serverOptions ({ logger, server, websocket }: Config) {
   } satisfies FastifyServerOptions & { http: { highWaterMark: number } }
 }
 
-/** Log fields of a request. The path stands without the query, because a query can contain a token. */
+/** Log fields of a request. The path stands without query and fragment, because both can contain a token. */
 function serializeRequest ({ method, url, ip, id }: { method: string, url: string, ip: string, id: string }) {
-  return { method, path: url.split('?', 1)[0], remoteAddress: ip, id }
+  return { method, path: url.split(/[?#]/, 1)[0], remoteAddress: ip, id }
 }
