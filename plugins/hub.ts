@@ -76,4 +76,9 @@ export const hub = fp<{ node: HubNode }>(async function hub (fastify, { node }) 
   fastify.decorate('hub', new Hub(node))
   fastify.addHook('onReady', async () => node.start())
   fastify.addHook('preClose', () => node.drain())
+  // A connection that is kept after the response to a request under way would delay the close of the server.
+  fastify.addHook('onSend', ({ raw }, reply, _payload, done) => {
+    if ((node.state === 'draining' || node.state === 'closed') && raw.httpVersionMajor === 1) reply.header('connection', 'close')
+    done()
+  })
 }, { name: 'fastify-hub-hub', fastify: '5.x' })
