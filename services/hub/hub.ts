@@ -1,6 +1,5 @@
 import type { ConnectedClient } from '../model/client.ts'
-import { CLOSE, fitReason, isSendableCode, type CloseReason } from '../model/close-codes.ts'
-import { HubError } from '../model/errors.ts'
+import { toCloseReason, type CloseReason } from '../model/close-codes.ts'
 import type { ClientPage, ClientQuery, GroupPage, GroupQuery, InboxInfo, MessageStatus } from '../model/info.ts'
 import { assertAddress, toPayload } from '../model/message.ts'
 import type { Address, ClientId, Group, Offset, Receipt, SendOptions, UserId } from '../model/message.ts'
@@ -153,12 +152,7 @@ export class Hub {
    */
   async disconnect (address: Address, closeReason: Partial<CloseReason> = {}): Promise<number> {
     assertAddress(address)
-    const code = closeReason.code ?? CLOSE.disconnected.code
-    const reason = fitReason(closeReason.reason ?? CLOSE.disconnected.reason)
-    if (!isSendableCode(code)) {
-      throw new HubError('HUB_REQUEST_INVALID', `${code} is no close code that may be sent; use 1000, or one from 3000 to 4999 (RFC 6455 section 7.4.2).`)
-    }
-    return this.#node.disconnect(address, { code, reason })
+    return this.#node.disconnect(address, toCloseReason(closeReason))
   }
 
   /**

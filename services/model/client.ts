@@ -45,8 +45,10 @@ export interface ConnectedClient {
    * Closes the connection in order: writes the queued frames, then the close notice of the protocol and the Close
    * frame. Without effect when the hub has ended the connection already.
    *
-   * @param closeReason - close code that an application may send (1000, or 3000 to 4999; RFC 6455 section 7.4) and a
-   *   reason of at most 123 bytes of UTF-8
+   * @param closeReason - close code that an application may send (1000, or 3000 to 4999; RFC 6455 section 7.4), and a
+   *   reason, cut to the 123 bytes of a Close frame
+   * @throws {HubError} HUB_REQUEST_INVALID for another code, and for a reason that is no text. The connection stays
+   *   open.
    * @example
    * client.close({ code: 4000, reason: 'signed out' })
    */

@@ -1,4 +1,4 @@
-import type { ErrorCode, HubError } from './errors.ts'
+import { HubError, type ErrorCode } from './errors.ts'
 
 /** A WebSocket close code with the reason that the hub sends. */
 export interface CloseCode {
@@ -116,4 +116,19 @@ export function isSendableCode (code: number): boolean {
   if (!Number.isInteger(code)) return false
   if (code >= 1000 && code <= 1014) return code !== 1004 && code !== 1005 && code !== 1006
   return code >= 3000 && code <= 4999
+}
+
+/**
+ * The reason with which an application closes a connection, completed and cut to what a Close frame holds.
+ *
+ * @throws {HubError} HUB_REQUEST_INVALID for a code that may not be sent, and for a reason that is no text.
+ */
+export function toCloseReason (
+  { code = CLOSE.disconnected.code, reason = CLOSE.disconnected.reason }: Partial<CloseReason> = {}
+): CloseReason {
+  if (!isSendableCode(code)) {
+    throw new HubError('HUB_REQUEST_INVALID', `${code} is no close code that may be sent; use 1000, or one from 3000 to 4999 (RFC 6455 section 7.4.2).`)
+  }
+  if (typeof reason !== 'string') throw new HubError('HUB_REQUEST_INVALID', 'The reason of a close must be a string.')
+  return { code, reason: fitReason(reason) }
 }

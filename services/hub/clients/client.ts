@@ -1,7 +1,7 @@
 import { BoundedMap } from '../../lib/bounded-map.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { ClientParams, ConnectedClient } from '../../model/client.ts'
-import { CLOSE, mayResume, type CloseReason } from '../../model/close-codes.ts'
+import { CLOSE, mayResume, toCloseReason, type CloseReason } from '../../model/close-codes.ts'
 import type { DurableCursor } from '../../model/durable-cursor.ts'
 import type { ClientInfo } from '../../model/info.ts'
 import type { Identity } from '../../model/identity.ts'
@@ -252,8 +252,9 @@ export class Client implements ConnectedClient {
     if (this.isOpen) this.push(new Frame(this.protocol.encodeReply(toPayload(data))))
   }
 
-  close (closeReason: CloseReason): void {
+  close (given: CloseReason): void {
     if (this.#closeReason !== null) return
+    const closeReason = toCloseReason(given)
     const { code, reason } = closeReason
     const closeNotice = this.protocol.encodeCloseNotice(reason)
     if (closeNotice !== null) this.outbox.push(new Frame(closeNotice))

@@ -125,6 +125,24 @@ t.test('a reason is cut to what a Close frame holds, between characters', async 
   t.same(await closed, { code: 4000, reason: '再见'.repeat(20) + '再' })
 })
 
+t.test('a close with an invalid code or reason is refused, and the connection stays as it is', async (t) => {
+  const { app: { hub }, url } = await listen(t)
+  const client = await connect(t, url)
+  const invalid = [{ code: 1006, reason: 'x' }, { code: 1005 }, { code: 5, reason: '' }, { code: '4000' }, { code: 4000, reason: new Uint8Array(200) }, { reason: 5 }, { reason: {} }] as Array<{ code: number, reason: string }>
+  const [open] = hub.localClients({ all: true })
+  for (const one of invalid) {
+    await t.rejects(hub.disconnect({ all: true }, one), { code: 'HUB_REQUEST_INVALID' }, JSON.stringify(one))
+    t.throws(() => open?.close(one), { code: 'HUB_REQUEST_INVALID' }, JSON.stringify(one))
+  }
+  t.equal(open?.isOpen, true)
+  t.match(await hub.broadcast('still here'), { written: 1 })
+  t.equal(await client.next(), 'still here')
+  const closed = client.closed()
+  open?.close({ code: 4321, reason: '再见'.repeat(50) })
+  t.same(await closed, { code: 4321, reason: '再见'.repeat(20) + '再' })
+  await until(() => hub.size === 0)
+})
+
 t.test('only codes that the protocol allows may be sent', async (t) => {
   for (const code of [1000, 1001, 1003, 1007, 1011, 1014, 3000, 4000, 4999]) t.ok(isSendableCode(code), String(code))
   for (const code of [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 1.5, NaN]) t.notOk(isSendableCode(code), String(code))
