@@ -66,9 +66,9 @@ t.test('a client that connects at any moment of a close is closed or refused, an
     const socket = dial({ port, host: '127.0.0.1' }).on('error', () => {}).on('close', () => resolve('ended'))
     socket.resume().end(handshake({ path: '/%zz' }))
   })
-  let isClosed = false
-  const closing = app.close().then(() => { isClosed = true })
-  while (!isClosed) {
+  const end = { isClosed: false }
+  const closing = app.close().then(() => { end.isClosed = true })
+  while (!end.isClosed) {
     for (const one of [webSocket, eventStream, upgrade]) void attempt(one)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
