@@ -1,4 +1,5 @@
-// Requests that try to get past the token check or to break the reading of requests, at every route of the service.
+// Requests that try to get past the token check or to break the reading of requests, at every route of the service. Takes
+// over 10 s on a busy machine. FUZZ_RUNS=5000 for a longer run.
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect as dial } from 'node:net'
@@ -7,6 +8,9 @@ import t, { type Test } from 'tap'
 import { packagePath } from '../../services/cli/package.ts'
 import { connect, ECHO, listen, token, until } from '../support/helper.ts'
 import { handshake, rawRequest } from '../support/raw-client.ts'
+
+const RUNS = Number(process.env['FUZZ_RUNS'] ?? 150)
+t.setTimeout(60_000 + 100 * RUNS)
 
 /** Endpoints of older services, each with a token check. The service has its own WebSocket endpoint at `/admin/ws`. */
 const COMPAT = { ginServer: 'token', learnGin: 'token', pushMessage: 'token' } as const
@@ -207,17 +211,47 @@ const junk = fc.oneof(
 )
 const edits = fc.array(fc.record({ at: fc.double({ min: 0, max: 1, noNaN: true }), removed: fc.nat(8), inserted: junk }), { minLength: 1, maxLength: 4 })
 
+/** What a response must not contain: names of files, and lines of a stack. */
+const INTERNALS = /node_modules|\.[jt]s:\d|\n\s+at /
+
+/** The bytes of a text after some changes. */
+function edited (seed: string, changes: ReadonlyArray<{ at: number, removed: number, inserted: Buffer }>): Buffer {
+  return changes.reduce((bytes, { at, removed, inserted }) => {
+    const from = Math.floor(at * bytes.length)
+    return Buffer.concat([bytes.subarray(0, from), inserted, bytes.subarray(from + removed)])
+  }, Buffer.from(seed, 'latin1'))
+}
+
 t.test('a request with changed bytes harms nobody: it gets a response without an internal error, or its connection ends', async (t) => {
   const { app, port, isUnharmed } = await serve(t)
   await fc.assert(fc.asyncProperty(seeds, edits, async (seed, changes) => {
-    let bytes = Buffer.from(seed, 'latin1')
-    for (const { at, removed, inserted } of changes) {
-      const from = Math.floor(at * bytes.length)
-      bytes = Buffer.concat([bytes.subarray(0, from), inserted, bytes.subarray(from + removed)])
-    }
-    const response = await lastRequest(port, bytes)
+    const response = await lastRequest(port, edited(seed, changes))
+    if (INTERNALS.test(response)) throw new Error(`reveals: ${response.slice(0, 500)}`)
     if (isServed(response) && !/^HTTP\/1\.1 20[04] /.test(response)) throw new Error(`served: ${response.slice(0, 200)}`)
-  }), { numRuns: Number(process.env['FUZZ_RUNS'] ?? 300) })
+  }), { numRuns: RUNS })
   await isUnharmed(t)
   t.equal(app.websocketServer.clients.size, 0)
+})
+
+/** Requests of an operator, with values that are changed. */
+const values = fc.oneof(fc.json({ maxDepth: 3 }), fc.string(), fc.constantFrom('', '0', '-1', '1e999', '%00', '%zz', 'null', '[]', '__proto__', 'x'.repeat(300), '%F0%9F%98%80', '%ED%A0%80', '9'.repeat(17), '*', '../..'))
+const encoded = values.map((value) => /^[\w%.*-]*$/.test(value) ? value : encodeURIComponent(value.toWellFormed()))
+const operatorRequests = fc.record({ route: fc.constantFrom(...PROTECTED.filter(([, path]) => path !== '/admin/events')), segment: encoded, query: fc.dictionary(fc.constantFrom('limit', 'after', 'user', 'group', 'code', 'reason', 'token', 'device', 'x', '__proto__'), encoded, { maxKeys: 3 }), body: fc.option(values, { nil: undefined }) })
+  .map(({ route: [method, path], segment, query, body }) => {
+    const changed = path.replace(/\/a(?=\/|$)/, () => `/${segment}`)
+    const search = Object.entries(query).map(([name, value]) => `${name}=${value}`).join('&')
+    return { method, path: search === '' ? changed : `${changed}?${search}`, ...(body === undefined ? {} : { body, headers: { 'Content-Type': 'application/json' } }) }
+  })
+
+t.test('no value in a path, a query or a body of an operator causes an internal error', async (t) => {
+  const { app, port, url, log } = await serve(t)
+  await fc.assert(fc.asyncProperty(operatorRequests, async ({ headers, ...request }) => {
+    const response = await rawRequest(port, plain({ ...request, headers: { ...headers, ...bearer(['admin']) } }))
+    if (statusOf(response) >= 500 || statusOf(response) === 0 || INTERNALS.test(response)) throw new Error(`${request.method} ${request.path}: ${response.slice(0, 500)}`)
+  }), { numRuns: RUNS })
+  const client = await connect(t, url)
+  client.send('alive')
+  t.equal(await client.next(), `${ECHO}alive`)
+  t.same(log.lines.filter(({ level }) => Number(level) >= 50).map(({ msg }) => msg), [])
+  t.equal(app.hub.state, 'ready')
 })

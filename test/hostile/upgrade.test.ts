@@ -116,11 +116,12 @@ t.test('a connection that is reset or closed during the check of its token leave
   t.teardown(() => app.close())
   const port = Number(new URL(origin).port)
 
-  for (const leave of [(socket: Socket) => socket.resetAndDestroy(), (socket: Socket) => socket.end(), (socket: Socket) => socket.destroy()]) {
+  const ways = [(socket: Socket) => socket.resetAndDestroy(), (socket: Socket) => socket.end(), (socket: Socket) => socket.destroy()]
+  for (const [leave, ms] of ways.flatMap((way) => [0, 10, 100].map((ms) => [way, ms] as const))) {
     const sockets = await Promise.all(Array.from({ length: 30 }, () => send(t, port, handshake({}))))
     await until(() => gates.length === 30, 'the check of all tokens')
     for (const socket of sockets.slice(0, 10)) leave(socket)
-    await sleep(10) // Some sockets end during the check, some immediately before its result.
+    await sleep(ms) // Some sockets end during the check, some immediately before its result.
     for (const socket of sockets.slice(10, 20)) leave(socket)
     for (const open of gates.splice(0)) open()
     for (const socket of sockets.slice(20)) leave(socket)
