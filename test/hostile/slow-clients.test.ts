@@ -31,9 +31,9 @@ async function listenWithFrozen (t: Test, websocket: ConfigInput['websocket'], f
 }
 
 /** Sends messages to a frozen client until the buffers of the kernel are full and frames are queued in the hub. */
-async function fillSocket (app: FastifyInstance, user: string): Promise<void> {
+async function fillSocket (app: FastifyInstance, user: string, chunk = CHUNK): Promise<void> {
   for (let n = 0; n < KERNEL_CHUNKS; n++) {
-    const { behind, matched } = await app.hub.send({ user }, CHUNK)
+    const { behind, matched } = await app.hub.send({ user }, chunk)
     if (behind > 0 || matched === 0) return
   }
   throw new Error('the kernel buffered every message')
@@ -219,9 +219,11 @@ t.test('a burst of pings larger than the bound of queued pongs ends the connecti
 t.test('a slow client is not closed as dead while its pings are queued, with any policy', async (t) => {
   await Promise.all((['dropNewest', 'dropOldest', 'latest'] as const).map(async (slowClient) => {
     const deadlines = { pingPeriod: '100ms', heartbeatFailMaxTimes: 1, readDeadline: '1s', writeDeadline: '30s' }
-    const { app, port, events } = await listenWithFrozen(t, { slowClient, maxQueueWrites: 50, ...deadlines }, 0)
+    const sizes = { maxMessageSize: '1MiB', maxQueueSize: '2MiB', maxQueueWrites: 50 }
+    const { app, port, events } = await listenWithFrozen(t, { slowClient, ...sizes, ...deadlines }, 0)
     const client = await freeze(t, port, 'slow')
-    await fillSocket(app, 'slow')
+    // Large messages fill the socket before the hub misses an answer to a ping.
+    await fillSocket(app, 'slow', 'x'.repeat(1024 * 1024))
     // Twice the time after which the hub closes a healthy client as dead.
     for (let n = 0, end = Date.now() + 2000; Date.now() < end; n++) {
       await app.hub.send({ user: 'slow' }, `${n}`)
@@ -261,4 +263,31 @@ t.test('with catchUp a slow client needs no queue, and gets every message in ord
   await until(async () => (await app.hub.clients({ user: 'slow' })).clients[0]?.behind === false)
   t.match(await app.hub.send({ user: 'slow' }, 'live again'), { written: 1, behind: 0 })
   t.match(await app.hub.send({ user: 'slow' }, 'not kept', { keep: false }), { stored: false, written: 1 })
+})
+
+t.test('the write deadline ends a reader that crawls, and no reader that is slow but steady', async (t) => {
+  const { app, port, events } = await listenWithFrozen(t, { slowClient: 'catchUp', writeDeadline: '1s', pingPeriod: '1h', readDeadline: 0 }, 0)
+  /** Reads a little in each period: what has arrived when the event loop turns once. */
+  const read = async (user: string, everyMs: number): Promise<RawClient> => {
+    const client = await freeze(t, port, user)
+    const timer = setInterval(() => {
+      client.resume()
+      setImmediate(() => client.pause())
+    }, everyMs)
+    t.teardown(() => clearInterval(timer))
+    return client
+  }
+  await read('crawling', 2000)
+  const steady = await read('steady', 5)
+  let published = 0
+  while (events.length === 0 && published < KERNEL_CHUNKS * 3) {
+    await app.hub.broadcast(`${published++} ${CHUNK}`)
+    await sleep(5)
+  }
+  await until(() => events.length === 2)
+  t.same(events, ['crawling: error too slow', 'crawling: close 4413'])
+  const got: number[] = []
+  while (got.length < published) got.push(parseInt((await nextMessage(steady)).payload.toString('latin1', 0, 10)))
+  t.same(got, Array.from(got, (_, n) => n))
+  t.equal(app.hub.size, 1)
 })
