@@ -4,9 +4,11 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect as dial } from 'node:net'
 import fc from 'fast-check'
+import Fastify from 'fastify'
 import t, { type Test } from 'tap'
+import { fastifyHub } from '../../index.ts'
 import { packagePath } from '../../services/cli/package.ts'
-import { connect, ECHO, listen, token, until } from '../support/helper.ts'
+import { connect, ECHO, IN_MEMORY, listen, SECRET, token, until } from '../support/helper.ts'
 import { handshake, rawRequest } from '../support/raw-client.ts'
 
 const RUNS = Number(process.env['FUZZ_RUNS'] ?? 150)
@@ -96,6 +98,29 @@ t.test('no notation of a path gets past the token check, as a request or as an u
   t.same(served, [])
   t.ok(PROTECTED.length >= 29, `${PROTECTED.length} routes`)
   await isUnharmed(t)
+})
+
+t.test('in an application with a lenient router, every notation that reaches a route meets its token check', async (t) => {
+  // The types of Fastify lack useSemicolonDelimiter.
+  const routerOptions: object = { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true, caseSensitive: false, useSemicolonDelimiter: true }
+  const app = Fastify({ routerOptions })
+  t.teardown(() => app.close())
+  await app.register(fastifyHub, { ...IN_MEMORY, auth: { secret: SECRET }, api: true, websocket: { upgradesPerSecond: 0 } })
+  const port = Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port)
+  const served: string[] = []
+  const refused = new Set<string>()
+  for (const [method, path] of DOCUMENTED.filter(([, path]) => !['/healthz', '/readyz'].includes(path))) {
+    await Promise.all(Object.entries(NOTATIONS).map(async ([title, write]) => {
+      for (const request of [plain({ method, path: write(path) }), handshake({ path: write(path) })]) {
+        const response = await rawRequest(port, request)
+        if (isServed(response)) served.push(`${method} ${path}, ${title}: ${response.split('\r\n', 1).join('')}`)
+        if (statusOf(response) === 401) refused.add(title)
+      }
+    }))
+  }
+  t.same(served, [])
+  t.same(['two slashes', 'a parameter of the path', 'capitals', 'a slash at the end'].filter((title) => !refused.has(title)), [], 'these notations reach the routes')
+  t.equal(app.hub.size, 0)
 })
 
 t.test('no notation of a path gets past the role check', async (t) => {
