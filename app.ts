@@ -1,3 +1,4 @@
+import type { ServerOptions } from 'node:http'
 import { LogController, type FastifyInstance, type FastifyRequest, type FastifyServerOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
@@ -89,6 +90,11 @@ export const fastifyHub = fp<FastifyHubOptions>(async function fastifyHub (fasti
 export const app = fp<{ config: Config }>(async function fastifyHubService (fastify, { config }) {
   await fastify.register(errors)
   await fastify.register(notFound)
+  // During the drain, which precedes Fastify's own close, each response ends its connection.
+  fastify.addHook('onRequest', (_request, reply, done) => {
+    if (fastify.hub.state !== 'ready') reply.header('connection', 'close')
+    done()
+  })
   await addHub(fastify, config)
 
   await fastify.register(async function routesWithoutToken (scope) {
@@ -157,6 +163,11 @@ function authenticateWithJwt (config: Config['auth']): Authenticate<FastifyReque
   return (token) => token === null ? null : check(token)
 }
 
+/** Time in ms for the headers of a request to arrive. */
+const HEADERS_TIMEOUT_MS = 10_000
+/** Time in ms for a whole request to arrive, with its body. */
+const REQUEST_TIMEOUT_MS = 30_000
+
 /** Options of the Fastify instance for the service: the log contains no token, and every request has limits. */
 export function serverOptions ({ logger, server, websocket }: Config) {
   return {
@@ -166,13 +177,18 @@ export function serverOptions ({ logger, server, websocket }: Config) {
     clientErrorHandler: sendClientError,
     trustProxy: server.trustProxy,
     pluginTimeout: 2 * websocket.drain.grace + 10_000,
-    requestTimeout: 30_000,
+    requestTimeout: REQUEST_TIMEOUT_MS,
     // Fastify would answer 503 to every request while the service closes: event streams would end for good.
     return503OnClosing: false,
-    keepAliveTimeout: 5000,
-    http: { highWaterMark: websocket.writeReadBufferSize },
+    keepAliveTimeout: server.keepAliveTimeout,
+    http: {
+      highWaterMark: websocket.writeReadBufferSize,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      // Node checks both times only this often, by default every 30 s.
+      connectionsCheckingInterval: 1000
+    },
     routerOptions: { maxParamLength: 256 }
-  } satisfies FastifyServerOptions & { http: { highWaterMark: number } }
+  } satisfies FastifyServerOptions & { http: ServerOptions }
 }
 
 /** Log fields of a request. The path stands without query and fragment, because both can contain a token. */

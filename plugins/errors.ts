@@ -1,3 +1,4 @@
+import { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
@@ -68,10 +69,21 @@ const CODE_OF_PARSER_ERROR: Record<string, ErrorCode> = {
  */
 export function sendClientError (this: FastifyInstance, error: ConnectionError, socket: Socket): void {
   this.log.debug({ code: error.code }, 'request could not be read')
-  if (!socket.writable) {
+  if (!socket.writable || hasResponseBefore(socket)) {
     socket.destroy()
     return
   }
   const code = CODE_OF_PARSER_ERROR[error.code] ?? 'HUB_REQUEST_INVALID'
   socket.end(rawResponse(code, 'The request could not be read.'), () => socket.destroy())
+}
+
+/**
+ * Whether the response to an earlier request of the connection is not complete: a further response would end up inside
+ * it, or be taken for it.
+ */
+function hasResponseBefore (socket: Socket): boolean {
+  const response: unknown = '_httpMessage' in socket ? socket._httpMessage : null
+  if (!(response instanceof ServerResponse)) return false
+  const { headersSent, req } = response as ServerResponse
+  return headersSent || req.complete
 }

@@ -1,47 +1,35 @@
 // Takes over 10 s on a busy machine: some tests start the real program.
 
-import { execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { connect, createServer, type AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { connect } from 'node:net'
 import { promisify } from 'node:util'
-import Fastify from 'fastify'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { main } from '../services/cli/main.ts'
 import { loadConfig, type Config } from '../services/config/load.ts'
-import { packagePath, packageVersion } from '../services/cli/package.ts'
-import { GREETING, listen, SECRET, TestClient, until } from './support/helper.ts'
-
-const PROGRAM = packagePath('dist', 'server.js')
-
-/** Returns an environment without the variables of this machine that configure the service. */
-function environment (variables: Record<string, string>): NodeJS.ProcessEnv {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('HUB_') && name !== 'NODE_ENV')
-  return { ...Object.fromEntries(inherited), ...variables }
-}
-
-async function folder (t: Test, files: Record<string, string> = {}): Promise<string> {
-  const cwd = await mkdtemp(join(tmpdir(), 'fastify-hub-'))
-  t.teardown(() => rm(cwd, { recursive: true }))
-  for (const [name, text] of Object.entries(files)) await writeFile(join(cwd, name), text)
-  return cwd
-}
+import { packageVersion } from '../services/cli/package.ts'
+import { GREETING, listen, SECRET, TestClient, token } from './support/helper.ts'
+import { folderWith, spawnProgram, spawnService } from './support/service.ts'
 
 interface CommandInput {
   env?: Record<string, string>
   files?: Record<string, string>
   isTTY?: boolean
   serve?: (config: Config) => unknown
+  origin?: string
 }
 
-/** Executes a command line in this process, in a new folder. `serve` replaces the start of the service. */
+/**
+ * Executes a command line in this process, in a new folder. `serve` replaces the start of the service, which listens on
+ * `origin`.
+ */
 async function command (t: Test, argv: string[], input: CommandInput = {}) {
-  const { env = {}, files = {}, isTTY = false, serve = () => t.fail('the service must not start') } = input
+  const {
+    env = {}, files = {}, isTTY = false, serve = () => t.fail('the service must not start'), origin = 'http://127.0.0.1:20201'
+  } = input
   const before = process.cwd()
-  process.chdir(await folder(t, files))
+  process.chdir(await folderWith(t, files))
   const output = { stdout: '', stderr: '' }
   const collect = (name: keyof typeof output) => ({ isTTY, write: (text: string) => { output[name] += text } })
   try {
@@ -49,7 +37,7 @@ async function command (t: Test, argv: string[], input: CommandInput = {}) {
       stdout: collect('stdout'),
       stderr: collect('stderr'),
       env,
-      serve: async (config) => { await serve(config); return 'http://127.0.0.1:20201' }
+      serve: async (config) => { await serve(config); return origin }
     })
     return { code, ...output }
   } finally {
@@ -57,68 +45,62 @@ async function command (t: Test, argv: string[], input: CommandInput = {}) {
   }
 }
 
-/** Spawns the program. */
-async function program (t: Test, args: string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [PROGRAM, ...args], { cwd: await folder(t), env: environment(env) })
-  t.teardown(() => child.kill('SIGKILL'))
-  const output = { stdout: '', stderr: '' }
-  child.stdout.on('data', (chunk: Buffer) => { output.stdout += chunk.toString() })
-  child.stderr.on('data', (chunk: Buffer) => { output.stderr += chunk.toString() })
-  return { child, output, exit: once(child, 'close').then(([code]: Array<number | null>) => ({ code, ...output })) }
-}
+t.test('on a terminal, the banner has the addresses, a token and a working command', async (t) => {
+  const { origin, url } = await listen(t)
+  const input = { env: { HUB_AUTH_SECRET: SECRET }, isTTY: true, serve: () => {}, origin }
+  const { stdout, stderr } = await command(t, [], input)
+  t.equal(stdout, '', 'stdout has the log alone')
+  t.match(stderr, new RegExp(`fastify-hub ${packageVersion()}`))
+  t.match(stderr, /WebSocket {2}ws:\/\/127\.0\.0\.1:\d+\/admin\/ws\?token=…/)
+  t.match(stderr, /Console {4}http:\/\/127\.0\.0\.1:\d+\/#token=[\w.-]+&path=%2Fadmin%2Fws\n/)
+  const [, bannerToken = ''] = /Bearer ([\w.-]+)/.exec(stderr) ?? []
+  const client = new TestClient(new WebSocket(`${url}?token=${bannerToken}`))
+  t.teardown(() => client.socket.terminate())
+  t.equal(await client.next(), GREETING)
+  const [curl = ''] = /curl .*/.exec(stderr) ?? []
+  const { stdout: response } = await promisify(execFile)('bash', ['-c', curl.replace('curl', 'curl -s')])
+  t.match(JSON.parse(response), { matched: 1, written: 1, behind: 0 }, 'the printed command works unchanged')
+  t.equal(await client.next(), 'hello')
+})
 
-/** Spawns the service and waits for its banner. */
-async function start (t: Test, env: Record<string, string> = {}) {
-  const { child, output, exit } = await program(t, ['--port', '0'], env)
-  await until(() => /\n {2}(The token above|Make a token) .*\n/.test(output.stdout) || child.exitCode !== null, 'the banner')
-  const [, token = ''] = /Bearer ([\w.-]+)/.exec(output.stdout) ?? []
-  const [, origin = ''] = /Console +(http:\/\/[^/]+)\//.exec(output.stdout) ?? []
-  return { child, output, exit, token, origin, url: `${origin.replace('http', 'ws')}/admin/ws` }
-}
+t.test('without a terminal, no token is printed, and the banner tells how to get one', async (t) => {
+  const configured = await command(t, [], { env: { HUB_AUTH_SECRET: SECRET }, serve: () => {} })
+  t.match(configured, { code: 0, stdout: /^$/, stderr: /Make a token with the configured secret: fastify-hub token/ })
+  const random = await command(t, [], { serve: () => {} })
+  t.match(random, { code: 0, stdout: /^$/, stderr: /No auth\.secret is configured: one was made at random for this run.*Set HUB_AUTH_SECRET, start again, and make one: fastify-hub token/s })
+  t.notMatch(configured.stderr + random.stderr, /eyJ/)
+})
 
-t.test('the program starts without configuration, and closes in order on SIGTERM', async (t) => {
-  const { child, output, exit, token, origin, url } = await start(t)
-  const { stdout } = output
-  await t.test('the banner has the addresses, a token and a working command', async (t) => {
-    t.match(stdout, new RegExp(`fastify-hub ${packageVersion()}`))
-    t.match(stdout, /WebSocket {2}ws:\/\/127\.0\.0\.1:\d+\/admin\/ws\?token=…/)
-    t.match(stdout, /Console {4}http:\/\/127\.0\.0\.1:\d+\/#token=[\w.-]+&path=%2Fadmin%2Fws\n/)
-    t.match(stdout, /No auth\.secret is configured: one was made at random for this run/)
-    const client = new TestClient(new WebSocket(`${url}?token=${token}`))
-    t.teardown(() => client.socket.terminate())
-    t.equal(await client.next(), GREETING)
-    const [curl = ''] = /curl .*/.exec(stdout) ?? []
-    const { stdout: response } = await promisify(execFile)('bash', ['-c', curl.replace('curl', 'curl -s')])
-    t.match(JSON.parse(response), { matched: 1, written: 1, behind: 0 }, 'the printed command works unchanged')
-    t.equal(await client.next(), 'hello')
-    t.match(await (await fetch(`${origin}/`)).text(), /<title>/)
-  })
+t.test('in production, the service does not start without a secret, and the error names the remedy', async (t) => {
+  const env = { NODE_ENV: 'production' }
+  const refusal = { code: 1, stdout: '', stderr: /^There is no auth\.secret, and NODE_ENV is production: set HUB_AUTH_SECRET.*\n$/ }
+  t.match(await command(t, [], { env }), refusal)
+  t.match(await command(t, ['--check-config'], { env }), refusal)
+  t.match(await command(t, [], { env: { ...env, HUB_AUTH_SECRET: SECRET }, serve: () => {} }), { code: 0 })
+  t.match(await command(t, ['--print-config'], { env }), { code: 0 }, 'other commands need no secret')
+})
 
-  await t.test('a second service on the same port ends with exit code 1 and an error message', async (t) => {
-    const second = await program(t, ['--port', new URL(origin).port])
-    t.match(await second.exit, { code: 1, stderr: /EADDRINUSE.*Choose another port with --port/ })
-  })
-
-  await t.test('on SIGTERM clients get a Close frame, and the exit code is 0', async (t) => {
-    const client = new TestClient(new WebSocket(`${url}?token=${token}`))
-    await client.next()
-    const closed = client.closed()
-    child.kill('SIGTERM')
-    t.same(await closed, { code: 1012, reason: 'service restart' })
-    t.match(await exit, { code: 0, stdout: /the service stops/ })
-  })
+t.test('the program starts on a free port, and closes in order on SIGTERM', async (t) => {
+  const { child, exit, origin, url } = await spawnService(t)
+  t.match(await (await fetch(`${origin}/`)).text(), /<title>/)
+  const client = new TestClient(new WebSocket(`${url}?token=${token()}`))
+  t.equal(await client.next(), GREETING)
+  const closed = client.closed()
+  child.kill('SIGTERM')
+  t.same(await closed, { code: 1012, reason: 'service restart' })
+  t.match(await exit, { code: 0, stdout: /the service stops/ })
 })
 
 t.test('the program accepts its own tokens, warns of the demo mode, and ends in time despite a pending request', async (t) => {
   const env = { HUB_AUTH_SECRET: SECRET, HUB_AUTH_MODE: 'demo', HUB_WEBSOCKET_DRAIN_GRACE: '200ms' }
-  const { child, output, exit, origin } = await start(t, env)
-  t.match(output.stdout, /Make a token with the configured secret: fastify-hub token/)
+  const { child, output, exit, origin, port } = await spawnService(t, { env })
   t.match(output.stdout, /"msg":"auth\.mode is demo: any token of at least 20 characters may connect"/)
-  const { code, stdout } = await (await program(t, ['token', '--user', 'alice', '--role', 'admin', '--ttl', '5m'], env)).exit
+  const args = ['token', '--user', 'alice', '--role', 'admin', '--ttl', '5m']
+  const { code, stdout } = await (await spawnProgram(t, args, { env })).exit
   t.equal(code, 0)
   t.equal((await fetch(`${origin}/clients`, { headers: { authorization: `Bearer ${stdout.trim()}` } })).status, 200)
 
-  const socket = connect(Number(new URL(origin).port), '127.0.0.1')
+  const socket = connect(port, '127.0.0.1')
   t.teardown(() => socket.destroy())
   socket.on('error', () => {}) // The service resets the connection.
   await once(socket, 'connect')
@@ -132,21 +114,13 @@ t.test('the program accepts its own tokens, warns of the demo mode, and ends in 
 t.test('without arguments, files and variables the service starts with the defaults and a random secret', async (t) => {
   const configs: Config[] = []
   const first = await command(t, [], { serve: (config) => configs.push(config) })
-  t.match(first, { code: 0, stdout: /has the role admin.*No auth\.secret is configured/s, stderr: /^$/ })
+  t.equal(first.code, 0)
   await command(t, [], { serve: (config) => configs.push(config) })
   const [one, two] = configs.map(({ auth: { secret } }) => secret)
   t.match(one, /^[\w-]{43}$/)
   t.not(one, two)
   const { config: defaults } = loadConfig({ env: {} })
   t.same(configs[0], { ...defaults, auth: { ...defaults.auth, secret: one } })
-})
-
-t.test('a token of a configured secret is printed to a terminal only', async (t) => {
-  const input = { env: { HUB_AUTH_SECRET: SECRET }, serve: () => {} }
-  const { stdout } = await command(t, [], input)
-  t.match(stdout, /Make a token with the configured secret: fastify-hub token/)
-  t.notMatch(stdout, /eyJ/)
-  t.match(await command(t, [], { ...input, isTTY: true }), { code: 0, stdout: /Bearer eyJ/ })
 })
 
 t.test('all mistakes in the configuration are printed with their positions, and the service does not start', async (t) => {
@@ -200,18 +174,8 @@ t.test('the command token prints a token that the service accepts', async (t) =>
   t.match(await command(t, ['token', '--user', 'alice', '--ttl', 'soon'], { env }), { code: 1, stderr: /--ttl must be a duration/ })
 })
 
-t.test('a port in use ends with an error message', async (t) => {
-  const server = createServer().listen(0, '127.0.0.1')
-  t.teardown(() => server.close())
-  await once(server, 'listening')
-  const serve = ({ server }: Config) => Fastify().listen(server)
-  const { code, stderr } = await command(t, ['--port', String((server.address() as AddressInfo).port)], { serve })
-  t.equal(code, 1)
-  t.match(stderr, /EADDRINUSE.*Choose another port with --port/)
-})
-
 t.test('the demo mode is warned of, and refused in production', async (t) => {
-  t.match(await command(t, [], { env: { HUB_AUTH_MODE: 'demo' }, serve: () => {} }), { code: 0, stdout: /auth\.mode is demo: any token of at least 20 characters may connect/ })
+  t.match(await command(t, [], { env: { HUB_AUTH_MODE: 'demo' }, serve: () => {} }), { code: 0, stderr: /auth\.mode is demo: any token of at least 20 characters may connect/ })
   t.match(await command(t, [], { env: { HUB_AUTH_MODE: 'demo', NODE_ENV: 'production' } }), { code: 1, stderr: /auth\.mode|HUB_AUTH_MODE/ })
 })
 

@@ -9,7 +9,7 @@ export interface BannerFacts {
   readonly api: boolean
   /** Whether the console is served. */
   readonly console: boolean
-  /** A token with the role admin; null when the banner could end up in a log. */
+  /** A token with the role admin; null when the banner is not shown on a terminal. */
   readonly adminToken: string | null
   /** Whether the secret is random and for this run only. */
   readonly isSecretRandom: boolean
@@ -29,11 +29,16 @@ export function banner (facts: BannerFacts): string {
     lines.push('', '  Publish a message to everyone:')
     lines.push(`  curl -X POST ${origin}/broadcast ${headers} -d '{"message":"hello"}'`)
   }
-  lines.push('', adminToken === null
-    ? '  Make a token with the configured secret: fastify-hub token --user operator --role admin'
-    : `  The token above is valid for ${ADMIN_TOKEN_HOURS} hours and has the role admin.`)
+  lines.push('')
+  if (adminToken !== null) lines.push(`  The token above is valid for ${ADMIN_TOKEN_HOURS} hours and has the role admin.`)
   if (facts.isSecretRandom) {
     lines.push('  No auth.secret is configured: one was made at random for this run, and its tokens end with it.')
+  }
+  if (adminToken === null) {
+    const command = 'fastify-hub token --user operator --role admin'
+    lines.push(facts.isSecretRandom
+      ? `  A token is shown on a terminal only. Set HUB_AUTH_SECRET, start again, and make one: ${command}`
+      : `  Make a token with the configured secret: ${command}`)
   }
   if (facts.isDemo) {
     lines.push('  auth.mode is demo: any token of at least 20 characters may connect. Not for production.')

@@ -47,21 +47,24 @@ async function execute (line: Exclude<CommandLine, LogCommand>, surroundings: Su
     case 'help': return void stdout.write(HELP)
     case 'version': return void stdout.write(`${packageVersion()}\n`)
     case 'token': return printToken(line, surroundings)
-    case 'check-config': return void stdout.write(`${load(line, surroundings).file ?? 'The defaults'}: the configuration is valid.\n`)
+    case 'check-config': return void stdout.write(`${loadService(line, surroundings).file ?? 'The defaults'}: the configuration is valid.\n`)
     case 'print-config': return void stdout.write(toYaml(maskSecrets(load(line, surroundings).config)))
-    case 'serve': return start(load(line, surroundings).config, surroundings)
+    case 'serve': return start(loadService(line, surroundings).config, surroundings)
   }
 }
 
-/** Starts the service and prints the banner. Without a configured secret, a random one is valid for this run. */
-async function start (config: Config, { stdout, serve }: Surroundings): Promise<void> {
+/**
+ * Starts the service and prints the banner to stderr: stdout has the log alone. Without a configured secret, a random
+ * one is valid for this run.
+ */
+async function start (config: Config, { stderr, serve }: Surroundings): Promise<void> {
   const isSecretRandom = config.auth.secret === ''
   const auth = isSecretRandom ? { ...config.auth, secret: randomBytes(32).toString('base64url') } : config.auth
   const origin = await serve({ ...config, auth })
-  // A token of a configured secret is shown on a terminal only, never in collected output.
-  const mayShowToken = isSecretRandom || stdout.isTTY === true
+  // Collected output is read by others than the operator.
+  const mayShowToken = stderr.isTTY === true
   const operator = { user: 'operator', roles: [ADMIN_ROLE], ttlSeconds: ADMIN_TOKEN_HOURS * 3600 }
-  stdout.write(banner({
+  stderr.write(banner({
     version: packageVersion(),
     origin,
     path: config.websocket.path,
@@ -118,6 +121,19 @@ function load (
   const found = file ?? (existsSync('config.yml') ? 'config.yml' : undefined)
   const loaded = loadConfig({ file: found, flags, env })
   for (const warning of loaded.warnings) stderr.write(`${warning}\n`)
+  return loaded
+}
+
+/**
+ * Loads the configuration of the service.
+ *
+ * @throws {Error} in production without a secret: every restart would make all tokens invalid.
+ */
+function loadService (line: Parameters<typeof load>[0], surroundings: Surroundings) {
+  const loaded = load(line, surroundings)
+  if (loaded.config.auth.secret === '' && surroundings.env['NODE_ENV'] === 'production') {
+    throw new Error('There is no auth.secret, and NODE_ENV is production: set HUB_AUTH_SECRET, or HUB_AUTH_SECRET_FILE, to a random text of at least 32 characters.')
+  }
   return loaded
 }
 

@@ -153,7 +153,7 @@ may belong to another program. The value of a secret is never shown.
 
 Rules that concern more than one key:
 
-- \`auth.mode: demo\` is refused when \`NODE_ENV\` is \`production\`.
+- \`auth.mode: demo\` is refused when \`NODE_ENV\` is \`production\`, and so is a service without \`auth.secret\`.
 - \`websocket.maxQueueSize\` must be at least \`websocket.maxMessageSize\`.
 - \`websocket.flushInterval\` must be at most half of \`websocket.pingPeriod\` and of \`websocket.writeDeadline\`.
 - \`websocket.path\` and \`sse.path\` must be different, and not the path of a route that \`api\` or \`compat\` switches on.

@@ -20,6 +20,14 @@ export interface ConfigInput {
      */
     port?: number
     /**
+     * Time that an HTTP connection stays open between two requests. Longer than the same time of a load balancer in
+     * front: one that reuses a connection while the service closes it answers 502. AWS ALB and nginx close after 60 s.
+     * Value: a duration from 1s to 24d.
+     *
+     * @default '72s'
+     */
+    keepAliveTimeout?: number | string
+    /**
      * Proxies whose X-Forwarded-For is trusted: true (all), false (none) or a list. Behind a reverse proxy, list its
      * addresses or ranges with commas; `true` lets any client choose its own address. Value: true, false, or addresses
      * and ranges such as 10.0.0.1, 10.0.0.0/8 or loopback.

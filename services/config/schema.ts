@@ -24,6 +24,11 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
       allowed: 'an address or a host name'
     }),
     port: integer(20201, 'TCP port to listen on; 0 takes a free port.', { minimum: 0, maximum: 65535 }),
+    keepAliveTimeout: duration('72s', 'Time that an HTTP connection stays open between two requests.', {
+      minimum: second,
+      maximum: longestTimer,
+      note: 'Longer than the same time of a load balancer in front: one that reuses a connection while the service closes it answers 502. AWS ALB and nginx close after 60 s.'
+    }),
     trustProxy: proxies('Proxies whose X-Forwarded-For is trusted: true (all), false (none) or a list.', {
       note: 'Behind a reverse proxy, list its addresses or ranges with commas; `true` lets any client choose its own address.'
     })

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 import type { ConfigInput } from '../../services/config/input.ts'
 import { packagePath } from '../../services/cli/package.ts'
@@ -84,15 +85,12 @@ export class HubProcess {
       if (this.#shouldRun) this.faults.push(`the hub ended by itself, with ${String(signal ?? code)}`)
       return false
     })
-    child.stderr.on('data', (chunk: Buffer) => { this.#addFault(`the hub wrote to stderr: ${chunk.toString()}`) })
+    createInterface({ input: child.stdout }).on('line', (line) => { this.#read(line) })
     const started = new Promise<boolean>((resolve) => {
-      let rest = ''
-      child.stdout.on('data', (chunk: Buffer) => {
-        const lines = (rest + chunk.toString()).split('\n')
-        rest = lines.pop() ?? ''
-        for (const line of lines) this.#read(line)
-        // The hub writes the start-up lines when it listens.
-        if (lines.some((line) => line.includes('WebSocket  ws:'))) resolve(true)
+      createInterface({ input: child.stderr }).on('line', (line) => {
+        // The hub prints its banner when it listens. The lines of the banner are empty or indented.
+        if (line.includes('WebSocket  ws:')) resolve(true)
+        if (!/^( {2}|$)/.test(line)) this.#addFault(`the hub wrote to stderr: ${line}`)
       })
     })
     const late = setTimeout(() => { this.#addFault(`the hub did not start within ${START_MS} ms`) }, START_MS)

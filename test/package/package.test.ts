@@ -189,7 +189,7 @@ t.test('works where it is installed', async (t) => {
     const child = spawn(join(folder, 'node_modules', '.bin', 'fastify-hub'), ['--port', '0'], { cwd: folder, env: ENVIRONMENT })
     t.teardown(() => child.kill('SIGKILL'))
     let output = ''
-    child.stdout.on('data', (chunk: Buffer) => { output += chunk.toString() })
+    child.stderr.on('data', (chunk: Buffer) => { output += chunk.toString() })
     await until(() => /Console +http/.test(output) || child.exitCode !== null, 'the start-up lines', PROGRAMS_MS)
     const [, origin = ''] = /Console +(http:\/\/[^/]+)\//.exec(output) ?? []
     t.match(await (await fetch(origin)).text(), /<title>/, 'the console is there')

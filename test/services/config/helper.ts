@@ -9,7 +9,7 @@ export const secret = 'correct-horse-battery-staple-and-more'
 
 /** The configuration without any source. */
 export const defaults: Config = {
-  server: { host: '127.0.0.1', port: 20201, trustProxy: false },
+  server: { host: '127.0.0.1', port: 20201, keepAliveTimeout: 72_000, trustProxy: false },
   api: true,
   console: true,
   logger: { level: 'info', requests: false },
@@ -47,7 +47,7 @@ export const defaults: Config = {
 
 /** Every key with a value that is not its default. */
 export const unusual: Config = {
-  server: { host: '::', port: 0, trustProxy: '10.0.0.0/8, loopback, fd00::1' },
+  server: { host: '::', port: 0, keepAliveTimeout: 1_500, trustProxy: '10.0.0.0/8, loopback, fd00::1' },
   api: false,
   console: false,
   logger: { level: 'silent', requests: true },
