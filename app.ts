@@ -3,6 +3,7 @@ import { LogController, type FastifyInstance, type FastifyRequest, type FastifyS
 import fp from 'fastify-plugin'
 import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import { auth } from './plugins/auth.ts'
+import { closeConnections } from './plugins/close-connections.ts'
 import { openEngine } from './plugins/engine.ts'
 import { errors, notFound, sendClientError, sendError } from './plugins/errors.ts'
 import { createNode, hub } from './plugins/hub.ts'
@@ -10,6 +11,7 @@ import { createNode, hub } from './plugins/hub.ts'
 // `fastify.hub` from it.
 import './plugins/hub.ts'
 import { securityHeaders } from './plugins/security-headers.ts'
+import { fitClients, limitConnections } from './plugins/socket-limits.ts'
 import { consoleFiles } from './plugins/static.ts'
 import { websocket } from './plugins/websocket.ts'
 import { clientRoutes } from './routes/api/clients.ts'
@@ -90,12 +92,9 @@ export const fastifyHub = fp<FastifyHubOptions>(async function fastifyHub (fasti
 export const app = fp<{ config: Config }>(async function fastifyHubService (fastify, { config }) {
   await fastify.register(errors)
   await fastify.register(notFound)
-  // During the drain, which precedes Fastify's own close, each response ends its connection.
-  fastify.addHook('onRequest', (_request, reply, done) => {
-    if (fastify.hub.state !== 'ready') reply.header('connection', 'close')
-    done()
-  })
   await addHub(fastify, config)
+  limitConnections(fastify, config)
+  await fastify.register(closeConnections, { graceMs: config.websocket.drain.grace })
 
   await fastify.register(async function routesWithoutToken (scope) {
     await scope.register(securityHeaders)
@@ -111,14 +110,15 @@ async function addHub (
   authenticate: Authenticate<FastifyRequest> = authenticateWithJwt(config.auth),
   prefix = ''
 ): Promise<void> {
-  const { websocket: websocketConfig, compat, sse } = config
+  const { compat, sse } = config
+  const websocketConfig = { ...config.websocket, maxClients: fitClients(fastify, config) }
   for (const origin of websocketConfig.allowedOrigins) {
     if (!SHARED_ORIGINS.includes(origin)) continue
     fastify.log.warn(`websocket.allowedOrigins has ${origin}: sandboxed frames, local files and others share this origin`)
   }
   const upgradeGate = new UpgradeGate(fastify.server, websocketConfig.handshakeTimeout)
   const engine = await openEngine(fastify, config)
-  const node = createNode(fastify, config, engine, compatPingMs(compat))
+  const node = createNode(fastify, { ...config, websocket: websocketConfig }, engine, compatPingMs(compat))
   await fastify.register(hub, { node })
   // After the hub: during the drain, upgrades are still completed, so that refused clients get a close code.
   await fastify.register(websocket, { config: websocketConfig, upgradeGate })

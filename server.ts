@@ -55,9 +55,6 @@ async function serve (config: Config): Promise<string> {
     if (err !== undefined) log.fatal({ err }, 'the service stops because of an error')
     else log.info({ signal }, 'the service stops')
     await listening
-    await fastify.hub.drain()
-    // Requests that are still being sent when the clients are gone get the same grace.
-    setTimeout(() => fastify.server.closeAllConnections(), grace).unref()
     await fastify.close()
   })
   try {

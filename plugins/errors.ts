@@ -2,9 +2,10 @@ import { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { HubError, errorBody, type ErrorCode } from '../services/model/errors.ts'
+import { ERRORS, HubError, errorBody, type ErrorCode } from '../services/model/errors.ts'
 import { WEBSOCKET_VERSION } from '../services/transport/handshake.ts'
 import { rawResponse } from '../services/transport/raw-response.ts'
+import { fieldsOf, logRefusal, refusalLogOf } from '../services/transport/refusal-log.ts'
 
 /** Makes the scope respond to every error with `sendError`. */
 export const errors = fp(async function errors (fastify) {
@@ -42,14 +43,14 @@ function patternOf (url: string): RegExp {
 }
 
 /**
- * Sends an error as JSON with its stable code, and logs the error once: at level `error` for status 500, else at
- * `info`. The signature fits Fastify's error handlers and its `frameworkErrors` option.
+ * Sends an error as JSON with its stable code, and logs the error: at level `error` for status 500, else as a refusal.
+ * The signature fits Fastify's error handlers and its `frameworkErrors` option.
  */
 export function sendError (thrown: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {
   const body = errorBody(thrown)
   const { code, statusCode, message } = body
-  if (statusCode === 500) request.log.error({ err: thrown, code }, 'request failed')
-  else request.log.info({ code, statusCode, reason: message }, 'request refused')
+  if (statusCode === 500) request.log.error({ ...fieldsOf(request), err: thrown, code }, 'request failed')
+  else logRefusal(request, { code, statusCode, reason: message })
 
   if (thrown instanceof HubError && thrown.retryAfter !== undefined) reply.header('retry-after', thrown.retryAfter)
   if (statusCode === 401) reply.header('www-authenticate', 'Bearer')
@@ -68,12 +69,13 @@ const CODE_OF_PARSER_ERROR: Record<string, ErrorCode> = {
  * option, whose default handler logs the received bytes, which can contain a token.
  */
 export function sendClientError (this: FastifyInstance, error: ConnectionError, socket: Socket): void {
-  this.log.debug({ code: error.code }, 'request could not be read')
   if (!socket.writable || hasResponseBefore(socket)) {
     socket.destroy()
     return
   }
   const code = CODE_OF_PARSER_ERROR[error.code] ?? 'HUB_REQUEST_INVALID'
+  const fields = { address: socket.remoteAddress, code, statusCode: ERRORS[code], reason: error.code }
+  refusalLogOf(this).add(code, fields, 'request could not be read')
   socket.end(rawResponse(code, 'The request could not be read.'), () => socket.destroy())
 }
 

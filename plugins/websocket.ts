@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server } from 'node:http'
+import type { Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import fastifyWebsocket, { type WebsocketPluginOptions } from '@fastify/websocket'
@@ -9,6 +10,7 @@ import { SUBPROTOCOLS } from '../services/protocol/subprotocols.ts'
 import { chooseSubprotocol } from '../services/transport/handshake.ts'
 import { envelopeBytes } from '../services/transport/request-body.ts'
 import { OrderedCloseWebSocket } from '../services/transport/ordered-close-websocket.ts'
+import { refusalLogOf } from '../services/transport/refusal-log.ts'
 import type { UpgradeGate } from '../services/transport/upgrade-gate.ts'
 
 /** Options of the WebSocket plugin. */
@@ -53,6 +55,11 @@ export const websocket = fp<WebSocketPluginOptions>(async function websocket (fa
   fastify.addHook('onResponse', (request, _reply, done) => {
     upgradeGate.refused(request.raw)
     done()
+  })
+  upgradeGate.on('overdue', ({ remoteAddress: address }: Socket) => {
+    const code = 'HUB_REQUEST_TIMEOUT'
+    const reason = 'The upgrade was not completed in time.'
+    refusalLogOf(fastify).add(code, { address, code, reason }, 'connection closed')
   })
   fastify.addHook('preClose', async () => upgradeGate.close())
 }, { name: 'fastify-hub-websocket', fastify: '5.x' })

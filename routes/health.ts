@@ -1,6 +1,11 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { hubOf } from './hub-of.ts'
 
+const CANNOT_STORE = {
+  status: 'cannot store',
+  problem: 'The log cannot be written; messages are delivered and not stored.'
+}
+
 const State = Type.Object({ status: Type.String(), problem: Type.Optional(Type.String()) })
 
 /**
@@ -8,7 +13,7 @@ const State = Type.Object({ status: Type.String(), problem: Type.Optional(Type.S
  *
  * - GET /healthz: 200 while the process responds.
  * - GET /readyz: 200 while the hub takes clients and can store messages; 503 while the hub starts or drains, and while
- *   the log cannot be written.
+ *   the log cannot be written. The reason is in the log alone: the response may be read by everybody.
  */
 export const healthRoutes: FastifyPluginAsyncTypebox = async function healthRoutes (fastify) {
   const hub = hubOf(fastify)
@@ -17,7 +22,6 @@ export const healthRoutes: FastifyPluginAsyncTypebox = async function healthRout
 
   fastify.get('/readyz', { schema: { response: { 200: State, 503: State } } }, async (_request, reply) => {
     if (hub.state !== 'ready') return reply.code(503).send({ status: hub.state })
-    const { state, problem } = hub
-    return problem === null ? { status: state } : reply.code(503).send({ status: 'cannot store', problem })
+    return hub.problem === null ? { status: hub.state } : reply.code(503).send(CANNOT_STORE)
   })
 }

@@ -4,6 +4,7 @@ import { badRequest, isHandshakeError, type HttpResponse } from '../../services/
 import { HubError } from '../../services/model/errors.ts'
 import { ADMIN_ROLE, type Identity } from '../../services/model/identity.ts'
 import { checkOrigin } from '../../services/transport/handshake.ts'
+import { logRefusal } from '../../services/transport/refusal-log.ts'
 import type { WebSocketEndpointOptions } from '../live/ws-endpoint.ts'
 
 /** Options of an endpoint for clients of an older service. */
@@ -19,8 +20,9 @@ export function anonymousIdentity (): Identity {
   return { user: `guest-${randomUUID()}`, roles: [] }
 }
 
-/** Sends the response of an older service. */
-export function sendHttpResponse (reply: FastifyReply, { status, headers, body }: HttpResponse): void {
+/** Sends the response of an older service to a refused request, and logs the refusal. */
+export function sendRefusal (reply: FastifyReply, error: HubError, { status, headers, body }: HttpResponse): void {
+  logRefusal(reply.request, { code: error.code, statusCode: status, reason: error.message })
   reply.code(status).headers(headers)
   // Fastify adds a Content-Type to an empty string.
   if (body === '') reply.send()
@@ -36,7 +38,7 @@ export function sendHttpResponse (reply: FastifyReply, { status, headers, body }
 export function refuseLikeGorilla (fastify: FastifyInstance, tail?: string): void {
   fastify.setErrorHandler((error, _request, reply) => {
     if (!(error instanceof HubError) || !isHandshakeError(error.code)) throw error
-    sendHttpResponse(reply, badRequest(tail))
+    sendRefusal(reply, error, badRequest(tail))
   })
 }
 

@@ -5,7 +5,7 @@ import { HubError } from '../../services/model/errors.ts'
 import { createEcho } from '../../services/transport/ws-service.ts'
 import { wsRoute } from '../live/ws.ts'
 import type { WebSocketEndpointOptions } from '../live/ws-endpoint.ts'
-import { redirectWithoutSlash, sendHttpResponse } from './endpoint.ts'
+import { redirectWithoutSlash, sendRefusal } from './endpoint.ts'
 
 /** Options of the endpoint for clients of GinSkeleton and gophrame. */
 export interface GinSkeletonOptions extends WebSocketEndpointOptions {
@@ -28,7 +28,7 @@ export const ginSkeletonEndpoint: FastifyPluginAsync<GinSkeletonOptions> = async
     const response = refusalOf(error, findToken(headers, query), refusal)
     if (response === null) throw error
     reply.headers(CORS_HEADERS)
-    sendHttpResponse(reply, response)
+    sendRefusal(reply, error, response)
   })
 
   const onMessage = createEcho(options.node, code === '2000' ? GOPHRAME_ECHO : undefined)

@@ -6,6 +6,7 @@ import { HubError } from '../../services/model/errors.ts'
 import type { Identity } from '../../services/model/identity.ts'
 import { Id, MAX_ID_LENGTH, type Address, type UserId } from '../../services/model/message.ts'
 import { bodyText, envelopeBytes } from '../../services/transport/request-body.ts'
+import { logRefusal } from '../../services/transport/refusal-log.ts'
 import { addWebSocketEndpoint } from '../live/ws-endpoint.ts'
 import { readBodies } from '../bodies.ts'
 import { hubOf } from '../hub-of.ts'
@@ -31,6 +32,13 @@ function userFromRequest ({ params, query }: Pick<FastifyRequest, 'params' | 'qu
 /** Token check of an endpoint in mode `open`: every request has the identity of the user that it names. */
 export function identityFromRequest (_token: string | null, request: FastifyRequest): Identity {
   return { user: userFromRequest(request), roles: [] }
+}
+
+/** Sends an error of the older service, and logs it. */
+function refuse (reply: FastifyReply, statusCode: 400 | 404, message: string): FastifyReply {
+  const code = statusCode === 404 ? 'HUB_NOT_FOUND' : 'HUB_REQUEST_INVALID'
+  logRefusal(reply.request, { code, statusCode, reason: message })
+  return reply.code(statusCode).send({ message })
 }
 
 /**
@@ -81,7 +89,7 @@ export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = as
   fastify.delete('/client/:id', { onRequest }, async (request, reply) => {
     const user = userFromRequest(request)
     if (await disconnect(user)) return reply.send()
-    return reply.code(404).send({ message: `client ${user} is not found!` })
+    return refuse(reply, 404, `client ${user} is not found!`)
   })
 
   // The routes of the blog's copy lack the slash, and its clients can lack it, too.
@@ -93,7 +101,7 @@ export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = as
 
   const send = async (address: Address, body: unknown, reply: FastifyReply): Promise<FastifyReply> => {
     const message = parseMessage(body)
-    if (message === undefined) return reply.code(400).send({ message: 'message set failed' })
+    if (message === undefined) return refuse(reply, 400, 'message set failed')
     const { matched, stored } = await hub.send(address, message)
     if (matched === 0 && !stored) {
       const sentence = 'Nobody is there, and the message cannot be stored for later; say it again when there is room.'
@@ -108,7 +116,7 @@ export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = as
 
   const requireMailbox: onRequestAsyncHookHandler = async (request, reply) => {
     const user = userFromRequest(request)
-    if (!await node.durableCursors.has(everythingCursorOf(user))) return reply.code(404).send({ message: `not exist this client ${user}` })
+    if (!await node.durableCursors.has(everythingCursorOf(user))) return refuse(reply, 404, `not exist this client ${user}`)
   }
 
   fastify.post('/message/:id', { onRequest: [...onRequest, requireMailbox], bodyLimit }, (request, reply) =>

@@ -1,14 +1,20 @@
 import type { FastifyRequest } from 'fastify'
 import { CLOSE, closeReasonOfRefusal, type CloseReason } from '../../services/model/close-codes.ts'
-import { HubError } from '../../services/model/errors.ts'
+import { HubError, type ErrorCode } from '../../services/model/errors.ts'
 import { SUBPROTOCOLS } from '../../services/protocol/subprotocols.ts'
 import { offersSubprotocol } from '../../services/transport/handshake.ts'
 
 /** Key on a request for its refusal. */
 const kRefusal = Symbol('fastify-hub.refusal')
 
+/** A refusal by a close code: the code of the error, and the close code with its reason. */
+export interface DeferredRefusal {
+  readonly code: ErrorCode
+  readonly closeReason: CloseReason
+}
+
 interface RefusedRequest extends FastifyRequest {
-  [kRefusal]?: CloseReason
+  [kRefusal]?: DeferredRefusal
 }
 
 /**
@@ -25,11 +31,11 @@ export function deferRefusal (request: RefusedRequest, error: unknown, isResumin
   const isExpired = error.code === 'HUB_TOKEN_EXPIRED'
   const closeReason = isExpired && isResuming ? CLOSE.expiredSession : closeReasonOfRefusal(error)
   if (closeReason === null) return false
-  request[kRefusal] = closeReason
+  request[kRefusal] = { code: error.code, closeReason }
   return true
 }
 
 /** The deferred refusal of a request; undefined without one. */
-export function refusalOf ({ [kRefusal]: closeReason }: RefusedRequest): CloseReason | undefined {
-  return closeReason
+export function refusalOf ({ [kRefusal]: refusal }: RefusedRequest): DeferredRefusal | undefined {
+  return refusal
 }

@@ -15,6 +15,7 @@ import { deviceFromQuery, lastEventId } from '../../services/transport/connect-q
 import { checkOrigin } from '../../services/transport/handshake.ts'
 import { Farewells } from '../../services/transport/farewells.ts'
 import { Http2Sessions } from '../../services/transport/http2-sessions.ts'
+import { logRefusal } from '../../services/transport/refusal-log.ts'
 import { SseConnection } from '../../services/transport/sse-connection.ts'
 import { WsService } from '../../services/transport/ws-service.ts'
 import { admissionOf, assertMayConnect, createAdmissionHook, type EndpointOptions } from './endpoint.ts'
@@ -70,7 +71,10 @@ export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseR
 
   /** Ends an `EventSource` that was sent away for good. */
   const endForGood: preHandlerAsyncHookHandler = async (request, reply) => {
-    if (farewells.has(credentialOf(request), sse.path)) return reply.code(204).send()
+    if (!farewells.has(credentialOf(request), sse.path)) return
+    const reason = 'The client was sent away for good a short time ago.'
+    logRefusal(request, { code: 'HUB_FORBIDDEN', statusCode: 204, reason }, 'event stream refused')
+    return reply.code(204).send()
   }
 
   const startOf = ({ headers, query }: FastifyRequest): StartRequest => {
@@ -80,7 +84,7 @@ export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseR
 
   fastify.setErrorHandler((error, request, reply) => {
     if (!(error instanceof HubError) || !PASSING.has(error.code)) throw error
-    request.log.info({ code: error.code, reason: error.message }, 'event stream refused for now')
+    logRefusal(request, { code: error.code, statusCode: 200, reason: error.message }, 'event stream refused for now')
     const retryMs = Math.max(REFUSED_FACTOR * sse.retry, 1000 * (error.retryAfter ?? 0))
     const after = lastEventId(request.headers['last-event-id'], request.query)
     return reply.code(200).headers(STREAM_HEADERS).send(refusalStream(error.code, retryMs, after))

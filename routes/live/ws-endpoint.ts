@@ -4,17 +4,17 @@ import type { WebSocket } from 'ws'
 import type { ClientMessageHandler, StartRequest } from '../../services/hub/node.ts'
 import { isTokenExpired } from '../../services/auth/token.ts'
 import { systemClock } from '../../services/lib/clock.ts'
-import type { CloseReason } from '../../services/model/close-codes.ts'
 import { HubError } from '../../services/model/errors.ts'
 import { SUBPROTOCOLS, type ProtocolChoice } from '../../services/protocol/subprotocols.ts'
 import {
   checkHandshake, checkOrigin, normalizeLists, takeFirstSubprotocol, takesDeflated
 } from '../../services/transport/handshake.ts'
 import type { UpgradeGate } from '../../services/transport/upgrade-gate.ts'
+import { logRefusal } from '../../services/transport/refusal-log.ts'
 import { WsConnection } from '../../services/transport/ws-connection.ts'
 import { WsService } from '../../services/transport/ws-service.ts'
 import { admissionOf, assertMayConnect, createAdmissionHook, type CallbackHook, type EndpointOptions } from './endpoint.ts'
-import { deferRefusal, refusalOf } from './refusals.ts'
+import { deferRefusal, refusalOf, type DeferredRefusal } from './refusals.ts'
 
 /** Options that all WebSocket endpoints share. */
 export interface WebSocketEndpointOptions extends EndpointOptions {
@@ -115,12 +115,11 @@ export function addWebSocketEndpoint (
     fastify.websocketServer.clients.delete(socket)
     const connection = new WsConnection(socket, stream, request.ip)
     const refusal = refusalOf(request)
-    if (refusal !== undefined) {
-      request.log.info({ closeCode: refusal.code, reason: refusal.reason }, 'connection refused')
-      return refuse(socket, connection, refusal)
-    }
+    if (refusal !== undefined) return refuse(request, socket, connection, refusal)
     const admission = admissionOf(request)
-    if ('closeReason' in admission) return refuse(socket, connection, admission.closeReason)
+    if ('closeReason' in admission) {
+      return refuse(request, socket, connection, { code: 'HUB_NOT_FOUND', closeReason: admission.closeReason })
+    }
     const offeredExtensions = request.headers['sec-websocket-extensions']
     const isDeflated = config.compression.enabled && takesDeflated(socket.extensions, offeredExtensions, windowBits)
     const client = service.onOpen(admission.ticket, connection, protocolFor(socket.protocol, isDeflated))
@@ -148,8 +147,12 @@ function withoutUpgrade (headers: IncomingHttpHeaders): string {
     : 'The handshake arrived without its headers "Upgrade" and "Connection": let the proxy in front of the hub pass them on.'
 }
 
-/** Closes the connection of a refused client. */
-function refuse (socket: WebSocket, connection: WsConnection, { code, reason }: CloseReason): void {
+/** Closes the connection of a refused client, and logs the refusal. */
+function refuse (
+  request: FastifyRequest, socket: WebSocket, connection: WsConnection, refusal: DeferredRefusal
+): void {
+  const { code, reason } = refusal.closeReason
+  logRefusal(request, { code: refusal.code, closeCode: code, reason }, 'connection refused')
   connection.close(code, reason)
   // The hub does not know this socket. A peer without a response to the Close frame would delay the service's shutdown.
   const timer = setTimeout(() => socket.terminate(), REFUSAL_TIMEOUT_MS).unref()

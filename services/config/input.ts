@@ -298,7 +298,8 @@ export interface ConfigInput {
       level?: number
     }
     /**
-     * Maximum number of clients; 0 = no limit. Value: a whole number of at least 0.
+     * Maximum number of clients; 0 = no limit. Lower where the process may not have enough files open (`ulimit -n`);
+     * the start warns of that. Value: a whole number of at least 0.
      *
      * @default 10000
      */

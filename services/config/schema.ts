@@ -146,7 +146,10 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
       threshold: size('1KiB', 'Minimum size of a message that is compressed.', { minimum: 0 }),
       level: integer(6, 'zlib level: 1 is fastest, 9 smallest.', { minimum: 1, maximum: 9 })
     }),
-    maxClients: integer(10_000, 'Maximum number of clients; 0 = no limit.', { minimum: 0 }),
+    maxClients: integer(10_000, 'Maximum number of clients; 0 = no limit.', {
+      minimum: 0,
+      note: 'Lower where the process may not have enough files open (`ulimit -n`); the start warns of that.'
+    }),
     maxClientsPerUser: integer(100, 'Maximum number of clients of one user; 0 = no limit.', { minimum: 0 }),
     messagesPerSecond: integer(100, 'Messages per second that one client may send; 0 = no limit.', { minimum: 0 }),
     upgradesPerSecond: integer(500, 'New connections per second in the whole process; 0 = no limit.', { minimum: 0 }),

@@ -28,8 +28,9 @@ interface UpgradeRequest extends IncomingMessage {
  * 3. destroys the socket at `refused`, at the deadline, and at `close`.
  *
  * The gate is an EventEmitter and takes the server's place for @fastify/websocket: its `upgrade` event carries only
- * requests for a WebSocket. A request for another protocol, such as the `h2c` that Java and `curl --http2` offer with
- * every request, is no upgrade: the server serves it as a plain HTTP request.
+ * requests for a WebSocket, and `overdue` carries each socket that is destroyed at its deadline. A request for another
+ * protocol, such as the `h2c` that Java and `curl --http2` offer with every request, is no upgrade: the server serves
+ * it as a plain HTTP request.
  */
 export class UpgradeGate extends EventEmitter {
   readonly #server: Server
@@ -143,6 +144,7 @@ export class UpgradeGate extends EventEmitter {
         this.#timer = setTimeout(this.#destroyOverdue, deadline - now).unref()
         return
       }
+      this.emit('overdue', socket)
       this.#abandon(socket)
     }
   }

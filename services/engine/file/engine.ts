@@ -116,7 +116,7 @@ function open (folder: Folder, retention: Retention, place: FilePlace): EnginePa
     start: recovered.start,
     segmentBytes: () => segmentBytes ?? defaultSegmentBytes(retention.maxBytes, values.bytes),
     disk,
-    explain: (error) => explainFailure(folder.path, error),
+    explain: explainFailure,
     onProblem: (problem, err) => {
       if (problem !== null) return log.error({ err, path: folder.path }, problem)
       log.info({ path: folder.path }, 'the log can be written again')

@@ -32,7 +32,7 @@ export class FileWatch {
       this.#reported.add(path)
       this.#log.error({ path }, 'a file of the log was removed; after a restart, readers of its messages receive a gap')
       if (path !== paths.at(-1)) continue
-      this.#journal.abandon(`The file ${path} was removed while it was in use; messages are delivered and not stored.`)
+      this.#journal.abandon('A file of the log was removed while it was in use; messages are delivered and not stored.')
     }
   }
 

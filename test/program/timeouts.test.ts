@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
 import { app, serverOptions } from '../../app.ts'
 import { completeConfig } from '../../services/config/load.ts'
@@ -8,14 +8,19 @@ import { IN_MEMORY, SECRET, token, until } from '../support/helper.ts'
 
 /** Serves with the options of the service, but with shorter times. */
 async function listen (t: Test): Promise<number> {
+  return (await serve(t)).port
+}
+
+async function serve (t: Test): Promise<{ fastify: FastifyInstance, port: number }> {
   const compat = { ginServer: 'open', pushMessage: 'open' } as const
-  const config = completeConfig({ ...IN_MEMORY, auth: { secret: SECRET }, compat, logger: { level: 'silent' } })
+  const websocket = { drain: { grace: '100ms' } } as const
+  const config = completeConfig({ ...IN_MEMORY, auth: { secret: SECRET }, compat, websocket, logger: { level: 'silent' } })
   const options = serverOptions(config)
   const http = { ...options.http, headersTimeout: 300, connectionsCheckingInterval: 50 }
   const fastify = Fastify({ ...options, requestTimeout: 600, http })
   await fastify.register(app, { config })
   t.teardown(() => fastify.close())
-  return Number(new URL(await fastify.listen({ port: 0, host: '127.0.0.1' })).port)
+  return { fastify, port: Number(new URL(await fastify.listen({ port: 0, host: '127.0.0.1' })).port) }
 }
 
 /** Sends a text and resolves at the end of the connection with the status codes of the responses. */
@@ -87,4 +92,19 @@ t.test('a half request behind an event stream ends the connection, and writes no
   socket.write('GET /healthz HTTP/1.1\r\nHost: x\r\n')
   await ended
   t.same(received.match(/HTTP\/1\.1 \d+/g), ['HTTP/1.1 200'])
+})
+
+t.test('neither an unused connection nor half a request nor an idle connection delays the close', async (t) => {
+  const { fastify, port } = await serve(t)
+  const texts = ['', 'GET /healthz HTTP/1.1\r\nHost: x\r\n', 'GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n']
+  const sockets = texts.map((text) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('error', () => {})
+    socket.write(text)
+    return socket.resume()
+  })
+  await once(sockets[2] ?? fastify.server, 'data')
+  const started = Date.now()
+  await fastify.close()
+  t.ok(Date.now() - started < 3000)
 })
