@@ -32,5 +32,6 @@ export function cacheVerifiedTokens (check: TokenCheck, clock: Clock = systemClo
 
 /** A copy for one request: an application that changes the identity of a request must not change the cached one. */
 function copyOf (identity: Identity): Identity {
-  return { ...identity, roles: [...identity.roles] }
+  const { roles, groups } = identity
+  return { ...identity, roles: [...roles], ...(groups === undefined ? {} : { groups: [...groups] }) }
 }

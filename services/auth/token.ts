@@ -48,6 +48,10 @@ export type TokenCheck = (token: string) => Identity
 const DEMO_MIN_CHARACTERS = 20
 /** Claim of the published subprotocol: groups that a connection joins on connecting. */
 const GROUP_CLAIM = 'webpubsub.group'
+/** Seconds since the epoch that a Date can hold at most (ECMAScript, section 21.4.1.1). */
+const MAX_SECONDS = 8.64e12
+const NOT_YET_VALID = 'The token is not valid yet: its "nbf" is in the future; compare the clocks of the issuer and of ' +
+  'this service.'
 const wellFormed = new RegExp(WELL_FORMED)
 
 const isId = (text: string): boolean => wellFormed.test(text) && text.length <= MAX_ID_LENGTH
@@ -61,9 +65,9 @@ export function createTokenCheck (options: TokenOptions): TokenCheck {
   const verify = createVerifier({
     key: secret,
     algorithms: ['HS256'],
-    clockTolerance,
-    // The tolerance of fast-jwt is one for both times; see toIdentity.
+    // See toIdentity: fast-jwt has one tolerance for both times, and fails at a time that is out of range.
     ignoreExpiration: true,
+    ignoreNotBefore: true,
     // The cache of fast-jwt finds tokens by a digest, and has mixed some up before; see token-cache.ts.
     cache: false,
     ...(issuer === '' ? {} : { allowedIss: issuer }),
@@ -153,13 +157,15 @@ export function createToken ({ secret, issuer = '', audience = '' }: TokenOption
  * The identity in verified claims.
  *
  * @throws {HubError} HUB_TOKEN_EXPIRED, without a tolerance: the connection of the token would be closed at once.
- *   HUB_TOKEN_INVALID for claims of another shape.
+ *   HUB_TOKEN_INVALID for claims of another shape, and for a token that is not valid yet.
  */
 function toIdentity (claims: unknown, clockTolerance: number): Identity {
   const record = (typeof claims === 'object' && claims !== null ? claims : {}) as Record<string, unknown>
-  const { sub, role, exp, iat, [GROUP_CLAIM]: group } = record
-  if (exp !== undefined && typeof exp !== 'number') throw invalid('The "exp" of the token must be a number of seconds.')
-  if (exp !== undefined && exp * 1000 <= Date.now()) throw expired()
+  const { sub, role, [GROUP_CLAIM]: group } = record
+  const [expiresAt, validFrom, issued] = [timeIn(record, 'exp'), timeIn(record, 'nbf'), timeIn(record, 'iat')]
+  const now = Date.now()
+  if (expiresAt !== undefined && expiresAt <= now) throw expired()
+  if (validFrom !== undefined && validFrom > now + clockTolerance) throw invalid(NOT_YET_VALID)
   if (typeof sub !== 'string' || !isId(sub)) {
     throw invalid(`The token names no user: its "sub" must be a string of 1 to ${MAX_ID_LENGTH} characters.`)
   }
@@ -169,9 +175,20 @@ function toIdentity (claims: unknown, clockTolerance: number): Identity {
   if (groups.length > MAX_GROUPS) {
     throw invalid(`The token names ${groups.length} groups (${GROUP_CLAIM}); a client can be in ${MAX_GROUPS}.`)
   }
-  const expiresAt = typeof exp === 'number' ? exp * 1000 : undefined
-  const issuedAt = typeof iat === 'number' ? iat * 1000 - clockTolerance : undefined
+  const issuedAt = issued === undefined ? undefined : issued - clockTolerance
   return { user: sub, roles, ...(groups.length > 0 ? { groups, issuedAt } : {}), expiresAt }
+}
+
+/**
+ * The time in a claim, in ms since the epoch; undefined without the claim.
+ *
+ * @throws {HubError} HUB_TOKEN_INVALID for a claim that is no number, and for a time that no Date can hold.
+ */
+function timeIn (claims: Record<string, unknown>, name: 'exp' | 'nbf' | 'iat'): number | undefined {
+  const { [name]: seconds } = claims
+  if (seconds === undefined) return undefined
+  if (typeof seconds === 'number' && Math.abs(seconds) <= MAX_SECONDS) return seconds * 1000
+  throw invalid(`The "${name}" of the token must be a number of seconds since 1970, of at most ${MAX_SECONDS}.`)
 }
 
 /** A claim that is one string or a list of strings, as a list; an absent claim is an empty list. */
@@ -189,10 +206,7 @@ function refusal (cause: unknown, options: TokenOptions): HubError {
 /** What is wrong with a token, and the remedy. The claims of a token are read after its signature has been verified. */
 function sentenceFor (cause: unknown, { issuer = '', audience = '' }: TokenOptions): string {
   const code = cause instanceof TokenError ? cause.code : undefined
-  const { inactive, malformed, invalidAlgorithm, missingRequiredClaim, invalidClaimValue } = TokenError.codes
-  if (code === inactive) {
-    return 'The token is not valid yet: its "nbf" is in the future; compare the clocks of the issuer and of this service.'
-  }
+  const { malformed, invalidAlgorithm, missingRequiredClaim, invalidClaimValue } = TokenError.codes
   if (code === malformed) return 'The token is no JWT; send it as it was issued, without quotes or spaces.'
   if (code === invalidAlgorithm) return 'The token is signed with another algorithm than HS256.'
   const claims = [

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createSigner } from 'fast-jwt'
 import Fastify from 'fastify'
@@ -26,6 +27,15 @@ async function attempt (t: Test, url: string, { protocols, ...options }: { proto
       })
     })
   })
+}
+
+/** Claims that name no time. JSON can hold numbers beyond those of JavaScript. */
+const IMPOSSIBLE_TIMES = ['exp', 'nbf', 'iat'].flatMap((claim) => ['1e306', '-1e306', '1e999', '8.64e12001', 'null', '"1e9"', '[1]', '{}', 'true'].map((time) => [claim, time] as const))
+
+/** A JWT with claims as their JSON, which a library would not sign. */
+function signJson (claims: string): string {
+  const [head, body] = ['{"alg":"HS256","typ":"JWT"}', claims].map((part) => Buffer.from(part).toString('base64url'))
+  return `${head}.${body}.${createHmac('sha256', SECRET).update(`${head}.${body}`).digest('base64url')}`
 }
 
 t.test('takes a token from wherever a client can put one', async (t) => {
@@ -58,7 +68,8 @@ t.test('refuses every token that is not its own, before the upgrade', async (t) 
     ['no user', sign({}, { role: 'admin' }), 'HUB_TOKEN_INVALID'],
     ['an empty user', sign({}, { sub: '', role: 'admin' }), 'HUB_TOKEN_INVALID'],
     ['a user that is no string', sign({}, { sub: { $gt: '' } }), 'HUB_TOKEN_INVALID'],
-    ['roles that are no strings', sign({}, { sub: 'alice', role: [1] }), 'HUB_TOKEN_INVALID']
+    ['roles that are no strings', sign({}, { sub: 'alice', role: [1] }), 'HUB_TOKEN_INVALID'],
+    ...IMPOSSIBLE_TIMES.map(([claim, time]): [string, string, string] => [`${claim} ${time}`, signJson(`{"sub":"alice","${claim}":${time}}`), 'HUB_TOKEN_INVALID'])
   ]
   for (const [title, value, code] of cases) {
     t.match(await attempt(t, value === '' ? url : `${url}?token=${encodeURIComponent(value)}`), { status: 401, code }, title)
@@ -89,6 +100,8 @@ t.test('the refusal of a token says what is wrong with it, on every route', asyn
     ['another secret', createSigner({ key: 'y'.repeat(32) })({ sub: 'a' }), /signed with the secret of this service/],
     ['no JWT', 'x'.repeat(40), /no JWT/],
     ['expired', sign({ exp: now - 1 }), /has expired/],
+    ['a time out of range', signJson('{"sub":"a","iss":"me","aud":"hub","role":"admin","exp":1e306}'), /"exp" of the token must be a number of seconds/],
+    ['a time that is text', signJson('{"sub":"a","iss":"me","aud":"hub","role":"admin","nbf":"now"}'), /"nbf" of the token must be a number of seconds/],
     ['too many groups', sign({ 'webpubsub.group': Array.from({ length: 1001 }, (_, n) => `g${n}`) }), /1001 groups .*a client can be in 1000/]
   ]
   for (const [what, bad, message] of cases) {
@@ -99,6 +112,7 @@ t.test('the refusal of a token says what is wrong with it, on every route', asyn
     }
   }
   t.equal((await attempt(t, `${url}?token=${sign({ nbf: now + 3, aud: ['other', 'hub'] })}`)).status, 101, 'a clock that is 3 s ahead')
+  t.equal((await attempt(t, `${url}?token=${sign({ exp: 8.64e12, nbf: 0, iat: 0 })}`)).status, 101, 'the greatest and the least time that a library signs')
 })
 
 t.test('two tokens that differ in one claim stand for two users', async (t) => {

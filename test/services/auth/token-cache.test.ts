@@ -9,7 +9,7 @@ function build () {
   const clock = { now: Date.now(), wall: () => clock.now, steady: () => 0 }
   const checked: string[] = []
   const check = cacheVerifiedTokens((token) => { checked.push(token); return checkJwt(token) }, clock)
-  const tokenOf = (user: string) => createToken({ secret: SECRET }, { user, roles: ['admin'], ttlSeconds: 60 })
+  const tokenOf = (user: string) => createToken({ secret: SECRET }, { user, roles: ['admin'], groups: ['news'], ttlSeconds: 60 })
   return { check, clock, checked, tokenOf }
 }
 
@@ -18,10 +18,12 @@ t.test('checks a token once, and gives every request an identity of its own', as
   const token = tokenOf('alice')
   const [first, second] = [check(token), check(token)]
   t.same(first, second)
-  t.match(second, { user: 'alice', roles: ['admin'] })
+  t.match(second, { user: 'alice', roles: ['admin'], groups: ['news'] })
   first.roles.push('changed')
+  first.groups?.push('secret')
   second.user = 'mallory'
-  t.match(check(token), { user: 'alice', roles: ['admin'] })
+  second.groups?.push('secret')
+  t.match(check(token), { user: 'alice', roles: ['admin'], groups: ['news'] })
   t.equal(checked.length, 1)
 })
 
