@@ -1,6 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Engine } from '../../engine/engine.ts'
+import { MAX_LISTED } from '../../engine/state.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import { everythingCursorOf, type DurableCursor } from '../../model/durable-cursor.ts'
@@ -250,7 +251,6 @@ export class DurableCursors {
     const { user, name, scope } = cursor
     const stored = await this.#read(cursor)
     const isNewDevice = stored === undefined && name !== ''
-    if (isNewDevice) await this.#evictOverCount(user)
     // A new device continues at the position of the user's cursor, behind the messages that this one has skipped.
     const origin = isNewDevice ? await this.#read({ ...cursor, name: '' }) : undefined
     const { offset: after, ordinal } = stored ?? LOG_BEGIN
@@ -265,17 +265,24 @@ export class DurableCursors {
     })
   }
 
-  /** At the limit of names, removes the named inbox cursor with the oldest acknowledgement. */
-  async #evictOverCount (user: UserId): Promise<void> {
-    const named = (await this.#readAll(user)).filter(({ cursor: { name } }) => name !== '')
-    if (named.length < MAX_NAMES) return
-    const oldest = named.reduce((first, one) => one.position.at < first.position.at ? one : first)
-    await this.remove(oldest.cursor)
+  /**
+   * Removes the named inbox cursors with the oldest acknowledgements, over the limit of names. Runs after a cursor is
+   * added: of many cursors that are added at the same time, the last one counts all.
+   */
+  async #evictOverCount ({ user, name: added }: DurableCursor): Promise<void> {
+    const listed = await this.#readAll(user, MAX_LISTED)
+    const others = listed.filter(({ cursor: { name } }) => name !== '' && name !== added)
+    const excess = others.length + 1 - MAX_NAMES
+    if (excess <= 0) return
+    const oldest = others.sort((a, b) => a.position.at - b.position.at).slice(0, excess)
+    await Promise.all(oldest.map(({ cursor }) => this.remove(cursor)))
   }
 
   /** All durable cursors of a user: the inbox cursor without a name, the named ones, and that of `everything`. */
-  async #readAll (user: UserId): Promise<Array<{ readonly cursor: DurableCursor, readonly position: Position }>> {
-    const listed = await this.#engine.state.list(inboxCursorsOf(user), MAX_NAMES + 1)
+  async #readAll (
+    user: UserId, most = MAX_NAMES + 1
+  ): Promise<Array<{ readonly cursor: DurableCursor, readonly position: Position }>> {
+    const listed = await this.#engine.state.list(inboxCursorsOf(user), most)
     const inbox = listed.map(({ key, value }) => {
       return { cursor: { user, name: key.at(-1) ?? '', scope: 'inbox' as const }, position: asPosition(value) }
     })
@@ -288,10 +295,17 @@ export class DurableCursors {
     return asPosition(await this.#engine.state.get(cursorKey(cursor)))
   }
 
-  #update (
+  async #update (
     cursor: DurableCursor, change: (present: Position | undefined) => Position | undefined
   ): Promise<Position | undefined> {
-    const { state } = this.#engine
-    return state.update(cursorKey(cursor), (value) => change(asPosition(value)), this.#limits.rememberMs)
+    let isAdded = false
+    const stored = await this.#engine.state.update(cursorKey(cursor), (value) => {
+      const present = asPosition(value)
+      const changed = change(present)
+      isAdded = present === undefined && changed !== undefined
+      return changed
+    }, this.#limits.rememberMs)
+    if (isAdded && cursor.name !== '') await this.#evictOverCount(cursor)
+    return stored
   }
 }

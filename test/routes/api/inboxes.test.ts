@@ -2,6 +2,7 @@ import t from 'tap'
 import { api, connect, GREETING, listen, token, until } from '../../support/helper.ts'
 import { frame, OPCODE, rawConnect } from '../../support/raw-client.ts'
 import { connectJson } from '../../support/json-client.ts'
+import { testFolder } from '../../support/test-folder.ts'
 
 /** Returns the message status of each user, by user id. */
 async function statusesOf (origin: string, offset: unknown): Promise<Record<string, string>> {
@@ -170,4 +171,28 @@ t.test('an expired message is not delivered', async (t) => {
   t.match((await api(origin, 'GET', '/users/bob/inbox')).body, { count: 1, dropped: 1 })
   const bob = await connect(t, url, { user: 'bob' })
   t.equal(await bob.next(), 'long')
+})
+
+t.test('the longest ids work in every route and over a restart, whatever characters they have', async (t) => {
+  const engine = { kind: 'file', path: `${testFolder(t)}/log` } as const
+  const ids = ['\uFFFF'.repeat(256), '😀'.repeat(128), '%'.repeat(256), '/'.repeat(256), '\0'.repeat(256)]
+  const first = await listen(t, { engine })
+  const pathOf = (kind: string, id: string) => `/${kind}/${encodeURIComponent(id)}`
+  const statuses = await Promise.all(ids.map(async (id) => [
+    (await api(first.origin, 'PUT', `${pathOf('users', id)}${pathOf('groups', id)}`)).status,
+    (await api(first.origin, 'POST', `${pathOf('users', id)}/messages`, { message: 'to the user', key: id })).status,
+    (await api(first.origin, 'POST', `${pathOf('groups', id)}/messages`, { message: 'nobody is there' })).status
+  ]))
+  t.same(statuses, ids.map(() => [200, 202, 202]))
+  await first.app.close()
+
+  const { origin, app } = await listen(t, { engine })
+  const received = await Promise.all(ids.map(async (id) => {
+    const client = await connectJson(t, origin.replace('http', 'ws') + '/admin/ws', { user: id, query: `&device=${'d'.repeat(64)}` })
+    const message = (await client.nextJson())['data']
+    await until(() => app.hub.localClients({ group: id }).length === 1, 'the group')
+    const { body } = await api(origin, 'GET', `${pathOf('users', id)}/inbox`)
+    return [message, body['count'], (await api(origin, 'GET', `/clients?user=${encodeURIComponent(id)}`)).body['total']]
+  }))
+  t.same(received, ids.map(() => ['to the user', 1, 1]))
 })

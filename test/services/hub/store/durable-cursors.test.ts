@@ -76,6 +76,21 @@ t.test('a user has at most 50 named cursors, also of devices that only acknowled
   t.ok(await cursors.has(inbox('d119')), 'the newest stays')
 })
 
+t.test('a user has at most 50 named cursors, also when many are added at the same time', async (t) => {
+  const { cursors, engine, publish } = newCursors(t)
+  const offset = await publish()
+  const devices = Array.from({ length: 80 }, (_, n) => inbox(`d${n}`))
+  await Promise.all([
+    ...devices.slice(0, 40).map((device) => cursors.open(device)),
+    ...devices.slice(40).map((device) => cursors.countRedelivery(device, offset, 10))
+  ])
+  await cursors.idle()
+  const { length } = await engine.state.list(['inbox', 'alice'], 1000)
+  t.ok(length <= 50 && length >= 40, `${length} names`)
+  for (const n of devices.keys()) await cursors.countRedelivery(inbox(`later${n}`), offset, 10)
+  t.equal((await engine.state.list(['inbox', 'alice'], 1000)).length, 50)
+})
+
 t.test('a failed watch of the cursors is repeated', async (t) => {
   const { cursors, engine } = newCursors(t, 1)
   const watch = engine.state.watch.bind(engine.state)
