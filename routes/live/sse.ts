@@ -16,7 +16,7 @@ import { checkOrigin } from '../../services/transport/handshake.ts'
 import { Farewells } from '../../services/transport/farewells.ts'
 import { Http2Sessions } from '../../services/transport/http2-sessions.ts'
 import { logRefusal } from '../../services/transport/refusal-log.ts'
-import { SseConnection } from '../../services/transport/sse-connection.ts'
+import { isPipelined, SseConnection } from '../../services/transport/sse-connection.ts'
 import { WsService } from '../../services/transport/ws-service.ts'
 import { admissionOf, assertMayConnect, createAdmissionHook, type EndpointOptions } from './endpoint.ts'
 
@@ -31,6 +31,8 @@ const PASSING: ReadonlySet<ErrorCode> = new Set([
 ])
 /** Least time in ms before a refused client reconnects, as a multiple of the usual time. */
 const REFUSED_FACTOR = 2
+
+const PIPELINED = 'Open an event stream on a connection of its own, or after the response to the request before.'
 
 const STREAM_HEADERS = {
   'content-type': 'text/event-stream; charset=utf-8',
@@ -65,6 +67,7 @@ export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseR
 
   const checkRequest: onRequestAsyncHookHandler = async (request, reply) => {
     allowOrigin(request, reply)
+    if (isPipelined(reply.raw)) throw new HubError('HUB_REQUEST_INVALID', PIPELINED)
     assertMayConnect(options)
     checkOrigin(request.headers, websocket.allowedOrigins)
   }
@@ -108,9 +111,11 @@ export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseR
     // Everything that can fail has been done: after `hijack` an error would go unnoticed.
     reply.hijack()
     const { raw } = reply
+    const connection = new SseConnection(raw, request.ip)
+    // The connection may have ended during the token check.
+    if (!connection.isOpen) return
     raw.writeHead(200, { ...reply.getHeaders() as OutgoingHttpHeaders, ...STREAM_HEADERS })
     keepOpen(request.raw)
-    const connection = new SseConnection(raw, request.ip)
     const client = service.onOpen(admission.ticket, connection, protocol)
     if (client === null) return
     raw.on('close', () => {

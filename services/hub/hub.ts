@@ -30,7 +30,7 @@ export class Hub {
     return this.#node.problem
   }
 
-  /** Number of connections on this node. */
+  /** Number of connections on this node, with those that have begun to close and whose sockets have not ended yet. */
   get size (): number {
     return this.#node.registry.size
   }

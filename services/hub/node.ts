@@ -124,7 +124,7 @@ export class HubNode {
     this.events = new Events(log)
     this.#flusher = new Flusher(options.flushIntervalMs, clock, log)
     this.registry = new Registry(this.#flusher, engine)
-    this.#heartbeat = new Heartbeat(options.heartbeat, clock)
+    this.#heartbeat = new Heartbeat(options.heartbeat, clock, (client) => this.forget(client, CLOSE.abnormal))
     const frames = new FrameCache(clock, log)
     const fanOut = new FanOut(this.registry, this.#flusher, frames, queue)
     const pageLimit = {

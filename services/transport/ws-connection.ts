@@ -27,6 +27,11 @@ export class WsConnection implements Connection {
     return this.#socket.readyState === WebSocket.OPEN
   }
 
+  /** Whether the stream below the WebSocket has closed. */
+  get isEnded (): boolean {
+    return this.stream.closed
+  }
+
   /** Bytes received so far; the heartbeat counts any growth as a sign of life. Undefined for an injected stream. */
   get bytesRead (): number | undefined {
     return 'bytesRead' in this.stream && typeof this.stream.bytesRead === 'number' ? this.stream.bytesRead : undefined

@@ -96,7 +96,7 @@ function service () {
 const TICKET = { identity: { user: 'alice', roles: [] }, durableCursor: { user: 'alice', name: '', scope: 'inbox' as const }, start: { after: undefined } }
 
 function fakeConnection (): Connection & { isTerminated: boolean } {
-  const connection = { stream: new PassThrough(), address: 'test', isOpen: true, bytesRead: 0, isTerminated: false, close () {}, terminate () { connection.isTerminated = true }, pause () {}, resume () {} }
+  const connection = { stream: new PassThrough(), address: 'test', isOpen: true, isEnded: false, bytesRead: 0, isTerminated: false, close () {}, terminate () { connection.isTerminated = true }, pause () {}, resume () {} }
   return connection
 }
 

@@ -105,6 +105,11 @@ export class Client implements ConnectedClient {
     return this.#closeReason === null && this.#connection.isOpen
   }
 
+  /** Whether the network below the connection has ended, also where no event has reported the end. */
+  get isEnded (): boolean {
+    return this.#connection.isEnded
+  }
+
   get groups (): Group[] {
     return [...this.cursor.groups?.keys() ?? []]
   }

@@ -52,7 +52,8 @@ interface Liveness {
 
 /**
  * Pings all clients with one timer, and ends connections that are lost or stuck, or whose token has expired. All
- * received bytes are a sign of life, so a message counts as much as a pong.
+ * received bytes are a sign of life, so a message counts as much as a pong. A client whose connection has ended without
+ * an event is forgotten at its next check.
  *
  * A timer wheel: each client is in the slot of its next check, and each tick checks only the clients in the slots that
  * have become due. Thousands of clients are therefore neither checked nor pinged at the same moment.
@@ -60,6 +61,7 @@ interface Liveness {
 export class Heartbeat {
   readonly #options: HeartbeatOptions
   readonly #clock: Clock
+  readonly #forget: (client: Client) => void
   readonly #slotMs: number
   readonly #slots: Array<Set<Liveness>>
   readonly #clients = new Map<Client, Liveness>()
@@ -69,12 +71,14 @@ export class Heartbeat {
   #checkedSlot: number
   #added = 0
 
-  constructor (options: HeartbeatOptions, clock: Clock) {
+  /** @param forget Removes a client whose connection has ended. */
+  constructor (options: HeartbeatOptions, clock: Clock, forget: (client: Client) => void) {
     const { pingPeriodMs, shortestPingMs = pingPeriodMs, writeDeadlineMs } = options
     const readDeadlineMs = options.readDeadlineMs === 0 ? Infinity : options.readDeadlineMs
     const shortest = Math.min(pingPeriodMs, shortestPingMs, writeDeadlineMs, readDeadlineMs)
     this.#options = options
     this.#clock = clock
+    this.#forget = forget
     this.#slotMs = Math.min(MAX_SLOT_MS, Math.max(MIN_SLOT_MS, shortest / SLOTS_PER_PERIOD))
     const slots = Math.min(MAX_SLOTS, Math.ceil(pingPeriodMs / this.#slotMs) + 2)
     this.#slots = Array.from({ length: slots }, () => new Set())
@@ -167,6 +171,7 @@ export class Heartbeat {
 
   #check (liveness: Liveness, now: number, wall: number): void {
     const { client } = liveness
+    if (client.isEnded) return this.#forget(client)
     const { pingPeriodMs, maxUnanswered, readDeadlineMs, writeDeadlineMs } = this.#options
     const { bytesRead, protocol, identity: { expiresAt } } = client
     const blockedMs = client.outbox.blockedMs(now)

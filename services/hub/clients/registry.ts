@@ -133,10 +133,23 @@ export class Registry {
     return { total: found.length, clients: page.slice(0, limit).map((client) => client.info(maxGroups)) }
   }
 
-  /** Returns one page of the groups, by name, with the number of members on this node. */
+  /** Returns one page of the groups, by name, with the number of open members on this node. */
   groups ({ after, limit }: GroupQuery): GroupInfo[] {
-    const names = [...this.#groups.keys()].filter((group) => after === undefined || group > after).sort()
-    return names.slice(0, limit).map((group) => ({ group, clients: this.#groups.count(group) }))
+    const closing = this.#closingMembers()
+    const membersOf = (group: Group): number => this.#groups.count(group) - (closing.get(group) ?? 0)
+    const isListed = (group: Group): boolean => (after === undefined || group > after) && membersOf(group) > 0
+    const names = [...this.#groups.keys()].filter(isListed).sort()
+    return names.slice(0, limit).map((group) => ({ group, clients: membersOf(group) }))
+  }
+
+  /** The number of members of each group whose connections have begun to close: few, as a connection ends soon. */
+  #closingMembers (): Map<Group, number> {
+    const members = new Map<Group, number>()
+    for (const client of this.#clients.values()) {
+      if (client.isOpen) continue
+      for (const group of client.groups) members.set(group, (members.get(group) ?? 0) + 1)
+    }
+    return members
   }
 
   #addMember (group: Group, client: Client): void {

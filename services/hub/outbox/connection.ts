@@ -8,6 +8,8 @@ export interface Connection {
   readonly address: string
   /** Whether frames can still be written: false as soon as either side has begun to close. */
   readonly isOpen: boolean
+  /** Whether the network below the connection has ended, also where no event has reported the end. */
+  readonly isEnded: boolean
   /** Bytes received so far; undefined for a connection on which the peer sends no bytes, such as Server-Sent Events. */
   readonly bytesRead: number | undefined
   /** Closes the connection in order, with a close code and a reason of at most 123 bytes. */

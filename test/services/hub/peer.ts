@@ -85,6 +85,7 @@ export class Peer implements Connection {
   readonly address = 'test'
   bytesRead = 0
   isOpen = true
+  isEnded = false
   isCut = false
   writes = 0
   #text = ''

@@ -125,6 +125,7 @@ export class Peer implements Connection {
   readonly stream: Writable
   readonly address = 'test'
   readonly bytesRead = 0
+  readonly isEnded = false
   readonly protocol: Protocol
   /** Resume token from the greeting; empty before the greeting. */
   token = ''

@@ -113,7 +113,7 @@ function newHeartbeat (options: HeartbeatOptions = PATIENT) {
     wall: () => clock.wallMs,
     steady: () => clock.steadyMs
   }
-  const heartbeat = new Heartbeat(options, clock)
+  const heartbeat = new Heartbeat(options, clock, (client) => { ended.push(`${client.identity.user} forgotten`); heartbeat.remove(client) })
   const flusher = newFlusher()
   const ended: string[] = []
   const pinged: string[] = []
