@@ -298,7 +298,7 @@ export class DurableCursors {
   async #update (
     cursor: DurableCursor, change: (present: Position | undefined) => Position | undefined
   ): Promise<Position | undefined> {
-    let isAdded = false
+    let isAdded = false as boolean
     const stored = await this.#engine.state.update(cursorKey(cursor), (value) => {
       const present = asPosition(value)
       const changed = change(present)
