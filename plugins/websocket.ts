@@ -8,6 +8,7 @@ import { CLOSE } from '../services/model/close-codes.ts'
 import { HubError } from '../services/model/errors.ts'
 import { SUBPROTOCOLS } from '../services/protocol/subprotocols.ts'
 import { chooseSubprotocol } from '../services/transport/handshake.ts'
+import { MAX_FRAGMENTS } from '../services/transport/input-meter.ts'
 import { envelopeBytes } from '../services/transport/request-body.ts'
 import { OrderedCloseWebSocket } from '../services/transport/ordered-close-websocket.ts'
 import { refusalLogOf } from '../services/transport/refusal-log.ts'
@@ -80,7 +81,7 @@ function wsOptions (config: Config['websocket'], upgradeGate: UpgradeGate) {
       chooseSubprotocol(offered, SUBPROTOCOLS, request),
     // The hub limits messages by their protocol: JSON around a message may be longer.
     maxPayload: envelopeBytes(config.maxMessageSize),
-    maxFragments: 16_384,
+    maxFragments: MAX_FRAGMENTS,
     maxBufferedChunks: 262_144,
     maxPendingAutoPongs: 60,
     closeTimeout: 5000,

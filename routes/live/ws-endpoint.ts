@@ -1,7 +1,7 @@
 import { IncomingMessage, type IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
 import type { WebSocket } from 'ws'
-import type { ClientMessageHandler, StartRequest } from '../../services/hub/node.ts'
+import type { Client, ClientMessageHandler, StartRequest } from '../../services/hub/node.ts'
 import { isTokenExpired } from '../../services/auth/token.ts'
 import { systemClock } from '../../services/lib/clock.ts'
 import { HubError } from '../../services/model/errors.ts'
@@ -9,6 +9,7 @@ import { SUBPROTOCOLS, type ProtocolChoice } from '../../services/protocol/subpr
 import {
   checkHandshake, checkOrigin, normalizeLists, takeFirstSubprotocol, takesDeflated
 } from '../../services/transport/handshake.ts'
+import { InputMeter, inputLimits } from '../../services/transport/input-meter.ts'
 import type { UpgradeGate } from '../../services/transport/upgrade-gate.ts'
 import { logRefusal } from '../../services/transport/refusal-log.ts'
 import { WsConnection } from '../../services/transport/ws-connection.ts'
@@ -66,6 +67,7 @@ export function addWebSocketEndpoint (
   const { config, node, upgradeGate, authenticate, refusalRate } = options
   const { path, protocolFor, onMessage, startOf = () => ({}), wantsToResume = () => false } = endpoint
   const service = new WsService(node, fastify.log, config.maxMessageSize, onMessage)
+  const limits = inputLimits(config)
   const windowBits = serverMaxWindowBits(fastify)
 
   // Async, because promise callbacks run before Node reads more from the socket. Frames that a client sends ahead of
@@ -114,6 +116,14 @@ export function addWebSocketEndpoint (
     // The hub closes its own sockets; loops of the application over all WebSockets must not.
     fastify.websocketServer.clients.delete(socket)
     const connection = new WsConnection(socket, stream, request.ip)
+    const meter = new InputMeter(limits, systemClock)
+    // Null for a client that is refused.
+    let opened: Client | null = null
+    stream.on('data', (chunk: Buffer) => {
+      if (meter.allow(chunk, opened?.pings ?? 0)) return
+      if (opened === null) socket.terminate()
+      else service.onFlood(opened)
+    })
     const refusal = refusalOf(request)
     if (refusal !== undefined) return refuse(request, socket, connection, refusal)
     const admission = admissionOf(request)
@@ -124,6 +134,7 @@ export function addWebSocketEndpoint (
     const isDeflated = config.compression.enabled && takesDeflated(socket.extensions, offeredExtensions, windowBits)
     const client = service.onOpen(admission.ticket, connection, protocolFor(socket.protocol, isDeflated))
     if (client === null) return
+    opened = client
     // With the default binaryType of `ws`, each message is one Buffer.
     socket.on('message', (data, isBinary) => { service.onMessage(client, data as Buffer, isBinary) })
     socket.on('pong', (payload) => service.onPong(client, payload))

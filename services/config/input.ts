@@ -317,6 +317,13 @@ export interface ConfigInput {
      */
     messagesPerSecond?: number
     /**
+     * Bytes per second that one client may send; 0 = no limit. After a pause, the largest message in addition. Raise
+     * it together with `websocket.maxMessageSize`. Value: a size of at least 0.
+     *
+     * @default '16MiB'
+     */
+    bytesPerSecond?: number | string
+    /**
      * New connections per second in the whole process; 0 = no limit. Value: a whole number of at least 0.
      *
      * @default 500

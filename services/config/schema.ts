@@ -152,6 +152,10 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
     }),
     maxClientsPerUser: integer(100, 'Maximum number of clients of one user; 0 = no limit.', { minimum: 0 }),
     messagesPerSecond: integer(100, 'Messages per second that one client may send; 0 = no limit.', { minimum: 0 }),
+    bytesPerSecond: size('16MiB', 'Bytes per second that one client may send; 0 = no limit.', {
+      minimum: 0,
+      note: 'After a pause, the largest message in addition. Raise it together with `websocket.maxMessageSize`.'
+    }),
     upgradesPerSecond: integer(500, 'New connections per second in the whole process; 0 = no limit.', { minimum: 0 }),
     allowedOrigins: origins('Web origins whose pages may connect, besides the same origin; * allows all.', {
       note: 'Concerns browsers only: other clients send no `Origin` and need none. `null` is the origin of sandboxed frames and `file://` that of local files in some browsers: each is shared by many pages, and the service warns of it.'

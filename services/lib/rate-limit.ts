@@ -1,30 +1,34 @@
 /**
- * A token bucket that allows `perSecond` events a second on average, and as many at once after a quiet second.
- * 0 allows every event. The caller passes the time, so that one reading of the clock serves many buckets.
+ * A token bucket that allows `perSecond` events a second on average, and `burst` events at once after a pause.
+ * `perSecond` 0 allows every event. The caller passes the time, so that one reading of the clock serves many buckets.
  */
 export class RateLimit {
   readonly #perSecond: number
+  readonly #burst: number
   #tokens: number
   #refilledAtMs = 0
 
-  constructor (perSecond: number) {
+  /** @param burst Default: the events of one second. */
+  constructor (perSecond: number, burst = perSecond) {
     this.#perSecond = perSecond
-    this.#tokens = perSecond
+    this.#burst = burst
+    this.#tokens = burst
   }
 
   /**
-   * Takes one event, if the rate allows one at this time.
+   * Takes events, if the rate allows all of them at this time.
    *
    * @param nowMs The time in ms. A time before the last one neither adds tokens nor removes any.
-   * @returns Whether the event is allowed.
+   * @param count The number of events.
+   * @returns Whether the events are allowed.
    */
-  allow (nowMs: number): boolean {
+  allow (nowMs: number, count = 1): boolean {
     if (this.#perSecond === 0) return true
     const refill = Math.max(0, nowMs - this.#refilledAtMs) / 1000 * this.#perSecond
-    this.#tokens = Math.min(this.#perSecond, this.#tokens + refill)
+    this.#tokens = Math.min(this.#burst, this.#tokens + refill)
     this.#refilledAtMs = nowMs
-    if (this.#tokens < 1) return false
-    this.#tokens--
+    if (this.#tokens < count) return false
+    this.#tokens -= count
     return true
   }
 }

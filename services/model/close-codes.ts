@@ -59,7 +59,7 @@ export const CLOSE = {
   gap: { code: 4410, reason: 'messages are gone from the log', mayRetry: true },
   /** The client reads too slowly: the queue policy is `disconnect`, or a write made no progress in time. */
   slowClient: { code: 4413, reason: 'too slow', mayRetry: true },
-  /** The client sent more messages per second than the configured rate. */
+  /** The client sent more messages, bytes or frames per second than the configured rates. */
   tooManyMessages: { code: 4429, reason: 'too many messages', mayRetry: true }
 } as const satisfies Record<string, CloseCode>
 

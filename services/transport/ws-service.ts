@@ -9,6 +9,9 @@ import { envelopeBytes } from './request-body.ts'
 /** Prefix of an echo, as GinSkeleton wrote it: "the server has received your message". */
 const ECHO_PREFIX = '服务器已经收到了你的消息==>'
 
+/** Time in ms for a Close frame to reach a client that is not read any more. */
+const FLOOD_TIMEOUT_MS = 1000
+
 /**
  * Close codes for the documented error codes of the `ws` library. Every other `WS_ERR_…` is a protocol error (RFC 6455
  * section 7.4.1).
@@ -93,6 +96,17 @@ export class WsService {
 
   #maxFrameBytes ({ protocol }: Client): number {
     return protocol.isEnveloped === true ? envelopeBytes(this.#maxMessageBytes) : this.#maxMessageBytes
+  }
+
+  /**
+   * Ends the connection of a client that sends more bytes or frames than its rates allow: sends 4429 and stops reading.
+   * The answer to the Close frame stays unread, so a timer ends the connection.
+   */
+  onFlood (client: Client): void {
+    if (!client.isOpen) return client.terminate(CLOSE.tooManyMessages)
+    client.close(CLOSE.tooManyMessages)
+    client.setPaused(true)
+    setTimeout(() => client.terminate(CLOSE.tooManyMessages), FLOOD_TIMEOUT_MS).unref()
   }
 
   /** Acknowledges the client's inbox when a pong answers the pending ack probe. */

@@ -149,6 +149,11 @@ export class Client implements ConnectedClient {
     return this.#connection.bytesRead
   }
 
+  /** Pings sent to the client so far, those of ack probes included. */
+  get pings (): number {
+    return this.#pings
+  }
+
   /** Queues the greeting of the protocol, the first frame on the connection. */
   greet (resumeToken: string | null): void {
     const bytes = this.protocol.encodeGreeting({ clientId: this.id, user: this.identity.user, resumeToken })

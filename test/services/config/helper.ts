@@ -37,6 +37,7 @@ export const defaults: Config = {
     maxClients: 10_000,
     maxClientsPerUser: 100,
     messagesPerSecond: 100,
+    bytesPerSecond: 16_777_216,
     upgradesPerSecond: 500,
     allowedOrigins: [],
     drain: { grace: 10_000, batch: 500 }
@@ -75,6 +76,7 @@ export const unusual: Config = {
     maxClients: 0,
     maxClientsPerUser: 0,
     messagesPerSecond: 0,
+    bytesPerSecond: 3,
     upgradesPerSecond: 0,
     allowedOrigins: ['https://app.example.com', 'http://localhost:3000', 'capacitor://localhost', '*'],
     drain: { grace: 0, batch: 1 }

@@ -20,3 +20,8 @@ t.test('a clock that goes back gives nothing away and takes nothing', async (t) 
 })
 
 t.test('0 allows everything', async (t) => t.equal(burst(new RateLimit(0), 0, 1000), 1000))
+
+t.test('events can be taken many at a time, and a burst can be larger than the rate', async (t) => {
+  const limit = new RateLimit(10, 25)
+  t.same([limit.allow(1000, 26), limit.allow(1000, 20), limit.allow(1000, 6), limit.allow(1100, 6)], [false, true, false, true])
+})
