@@ -22,16 +22,18 @@ import { useResponseSchemas } from './routes/api/serializer.ts'
 import { useJsonBodies } from './routes/bodies.ts'
 import { compatPingMs, compatRoutes } from './routes/compat/index.ts'
 import { healthRoutes } from './routes/health.ts'
+import { createConnectRates } from './routes/live/endpoint.ts'
 import { sseRoute } from './routes/live/sse.ts'
 import { wsRoute } from './routes/live/ws.ts'
+import { FailedAttempts } from './services/auth/failed-attempts.ts'
 import { createDemoTokenCheck, createTokenCheck, type Authenticate } from './services/auth/token.ts'
 import { cacheVerifiedTokens } from './services/auth/token-cache.ts'
 import { SHARED_ORIGINS } from './services/config/convert.ts'
 import { completeConfig } from './services/config/load.ts'
 import type { ConfigInput } from './services/config/input.ts'
 import type { Config } from './services/config/schema.ts'
+import { systemClock } from './services/lib/clock.ts'
 import { escapeControls } from './services/lib/log.ts'
-import { RateLimit } from './services/lib/rate-limit.ts'
 import { ADMIN_ROLE } from './services/model/identity.ts'
 import { UpgradeGate } from './services/transport/upgrade-gate.ts'
 
@@ -107,7 +109,7 @@ export const app = fp<{ config: Config }>(async function fastifyHubService (fast
 async function addHub (
   fastify: FastifyInstance,
   config: Config,
-  authenticate: Authenticate<FastifyRequest> = authenticateWithJwt(config.auth),
+  applicationCheck?: Authenticate<FastifyRequest>,
   prefix = ''
 ): Promise<void> {
   const { compat, sse } = config
@@ -125,12 +127,14 @@ async function addHub (
 
   await fastify.register(async function hubRoutes (scope) {
     await scope.register(errors)
-    await scope.register(auth, { authenticate })
+    const failedAttempts = new FailedAttempts(config.auth.failuresPerSecond, systemClock)
+    const authenticate = applicationCheck === undefined
+      ? authenticateWithJwt(config.auth)
+      : failedAttempts.spare(applicationCheck)
+    await scope.register(auth, { authenticate, failedAttempts })
 
-    // All endpoints share the rate limits of new connections.
-    const connectRate = new RateLimit(websocketConfig.upgradesPerSecond)
-    const refusalRate = new RateLimit(websocketConfig.upgradesPerSecond)
-    const rates = { connectRate, refusalRate }
+    // All endpoints with a token check share the rates of new connections.
+    const rates = createConnectRates(websocketConfig.upgradesPerSecond)
     const endpoint = { config: websocketConfig, node, upgradeGate, ...rates, authenticate: scope.authenticate }
     // With compat.ginSkeleton, compatRoutes adds the WebSocket route of the same path.
     if (compat.ginSkeleton === 'off') await scope.register(wsRoute, endpoint)

@@ -1,6 +1,7 @@
 import type { FastifyRequest, preValidationHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { findToken } from '../services/auth/credentials.ts'
+import type { FailedAttempts } from '../services/auth/failed-attempts.ts'
 import type { Authenticate } from '../services/auth/token.ts'
 import { isThenable } from '../services/lib/thenable.ts'
 import { HubError } from '../services/model/errors.ts'
@@ -25,15 +26,19 @@ declare module 'fastify' {
 export interface AuthOptions {
   /** The token check of `fastify.authenticate`. */
   readonly authenticate: Authenticate<FastifyRequest>
+  /** Counts the requests without a valid token. */
+  readonly failedAttempts: FailedAttempts
 }
 
 /** Adds `fastify.authenticate`, `fastify.authenticateWith`, `fastify.authorize` and `request.identity`. */
-export const auth = fp<AuthOptions>(async function auth (fastify, { authenticate }) {
+export const auth = fp<AuthOptions>(async function auth (fastify, { authenticate, failedAttempts }) {
   // An application may have decorated `request.identity` before. On the hub's routes, the hub sets it.
   if (!fastify.hasRequestDecorator('identity')) fastify.decorateRequest('identity', null)
 
-  fastify.decorate('authenticate', createAuthenticateHook(authenticate))
-  fastify.decorate('authenticateWith', createAuthenticateHook)
+  const authenticateWith = (check: Authenticate<FastifyRequest>): preValidationHookHandler =>
+    createAuthenticateHook(check, failedAttempts)
+  fastify.decorate('authenticate', authenticateWith(authenticate))
+  fastify.decorate('authenticateWith', authenticateWith)
 
   fastify.decorate('authorize', (role) => (request, _reply, done) => {
     if (request.identity?.roles.includes(role) === true) return done()
@@ -45,19 +50,22 @@ export const auth = fp<AuthOptions>(async function auth (fastify, { authenticate
  * Creates a hook that runs a token check. The hook takes a callback and no promise: most checks return at once, and the
  * hook is then complete before Node reads the next request.
  */
-function createAuthenticateHook (check: Authenticate<FastifyRequest>): preValidationHookHandler {
+function createAuthenticateHook (
+  check: Authenticate<FastifyRequest>, failedAttempts: FailedAttempts
+): preValidationHookHandler {
   return (request, _reply, done) => {
+    const refuse = (thrown: unknown): void => done(failedAttempts.count(toError(thrown), request.ip))
     const token = findToken(request.headers, request.query)
     try {
       const result = check(token, request)
       if (isThenable(result)) {
         Promise.resolve(result).then((identity) => setIdentity(request, token, identity))
-          .then(() => done(), (error: unknown) => done(toError(error)))
+          .then(() => done(), refuse)
         return
       }
       setIdentity(request, token, result)
     } catch (error) {
-      return done(toError(error))
+      return refuse(error)
     }
     done()
   }

@@ -3,6 +3,7 @@ import type { Authenticate } from '../../services/auth/token.ts'
 import { withLongTokens } from '../../services/compat/gin-skeleton.ts'
 import { LEARN_GIN_PING_MS } from '../../services/compat/learn-gin.ts'
 import type { Config } from '../../services/config/schema.ts'
+import { createConnectRates } from '../live/endpoint.ts'
 import type { WebSocketEndpointOptions } from '../live/ws-endpoint.ts'
 import { anonymousIdentity } from './endpoint.ts'
 import { ginServerEndpoint } from './gin-server.ts'
@@ -31,15 +32,17 @@ const RISKS_OF_OPEN = {
  */
 export const compatRoutes: FastifyPluginAsync<CompatRoutesOptions> = async function compatRoutes (fastify, options) {
   const { compat, check, ...endpoint } = options
-  const { authenticate } = endpoint
+  // Clients without a token must not spend the rates of clients with one.
+  const openRates = createConnectRates(endpoint.config.upgradesPerSecond)
 
   // Clients of the older services call this action as their sign of life.
   endpoint.node.actions.addDefault('heart_beat', () => null)
 
   if (compat.ginSkeleton !== 'off') {
+    const isOpen = compat.ginSkeleton === 'open'
     await fastify.register(ginSkeletonEndpoint, {
       ...endpoint,
-      authenticate: compat.ginSkeleton === 'open' ? fastify.authenticateWith(withLongTokens(check)) : authenticate,
+      ...(isOpen ? { ...openRates, authenticate: fastify.authenticateWith(withLongTokens(check)) } : {}),
       code: compat.ginSkeletonCode,
       refusal: compat.ginSkeletonRefusal
     })
@@ -55,8 +58,8 @@ export const compatRoutes: FastifyPluginAsync<CompatRoutesOptions> = async funct
     const isOpen = mode === 'open'
     await fastify.register(plugin, {
       ...endpoint,
-      isOpen,
-      authenticate: isOpen ? fastify.authenticateWith(openIdentity) : authenticate
+      ...(isOpen ? { ...openRates, authenticate: fastify.authenticateWith(openIdentity) } : {}),
+      isOpen
     })
   }
 

@@ -2,17 +2,26 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Config } from '../../services/config/schema.ts'
 import type { Admission, HubNode, StartRequest } from '../../services/hub/node.ts'
 import { systemClock } from '../../services/lib/clock.ts'
-import type { RateLimit } from '../../services/lib/rate-limit.ts'
+import { RateLimit } from '../../services/lib/rate-limit.ts'
 import { HubError } from '../../services/model/errors.ts'
 
+/** The rates of endpoints that require the same: a valid token, or nothing at all. */
+export interface ConnectRates {
+  /** Rate limit of new connections. */
+  readonly connectRate: RateLimit
+  /** Rate limit of refusals as a close code, for which the upgrade is completed. */
+  readonly refusalRate: RateLimit
+}
+
+/** Creates rates for connections, of so many per second. */
+export function createConnectRates (perSecond: number): ConnectRates {
+  return { connectRate: new RateLimit(perSecond), refusalRate: new RateLimit(perSecond) }
+}
+
 /** Options that all endpoints share. */
-export interface EndpointOptions {
+export interface EndpointOptions extends ConnectRates {
   readonly config: Config['websocket']
   readonly node: HubNode
-  /** Rate limit of new connections, shared by all endpoints. */
-  readonly connectRate: RateLimit
-  /** Rate limit of refusals for lack of capacity whose token is checked, shared by all endpoints. */
-  readonly refusalRate: RateLimit
   /** Hook that checks the token of a client and sets `request.identity`. */
   readonly authenticate: CallbackHook
 }
@@ -32,27 +41,14 @@ interface AdmittedRequest extends FastifyRequest {
 }
 
 /**
- * Refuses a connection that exceeds the limits, before the token check.
- *
- * @param isReplacing - whether the client states that it replaces a connection of its own, which `maxClients` does not
- * limit. The admission after the token check checks the statement.
- * @throws {HubError} HUB_DRAINING, HUB_FULL, HUB_TOO_MANY_UPGRADES.
- */
-export function assertMayConnect ({ node, connectRate }: EndpointOptions, isReplacing = false): void {
-  node.assertCapacity(isReplacing)
-  if (connectRate.allow(systemClock.steady())) return
-  const sentence = 'Too many connections are being opened at once; try again in a second.'
-  throw new HubError('HUB_TOO_MANY_UPGRADES', sentence, { retryAfter: 1 })
-}
-
-/**
- * Creates the hook that admits a client, once the token has been checked. The hook takes a callback and no promise: no
- * other request runs between the check of the limits and the handler, which opens the client.
+ * Creates the hook that admits a client, once the token has been checked: requests without a valid token take nothing
+ * from the rate of new connections. The hook takes a callback and no promise: no other request runs between the check
+ * of the limits and the handler, which opens the client.
  *
  * @param startOf - the part of the log that the request asks for. Throws HubError for an invalid request.
  */
 export function createAdmissionHook (
-  node: HubNode,
+  { node, connectRate }: EndpointOptions,
   startOf: (request: FastifyRequest) => StartRequest
 ): CallbackHook {
   return (request: AdmittedRequest, _reply, done) => {
@@ -62,6 +58,10 @@ export function createAdmissionHook (
       start = startOf(request)
     } catch (error) {
       return done(error as Error)
+    }
+    if (!connectRate.allow(systemClock.steady())) {
+      const sentence = 'Too many connections are being opened at once; try again in a second.'
+      return done(new HubError('HUB_TOO_MANY_UPGRADES', sentence, { retryAfter: 1 }))
     }
     node.admit(request.identity, start, (admission) => {
       if ('error' in admission) return done(admission.error as Error)

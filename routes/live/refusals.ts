@@ -13,8 +13,13 @@ export interface DeferredRefusal {
   readonly closeReason: CloseReason
 }
 
+/** A deferred refusal with its error, for an HTTP response in place of the close code. */
+export interface Refusal extends DeferredRefusal {
+  readonly error: HubError
+}
+
 interface RefusedRequest extends FastifyRequest {
-  [kRefusal]?: DeferredRefusal
+  [kRefusal]?: Refusal
 }
 
 /**
@@ -31,11 +36,11 @@ export function deferRefusal (request: RefusedRequest, error: unknown, isResumin
   const isExpired = error.code === 'HUB_TOKEN_EXPIRED'
   const closeReason = isExpired && isResuming ? CLOSE.expiredSession : closeReasonOfRefusal(error)
   if (closeReason === null) return false
-  request[kRefusal] = { code: error.code, closeReason }
+  request[kRefusal] = { code: error.code, closeReason, error }
   return true
 }
 
 /** The deferred refusal of a request; undefined without one. */
-export function refusalOf ({ [kRefusal]: refusal }: RefusedRequest): DeferredRefusal | undefined {
+export function refusalOf ({ [kRefusal]: refusal }: RefusedRequest): Refusal | undefined {
   return refusal
 }

@@ -18,7 +18,7 @@ import { Http2Sessions } from '../../services/transport/http2-sessions.ts'
 import { logRefusal } from '../../services/transport/refusal-log.ts'
 import { isPipelined, SseConnection } from '../../services/transport/sse-connection.ts'
 import { WsService } from '../../services/transport/ws-service.ts'
-import { admissionOf, assertMayConnect, createAdmissionHook, type EndpointOptions } from './endpoint.ts'
+import { admissionOf, createAdmissionHook, type EndpointOptions } from './endpoint.ts'
 
 /** Options of the Server-Sent Events route. */
 export interface SseRouteOptions extends EndpointOptions {
@@ -27,7 +27,7 @@ export interface SseRouteOptions extends EndpointOptions {
 
 /** Errors that pass by themselves: a browser must come back after one of these. */
 const PASSING: ReadonlySet<ErrorCode> = new Set([
-  'HUB_DRAINING', 'HUB_FULL', 'HUB_USER_FULL', 'HUB_TOO_MANY_UPGRADES', 'HUB_STORE_FAILED'
+  'HUB_DRAINING', 'HUB_FULL', 'HUB_USER_FULL', 'HUB_TOO_MANY_ATTEMPTS', 'HUB_TOO_MANY_UPGRADES', 'HUB_STORE_FAILED'
 ])
 /** Least time in ms before a refused client reconnects, as a multiple of the usual time. */
 const REFUSED_FACTOR = 2
@@ -68,7 +68,7 @@ export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseR
   const checkRequest: onRequestAsyncHookHandler = async (request, reply) => {
     allowOrigin(request, reply)
     if (isPipelined(reply.raw)) throw new HubError('HUB_REQUEST_INVALID', PIPELINED)
-    assertMayConnect(options)
+    node.assertCapacity(false)
     checkOrigin(request.headers, websocket.allowedOrigins)
   }
 
@@ -102,7 +102,7 @@ export const sseRoute: FastifyPluginAsync<SseRouteOptions> = async function sseR
   fastify.get(sse.path, {
     onRequest: checkRequest,
     preValidation: authenticate,
-    preHandler: [endForGood, createAdmissionHook(node, startOf)],
+    preHandler: [endForGood, createAdmissionHook(options, startOf)],
     exposeHeadRoute: false
   }, (request, reply) => {
     const admission = admissionOf(request)

@@ -14,7 +14,7 @@ import type { UpgradeGate } from '../../services/transport/upgrade-gate.ts'
 import { logRefusal } from '../../services/transport/refusal-log.ts'
 import { WsConnection } from '../../services/transport/ws-connection.ts'
 import { WsService } from '../../services/transport/ws-service.ts'
-import { admissionOf, assertMayConnect, createAdmissionHook, type CallbackHook, type EndpointOptions } from './endpoint.ts'
+import { admissionOf, createAdmissionHook, type CallbackHook, type EndpointOptions } from './endpoint.ts'
 import { deferRefusal, refusalOf, type DeferredRefusal } from './refusals.ts'
 
 /** Options that all WebSocket endpoints share. */
@@ -87,17 +87,24 @@ export function addWebSocketEndpoint (
     }
     checkOrigin(request.headers, config.allowedOrigins)
     try {
-      assertMayConnect(options, wantsToResume(request))
+      node.assertCapacity(wantsToResume(request))
     } catch (error) {
-      // The limit keeps a flood of connections from causing as many token checks.
-      if (!refusalRate.allow(systemClock.steady()) || !deferRefusal(request, error)) throw error
+      if (!deferRefusal(request, error)) throw error
     }
   }
 
-  const admission = createAdmissionHook(node, startOf)
+  const admission = createAdmissionHook(options, startOf)
   const admit: CallbackHook = function (request, reply, done) {
     if (refusalOf(request) !== undefined) return done()
     admission.call(this, request, reply, done)
+  }
+
+  /** Turns deferred refusals above their rate into HTTP responses. */
+  const limitRefusals: CallbackHook = (request, _reply, done) => {
+    const refusal = refusalOf(request)
+    // An expired token has no identity, and counts as a failed attempt: it must not take from the rate of clients.
+    const isAllowed = refusal === undefined || request.identity === null || refusalRate.allow(systemClock.steady())
+    done(isAllowed ? undefined : refusal.error)
   }
 
   /** Makes a hook defer its errors. */
@@ -147,7 +154,7 @@ export function addWebSocketEndpoint (
     websocket: true,
     onRequest: checkRequest,
     preValidation: deferring(authenticate),
-    preHandler: deferring(admit)
+    preHandler: [deferring(admit), limitRefusals]
   }, openClient)
 }
 

@@ -92,6 +92,14 @@ export interface ConfigInput {
      */
     audience?: string
     /**
+     * Requests without a valid token per second from one address; 0 = no limit. Requests with a valid token do not
+     * count. An IPv6 address counts as its /64; behind a proxy, set `server.trustProxy`. Value: a whole number of at
+     * least 0.
+     *
+     * @default 100
+     */
+    failuresPerSecond?: number
+    /**
      * How far the clock of the issuer of tokens may be ahead (nbf). Value: a duration from 0 to 5m.
      *
      * @default '5s'

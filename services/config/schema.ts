@@ -48,6 +48,10 @@ export const ConfigSchema = section('The configuration of fastify-hub.', {
     }),
     issuer: text('', 'Issuer (iss) that a token must name; empty: not checked.'),
     audience: text('', 'Audience (aud) that a token must name; empty: not checked.'),
+    failuresPerSecond: integer(100, 'Requests without a valid token per second from one address; 0 = no limit.', {
+      minimum: 0,
+      note: 'Requests with a valid token do not count. An IPv6 address counts as its /64; behind a proxy, set `server.trustProxy`.'
+    }),
     clockTolerance: duration('5s', 'How far the clock of the issuer of tokens may be ahead (nbf).', {
       minimum: 0,
       maximum: 300 * second

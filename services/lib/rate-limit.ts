@@ -23,12 +23,17 @@ export class RateLimit {
    * @returns Whether the events are allowed.
    */
   allow (nowMs: number, count = 1): boolean {
+    if (!this.has(nowMs, count)) return false
+    this.#tokens -= count
+    return true
+  }
+
+  /** Whether `allow` would take the events at this time. */
+  has (nowMs: number, count = 1): boolean {
     if (this.#perSecond === 0) return true
     const refill = Math.max(0, nowMs - this.#refilledAtMs) / 1000 * this.#perSecond
     this.#tokens = Math.min(this.#burst, this.#tokens + refill)
     this.#refilledAtMs = nowMs
-    if (this.#tokens < count) return false
-    this.#tokens -= count
-    return true
+    return this.#tokens >= count
   }
 }

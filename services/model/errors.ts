@@ -41,6 +41,8 @@ export const ERRORS = {
   HUB_KEY_REUSED: 422,
   /** The route needs a WebSocket upgrade, or the address has no WebSocket. */
   HUB_UPGRADE_REQUIRED: 426,
+  /** An address sends more requests without a valid token than the configured rate; retry after a second. */
+  HUB_TOO_MANY_ATTEMPTS: 429,
   /** Connections are opened faster than the configured rate; retry after a second. */
   HUB_TOO_MANY_UPGRADES: 429,
   /** The user has the maximum number of connections. */

@@ -15,7 +15,7 @@ const EVERYWHERE = /\/(model|lib|auth)\/|^plugins\/|serializer|request-body|upgr
 const RECEIPT = /hub\/(node|cluster)\.ts/
 /** Parts of every connection, of every write to the state, and of every write to a socket. */
 const CONNECTION = new RegExp([
-  'handshake', 'refusals', 'ws-connection', 'admission', 'client-index', 'early-messages', 'events', 'task-queue',
+  'handshake', 'refusals', 'ws-connection', 'input-meter', 'admission', 'client-index', 'early-messages', 'events', 'task-queue',
   'coalesced-writes', 'keys', 'memberships', 'durable-cursors', 'redeliveries', 'frame-cache', 'outbox/', 'protocol/', 'engine/'
 ].join('|'))
 

@@ -6,7 +6,7 @@ import { WebSocket } from 'ws'
 import { fastifyHub, HubError } from '../../../index.ts'
 import type { ConfigInput } from '../../../services/config/input.ts'
 import { browserMissing, openPage } from '../../support/browser.ts'
-import { IN_MEMORY, listen, TestClient, token, until } from '../../support/helper.ts'
+import { GREETING, IN_MEMORY, listen, TestClient, token, until } from '../../support/helper.ts'
 import { PLAIN, refusal, RELIABLE } from '../../support/json-client.ts'
 
 /** Starts to connect as a page does, and resolves with the refusal. */
@@ -106,13 +106,52 @@ t.test('every other refusal is an HTTP response before the upgrade', async (t) =
   t.same(foreign, { status: 403, code: 'HUB_ORIGIN_REFUSED' }, 'of a page of a foreign origin')
 })
 
-t.test('the rate of connections limits the token checks of a flood', async (t) => {
-  const { url } = await listen(t, { websocket: { upgradesPerSecond: 2 } })
-  const ends = await Promise.all(Array.from({ length: 12 }, () => dial(t, url, 'x'.repeat(40))))
-  const codes = ends.map(({ code }) => code)
-  const checked = codes.filter((code) => code === 'HUB_TOKEN_INVALID').length
-  t.ok(checked >= 2 && checked <= 5, 'twice the rate, and a refill')
-  t.ok(codes.includes('HUB_TOO_MANY_UPGRADES'))
+t.test('clients without a valid token do not spend the rates of the others', async (t) => {
+  const flood = async (t: Test, url: string): Promise<void> => {
+    const events = url.replace('ws:', 'http:').replace('/ws', '/events')
+    const forged = createSigner({ key: 'x'.repeat(32) })({ sub: 'alice' })
+    const [expired, claim] = [token({ ttlSeconds: -1 }), '?awps_connection_id=x&awps_reconnection_token=y']
+    await Promise.all([
+      ...[forged, expired].flatMap((bearer) => [dial(t, url, bearer), dial(t, url + claim, bearer), fetch(`${events}?token=${bearer}`)]),
+      tryToConnect(t, url, ['hub.raw']), tryToConnect(t, url + claim, []), fetch(events)
+    ])
+  }
+  await t.test('the rate of new connections', async (t) => {
+    const { url } = await listen(t, { websocket: { upgradesPerSecond: 1 } })
+    await flood(t, url)
+    const first = new TestClient(new WebSocket(`${url}?token=${token()}`))
+    t.teardown(() => first.socket.terminate())
+    await first.next()
+    t.match(await dial(t, url, token()), { code: 1013, reason: begins('HUB_TOO_MANY_UPGRADES') })
+    t.match(await dial(t, url, token()), { status: 429, code: 'HUB_TOO_MANY_UPGRADES' }, 'refusals as a close code have a rate of their own')
+  })
+  await t.test('the rate of refusals of a full service', async (t) => {
+    const { url } = await listen(t, { websocket: { maxClients: 1, upgradesPerSecond: 1 } })
+    const first = new TestClient(new WebSocket(`${url}?token=${token()}`))
+    t.teardown(() => first.socket.terminate())
+    await first.next()
+    await flood(t, url)
+    t.match(await dial(t, url, token()), { code: 1013, reason: begins('HUB_FULL') })
+    t.match(await dial(t, url, token()), { status: 503, code: 'HUB_FULL' })
+  })
+  await t.test('that of endpoints without a token check', async (t) => {
+    const { url, origin } = await listen(t, { websocket: { upgradesPerSecond: 1 }, compat: { ginServer: 'open', learnGin: 'open' } })
+    const open = (path: string) => tryToConnect(t, origin.replace('http', 'ws') + path, [])
+    const ends = [open('/ws'), open('/echo')]
+    t.match(await Promise.race(ends), { status: 429, code: 'HUB_TOO_MANY_UPGRADES' }, 'one of the two')
+    t.equal(await new TestClient(new WebSocket(`${url}?token=${token()}`)).next(), GREETING)
+  })
+})
+
+t.test('attempts to resume count for the rate of new connections, also at a full service', async (t) => {
+  const { url } = await listen(t, { websocket: { maxClients: 1, upgradesPerSecond: 2 } })
+  const first = new TestClient(new WebSocket(`${url}?token=${token()}`))
+  t.teardown(() => first.socket.terminate())
+  await first.next()
+  const claim = `${url}?awps_connection_id=x&awps_reconnection_token=y`
+  const ends = await Promise.all(Array.from({ length: 8 }, () => dial(t, claim, token(), RELIABLE)))
+  t.ok(ends.some(({ code }) => code === 1008))
+  t.ok(ends.some(({ status, code }) => status === 429 && code === 'HUB_TOO_MANY_UPGRADES'))
 })
 
 t.test('a page in Chromium sees the codes', { skip: browserMissing() }, async (t) => {
