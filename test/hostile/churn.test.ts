@@ -81,6 +81,7 @@ t.test('a broadcast reaches every connected client after other clients disconnec
   for (const user of ['gone-1', 'gone-2']) (await connect(t, url, { user })).socket.terminate()
   await until(() => app.hub.size === 0)
   const clients = await Promise.all([1, 2, 3, 4, 5, 6].map((n) => connect(t, url, { user: `here-${n}` })))
+  await until(async () => (await app.hub.clients()).clients.every(({ behind }) => !behind), 'that all are live')
   t.match(await app.hub.broadcast('all of you'), { matched: 6, written: 6 })
   for (const client of clients) t.equal(await client.next(), 'all of you')
 })

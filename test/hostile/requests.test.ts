@@ -173,7 +173,7 @@ t.test('a body of another content type publishes nothing, on any route of the AP
 t.test('however the type of JSON is written, the body is checked by the schema of the route', async (t) => {
   const { port, isUnharmed } = await serve(t)
   for (const type of ['application/json', 'APPLICATION/JSON', ' application/json ', 'application/json; charset=utf-8', 'application/json;junk', 'application/json;;junk', 'application/json ; x="y']) {
-    for (const [body, expected] of [['{"message":"x"}', 202], [INVALID, 400], ['{"message":"x","__proto__":{"a":1}}', 400]] as const) {
+    for (const [body, expected] of [['{"message":"x"}', 202], [INVALID, 400], ['{"message":"x","__proto__":{"a":1}}', 400], [String.raw`{"message":"x","\u005f_proto\u005f_":{"a":1}}`, 400], ['{"message":{"__proto__":{"a":1}}}', 400]] as const) {
       const request = plain({ method: 'POST', path: '/users/nobody/messages', headers: { ...bearer(['admin']), 'Content-Type': type }, body })
       t.equal(statusOf(await rawRequest(port, request)), expected, `${type}: ${body}`)
     }
