@@ -35,6 +35,7 @@ import type { Config } from './services/config/schema.ts'
 import { systemClock } from './services/lib/clock.ts'
 import { escapeControls } from './services/lib/log.ts'
 import { ADMIN_ROLE } from './services/model/identity.ts'
+import { pathOf } from './services/transport/refusal-log.ts'
 import { UpgradeGate } from './services/transport/upgrade-gate.ts'
 
 /** Options of `fastifyHub`: the keys of config.yml that concern the hub, and options for code alone. */
@@ -197,5 +198,5 @@ export function serverOptions ({ logger, server, websocket }: Config) {
 
 /** Log fields of a request. The path stands without query and fragment, because both can contain a token. */
 function serializeRequest ({ method, url, ip, id }: { method: string, url: string, ip: string, id: string }) {
-  return { method, path: url.split(/[?#]/, 1)[0], remoteAddress: ip, id }
+  return { method, path: pathOf(url), remoteAddress: ip, id }
 }

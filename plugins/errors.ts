@@ -5,7 +5,7 @@ import fp from 'fastify-plugin'
 import { ERRORS, HubError, errorBody, type ErrorCode } from '../services/model/errors.ts'
 import { WEBSOCKET_VERSION } from '../services/transport/handshake.ts'
 import { rawResponse } from '../services/transport/raw-response.ts'
-import { fieldsOf, logRefusal, refusalLogOf } from '../services/transport/refusal-log.ts'
+import { fieldsOf, logRefusal, pathOf, refusalLogOf } from '../services/transport/refusal-log.ts'
 
 /** Makes the scope respond to every error with `sendError`. */
 export const errors = fp(async function errors (fastify) {
@@ -25,7 +25,7 @@ export const notFound = fp(async function notFound (fastify) {
     for (const one of [method].flat()) path.methods.add(one)
   })
   fastify.setNotFoundHandler((request, reply) => {
-    const [path = ''] = request.url.split('?', 1)
+    const path = pathOf(request.url)
     const methods = [...methodsOf.values()].flatMap(({ pattern, methods }) => pattern.test(path) ? [...methods] : [])
     if (methods.length === 0) {
       return sendError(new HubError('HUB_NOT_FOUND', 'There is nothing at this address.'), request, reply)

@@ -17,7 +17,7 @@ interface Application {
 /** The part of a refused request that the log shows. */
 export interface RefusedRequest {
   readonly method: string
-  /** The query, which may contain a token, is left out. */
+  /** Query and fragment, which may contain a token, are left out. */
   readonly url: string
   readonly ip: string
   readonly log: Log
@@ -90,6 +90,11 @@ export function logRefusal (request: RefusedRequest, refusal: Refusal, sentence 
 
 /** The log fields of a request. */
 export function fieldsOf ({ method, url, ip: address }: Pick<RefusedRequest, 'method' | 'url' | 'ip'>) {
-  const [path = ''] = url.split('?', 1)
-  return { method, path: path.slice(0, MAX_PATH), address }
+  return { method, path: pathOf(url).slice(0, MAX_PATH), address }
+}
+
+/** The path of a URL, without query and fragment. */
+export function pathOf (url: string): string {
+  const [path = ''] = url.split(/[?#]/, 1)
+  return path
 }

@@ -100,7 +100,7 @@ t.test('the edges of exp and nbf are exact, and exp has no tolerance', async (t)
     'exp a moment ago': sign(HS256, { ...claims, exp: at - 1 }),
     'exp now': sign(HS256, { ...claims, exp: at }),
     'exp long ago': sign(HS256, { ...claims, exp: 0 }),
-    'exp before 1970': sign(HS256, { ...claims, exp: -1e300 }),
+    'exp out of range': sign(HS256, { ...claims, exp: -1e300 }),
     'exp as a text': sign(HS256, { ...claims, exp: String(at + 60) }),
     'nbf behind the tolerance': sign(HS256, { ...claims, nbf: at + 60 }),
     'nbf as a text': sign(HS256, { ...claims, nbf: 'later' })
@@ -108,7 +108,7 @@ t.test('the edges of exp and nbf are exact, and exp has no tolerance', async (t)
     'exp a moment ago': 'HUB_TOKEN_EXPIRED',
     'exp now': 'HUB_TOKEN_EXPIRED',
     'exp long ago': 'HUB_TOKEN_EXPIRED',
-    'exp before 1970': 'HUB_TOKEN_EXPIRED',
+    'exp out of range': 'HUB_TOKEN_INVALID',
     'exp as a text': 'HUB_TOKEN_INVALID',
     'nbf behind the tolerance': 'HUB_TOKEN_INVALID',
     'nbf as a text': 'HUB_TOKEN_INVALID'
