@@ -5,6 +5,7 @@ import { loadConfig, maskSecrets, toYaml } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { parseDuration } from '../config/units.ts'
 import { ADMIN_ROLE } from '../model/identity.ts'
+import { escapeControls } from '../model/json.ts'
 import { ADMIN_TOKEN_HOURS, banner } from './banner.ts'
 import { HELP, parseCommandLine, type CommandLine } from './command-line.ts'
 import { packageVersion } from './package.ts'
@@ -107,7 +108,7 @@ async function inspectLog (line: LogCommand, surroundings: Surroundings): Promis
   }
   const { dumpLog } = await import('./log/dump.ts')
   const isIntact = await dumpLog(folder, line.address, {
-    write: (lines) => stdout.write(lines),
+    write: (lines) => stdout.write(escapeControls(lines)),
     warn: (sentence) => stderr.write(`${sentence}\n`)
   })
   return isIntact ? 0 : 1

@@ -26,11 +26,3 @@ export function reportFailure (log: Log, err: unknown, context: object, sentence
     log.error(context, `${sentence}, with something that cannot be logged`)
   }
 }
-
-/**
- * Escapes the control characters that JSON leaves as they are: DEL and U+0080 to U+009F, which start commands of some
- * terminals. The other control characters are escaped by JSON.
- */
-export function escapeControls (json: string): string {
-  return json.replace(/[\x7f-\x9f]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`)
-}

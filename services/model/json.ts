@@ -213,6 +213,14 @@ function endOfString (text: string, start: number): number {
   return text.length
 }
 
+/**
+ * Escapes the control characters that JSON leaves as they are: DEL and U+0080 to U+009F, which start commands of some
+ * terminals. The other control characters are escaped by JSON.
+ */
+export function escapeControls (json: string): string {
+  return json.replace(/[\x7f-\x9f]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`)
+}
+
 /** `[` or `{` */
 function isOpening (code: number): boolean {
   return code === 0x5b || code === 0x7b

@@ -42,6 +42,7 @@ async function fill (t: Test, path: string): Promise<Engine> {
   }
   await engine.append(draft('', { address: BOB, payload: { kind: 'binary', data: Buffer.from([0, 255]) }, ttl: 60 }))
   await engine.state.update(['v', 'a/b'], () => ({ a: 1 }), 60_000)
+  await engine.append(draft('\u001b[31m \u009b31m', { address: { user: 'control' } }))
   await engine.append(draft('purged', { address: { group: 'g' } }))
   await engine.purge({ group: 'g' })
   await until(() => segmentsOf(path).some((name) => isSealed(join(path, name))), 'a sealed segment')
@@ -73,7 +74,9 @@ t.test('log verify and log dump', async (t) => {
     const { code, lines } = await run(folder, ['log', 'dump', data])
     const records = lines.map((line) => JSON.parse(line) as Record<string, unknown>)
     t.equal(code, 0)
-    t.same(records.filter(({ kind }) => kind === 'text').length, 61)
+    t.same(records.filter(({ kind }) => kind === 'text').length, 62)
+    t.notMatch(lines.join(''), /[\0-\x1f\x7f-\x9f]/, 'without control characters')
+    t.match(records.find(({ address }) => address === 'user:control'), { payload: '\u001b[31m \u009b31m' })
     const offsets = records.filter(({ kind }) => ['text', 'json', 'binary'].includes(String(kind))).map(({ offset }) => Number(offset))
     t.same(offsets, offsets.toSorted((a, b) => a - b))
     t.match(records.filter(({ kind }) => kind === 'value').at(-1), { state: 'v/a%2Fb', payload: { a: 1 } })
