@@ -30,6 +30,7 @@ import { createDemoTokenCheck, createTokenCheck, type Authenticate } from './ser
 import { cacheVerifiedTokens } from './services/auth/token-cache.ts'
 import { SHARED_ORIGINS } from './services/config/convert.ts'
 import { completeConfig } from './services/config/load.ts'
+import { pluginFaults } from './services/config/plugin-options.ts'
 import type { ConfigInput } from './services/config/input.ts'
 import type { Config } from './services/config/schema.ts'
 import { systemClock } from './services/lib/clock.ts'
@@ -45,7 +46,7 @@ export interface FastifyHubOptions extends Omit<ConfigInput, 'server' | 'logger'
    *
    * @default '/admin/ws'
    */
-  path?: string
+  path?: string | undefined
   /**
    * Prefix for the paths of all routes of the hub.
    *
@@ -55,13 +56,13 @@ export interface FastifyHubOptions extends Omit<ConfigInput, 'server' | 'logger'
   /**
    * Token check of the application, in place of `auth`. Returns the identity of a request; null refuses the request.
    */
-  authenticate?: Authenticate<FastifyRequest>
+  authenticate?: Authenticate<FastifyRequest> | undefined
   /**
    * Whether to add the REST API (`POST /broadcast`, `GET /clients`, …), for tokens with the role `admin`.
    *
    * @default false
    */
-  api?: boolean
+  api?: boolean | undefined
 }
 
 /**
@@ -80,11 +81,8 @@ export const fastifyHub = fp<FastifyHubOptions>(async function fastifyHub (fasti
   if (fastify.hasDecorator('hub')) {
     throw new Error('There is a fastify.hub already: register fastify-hub once, and use another name for a decorator of your own.')
   }
-  const config = completeConfig({
-    api: false,
-    ...input,
-    websocket: { ...input.websocket, ...(path === undefined ? {} : { path }) }
-  })
+  const websocketInput = path === undefined ? input.websocket : { ...input.websocket, path }
+  const config = completeConfig({ api: false, ...input, websocket: websocketInput }, process.env, pluginFaults(options))
   if (authenticate === undefined && config.auth.secret === '') {
     throw new Error('fastify-hub needs to know how to check tokens: pass auth.secret (at least 32 characters) or authenticate(token, request).')
   }

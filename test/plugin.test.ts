@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import t from 'tap'
-import { fastifyHub, HubError, type FastifyHubOptions, type Hub, type Identity } from '../index.ts'
+import { createToken, fastifyHub, HubError, type FastifyHubOptions, type Hub, type Identity } from '../index.ts'
 import {
   auth, build, closesFast, echoRoute, expectEchoFrom, foreignWebsocket, h2c, hub, listen, open, plainRoute, refusal,
   type Step
@@ -64,6 +64,42 @@ t.test('fails at boot with a sentence that names the mistake', async (t) => {
     message: /^options\.websocket\.pingPeriod: .+\noptions\.websocket\.maxClients: .+\noptions\.websocket\.pingPeriode: .+\noptions\.(websocket\.)?path: .+\noptions\.colour: .+$/
   })
   await t.rejects(build(t, [hub, hub]), { message: /register fastify-hub once/ })
+  await t.rejects(boot({ auth: { secret: undefined } }), { name: 'ConfigError', message: /^options\.auth\.secret: is undefined; set the environment variable that it is read from to at least 32 characters/ })
+  await t.resolves(boot({ auth: { secret: undefined }, authenticate: () => null }), 'a check of its own needs no secret')
+  for (const authenticate of ['x', null, {}, true]) {
+    await t.rejects(boot({ auth, authenticate }), { name: 'ConfigError', message: /^options\.authenticate: must be a function \(token, request\)/ })
+  }
+  for (const prefix of [5, '/a b', '/a?b', null]) await t.rejects(boot({ auth, prefix }), { name: 'ConfigError', message: /^options\.prefix: must be the beginning of a path/ })
+  await t.rejects(boot({ auth, server: { port: 1 }, logger: { level: 'info' }, console: true, authenticat: () => null, sse: { pat: '/x' }, api: 'perhaps' }), {
+    message: /^options\.server: is no option of the plugin; .*app\.listen.*\noptions\.logger: is no option.*\noptions\.console: is no option.*\noptions\.api: must be true or false.*\noptions\.authenticat: unknown key\noptions\.sse\.pat: unknown key, did you mean "path"\?$/
+  })
+})
+
+t.test('the verbs for the setup of an application refuse wrong arguments with a sentence', async (t) => {
+  const { app } = await build(t, [hub])
+  const { hub: verbs } = app as unknown as { hub: Record<'on' | 'off' | 'onMessage' | 'action', (...args: unknown[]) => unknown> }
+  const handler = () => null
+  const cases: Array<[verb: 'on' | 'off' | 'onMessage' | 'action', args: unknown[], message: RegExp]> = [
+    ['on', ['opne', handler], /^The hub has no event "opne"; its events are open, error, close\.$/],
+    ['on', ['__proto__', handler], /no event "__proto__"/],
+    ['on', ['open'], /^The listener of the hub's event "open" must be a function, not undefined\.$/],
+    ['off', ['closed', handler], /no event "closed"/],
+    ['onMessage', ['x'], /^hub\.onMessage takes a function \(client, data\), not string\.$/],
+    ['action', ['', {}, handler], /takes a name first/],
+    ['action', [{}, handler], /takes a name first/],
+    ['action', ['add', handler], /^The handler of the action "add" must be a function .*hub\.action\(name, schema, handler\)/],
+    ['action', ['add', undefined, handler], /^The schema of the action "add" cannot be compiled: it must be a JSON Schema/],
+    ['action', ['add', { type: 'strin' }, handler], /^The schema of the action "add" cannot be compiled/],
+    ['action', ['add', { typ: 'string' }, handler], /^The schema of the action "add" cannot be compiled: .*"typ"/],
+    ['action', ['add', { ...Type.String(), pattern: '(' }, handler], /^The schema of the action "add" cannot be compiled/],
+    ['action', ['add', {}, handler, { roles: ['admin'] }], /^The option "roles" of the action "add" is unknown; the options are role and timeoutMs\.$/],
+    ['action', ['add', {}, handler, { role: ['admin'] }], /^The option role of the action "add" must be the name of one role\.$/],
+    ['action', ['add', {}, handler, { timeoutMs: '5s' }], /^The option timeoutMs of the action "add" must be a number of milliseconds/],
+    ['action', ['add', {}, handler, { timeoutMs: 2 ** 31 }], /timeoutMs of the action "add"/]
+  ]
+  for (const [verb, args, message] of cases) t.throws(() => verbs[verb](...args), { message }, `${verb} ${JSON.stringify(args)}`)
+  t.doesNotThrow(() => verbs.action('add', {}, handler, { role: undefined, timeoutMs: 0 }))
+  t.throws(() => createToken({ secret: undefined as unknown as string }, { user: 'alice', ttlSeconds: 60 }), { message: /^createToken signs with a secret/ })
 })
 
 t.test('stands under a prefix', async (t) => {

@@ -11,7 +11,7 @@ type With<M, K extends PropertyKey> = Extract<M, Record<K, unknown>>
 /** Options of a child process. */
 interface Start {
   /** Passed to the process as its first argument. */
-  options?: object
+  options?: object | undefined
   /** Its working directory. */
   folder?: string
 }

@@ -12,17 +12,17 @@ export interface TokenOptions {
    * The `iss` claim that a token must have and that new tokens get; '' accepts any issuer.
    * @default ''
    */
-  readonly issuer?: string
+  readonly issuer?: string | undefined
   /**
    * The `aud` claim that a token must have and that new tokens get; '' accepts any audience.
    * @default ''
    */
-  readonly audience?: string
+  readonly audience?: string | undefined
   /**
    * How far the clock of the issuer may be ahead, in ms: a token counts as valid this long before its `nbf`.
    * @default 0
    */
-  readonly clockTolerance?: number
+  readonly clockTolerance?: number | undefined
 }
 
 /**
@@ -117,12 +117,12 @@ export interface TokenClaims {
    * The `role` claim; "admin" may use the REST API and the console.
    * @default []
    */
-  readonly roles?: readonly string[]
+  readonly roles?: readonly string[] | undefined
   /**
    * Groups that connections with this token join on connecting: the claim `webpubsub.group`.
    * @default []
    */
-  readonly groups?: readonly string[]
+  readonly groups?: readonly string[] | undefined
   /** Seconds from now until the token expires. */
   readonly ttlSeconds: number
 }
@@ -131,6 +131,7 @@ export interface TokenClaims {
  * Signs a token that the hub accepts when the hub's own `auth` settings have the same secret, issuer and audience.
  *
  * @returns A JWT (RFC 7519), signed with HS256.
+ * @throws {Error} without a secret.
  * @example
  * ```ts
  * const token = createToken({ secret }, { user: 'bob', roles: ['admin'], ttlSeconds: 3600 })
@@ -139,6 +140,9 @@ export interface TokenClaims {
  */
 export function createToken ({ secret, issuer = '', audience = '' }: TokenOptions, claims: TokenClaims): string {
   const { user, roles = [], groups = [], ttlSeconds } = claims
+  if (typeof secret !== 'string' || secret === '') {
+    throw new Error('createToken signs with a secret: pass the auth.secret of the hub.')
+  }
   const sign = createSigner({
     key: secret,
     algorithm: 'HS256',

@@ -34,13 +34,13 @@ function properties (items: Section['items'], indent: string): string {
   return [...items.values()].map((item) => {
     if (isSection(item)) {
       const body = properties(item.items, `${indent}  `)
-      return `${docComment([item.description], indent)}${indent}${item.key}?: {\n${body}\n${indent}}`
+      return `${docComment([item.description], indent)}${indent}${item.key}?: {\n${body}\n${indent}} | undefined`
     }
     const { schema } = item
     const value = schema.kind === 'boolean' || schema.kind === 'choice' ? '' : `Value: ${String(schema.allowed)}.`
     const sentences = [schema.description, schema.note, value].filter(Boolean).join(' ')
     const comment = docComment([sentences, '', `@default ${typedDefault(schema.default)}`], indent)
-    return `${comment}${indent}${item.key}?: ${typeOf(schema)}`
+    return `${comment}${indent}${item.key}?: ${typeOf(schema)} | undefined`
   }).join('\n')
 }
 

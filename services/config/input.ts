@@ -12,13 +12,13 @@ export interface ConfigInput {
      *
      * @default '127.0.0.1'
      */
-    host?: string
+    host?: string | undefined
     /**
      * TCP port to listen on; 0 takes a free port. Value: a whole number from 0 to 65535.
      *
      * @default 20201
      */
-    port?: number
+    port?: number | undefined
     /**
      * Time that an HTTP connection stays open between two requests. Longer than the same time of a load balancer in
      * front: one that reuses a connection while the service closes it answers 502. AWS ALB and nginx close after 60 s.
@@ -34,20 +34,20 @@ export interface ConfigInput {
      *
      * @default false
      */
-    trustProxy?: boolean | string
-  }
+    trustProxy?: boolean | string | undefined
+  } | undefined
   /**
    * Serve the REST routes and the health routes.
    *
    * @default true
    */
-  api?: boolean
+  api?: boolean | undefined
   /**
    * Serve the web console (public/) at /.
    *
    * @default true
    */
-  console?: boolean
+  console?: boolean | undefined
   /** The log of the service. */
   logger?: {
     /**
@@ -55,14 +55,14 @@ export interface ConfigInput {
      *
      * @default 'info'
      */
-    level?: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
+    level?: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent' | undefined
     /**
      * Log one line for every HTTP request.
      *
      * @default false
      */
-    requests?: boolean
-  }
+    requests?: boolean | undefined
+  } | undefined
   /** Authentication of clients. */
   auth?: {
     /**
@@ -71,26 +71,26 @@ export interface ConfigInput {
      *
      * @default 'jwt'
      */
-    mode?: 'jwt' | 'demo'
+    mode?: 'jwt' | 'demo' | undefined
     /**
      * HS256 key that signs tokens; empty: a random key for each run. With a random key, every token becomes invalid
      * when the process ends. Value: empty or at least 32 characters long.
      *
      * @default ''
      */
-    secret?: string
+    secret?: string | undefined
     /**
      * Issuer (iss) that a token must name; empty: not checked. Value: any text.
      *
      * @default ''
      */
-    issuer?: string
+    issuer?: string | undefined
     /**
      * Audience (aud) that a token must name; empty: not checked. Value: any text.
      *
      * @default ''
      */
-    audience?: string
+    audience?: string | undefined
     /**
      * Requests without a valid token per second from one address; 0 = no limit. Requests with a valid token do not
      * count. An IPv6 address counts as its /64; behind a proxy, set `server.trustProxy`. Value: a whole number of at
@@ -104,8 +104,8 @@ export interface ConfigInput {
      *
      * @default '5s'
      */
-    clockTolerance?: number | string
-  }
+    clockTolerance?: number | string | undefined
+  } | undefined
   /** The engine keeps the log of messages. */
   engine?: {
     /**
@@ -113,35 +113,35 @@ export interface ConfigInput {
      *
      * @default 'file'
      */
-    kind?: 'file' | 'memory'
+    kind?: 'file' | 'memory' | undefined
     /**
      * Folder of the log on disk; relative to the working directory. One service per folder, on a local disk. Value: a
      * folder.
      *
      * @default './data'
      */
-    path?: string
+    path?: string | undefined
     /**
      * Maximum age of a message; messages to users have inbox.maxAge. Value: a duration of at least 1ms.
      *
      * @default '24h'
      */
-    maxAge?: number | string
+    maxAge?: number | string | undefined
     /**
      * Maximum number of messages per address; messages to users have inbox.maxCount. Value: a whole number of at least
      * 1.
      *
      * @default 100000
      */
-    maxCount?: number
+    maxCount?: number | undefined
     /**
      * Maximum size of all messages together, approximately; the oldest are removed first. The files on disk may take
      * up to twice as much; the exact bounds are in architecture.md. Value: a size of at least 1.
      *
      * @default '1GiB'
      */
-    maxSize?: number | string
-  }
+    maxSize?: number | string | undefined
+  } | undefined
   /** Messages to users, kept until they are acknowledged. */
   inbox?: {
     /**
@@ -149,19 +149,19 @@ export interface ConfigInput {
      *
      * @default '7d'
      */
-    maxAge?: number | string
+    maxAge?: number | string | undefined
     /**
      * Maximum number of messages per user; the oldest are removed first. Value: a whole number of at least 1.
      *
      * @default 1000
      */
-    maxCount?: number
+    maxCount?: number | undefined
     /**
      * Maximum number of durable cursors of pushMessage clients; 0 = no limit. Value: a whole number of at least 0.
      *
      * @default 100000
      */
-    maxMailboxes?: number
+    maxMailboxes?: number | undefined
     /**
      * Deliveries in a row that end the connection, at which a message is skipped; 0 = never. For a client that cannot
      * read the message: one above the read limit of its library would block the inbox. Value: a whole number of at
@@ -169,8 +169,8 @@ export interface ConfigInput {
      *
      * @default 10
      */
-    maxRedeliveries?: number
-  }
+    maxRedeliveries?: number | undefined
+  } | undefined
   /** Detection of messages that are published twice with the same key. */
   idempotency?: {
     /**
@@ -179,8 +179,8 @@ export interface ConfigInput {
      *
      * @default '2m'
      */
-    window?: number | string
-  }
+    window?: number | string | undefined
+  } | undefined
   /** WebSocket clients and their limits. */
   websocket?: {
     /**
@@ -188,69 +188,69 @@ export interface ConfigInput {
      *
      * @default true
      */
-    start?: boolean
+    start?: boolean | undefined
     /**
      * Path of the endpoint. Value: a path that begins with /.
      *
      * @default '/admin/ws'
      */
-    path?: string
+    path?: string | undefined
     /**
      * Bytes buffered per socket and direction before backpressure starts. Value: a size of at least 1KiB.
      *
      * @default 20480
      */
-    writeReadBufferSize?: number | string
+    writeReadBufferSize?: number | string | undefined
     /**
      * Maximum size of a message, in either direction. Value: a size from 1 to 16MiB.
      *
      * @default 65535
      */
-    maxMessageSize?: number | string
+    maxMessageSize?: number | string | undefined
     /**
      * Time between two pings to a client. Value: a duration from 10ms to 24d.
      *
      * @default '20s'
      */
-    pingPeriod?: number | string
+    pingPeriod?: number | string | undefined
     /**
      * Unanswered pings after which a client is disconnected. A client is disconnected when more pings than this stay
      * unanswered. Any data from the client counts as an answer. Value: a whole number of at least 0.
      *
      * @default 4
      */
-    heartbeatFailMaxTimes?: number
+    heartbeatFailMaxTimes?: number | undefined
     /**
      * Silence after which a client is disconnected; 0 = no limit. Value: a duration from 0 to 24d.
      *
      * @default '100s'
      */
-    readDeadline?: number | string
+    readDeadline?: number | string | undefined
     /**
      * Time that a write may be blocked before the client is disconnected. Value: a duration from 1ms to 24d.
      *
      * @default '35s'
      */
-    writeDeadline?: number | string
+    writeDeadline?: number | string | undefined
     /**
      * Time for an upgrade to complete, or its socket is destroyed. Value: a duration from 1ms to 24d.
      *
      * @default '10s'
      */
-    handshakeTimeout?: number | string
+    handshakeTimeout?: number | string | undefined
     /**
      * Maximum bytes queued for one client. At least `websocket.maxMessageSize`, or the largest message could never be
      * delivered. Value: a size of at least 1.
      *
      * @default '1MiB'
      */
-    maxQueueSize?: number | string
+    maxQueueSize?: number | string | undefined
     /**
      * Maximum frames queued for one client. Value: a whole number of at least 1.
      *
      * @default 1024
      */
-    maxQueueWrites?: number
+    maxQueueWrites?: number | undefined
     /**
      * Policy for a client over its queue limit: catchUp from the log, disconnect it, dropNewest or dropOldest of its
      * messages, or keep the latest of each conflate word. With `catchUp`, every message that is still in the log is
@@ -260,20 +260,20 @@ export interface ConfigInput {
      *
      * @default 'catchUp'
      */
-    slowClient?: 'catchUp' | 'disconnect' | 'dropNewest' | 'dropOldest' | 'latest'
+    slowClient?: 'catchUp' | 'disconnect' | 'dropNewest' | 'dropOldest' | 'latest' | undefined
     /**
      * Time for which a client of a reliable subprotocol may resume a lost connection. Value: a duration of at least
      * 1ms.
      *
      * @default '2m'
      */
-    resumeWindow?: number | string
+    resumeWindow?: number | string | undefined
     /**
      * Maximum time of an action before its caller gets an error; 0 = no limit. Value: a duration from 0 to 24d.
      *
      * @default '30s'
      */
-    actionTimeout?: number | string
+    actionTimeout?: number | string | undefined
     /**
      * Time to collect messages before they are written; 0 = until the end of the tick. Delays every frame to clients
      * by up to this time, replies and pings included, and saves writes when messages arrive one by one. At most half
@@ -281,7 +281,7 @@ export interface ConfigInput {
      *
      * @default '0'
      */
-    flushInterval?: number | string
+    flushInterval?: number | string | undefined
     /** permessage-deflate (RFC 7692) for clients that offer it. */
     compression?: {
       /**
@@ -291,39 +291,39 @@ export interface ConfigInput {
        *
        * @default false
        */
-      enabled?: boolean
+      enabled?: boolean | undefined
       /**
        * Minimum size of a message that is compressed. Value: a size of at least 0.
        *
        * @default '1KiB'
        */
-      threshold?: number | string
+      threshold?: number | string | undefined
       /**
        * zlib level: 1 is fastest, 9 smallest. Value: a whole number from 1 to 9.
        *
        * @default 6
        */
-      level?: number
-    }
+      level?: number | undefined
+    } | undefined
     /**
      * Maximum number of clients; 0 = no limit. Lower where the process may not have enough files open (`ulimit -n`);
      * the start warns of that. Value: a whole number of at least 0.
      *
      * @default 10000
      */
-    maxClients?: number
+    maxClients?: number | undefined
     /**
      * Maximum number of clients of one user; 0 = no limit. Value: a whole number of at least 0.
      *
      * @default 100
      */
-    maxClientsPerUser?: number
+    maxClientsPerUser?: number | undefined
     /**
      * Messages per second that one client may send; 0 = no limit. Value: a whole number of at least 0.
      *
      * @default 100
      */
-    messagesPerSecond?: number
+    messagesPerSecond?: number | undefined
     /**
      * Bytes per second that one client may send; 0 = no limit. After a pause, the largest message in addition. Raise
      * it together with `websocket.maxMessageSize`. Value: a size of at least 0.
@@ -336,7 +336,7 @@ export interface ConfigInput {
      *
      * @default 500
      */
-    upgradesPerSecond?: number
+    upgradesPerSecond?: number | undefined
     /**
      * Web origins whose pages may connect, besides the same origin; * allows all. Concerns browsers only: other
      * clients send no `Origin` and need none. `null` is the origin of sandboxed frames and `file://` that of local
@@ -345,7 +345,7 @@ export interface ConfigInput {
      *
      * @default []
      */
-    allowedOrigins?: string[]
+    allowedOrigins?: string[] | undefined
     /** Closing of connections when the service stops. */
     drain?: {
       /**
@@ -353,16 +353,16 @@ export interface ConfigInput {
        *
        * @default '10s'
        */
-      grace?: number | string
+      grace?: number | string | undefined
       /**
        * Clients that get a Close frame in each 100 ms, at most. Not more than `websocket.upgradesPerSecond` lets back
        * in within 100 ms. Value: a whole number of at least 1.
        *
        * @default 500
        */
-      batch?: number
-    }
-  }
+      batch?: number | undefined
+    } | undefined
+  } | undefined
   /** Clients over Server-Sent Events; the limits of `websocket` apply to them as well. */
   sse?: {
     /**
@@ -370,21 +370,21 @@ export interface ConfigInput {
      *
      * @default true
      */
-    start?: boolean
+    start?: boolean | undefined
     /**
      * Path of the endpoint. Value: a path that begins with /.
      *
      * @default '/admin/events'
      */
-    path?: string
+    path?: string | undefined
     /**
      * Least time after which a client reconnects when its connection is lost. Each client waits this time and up to as
      * much again, at random. Value: a duration from 1ms to 24d.
      *
      * @default '2s'
      */
-    retry?: number | string
-  }
+    retry?: number | string | undefined
+  } | undefined
   /**
    * Endpoints for clients of older Go services: off, token (the token check of the hub) or open (no check, as in the
    * older service).
@@ -396,38 +396,38 @@ export interface ConfigInput {
      *
      * @default 'off'
      */
-    ginSkeleton?: 'off' | 'token' | 'open'
+    ginSkeleton?: 'off' | 'token' | 'open' | undefined
     /**
      * Code of greeting and echo: 200 is GinSkeleton, 2000 gophrame. When `compat.ginSkeleton` is `off`, the greeting
      * has 2000.
      *
      * @default '200'
      */
-    ginSkeletonCode?: '200' | '2000'
+    ginSkeletonCode?: '200' | '2000' | undefined
     /**
      * Refusals: legacy-400-json until August 2022, empty-200 since.
      *
      * @default 'legacy-400-json'
      */
-    ginSkeletonRefusal?: 'legacy-400-json' | 'empty-200'
+    ginSkeletonRefusal?: 'legacy-400-json' | 'empty-200' | undefined
     /**
      * ginServer: GET /ws. With `open`, anybody can publish to everyone.
      *
      * @default 'off'
      */
-    ginServer?: 'off' | 'token' | 'open'
+    ginServer?: 'off' | 'token' | 'open' | undefined
     /**
      * learn-gin: GET /echo, /sendall. With `open`, anybody can publish to everyone.
      *
      * @default 'off'
      */
-    learnGin?: 'off' | 'token' | 'open'
+    learnGin?: 'off' | 'token' | 'open' | undefined
     /**
      * pushMessage: /client/:id, /message, /message/:id, and its copy in a blog. Open: anybody reads any inbox. With
      * `open`, anybody can also publish to everyone.
      *
      * @default 'off'
      */
-    pushMessage?: 'off' | 'token' | 'open'
-  }
+    pushMessage?: 'off' | 'token' | 'open' | undefined
+  } | undefined
 }

@@ -56,10 +56,13 @@ export function loadConfig ({ file, text, env = process.env, flags = {} }: Sourc
  * Completes the options of the plugin with the defaults. Reads neither a file nor HUB_ variables. A number is
  * milliseconds for a duration and bytes for a size.
  *
+ * @param faults Faults of options that are no keys of the configuration, to report with the others.
  * @throws {ConfigError} with every fault of the options.
  */
-export function completeConfig (input: ConfigInput = {}, env: Environment = process.env): Config {
-  return resolveConfig(readOptions(input), env)
+export function completeConfig (
+  input: ConfigInput = {}, env: Environment = process.env, faults: readonly string[] = []
+): Config {
+  return resolveConfig([...faults.map((fault) => ({ fault })), ...readOptions(input)], env)
 }
 
 /** Merges settings with the defaults. Later settings win over earlier ones; overridden settings are checked as well. */

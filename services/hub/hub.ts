@@ -3,6 +3,7 @@ import { toCloseReason, type CloseReason } from '../model/close-codes.ts'
 import type { ClientPage, ClientQuery, GroupPage, GroupQuery, InboxInfo, MessageStatus } from '../model/info.ts'
 import { assertAddress, toPayload } from '../model/message.ts'
 import type { Address, ClientId, Group, Offset, Receipt, SendOptions, UserId } from '../model/message.ts'
+import type { WithUndefined } from '../model/optional.ts'
 import type { NodeState } from './clients/admission.ts'
 import type { HubEvents, Listener } from './clients/events.ts'
 import type { ActionHandler, ActionOptions } from './commands/actions.ts'
@@ -150,7 +151,7 @@ export class Hub {
    * @example
    * await fastify.hub.disconnect({ user: 'bob' }, { code: 4900, reason: 'signed out' })
    */
-  async disconnect (address: Address, closeReason: Partial<CloseReason> = {}): Promise<number> {
+  async disconnect (address: Address, closeReason: WithUndefined<Partial<CloseReason>> = {}): Promise<number> {
     assertAddress(address)
     return this.#node.disconnect(address, toCloseReason(closeReason))
   }
@@ -217,6 +218,7 @@ export class Hub {
    * then `close` exactly once and last. The next event of the same client waits for a returned promise. An error of a
    * listener is logged.
    *
+   * @throws {Error} for an unknown event, and for a listener that is no function.
    * @example
    * fastify.hub.on('open', async (client) => {
    *   await fastify.hub.send({ client: client.id }, { welcome: client.identity.user })
@@ -238,7 +240,7 @@ export class Hub {
    * Sets the handler for messages of raw clients, in place of the echo. The handler runs for one message of a client
    * after another; messages of different clients run concurrently.
    *
-   * @throws {Error} when a handler is set already.
+   * @throws {Error} when a handler is set already, and for a handler that is no function.
    * @example
    * fastify.hub.onMessage(async (client, data) => {
    *   if (typeof data === 'string') await fastify.hub.broadcast(`${client.identity.user}: ${data}`)
@@ -261,7 +263,8 @@ export class Hub {
    * otherwise `unknown`.
    * @param options `role`: role that the client's token must have, default none; `timeoutMs`: time limit in ms, default
    * `websocket.actionTimeout`, 0 for no limit.
-   * @throws {Error} when the application has an action with this name already, or the schema does not compile.
+   * @throws {Error} when the application has an action with this name already, the schema does not compile, or another
+   * argument has a wrong form.
    * @example
    * fastify.hub.action('rename', Type.Object({ name: Type.String({ maxLength: 40 }) }), async ({ name }, client) => {
    *   if (name === 'admin') throw new ActionError('NAME_TAKEN', 'Choose another name.')

@@ -185,6 +185,9 @@ export class HubNode {
    * @throws {Error} when a handler is set already.
    */
   setMessageHandler (handler: ClientMessageHandler): void {
+    if (typeof handler !== 'function') {
+      throw new Error(`hub.onMessage takes a function (client, data), not ${typeof handler}.`)
+    }
     if (this.#messageHandler !== null) {
       throw new Error('hub.onMessage has a handler already; let that one decide what to do with a message.')
     }

@@ -92,7 +92,7 @@ export class HubError extends Error {
    * @param message One sentence for the caller that names the remedy.
    * @param options `retryAfter` in seconds, and the `cause`, which is logged and never sent.
    */
-  constructor (code: ErrorCode, message: string, options: { retryAfter?: number, cause?: unknown } = {}) {
+  constructor (code: ErrorCode, message: string, options: { retryAfter?: number | undefined, cause?: unknown } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'HubError'
     this.code = code

@@ -1,6 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { Id } from './message.ts'
+import type { WithUndefined } from './optional.ts'
 
 /** Groups that a client can be in, and that a user can have for all connections, at most. */
 export const MAX_GROUPS = 1000
@@ -25,14 +26,12 @@ export const Identity = Type.Object({
   user: Id,
   roles: Type.Array(Type.String(), { description: `"${ADMIN_ROLE}" may use the REST API and the console` }),
   groups: Type.Optional(Type.Array(Id, { description: 'Groups to join on connecting', maxItems: MAX_GROUPS })),
-  issuedAt: Type.Optional(Type.Union([Type.Number(), Type.Undefined()], {
-    description: 'When the token was issued, in ms since the epoch'
-  })),
-  expiresAt: Type.Optional(Type.Union([Type.Number(), Type.Undefined()], {
+  issuedAt: Type.Optional(Type.Number({ description: 'When the token was issued, in ms since the epoch' })),
+  expiresAt: Type.Optional(Type.Number({
     description: 'When the token expires, in ms since the epoch; without it the connection may stay for ever'
   }))
 })
-export type Identity = Static<typeof Identity>
+export type Identity = WithUndefined<Static<typeof Identity>>
 
 const identityCheck = TypeCompiler.Compile(Identity)
 const isIdentity = (value: unknown): value is Identity => identityCheck.Check(value)

@@ -1,6 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { CursorScope } from './durable-cursor.ts'
 import { Address, Id } from './message.ts'
+import type { WithUndefined } from './optional.ts'
 
 /** Entries per page of a list when the query has no `limit`. */
 export const DEFAULT_PAGE = 100
@@ -76,7 +77,7 @@ export const ClientQuery = Type.Object({
   after: Type.Optional(Id),
   limit: limitOf('Clients')
 }, { additionalProperties: false })
-export type ClientQuery = Static<typeof ClientQuery>
+export type ClientQuery = WithUndefined<Static<typeof ClientQuery>>
 
 /** A group that has at least one connected member. `clients`: connections that are members. */
 export const GroupInfo = Type.Object({
@@ -100,7 +101,7 @@ export const GroupQuery = Type.Object({
   after: Type.Optional(Id),
   limit: limitOf('Groups')
 }, { additionalProperties: false })
-export type GroupQuery = Static<typeof GroupQuery>
+export type GroupQuery = WithUndefined<Static<typeof GroupQuery>>
 
 /**
  * The unacknowledged messages of a user, and how far each device of the user has acknowledged:

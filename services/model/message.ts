@@ -2,6 +2,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { HubError } from './errors.ts'
 import { HALF_PAIR, toJson } from './json.ts'
+import type { WithUndefined } from './optional.ts'
 
 /** Characters of an id at most. */
 export const MAX_ID_LENGTH = 256
@@ -106,7 +107,7 @@ export const SendOptions = Type.Object({
     description: 'false keeps the message out of the log: clients that are away or behind miss it'
   }))
 }, CLOSED)
-export type SendOptions = Static<typeof SendOptions>
+export type SendOptions = WithUndefined<Static<typeof SendOptions>>
 
 /** A message before the engine assigns an offset. */
 export interface Draft {

@@ -135,7 +135,7 @@ t.test('every TypeScript snippet compiles against the package', async (t) => {
   // `require`, because the loader of the tests would transform an imported compiler, which takes over a second.
   const ts = createRequire(import.meta.url)('typescript') as typeof import('typescript')
   const options: ts.CompilerOptions = {
-    target: ts.ScriptTarget.ES2022, lib: ['lib.es2023.d.ts'], module: ts.ModuleKind.NodeNext, strict: true, noEmit: true, skipLibCheck: true,
+    target: ts.ScriptTarget.ES2022, lib: ['lib.es2023.d.ts'], module: ts.ModuleKind.NodeNext, strict: true, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, noEmit: true, skipLibCheck: true,
     allowImportingTsExtensions: true, types: ['node'], paths: { 'fastify-hub': [packagePath('index.ts')] }
   }
   const disk = ts.createCompilerHost(options)

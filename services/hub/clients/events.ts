@@ -37,14 +37,32 @@ export class Events {
     this.#log = log
   }
 
-  /** Adds a listener. Adding the same listener twice has no further effect. */
+  /**
+   * Adds a listener. Adding the same listener twice has no further effect.
+   *
+   * @throws {Error} for an unknown event, and for a listener that is no function.
+   */
   on<E extends keyof HubEvents> (event: E, listener: Listener<E>): void {
-    this.#listeners[event].add(listener)
+    const listeners = this.#listenersOf(event)
+    if (typeof listener !== 'function') {
+      throw new Error(`The listener of the hub's event "${event}" must be a function, not ${typeof listener}.`)
+    }
+    listeners.add(listener)
   }
 
-  /** Removes a listener. */
+  /**
+   * Removes a listener.
+   *
+   * @throws {Error} for an unknown event.
+   */
   off<E extends keyof HubEvents> (event: E, listener: Listener<E>): void {
-    this.#listeners[event].delete(listener)
+    this.#listenersOf(event).delete(listener)
+  }
+
+  #listenersOf<E extends keyof HubEvents> (event: E): Set<Listener<E>> {
+    if (Object.hasOwn(this.#listeners, event)) return this.#listeners[event]
+    const names = Object.keys(this.#listeners).join(', ')
+    throw new Error(`The hub has no event "${event}"; its events are ${names}.`)
   }
 
   /** Calls the listeners one after another, in the order of adding. Resolves when all are done; never rejects. */

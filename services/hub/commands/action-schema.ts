@@ -25,8 +25,9 @@ let ajv: Ajv | undefined
  *
  * @throws {Error} when the schema does not compile; the message has the name of the action.
  */
-export function compileSchema (name: string, schema: object): DataCheck {
+export function compileSchema (name: string, schema: unknown): DataCheck {
   try {
+    if (typeof schema !== 'object' || schema === null) throw new Error('it must be a JSON Schema.')
     return Kind in schema ? compileTypeBox(schema as TSchema) : compileJsonSchema(schema)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)

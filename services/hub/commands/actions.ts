@@ -22,13 +22,13 @@ export interface ActionOptions {
    *
    * @default undefined: every client may call the action.
    */
-  readonly role?: string
+  readonly role?: string | undefined
   /**
    * Time limit in ms, after which the client receives HUB_ACTION_TIMEOUT; 0 for no limit. The handler is not stopped.
    *
    * @default websocket.actionTimeout, 30 s
    */
-  readonly timeoutMs?: number
+  readonly timeoutMs?: number | undefined
 }
 
 interface Action extends ActionOptions {
@@ -63,9 +63,11 @@ export class Actions {
   /**
    * Adds an action of the application.
    *
-   * @throws {Error} when the application has an action with this name already, or the schema does not compile.
+   * @throws {Error} when the application has an action with this name already, the schema does not compile, or another
+   * argument has a wrong form.
    */
   add<S extends object> (name: string, schema: S, handler: ActionHandler<S>, options: ActionOptions = {}): void {
+    assertAction(name, handler, options)
     if (this.#actions.get(name)?.isDefault === false) {
       throw new Error(`The action "${name}" exists already; give each action one handler.`)
     }
@@ -103,6 +105,35 @@ export class Actions {
     if (fault !== null) throw new HubError('HUB_REQUEST_INVALID', `data${fault}`)
     const result = run(data, client)
     return isThenable(result) && timeoutMs > 0 ? within(result, timeoutMs) : result
+  }
+}
+
+/** The longest time of a timer; a longer one would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+/** The names of all options of an action. */
+const OPTION_NAMES = ['role', 'timeoutMs'] satisfies Array<keyof ActionOptions>
+
+/**
+ * Checks what the compiler checks in TypeScript alone. A misspelled option would have no effect: without `role`, every
+ * client may call the action.
+ *
+ * @throws {Error} with the name of the action.
+ */
+function assertAction (name: unknown, handler: unknown, options: ActionOptions): void {
+  if (typeof name !== 'string' || name === '') throw new Error('hub.action takes a name first, such as "rename".')
+  const of = `of the action "${name}"`
+  if (typeof handler !== 'function') {
+    throw new Error(`The handler ${of} must be a function (data, client), not ${typeof handler}: call hub.action(name, schema, handler).`)
+  }
+  const unknown = Object.keys(options).find((key) => !OPTION_NAMES.some((known) => known === key))
+  if (unknown !== undefined) throw new Error(`The option "${unknown}" ${of} is unknown; the options are ${OPTION_NAMES.join(' and ')}.`)
+  const { role, timeoutMs } = options as Record<string, unknown>
+  if (role !== undefined && (typeof role !== 'string' || role === '')) {
+    throw new Error(`The option role ${of} must be the name of one role.`)
+  }
+  if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0 && timeoutMs <= MAX_TIMER_MS)) {
+    throw new Error(`The option timeoutMs ${of} must be a number of milliseconds from 0 to ${MAX_TIMER_MS}.`)
   }
 }
 

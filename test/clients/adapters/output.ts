@@ -4,7 +4,7 @@ export interface Line {
   readonly event: string
   readonly data: string
   /** Position in the log, where the library passes it on. */
-  readonly id?: number | string
+  readonly id?: number | string | undefined
 }
 
 /** Prints an event. */
