@@ -1,7 +1,6 @@
 import type { ServerOptions } from 'node:http'
 import { LogController, type FastifyInstance, type FastifyRequest, type FastifyServerOptions } from 'fastify'
 import fp from 'fastify-plugin'
-import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import { auth } from './plugins/auth.ts'
 import { closeConnections } from './plugins/close-connections.ts'
 import { openEngine } from './plugins/engine.ts'
@@ -18,8 +17,8 @@ import { clientRoutes } from './routes/api/clients.ts'
 import { groupRoutes } from './routes/api/groups.ts'
 import { inboxRoutes } from './routes/api/inboxes.ts'
 import { messageRoutes } from './routes/api/messages.ts'
-import { useResponseSchemas } from './routes/api/serializer.ts'
-import { useJsonBodies } from './routes/bodies.ts'
+import { deferBodies, readJsonBody } from './routes/bodies.ts'
+import { useOwnCompilers } from './routes/compilers.ts'
 import { compatPingMs, compatRoutes } from './routes/compat/index.ts'
 import { healthRoutes } from './routes/health.ts'
 import { createConnectRates } from './routes/live/endpoint.ts'
@@ -126,6 +125,7 @@ async function addHub (
 
   await fastify.register(async function hubRoutes (scope) {
     await scope.register(errors)
+    useOwnCompilers(scope)
     const failedAttempts = new FailedAttempts(config.auth.failuresPerSecond, systemClock)
     const authenticate = applicationCheck === undefined
       ? authenticateWithJwt(config.auth)
@@ -145,13 +145,12 @@ async function addHub (
 
 /** The REST API, for tokens with the role `admin`. */
 async function apiRoutes (fastify: FastifyInstance, { maxMessageBytes }: { maxMessageBytes: number }): Promise<void> {
-  // The compilers of the application may not support TypeBox schemas.
-  fastify.setValidatorCompiler(TypeBoxValidatorCompiler)
-  useJsonBodies(fastify)
-  useResponseSchemas(fastify)
+  deferBodies(fastify)
   await fastify.register(securityHeaders)
-  fastify.addHook('onRequest', fastify.authenticate)
-  fastify.addHook('onRequest', fastify.authorize(ADMIN_ROLE))
+  // As hooks of each route, behind all hooks of the application. The body is read for an operator alone.
+  fastify.addHook('onRoute', (route) => {
+    route.preValidation = [fastify.authenticate, fastify.authorize(ADMIN_ROLE), readJsonBody]
+  })
 
   await fastify.register(messageRoutes, { maxMessageBytes })
   await fastify.register(clientRoutes)

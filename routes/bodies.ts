@@ -1,37 +1,58 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { FastifyInstance } from 'fastify'
+import type { Readable } from 'node:stream'
+import type { FastifyInstance, FastifyRequest, preValidationAsyncHookHandler } from 'fastify'
 import { JsonText, memberText, parseJson } from '../services/model/json.ts'
-import { bodyText } from '../services/transport/request-body.ts'
+import { assertJsonType, bodyText, readBytes } from '../services/transport/request-body.ts'
+
+/** Key on a request for its body. */
+const kBody = Symbol('fastify-hub.body')
+
+interface RequestWithBody extends FastifyRequest {
+  [kBody]?: Readable
+}
 
 /**
- * Makes the scope read the bodies of a content type with `read`, and no bodies of another type: a parser of the
- * application may lose digits, and take other charsets. `*` stands for every type.
- *
- * @param read Returns the value of `request.body`. A thrown error refuses the request.
+ * Makes the scope leave bodies to the hooks of `createBodyHook`: a parser of the application may lose digits and take
+ * other charsets, and Fastify would read the body before the hook that checks the token.
  */
-export function readBodies (
-  scope: FastifyInstance,
-  contentType: string,
-  read: (headers: IncomingHttpHeaders, body: Buffer) => unknown
-): void {
+export function deferBodies (scope: FastifyInstance): void {
   scope.removeAllContentTypeParsers()
-  scope.addContentTypeParser(contentType, { parseAs: 'buffer' }, ({ headers }, body: Buffer, done) => {
-    try {
-      done(null, read(headers, body))
-    } catch (error) {
-      done(error as Error)
-    }
+  scope.addContentTypeParser('*', (request: RequestWithBody, payload: Readable, done) => {
+    request[kBody] = payload
+    done(null)
   })
 }
 
-/** Makes the scope read bodies as JSON. A message that is no string stays the text that the request has. */
-export function useJsonBodies (scope: FastifyInstance): void {
-  readBodies(scope, 'application/json', (headers, body) => parseBody(bodyText(headers, body)))
+/**
+ * Creates the hook that reads the body of a request, up to the `bodyLimit` of the route. It stands behind the hooks that
+ * may refuse the request. Without a body, `request.body` stays undefined.
+ *
+ * @param read Returns the value of `request.body`. A thrown error refuses the request.
+ */
+export function createBodyHook (
+  read: (headers: IncomingHttpHeaders, body: Buffer) => unknown
+): preValidationAsyncHookHandler {
+  return async (request: RequestWithBody, reply) => {
+    const { headers, routeOptions: { bodyLimit } } = request
+    const payload = request[kBody]
+    if (payload === undefined) return
+    const body = await readBytes(headers, payload, bodyLimit).catch((error: unknown) => {
+      // The client may still be sending when the response goes out.
+      reply.header('connection', 'close')
+      throw error
+    })
+    request.body = read(headers, body)
+  }
 }
 
-/** Parses a body. An empty body is undefined: routes without a body take one. */
+/** Reads a body as JSON. A message that is no string stays the text that the request has. */
+export const readJsonBody = createBodyHook((headers, body) => {
+  if (body.length === 0) return undefined
+  assertJsonType(headers)
+  return parseBody(bodyText(headers, body))
+})
+
 function parseBody (text: string): unknown {
-  if (text === '') return undefined
   const body = parseJson(text, 1)
   if (typeof body !== 'object' || body === null || !('message' in body) || typeof body.message === 'string') return body
   const source = memberText(text, 'message')

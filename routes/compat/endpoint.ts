@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { FastifyInstance, FastifyReply, onRequestHookHandler } from 'fastify'
+import type { FastifyInstance, FastifyReply, onRequestHookHandler, preValidationHookHandler } from 'fastify'
 import { badRequest, isHandshakeError, type HttpResponse } from '../../services/compat/gorilla.ts'
 import { HubError } from '../../services/model/errors.ts'
 import { ADMIN_ROLE, type Identity } from '../../services/model/identity.ts'
@@ -42,6 +42,12 @@ export function refuseLikeGorilla (fastify: FastifyInstance, tail?: string): voi
   })
 }
 
+/** Hooks for a route. */
+interface OperatorHooks {
+  readonly onRequest: onRequestHookHandler
+  readonly preValidation: preValidationHookHandler[]
+}
+
 /**
  * Hooks for the HTTP routes of an older service. They refuse a request from a page of a foreign origin and, except in
  * mode `open`, a request without a token of the role `admin`.
@@ -49,7 +55,7 @@ export function refuseLikeGorilla (fastify: FastifyInstance, tail?: string): voi
 export function requireOperator (
   fastify: FastifyInstance,
   { isOpen, authenticate, config: { allowedOrigins } }: CompatEndpointOptions
-): onRequestHookHandler[] {
+): OperatorHooks {
   const refuseForeignPage: onRequestHookHandler = ({ headers }, _reply, done) => {
     checkOrigin(headers, allowedOrigins)
     // A browser sends no Origin with the request for an image or a script, but it sends Sec-Fetch-Site.
@@ -59,7 +65,8 @@ export function requireOperator (
     }
     done()
   }
-  return isOpen ? [refuseForeignPage] : [refuseForeignPage, authenticate, fastify.authorize(ADMIN_ROLE)]
+  const preValidation = isOpen ? [] : [authenticate, fastify.authorize(ADMIN_ROLE)]
+  return { onRequest: refuseForeignPage, preValidation }
 }
 
 /**

@@ -7,7 +7,7 @@ import { messageFromJson } from '../../services/model/json.ts'
 import { bodyText, envelopeBytes } from '../../services/transport/request-body.ts'
 import type { ConnectedClient } from '../../services/model/client.ts'
 import { addWebSocketEndpoint } from '../live/ws-endpoint.ts'
-import { readBodies } from '../bodies.ts'
+import { createBodyHook, deferBodies } from '../bodies.ts'
 import { hubOf } from '../hub-of.ts'
 import { requireOperator, refuseLikeGorilla, type CompatEndpointOptions } from './endpoint.ts'
 
@@ -43,15 +43,18 @@ export const learnGinEndpoint: FastifyPluginAsync<CompatEndpointOptions> = async
   for (const [type, reply] of COMMANDS) node.actions.addDefault(actionOf(type), () => reply)
 
   // /sendall takes a message from a JSON body, and ignores a body of any other type.
-  readBodies(fastify, '*', (headers, body) => {
+  deferBodies(fastify)
+  const readBody = createBodyHook((headers, body) => {
     const isJson = /^application\/json\b/i.test(headers['content-type'] ?? '')
     return isJson && body.length > 0 ? messageFromJson(bodyText(headers, body)) : undefined
   })
+  const { onRequest, preValidation } = requireOperator(fastify, options)
   fastify.route({
     method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'],
     url: '/sendall',
     bodyLimit: envelopeBytes(options.config.maxMessageSize),
-    onRequest: requireOperator(fastify, options),
+    onRequest,
+    preValidation: [...preValidation, readBody],
     handler: async (request, reply) => {
       await hub.broadcast(messageFrom(request))
       return reply.header('content-type', 'text/plain; charset=utf-8').send('OK')

@@ -1,5 +1,5 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest, preValidationAsyncHookHandler } from 'fastify'
 import { parseMessage, pushMessage } from '../../services/compat/push-message.ts'
 import { everythingCursorOf } from '../../services/model/durable-cursor.ts'
 import { HubError } from '../../services/model/errors.ts'
@@ -8,7 +8,7 @@ import { Id, MAX_ID_LENGTH, type Address, type UserId } from '../../services/mod
 import { bodyText, envelopeBytes } from '../../services/transport/request-body.ts'
 import { logRefusal } from '../../services/transport/refusal-log.ts'
 import { addWebSocketEndpoint } from '../live/ws-endpoint.ts'
-import { readBodies } from '../bodies.ts'
+import { createBodyHook, deferBodies } from '../bodies.ts'
 import { hubOf } from '../hub-of.ts'
 import { requireOperator, redirectWithoutSlash, refuseLikeGorilla, type CompatEndpointOptions } from './endpoint.ts'
 
@@ -55,12 +55,13 @@ export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = as
 ) {
   const hub = hubOf(fastify)
   const { node } = options
-  const onRequest = requireOperator(fastify, options)
+  const { onRequest, preValidation } = requireOperator(fastify, options)
   const bodyLimit = envelopeBytes(options.config.maxMessageSize)
   refuseLikeGorilla(fastify)
 
   // The body of a message counts as JSON under any Content-Type, and without one.
-  readBodies(fastify, '*', bodyText)
+  deferBodies(fastify)
+  const readBody = createBodyHook(bodyText)
 
   for (const path of ['/client/:id', '/getPushNews']) {
     addWebSocketEndpoint(fastify, options, {
@@ -86,7 +87,7 @@ export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = as
     return counts.some((count) => count > 0)
   }
 
-  fastify.delete('/client/:id', { onRequest }, async (request, reply) => {
+  fastify.delete('/client/:id', { onRequest, preValidation }, async (request, reply) => {
     const user = userFromRequest(request)
     if (await disconnect(user)) return reply.send()
     return refuse(reply, 404, `client ${user} is not found!`)
@@ -94,7 +95,7 @@ export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = as
 
   // The routes of the blog's copy lack the slash, and its clients can lack it, too.
   for (const path of ['/deleteClient/:id', '/deleteClient:id']) {
-    fastify.delete(path, { onRequest }, async (request, reply) => {
+    fastify.delete(path, { onRequest, preValidation }, async (request, reply) => {
       return await disconnect(userFromRequest(request)) ? reply.send() : reply.send({ mesg: '未找到该客户端' })
     })
   }
@@ -110,15 +111,17 @@ export const pushMessageEndpoint: FastifyPluginAsync<CompatEndpointOptions> = as
     return reply.send({ message: 'send success' })
   }
 
-  fastify.post('/message', { onRequest, bodyLimit }, ({ body }, reply) => send({ all: true }, body, reply))
+  const post = { onRequest, preValidation: [...preValidation, readBody], bodyLimit }
+  fastify.post('/message', post, ({ body }, reply) => send({ all: true }, body, reply))
 
   redirectWithoutSlash(fastify, 'POST', '/message', 307)
 
-  const requireMailbox: onRequestAsyncHookHandler = async (request, reply) => {
+  const requireMailbox: preValidationAsyncHookHandler = async (request, reply) => {
     const user = userFromRequest(request)
     if (!await node.durableCursors.has(everythingCursorOf(user))) return refuse(reply, 404, `not exist this client ${user}`)
   }
 
-  fastify.post('/message/:id', { onRequest: [...onRequest, requireMailbox], bodyLimit }, (request, reply) =>
+  const postToMailbox = { ...post, preValidation: [...preValidation, requireMailbox, readBody] }
+  fastify.post('/message/:id', postToMailbox, (request, reply) =>
     send({ user: userFromRequest(request) }, request.body, reply))
 }

@@ -10,7 +10,7 @@ import { connectJson } from '../support/json-client.ts'
  * Files that every request, every connection or every read passes, and that a reader need not open: shared types and
  * tools, hooks of all requests, the token check, the timer of the heartbeat, and the inside of the engine.
  */
-const EVERYWHERE = /\/(model|lib|auth)\/|^plugins\/|serializer|request-body|upgrade-gate|ignore-upgrades|heartbeat|engine\/(lifetime|(local|memory)\/)/
+const EVERYWHERE = /\/(model|lib|auth)\/|^plugins\/|compilers|request-body|upgrade-gate|ignore-upgrades|heartbeat|engine\/(lifetime|(local|memory)\/)/
 /** The receipt, which goes the other way. */
 const RECEIPT = /hub\/(node|cluster)\.ts/
 /** Parts of every connection, of every write to the state, and of every write to a socket. */

@@ -5,6 +5,7 @@ import { fastifyHub, JsonText } from '../../../index.ts'
 import { openEvents } from '../../support/event-client.ts'
 import { connect, IN_MEMORY, listen, SECRET, token, until } from '../../support/helper.ts'
 import { connectJson, PLAIN, RELIABLE } from '../../support/json-client.ts'
+import { rawRequest } from '../../support/raw-client.ts'
 
 const ROUTES = ['/broadcast', '/users/alice/messages', '/groups/g/messages', '/clients/ID/messages']
 
@@ -153,4 +154,18 @@ t.test('a JSON parser of the application does not read the bodies of the hub', a
   const client = await connect(t, `${origin.replace('http', 'ws')}/admin/ws`)
   t.match(await post(origin, '/broadcast', '{"message":"as it is"}'), { status: 202 })
   t.equal(await client.next(), 'as it is')
+})
+
+t.test('no body is read of a client that may not send one, nor one that is announced as too large', async (t) => {
+  const { port } = await listen(t, { compat: { learnGin: 'token', pushMessage: 'token' } })
+  const head = (path: string, bearer: string, length: string) => `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${bearer}\r\nContent-Type: application/json\r\n${length}\r\n\r\n`
+  for (const path of ['/broadcast', '/users/bob/messages', '/sendall', '/message', '/message/bob']) {
+    t.match(await rawRequest(port, head(path, 'wrong', 'Content-Length: 9')), /^HTTP\/1\.1 401 /, path)
+    t.match(await rawRequest(port, head(path, token(), 'Content-Length: 9')), /^HTTP\/1\.1 403 /, path)
+    if (path === '/message/bob') continue
+    const admin = token({ roles: ['admin'] })
+    t.match(await rawRequest(port, head(path, admin, 'Content-Length: 9000000'), { until: 'end' }), /^HTTP\/1\.1 413 [^]*connection: close/i, path)
+    const chunked = `${head(path, admin, 'Transfer-Encoding: chunked')}2dc6c0\r\n${' '.repeat(3_000_000)}\r\n`
+    t.match(await rawRequest(port, chunked, { until: 'end' }), /^HTTP\/1\.1 413 [^]*HUB_MESSAGE_TOO_LARGE/, `${path} in chunks`)
+  }
 })

@@ -1,7 +1,9 @@
-import type { FastifyInstance, FastifySerializerCompiler } from 'fastify'
+import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import type { TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import fastJsonStringify from 'fast-json-stringify'
+import type { FastifyInstance, FastifySerializerCompiler } from 'fastify'
+import { HubError } from '../services/model/errors.ts'
 
 type Serialize = (data: unknown) => string
 
@@ -9,10 +11,16 @@ type Serialize = (data: unknown) => string
 const serializers = new WeakMap<TSchema, Serialize>()
 
 /**
- * Makes the routes of a scope serialize JSON with their own response schemas. The compiler and the reply serializer of
- * the application have no effect in the scope: both may be unable to read these schemas.
+ * Makes the routes of a scope check requests and serialize responses with compilers of the hub. Those of the
+ * application, its reply serializer and its format of validation errors have no effect in the scope: they may be unable
+ * to read the schemas of the hub, and would change its responses.
  */
-export function useResponseSchemas (scope: FastifyInstance): void {
+export function useOwnCompilers (scope: FastifyInstance): void {
+  scope.setValidatorCompiler(TypeBoxValidatorCompiler)
+  scope.setSchemaErrorFormatter((faults, part) => {
+    const sentences = faults.map(({ instancePath, message = 'is not valid' }) => `${part}${instancePath} ${message}`)
+    return new HubError('HUB_REQUEST_INVALID', sentences.join(', '))
+  })
   scope.setSerializerCompiler(serializerCompiler)
   // Fastify types allow a function only; without a function, Fastify uses the serializers of the route.
   scope.setReplySerializer(null as unknown as Parameters<FastifyInstance['setReplySerializer']>[0])

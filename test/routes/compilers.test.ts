@@ -1,13 +1,13 @@
 import type { TSchema } from '@sinclair/typebox'
 import Fastify, { type FastifyInstance } from 'fastify'
 import t, { type Test } from 'tap'
-import { fastifyHub } from '../../../index.ts'
-import { Disconnected, ErrorResponse, Membership, Purged } from '../../../routes/api/schemas.ts'
-import { useResponseSchemas } from '../../../routes/api/serializer.ts'
-import { ClientInfo, ClientPage, GroupPage, InboxInfo, MessageStatus } from '../../../services/model/info.ts'
-import { Receipt } from '../../../services/model/message.ts'
-import { auth, listen, type Step } from '../../support/foreign-app.ts'
-import { connect, IN_MEMORY, token, until } from '../../support/helper.ts'
+import { fastifyHub } from '../../index.ts'
+import { Disconnected, ErrorResponse, Membership, Purged } from '../../routes/api/schemas.ts'
+import { useOwnCompilers } from '../../routes/compilers.ts'
+import { ClientInfo, ClientPage, GroupPage, InboxInfo, MessageStatus } from '../../services/model/info.ts'
+import { Receipt } from '../../services/model/message.ts'
+import { auth, listen, type Step } from '../support/foreign-app.ts'
+import { connect, IN_MEMORY, token, until } from '../support/helper.ts'
 
 const hubWithApi: Step = (app) => app.register(fastifyHub, { ...IN_MEMORY, auth, api: true })
 
@@ -65,7 +65,7 @@ const FOREIGN = [{}, { own: true }, { message: 5 }, [], [1, null], { statusCode:
 t.test('every response is serialized like JSON.stringify', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
-  useResponseSchemas(app)
+  useOwnCompilers(app)
   const expected: string[] = []
   for (const [at, [schema, values]] of VALUES.entries()) {
     for (const [n, value] of [...values, ...FOREIGN].entries()) {
@@ -81,7 +81,7 @@ t.test('every response is serialized like JSON.stringify', async (t) => {
 t.test('fields that a response schema does not have are removed', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
-  useResponseSchemas(app)
+  useOwnCompilers(app)
   app.get('/', { schema: { response: { 200: Receipt } } }, async () => ({ ...receipt, secret: 'hunter2' }))
   t.equal((await app.inject('/')).body, JSON.stringify(receipt))
 })
