@@ -36,7 +36,7 @@ import { systemClock } from './services/lib/clock.ts'
 import { ADMIN_ROLE } from './services/model/identity.ts'
 import { escapeControls } from './services/model/json.ts'
 import { pathOf } from './services/transport/refusal-log.ts'
-import { UpgradeGate } from './services/transport/upgrade-gate.ts'
+import { UpgradeGate, type PathRules } from './services/transport/upgrade-gate.ts'
 
 /** Options of `fastifyHub`: the keys of config.yml that concern the hub, and options for code alone. */
 export interface FastifyHubOptions extends Omit<ConfigInput, 'server' | 'logger' | 'console'> {
@@ -116,7 +116,7 @@ async function addHub (
     if (!SHARED_ORIGINS.includes(origin)) continue
     fastify.log.warn(`websocket.allowedOrigins has ${origin}: sandboxed frames, local files and others share this origin`)
   }
-  const upgradeGate = new UpgradeGate(fastify.server, websocketConfig.handshakeTimeout)
+  const upgradeGate = new UpgradeGate(fastify.server, websocketConfig.handshakeTimeout, pathRulesOf(fastify))
   const engine = await openEngine(fastify, config)
   const node = createNode(fastify, { ...config, websocket: websocketConfig }, engine, compatPingMs(compat))
   await fastify.register(hub, { node })
@@ -141,6 +141,12 @@ async function addHub (
     await scope.register(compatRoutes, { ...endpoint, compat, check: authenticate })
     if (config.api) await scope.register(apiRoutes, { maxMessageBytes: websocketConfig.maxMessageSize })
   }, { prefix })
+}
+
+/** How the application matches paths: Fastify also takes the options outside of `routerOptions`. */
+function pathRulesOf ({ initialConfig }: FastifyInstance): PathRules {
+  const { routerOptions, ...rest } = initialConfig
+  return { ...rest, ...routerOptions }
 }
 
 /** The REST API, for tokens with the role `admin`. */

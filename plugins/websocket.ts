@@ -30,7 +30,8 @@ const kIsWebSocket = Symbol('fastify-hub.is-websocket')
  * there is one, else registers its own.
  */
 export const websocket = fp<WebSocketPluginOptions>(async function websocket (fastify, { config, upgradeGate }) {
-  if (fastify.hasDecorator('websocketServer')) warnOfForeignLimits(fastify, config)
+  const isForeign = fastify.hasDecorator('websocketServer')
+  if (isForeign) warnOfForeignLimits(fastify, config)
   else {
     const options = wsOptions(config, upgradeGate)
     await fastify.register(fastifyWebsocket, { options, preClose: closeOtherSockets })
@@ -41,7 +42,10 @@ export const websocket = fp<WebSocketPluginOptions>(async function websocket (fa
   // Refuse upgrades to other routes: @fastify/websocket would complete an upgrade on any GET route, without the token
   // check of the WebSocket routes.
   fastify.addHook('onRoute', (route) => {
-    route.config = { ...route.config, [kIsWebSocket]: route.websocket === true || route.wsHandler !== undefined }
+    const isWebSocket = route.websocket === true || route.wsHandler !== undefined
+    route.config = { ...route.config, [kIsWebSocket]: isWebSocket }
+    // The listener of the application's @fastify/websocket is one of the other listeners.
+    if (isWebSocket && !isForeign) upgradeGate.addRoute(route.url)
   })
   fastify.addHook('onRequest', (request, reply, done) => {
     if (!request.ws || request.is404) return done()

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import Router from 'find-my-way'
 import { systemClock } from '../lib/clock.ts'
 import { ignoreUpgrades } from './ignore-upgrades.ts'
 
@@ -10,6 +11,15 @@ const kGate = Symbol('fastify-hub.upgrade-gate')
 const kStream = Symbol('fastify-hub.stream')
 /** Key on a request for the response object that Fastify created and an upgrade leaves unused. */
 const kResponse = Symbol('fastify-hub.response')
+
+/** How an application matches the paths of requests, as in Fastify's `routerOptions`. */
+export interface PathRules {
+  readonly caseSensitive?: boolean
+  readonly ignoreDuplicateSlashes?: boolean
+  readonly ignoreTrailingSlash?: boolean
+  readonly maxParamLength?: number
+  readonly useSemicolonDelimiter?: boolean
+}
 
 interface UpgradeRequest extends IncomingMessage {
   [kStream]?: Duplex
@@ -31,10 +41,16 @@ interface UpgradeRequest extends IncomingMessage {
  * requests for a WebSocket, and `overdue` carries each socket that is destroyed at its deadline. A request for another
  * protocol, such as the `h2c` that Java and `curl --http2` offer with every request, is no upgrade: the server serves
  * it as a plain HTTP request.
+ *
+ * Other libraries may listen to `upgrade` on the same server, and many of them refuse or destroy every request for a
+ * path that is not their own. Beside them, the gate takes the requests for the WebSocket routes of Fastify, which no
+ * other listener receives, and leaves all other requests to the other listeners.
  */
 export class UpgradeGate extends EventEmitter {
   readonly #server: Server
   readonly #handshakeTimeoutMs: number
+  /** Matches the paths of WebSocket routes in the way of the application. */
+  readonly #routes: Router.Instance<Router.HTTPVersion.V1>
   /** Sockets whose upgrade is pending, oldest first, each with its deadline in ms of the steady clock. */
   readonly #pending = new Map<Duplex, number>()
   readonly #onClose: (this: Duplex) => void
@@ -43,9 +59,10 @@ export class UpgradeGate extends EventEmitter {
 
   /**
    * @param handshakeTimeoutMs - time from the `upgrade` event to the destruction of a socket with a pending upgrade.
+   * @param pathRules - how the application matches paths.
    * @throws {Error} for a server that has a gate already.
    */
-  constructor (server: Server, handshakeTimeoutMs: number) {
+  constructor (server: Server, handshakeTimeoutMs: number, pathRules: PathRules = {}) {
     super()
     if (kGate in server) {
       throw new Error('This server has a fastify-hub already: register fastify-hub once, in the outermost scope that needs it.')
@@ -53,15 +70,24 @@ export class UpgradeGate extends EventEmitter {
     Object.assign(server, { [kGate]: this })
     this.#server = server
     this.#handshakeTimeoutMs = handshakeTimeoutMs
+    this.#routes = Router(pathRules)
     const gate = this
     this.#onClose = function () { gate.#release(this) }
     ignoreUpgrades(server, (request) => {
+      if (this.#isOwn(request)) return !isForWebSocket(request) || hasResponseBefore(request)
       // Another listener of the server may complete the upgrade.
-      if (!this.isAlone) return isHopeless(request)
-      return !isForWebSocket(request) || hasResponseBefore(request)
+      return isHopeless(request)
     })
     // Before all other listeners, because another listener may complete the upgrade at once.
     server.prependListener('upgrade', this.#onUpgrade)
+    const emit = server.emit.bind(server) as (event: string | symbol, ...args: unknown[]) => boolean
+    const emitToOne = (event: string | symbol, ...args: unknown[]): boolean => {
+      const [request, socket, head] = args as [IncomingMessage, Duplex, Buffer]
+      if (event !== 'upgrade' || this.isAlone || !this.#isOwn(request)) return emit(event, ...args)
+      this.#onUpgrade(request, socket, head)
+      return true
+    }
+    Object.assign(server, { emit: emitToOne })
     // An injected test request emits `upgrade` on the gate directly.
     this.on('upgrade', this.#setStream)
   }
@@ -69,6 +95,16 @@ export class UpgradeGate extends EventEmitter {
   /** Whether the gate is the server's only `upgrade` listener, so that no other code completes upgrades. */
   get isAlone (): boolean {
     return this.#server.listenerCount('upgrade') === 1
+  }
+
+  /** Adds the path of a WebSocket route of Fastify, whose upgrades are for the listeners of the gate alone. */
+  addRoute (path: string): void {
+    if (!this.#routes.hasRoute('GET', path)) this.#routes.on('GET', path, () => {})
+  }
+
+  /** Whether an upgrade is for the gate. Other listeners may complete the upgrades of all other requests. */
+  #isOwn ({ url = '' }: IncomingMessage): boolean {
+    return this.isAlone || this.#routes.find('GET', url) !== null
   }
 
   /** The stream below the WebSocket of this request; undefined for a request that did not pass the gate. */
@@ -109,7 +145,7 @@ export class UpgradeGate extends EventEmitter {
       return
     }
     this.#guard(socket)
-    if (isForWebSocket(request)) this.emit('upgrade', request, socket, head)
+    if (isForWebSocket(request) && this.#isOwn(request)) this.emit('upgrade', request, socket, head)
     else this.#setStream(request, socket)
   }
 
@@ -155,11 +191,11 @@ export class UpgradeGate extends EventEmitter {
   }
 
   /**
-   * Destroys a pending socket and removes it. A socket with a `data` listener stays open: another library has completed
-   * its upgrade without the gate's knowledge, and reads from it.
+   * Destroys a pending socket and removes it. A socket with a reader stays open: another library has completed its
+   * upgrade without the gate's knowledge.
    */
   #abandon (socket: Duplex): void {
-    if (socket.listenerCount('data') === 0) socket.destroy()
+    if (socket.listenerCount('data') + socket.listenerCount('readable') === 0) socket.destroy()
     this.#release(socket)
   }
 }

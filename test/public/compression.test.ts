@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import type { Socket } from 'node:net'
+import type { IncomingMessage } from 'node:http'
 import t, { type Test } from 'tap'
 import { browserMissing, openPage } from '../support/browser.ts'
 import { Random } from '../support/random.ts'
@@ -30,9 +30,9 @@ const PAGE = {
 async function connectPage (t: Test, enabled: boolean) {
   const service = await listen(t, { websocket: { maxMessageSize: '1MiB', messagesPerSecond: 0, compression: { enabled, threshold: THRESHOLD } } })
   const { page, problems } = await openPage(t, service.origin)
-  const upgraded = once(service.app.server, 'upgrade') as Promise<[unknown, Socket]>
+  const upgraded = once(service.app.websocketServer, 'connection') as Promise<[unknown, IncomingMessage]>
   const extensions = await page.evaluate<string>(PAGE.connect(token()))
-  const [, socket] = await upgraded
+  const [, { socket }] = await upgraded
   return { ...service, page, problems, socket, extensions }
 }
 

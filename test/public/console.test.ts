@@ -1,4 +1,5 @@
 // Takes over 10 s: each test starts a service, and the browser loads and compiles the 36 files of the console from its origin.
+import type { IncomingMessage } from 'node:http'
 import t from 'tap'
 import { ADMIN, inBrowser, MARKUP, USERS } from '../support/browser.ts'
 import { connect, ECHO, GREETING, token, until } from '../support/helper.ts'
@@ -168,7 +169,9 @@ inBrowser(t, 'keeps the token out of addresses, storage and the page', {
   claims: null, isShared: false
 }, async (t, { app, log, page, push, origin, requests, shows }) => {
   const requested: unknown[] = []
-  for (const event of ['request', 'upgrade']) app.server.on(event, ({ url, headers }: { url: string, headers: object }) => requested.push(url, 'referer' in headers))
+  const record = ({ url, headers }: IncomingMessage) => requested.push(url, 'referer' in headers)
+  app.server.on('request', record)
+  app.websocketServer.on('connection', (_socket, request) => record(request))
   const secret = token(ADMIN)
   await page.goto('about:blank')
   // With a path at another origin, the page would send the token to this origin.
