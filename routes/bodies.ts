@@ -24,7 +24,7 @@ export function deferBodies (scope: FastifyInstance): void {
 }
 
 /**
- * Creates the hook that reads the body of a request, up to the `bodyLimit` of the route. The hook stands behind the hooks
+ * Creates the hook that reads the body of a request, up to the `bodyLimit` of the route. It stands behind the hooks
  * that may refuse the request. Without a body, `request.body` stays undefined.
  *
  * @param read Returns the value of `request.body`. A thrown error refuses the request.

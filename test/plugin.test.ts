@@ -2,6 +2,7 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import t from 'tap'
+import type { WebSocket } from 'ws'
 import { createToken, fastifyHub, HubError, type FastifyHubOptions, type Hub, type Identity } from '../index.ts'
 import {
   auth, build, closesFast, echoRoute, expectEchoFrom, foreignWebsocket, h2c, hub, listen, open, plainRoute, refusal,
@@ -254,6 +255,30 @@ t.test('can be tested without listening', async (t) => {
   await t.rejects(app.injectWS('/admin/ws'), { message: /401/ })
   client.socket.terminate()
   await until(() => app.hub.size === 0)
+})
+
+t.test('a client without a network ends at once, whichever side ends it', async (t) => {
+  for (const [title, steps] of [['with the @fastify/websocket of the hub', [hub]], ['with one of the application', [foreignWebsocket, hub]]] as const) {
+    const ends: Array<[title: string, end: (socket: WebSocket, app: FastifyInstance) => unknown, code: number]> = [
+      ['close() in the test', (socket) => socket.close(), 1005],
+      ['close() with a code', (socket) => socket.close(4001, 'bye'), 4001],
+      ['terminate() in the test', (socket) => socket.terminate(), 1006],
+      ['a disconnection by the hub', (_socket, app) => app.hub.disconnect({ user: 'alice' }), 4000],
+      ['app.close()', (_socket, app) => app.close(), 1012]
+    ]
+    for (const [what, end, code] of ends) {
+      const { app } = await build(t, steps)
+      await app.ready()
+      const closed = new Promise((resolve) => { app.hub.on('close', (_client, code) => resolve(code)) })
+      const socket = await app.injectWS(`/admin/ws?token=${token()}`)
+      const started = Date.now()
+      await end(socket, app)
+      t.equal(await closed, code, `${what}, ${title}`)
+      await app.close()
+      t.ok(Date.now() - started < 1000, `${what} takes ${Date.now() - started} ms, ${title}`)
+      t.equal(app.hub.size, 0)
+    }
+  }
 })
 
 t.test('two applications in one process know nothing of each other', async (t) => {

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { Duplex } from 'node:stream'
+import { Socket } from 'node:net'
+import { finished, type Duplex } from 'node:stream'
 import Router from 'find-my-way'
 import { systemClock } from '../lib/clock.ts'
 import { ignoreUpgrades } from './ignore-upgrades.ts'
@@ -151,6 +152,8 @@ export class UpgradeGate extends EventEmitter {
 
   readonly #setStream = (request: UpgradeRequest, stream: Duplex): void => {
     request[kStream] = stream
+    // A socket emits `close` when both sides have ended; the stream of an injected request does not.
+    if (!(stream instanceof Socket)) finished(stream, () => { stream.destroy() })
   }
 
   /** Adds a socket to the pending sockets. */
