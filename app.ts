@@ -9,6 +9,7 @@ import { createNode, hub } from './plugins/hub.ts'
 // The emitted types keep only this form of the import: an application that imports this package gets the type of
 // `fastify.hub` from it.
 import './plugins/hub.ts'
+import { order } from './plugins/order.ts'
 import { securityHeaders } from './plugins/security-headers.ts'
 import { fitClients, limitConnections } from './plugins/socket-limits.ts'
 import { consoleFiles } from './plugins/static.ts'
@@ -85,6 +86,7 @@ export const fastifyHub = fp<FastifyHubOptions>(async function fastifyHub (fasti
   if (authenticate === undefined && config.auth.secret === '') {
     throw new Error('fastify-hub needs to know how to check tokens: pass auth.secret (at least 32 characters) or authenticate(token, request).')
   }
+  await fastify.register(order)
   await addHub(fastify, config, authenticate, prefix)
 }, { name: 'fastify-hub', fastify: '5.x' })
 

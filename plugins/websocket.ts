@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import fastifyWebsocket, { type WebsocketPluginOptions } from '@fastify/websocket'
 import type { Config } from '../services/config/schema.ts'
+import { isThenable } from '../services/lib/thenable.ts'
 import { CLOSE } from '../services/model/close-codes.ts'
 import { HubError } from '../services/model/errors.ts'
 import { SUBPROTOCOLS } from '../services/protocol/subprotocols.ts'
@@ -35,6 +36,7 @@ export const websocket = fp<WebSocketPluginOptions>(async function websocket (fa
   else {
     const options = wsOptions(config, upgradeGate)
     await fastify.register(fastifyWebsocket, { options, preClose: closeOtherSockets })
+    refuseSecondRegistration(fastify)
   }
 
   fastify.websocketServer.on('connection', (_socket: unknown, request) => upgradeGate.upgraded(request))
@@ -43,7 +45,7 @@ export const websocket = fp<WebSocketPluginOptions>(async function websocket (fa
   // check of the WebSocket routes.
   fastify.addHook('onRoute', (route) => {
     const isWebSocket = route.websocket === true || route.wsHandler !== undefined
-    route.config = { ...route.config, [kIsWebSocket]: isWebSocket }
+    route.config = Object.assign({}, route.config, { [kIsWebSocket]: isWebSocket })
     // The listener of the application's @fastify/websocket is one of the other listeners.
     if (isWebSocket && !isForeign) upgradeGate.addRoute(route.url)
   })
@@ -68,6 +70,38 @@ export const websocket = fp<WebSocketPluginOptions>(async function websocket (fa
   })
   fastify.addHook('preClose', async () => upgradeGate.close())
 }, { name: 'fastify-hub-websocket', fastify: '5.x' })
+
+/**
+ * Makes a later registration of @fastify/websocket fail with the cause and the remedy. Its own error names a decorator
+ * alone, and ends the process instead of the start of the application.
+ */
+function refuseSecondRegistration (fastify: FastifyInstance): void {
+  const { register } = fastify
+  const registerOther = function (this: FastifyInstance, plugin: unknown, options: unknown): unknown {
+    const checked = isThenable(plugin) ? Promise.resolve(plugin).then(unlessWebsocket) : unlessWebsocket(plugin)
+    return Reflect.apply(register, this, [checked, options])
+  }
+  Object.assign(fastify, { register: registerOther })
+}
+
+/** Returns a plugin, or in place of @fastify/websocket, in any version, a plugin that fails. */
+function unlessWebsocket (plugin: unknown): unknown {
+  // A module object, from `import()`, has the plugin as its default export.
+  const candidates = [plugin, (plugin as { default?: unknown } | undefined)?.default]
+  const names = candidates.map((one) => typeof one === 'function' ? metaOf(one)?.name : undefined)
+  return names.includes('@fastify/websocket') ? failToRegister : plugin
+}
+
+/** What fastify-plugin has noted on a plugin. */
+function metaOf (plugin: object): { readonly name?: string } | undefined {
+  return Reflect.get(plugin, Symbol.for('plugin-meta')) as { readonly name?: string } | undefined
+}
+
+async function failToRegister (): Promise<never> {
+  throw new Error(
+    'fastify-hub has registered @fastify/websocket already: remove your own registration, as your WebSocket routes work without it, or move it before fastify-hub.'
+  )
+}
 
 type WsOptions = NonNullable<WebsocketPluginOptions['options']>
 

@@ -131,12 +131,15 @@ export interface ErrorBody {
   readonly message: string
 }
 
-/** Codes for errors that Fastify itself throws for bad requests, by status. */
+/** Codes for errors of Fastify and its plugins, by status. */
 const CODE_OF_STATUS: Record<number, ErrorCode> = {
+  401: 'HUB_TOKEN_INVALID',
+  403: 'HUB_FORBIDDEN',
   404: 'HUB_NOT_FOUND',
   405: 'HUB_METHOD_NOT_ALLOWED',
   413: 'HUB_MESSAGE_TOO_LARGE',
   415: 'HUB_CONTENT_TYPE_UNSUPPORTED',
+  429: 'HUB_TOO_MANY_UPGRADES',
   503: 'HUB_DRAINING'
 }
 
