@@ -257,8 +257,9 @@ export class Hub {
    * HUB_REQUEST_INVALID before the handler runs; the handler's result is the reply.
    *
    * @param name Name of the action; each name can be added once.
-   * @param schema Schema of the data: a TypeBox schema of `@sinclair/typebox`, or any other JSON Schema (draft 7), such
-   * as `{ type: 'object', properties: { … } }`. The data is never changed: no coercion, no defaults.
+   * @param schema Schema of the data: a TypeBox schema of `@sinclair/typebox` or of `typebox` 1.x, or any other JSON
+   * Schema (draft 7), such as `{ type: 'object', properties: { … } }`. The data is never changed: no coercion, no
+   * defaults.
    * @param handler Receives the data and the calling client. With a TypeBox schema the data has the schema's type,
    * otherwise `unknown`.
    * @param options `role`: role that the client's token must have, default none; `timeoutMs`: time limit in ms, default

@@ -1,10 +1,7 @@
-import { Kind, type Static, type TSchema } from '@sinclair/typebox'
+import { Kind, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { Ajv } from 'ajv'
 import formats from 'ajv-formats'
-
-/** Type of an action's data: for a TypeBox schema of `@sinclair/typebox` the schema's type, otherwise unknown. */
-export type ActionData<S extends object> = S extends TSchema ? Static<S> : unknown
 
 /** Checks the data of a call. Returns null for valid data, else the first fault as `/path: reason`. */
 export type DataCheck = (data: unknown) => string | null
@@ -19,8 +16,8 @@ const AJV_OPTIONS = { addUsedSchema: false, logger: false } as const
 let ajv: Ajv | undefined
 
 /**
- * Compiles the schema of an action. A TypeBox schema is compiled by TypeBox, any other JSON Schema (draft 7) by ajv in
- * strict mode: an unknown keyword or format is a fault, and a `$ref` to another document is not loaded from the
+ * Compiles the schema of an action. A schema of `@sinclair/typebox` is compiled by that package, any other JSON Schema
+ * (draft 7), such as a schema of `typebox` 1.x, by ajv in strict mode: an unknown keyword or format is a fault, and a `$ref` to another document is not loaded from the
  * network.
  *
  * @throws {Error} when the schema does not compile; the message has the name of the action.

@@ -4,7 +4,8 @@ import { settledWithin } from '../../lib/timeout.ts'
 import type { ConnectedClient } from '../../model/client.ts'
 import { ActionError, HubError } from '../../model/errors.ts'
 import type { CommandResult } from '../../protocol/protocol.ts'
-import { compileSchema, type ActionData, type DataCheck } from './action-schema.ts'
+import type { ActionData } from './action-data.ts'
+import { compileSchema, type DataCheck } from './action-schema.ts'
 
 /**
  * Handles calls of an action. Called with data that fits the action's schema; the returned value, or the value of the

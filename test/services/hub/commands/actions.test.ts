@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import t, { type Test } from 'tap'
+import Type1, { type Static as Static1 } from 'typebox'
 import type { Client } from '../../../../index.ts'
 import { createMemoryEngine } from '../../../../services/engine/memory/engine.ts'
 import { Hub } from '../../../../services/hub/hub.ts'
@@ -19,11 +20,6 @@ function newHub (t: Test) {
     return result.ok ? result.data : `${result.error.code} ${result.error.message}`
   }
   return { hub: new Hub(node), actions: node.actions, call }
-}
-
-/** A schema in the form of `typebox` 1.x: plain JSON Schema, with the kind in properties that are not enumerable. */
-function typeBox1 (kind: string, schema: object): object {
-  return Object.defineProperty({ ...schema }, '~kind', { value: kind })
 }
 
 t.test('a TypeBox schema gives typed data and refuses data that does not fit', async (t) => {
@@ -60,11 +56,40 @@ t.test('a plain JSON Schema gives unknown data and refuses data that does not fi
   ])
 })
 
-t.test('a schema in the form of typebox 1.x is a JSON Schema', async (t) => {
+t.test('a schema of typebox 1.x gives typed data and refuses data that does not fit', async (t) => {
   const { hub, call } = newHub(t)
-  hub.action('wave', typeBox1('Object', { type: 'object', properties: { to: typeBox1('String', { type: 'string' }) }, required: ['to'] }), () => 'waved')
-  t.equal(await call('wave', { to: 'bob' }), 'waved')
-  t.equal(await call('wave', { to: 5 }), 'HUB_REQUEST_INVALID data/to: must be string')
+  hub.action('double', Type1.Object({ n: Type1.Integer() }), ({ n }) => 2 * n)
+  t.equal(await call('double', { n: 4 }), 8)
+  t.equal(await call('double', {}), "HUB_REQUEST_INVALID data: must have required property 'n'")
+  t.equal(await call('double', { n: '4' }), 'HUB_REQUEST_INVALID data/n: must be integer')
+
+  const Order = Type1.Object({
+    id: Type1.Union([Type1.String(), Type1.Integer()]),
+    state: Type1.Union([Type1.Literal('open'), Type1.Literal('paid')]),
+    note: Type1.Optional(Type1.String({ maxLength: 3 })),
+    lines: Type1.Array(Type1.Object({ price: Type1.Number(), size: Type1.Enum(['s', 'm']) })),
+    at: Type1.Tuple([Type1.Number(), Type1.Boolean()]),
+    labels: Type1.Record(Type1.String(), Type1.Union([Type1.String(), Type1.Null()])),
+    both: Type1.Intersect([Type1.Object({ a: Type1.String() }), Type1.Object({ b: Type1.Number() })]),
+    own: Type1.Unsafe<Date>({ type: 'string' }),
+    any: Type1.Unknown()
+  })
+  hub.action('order', Order, (data) => {
+    // Each type is assignable to the other.
+    const order: Static1<typeof Order> = data
+    data = order
+    return data.note ?? data.both.a
+  })
+  const valid = { id: 1, state: 'open', lines: [{ price: 1, size: 's' }], at: [1, true], labels: { a: null }, both: { a: 'a', b: 2 }, own: '', any: [] }
+  t.equal(await call('order', valid), 'a')
+  t.equal(await call('order', { ...valid, note: 'new' }), 'new')
+  const refused: unknown[] = []
+  for (const change of [{ id: null }, { state: 'lost' }, { note: 'long' }, { lines: [{ price: 1, size: 'l' }] }, { at: [1] }, { labels: { a: 1 } }, { both: { a: 'a' } }]) {
+    refused.push(await call('order', { ...valid, ...change }))
+  }
+  t.match(refused, ['/id: ', '/state: ', '/note: ', '/lines/0/size: ', '/at: ', '/labels/a: ', '/both: '].map((path) => `HUB_REQUEST_INVALID data${path}`))
+  // @ts-expect-error -- the data has the type of the schema
+  hub.action('wrong', Type1.Object({ n: Type1.Number() }), ({ m }) => m as unknown)
 })
 
 t.test('the check changes no data: no coercion, no defaults, no removed properties', async (t) => {
