@@ -17,8 +17,8 @@ let ajv: Ajv | undefined
 
 /**
  * Compiles the schema of an action. A schema of `@sinclair/typebox` is compiled by that package, any other JSON Schema
- * (draft 7), such as a schema of `typebox` 1.x, by ajv in strict mode: an unknown keyword or format is a fault, and a `$ref` to another document is not loaded from the
- * network.
+ * (draft 7), such as one of `typebox` 1.x, by ajv in strict mode: an unknown keyword or format is a fault, and a `$ref`
+ * to another document is not loaded from the network.
  *
  * @throws {Error} when the schema does not compile; the message has the name of the action.
  */
