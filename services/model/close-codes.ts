@@ -1,4 +1,5 @@
 import { HubError, type ErrorCode } from './errors.ts'
+import type { WithUndefined } from './optional.ts'
 
 /** A WebSocket close code with the reason that the hub sends. */
 export interface CloseCode {
@@ -124,7 +125,7 @@ export function isSendableCode (code: number): boolean {
  * @throws {HubError} HUB_REQUEST_INVALID for a code that may not be sent, and for a reason that is no text.
  */
 export function toCloseReason (
-  { code = CLOSE.disconnected.code, reason = CLOSE.disconnected.reason }: Partial<CloseReason> = {}
+  { code = CLOSE.disconnected.code, reason = CLOSE.disconnected.reason }: WithUndefined<Partial<CloseReason>> = {}
 ): CloseReason {
   if (!isSendableCode(code)) {
     throw new HubError('HUB_REQUEST_INVALID', `${code} is no close code that may be sent; use 1000, or one from 3000 to 4999 (RFC 6455 section 7.4.2).`)

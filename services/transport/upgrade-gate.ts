@@ -183,7 +183,7 @@ export class UpgradeGate extends EventEmitter {
         this.#timer = setTimeout(this.#destroyOverdue, deadline - now).unref()
         return
       }
-      this.emit('overdue', socket)
+      if (!hasReader(socket)) this.emit('overdue', socket)
       this.#abandon(socket)
     }
   }
@@ -198,9 +198,13 @@ export class UpgradeGate extends EventEmitter {
    * upgrade without the gate's knowledge.
    */
   #abandon (socket: Duplex): void {
-    if (socket.listenerCount('data') + socket.listenerCount('readable') === 0) socket.destroy()
+    if (!hasReader(socket)) socket.destroy()
     this.#release(socket)
   }
+}
+
+function hasReader (socket: Duplex): boolean {
+  return socket.listenerCount('data') + socket.listenerCount('readable') > 0
 }
 
 function destroySelf (this: Duplex): void {
