@@ -1,4 +1,6 @@
 import { parseArgs } from 'node:util'
+import { didYouMean } from '../config/faults.ts'
+import { leaves } from '../config/model.ts'
 
 /** A parsed command line. */
 export type CommandLine = ServiceCommand | TokenCommand | LogCommand | { readonly command: 'help' | 'version' }
@@ -65,29 +67,27 @@ Options of log, which only reads, also beside a running service
   --version, --help
 `
 
+const FLAGS = {
+  config: { type: 'string' },
+  host: { type: 'string' },
+  port: { type: 'string' },
+  'check-config': { type: 'boolean' },
+  'print-config': { type: 'boolean' },
+  user: { type: 'string' },
+  role: { type: 'string', multiple: true },
+  ttl: { type: 'string' },
+  address: { type: 'string' },
+  version: { type: 'boolean' },
+  help: { type: 'boolean' }
+} as const
+
 /**
  * Parses the arguments of the command line, without the paths of Node and of the program.
  *
  * @throws {Error} with a full sentence, when the arguments are unknown or contradict each other.
  */
 export function parseCommandLine (args: readonly string[]): CommandLine {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: {
-      config: { type: 'string' },
-      host: { type: 'string' },
-      port: { type: 'string' },
-      'check-config': { type: 'boolean' },
-      'print-config': { type: 'boolean' },
-      user: { type: 'string' },
-      role: { type: 'string', multiple: true },
-      ttl: { type: 'string' },
-      address: { type: 'string' },
-      version: { type: 'boolean' },
-      help: { type: 'boolean' }
-    }
-  })
+  const { values, positionals } = parse(args)
   if (values.help === true) return { command: 'help' }
   if (values.version === true) return { command: 'version' }
 
@@ -111,6 +111,26 @@ export function parseCommandLine (args: readonly string[]): CommandLine {
   if (values.port !== undefined) flags['server.port'] = values.port
   if (values['check-config'] === true) return { command: 'check-config', config, flags }
   return { command: values['print-config'] === true ? 'print-config' : 'serve', config, flags }
+}
+
+/** Splits the arguments into flags and other words. */
+function parse (args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], allowPositionals: true, options: FLAGS })
+  } catch (error) {
+    if (!(error instanceof Error) || !('code' in error)) throw error
+    if (error.code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION') throw new Error(`${error.message}; see --help.`, { cause: error })
+    const [, flag = ''] = /'(-[^']*)'/.exec(error.message) ?? []
+    throw new Error(unknownFlag(flag), { cause: error })
+  }
+}
+
+/** The sentence about an unknown flag. */
+function unknownFlag (flag: string): string {
+  const name = flag.replace(/^-+/, '')
+  const key = leaves.find(({ path }) => path === name)
+  if (key !== undefined) return `The key ${name} has no flag: set ${key.variable}, or the key in config.yml.`
+  return `There is no flag ${flag}${didYouMean(name, Object.keys(FLAGS), '--').replace(/\?$/, '')}; see --help.`
 }
 
 /** Parses the arguments behind `log`. */

@@ -8,6 +8,7 @@ import { ADMIN_ROLE } from '../model/identity.ts'
 import { escapeControls } from '../model/json.ts'
 import { ADMIN_TOKEN_HOURS, banner } from './banner.ts'
 import { HELP, parseCommandLine, type CommandLine } from './command-line.ts'
+import { explain } from './explain.ts'
 import { packageVersion } from './package.ts'
 
 /** A stream for text, such as `process.stdout`. */
@@ -136,11 +137,4 @@ function loadService (line: Parameters<typeof load>[0], surroundings: Surroundin
     throw new Error('There is no auth.secret, and NODE_ENV is production: set HUB_AUTH_SECRET, or HUB_AUTH_SECRET_FILE, to a random text of at least 32 characters.')
   }
   return loaded
-}
-
-/** The sentence for the user about an error. */
-function explain (error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  if (!('code' in error) || error.code !== 'EADDRINUSE') return error.message
-  return `${error.message}. Choose another port with --port or server.port, or stop what listens there.`
 }

@@ -168,6 +168,9 @@ Rules that concern more than one key:
 | text | \`app.example.com\` | in YAML, quote text that looks like a number, contains \`: \` or \`#\`, or starts with \`!\`, \`*\` or \`@\` |
 | list | \`[a, b]\` in YAML | in variables and flags with commas: \`a,b\` |
 
+A value is taken as it stands: \`\${NAME}\` is a mistake, because no variable is put in its place. Set the variable of the key
+instead, such as \`HUB_AUTH_SECRET\`.
+
 A section may be empty (\`websocket:\` without keys below it); a key may not: write a value or remove the key.
 
 ## Environment variables

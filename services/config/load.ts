@@ -78,7 +78,10 @@ function resolveConfig (findings: Finding[], env: Environment, isFileBroken = fa
       continue
     }
     const { leaf, raw, location } = finding
-    const conversion = convert(leaf.schema, raw)
+    const placeholder = placeholderIn(raw, leaf)
+    const conversion = placeholder === undefined
+      ? convert(leaf.schema, raw)
+      : { fault: notReplaced(placeholder, leaf, location) }
     if ('value' in conversion) {
       values.set(leaf.path, { value: conversion.value, location })
     } else {
@@ -91,6 +94,24 @@ function resolveConfig (findings: Finding[], env: Environment, isFileBroken = fa
   faults.push(...checkRules(values, env))
   if (faults.length > 0) throw new ConfigError(faults)
   return composeConfig((leaf) => values.get(leaf.path)?.value)
+}
+
+/** A variable in the form of shells and Compose files, which no source of the configuration replaces. */
+const PLACEHOLDER = /\$\{\w+[^}]*\}|^\$[A-Z_]{2,}$/
+/** A secret may contain any characters, so only a whole value counts. */
+const SECRET_PLACEHOLDER = /^(\$\{\w+[^}]*\}|\$[A-Z_]{2,})$/
+
+/** The placeholder in a raw value, or in an element of a list. */
+function placeholderIn (raw: unknown, { secret }: Leaf): string | undefined {
+  const texts = [raw].flat().filter((one) => typeof one === 'string')
+  return texts.map((text) => (secret ? SECRET_PLACEHOLDER : PLACEHOLDER).exec(text)?.[0]).find(Boolean)
+}
+
+function notReplaced (placeholder: string, { variable }: Leaf, location: string): string {
+  // The plugin reads no variables.
+  const isInFile = !location.startsWith(variable) && !location.startsWith('options.')
+  const remedy = isInFile ? `write the value itself, or remove the key and set ${variable}` : 'write the value itself'
+  return `${placeholder} is not replaced by the value of a variable; ${remedy}`
 }
 
 function defaultOf ({ path, schema }: Leaf): CheckedValue {

@@ -35,6 +35,20 @@ t.test('faults', async (t) => {
     t.strictSame(faults, ['config.yml:1:17 server.port: must be a whole number from 0 to 65535, not -1'])
   })
 
+  t.test('a variable that stands for a value is not replaced, and the fault names the remedy', async (t) => {
+    const remedy = (variable: string) => `is not replaced by the value of a variable; write the value itself, or remove the key and set ${variable}`
+    t.strictSame(faultsOfText('auth: { secret: "${HUB_SECRET}" }', 'server: { host: "${HOST:-::}", port: $PORT }', 'websocket: { allowedOrigins: ["https://${DOMAIN}"] }'), [
+      `config.yml:1:17 auth.secret: \${HUB_SECRET} ${remedy('HUB_AUTH_SECRET')}`,
+      `config.yml:2:17 server.host: \${HOST:-::} ${remedy('HUB_SERVER_HOST')}`,
+      `config.yml:2:38 server.port: $PORT ${remedy('HUB_SERVER_PORT')}`,
+      `config.yml:3:30 websocket.allowedOrigins: \${DOMAIN} ${remedy('HUB_WEBSOCKET_ALLOWED_ORIGINS')}`
+    ])
+    t.strictSame(faultsOfEnv({ HUB_SERVER_HOST: '${HOST}' }), ['HUB_SERVER_HOST: ${HOST} is not replaced by the value of a variable; write the value itself'])
+    t.strictSame(faultsOf(() => completeConfig({ websocket: { path: '/${PATH}' } })), ['options.websocket.path: ${PATH} is not replaced by the value of a variable; write the value itself'])
+    const { config } = load({ text: 'auth: { secret: "a-random-secret-${with}-such-characters" }' })
+    t.equal(config.auth.secret, 'a-random-secret-${with}-such-characters')
+  })
+
   t.test('describes the allowed values of each kind', async (t) => {
     const proxies = 'must be true, false, or addresses and ranges such as 10.0.0.1, 10.0.0.0/8 or loopback'
     const cases: [path: string, yaml: string, fault: string][] = [
