@@ -55,13 +55,19 @@ for (const disk of [new SmallFileSystem(), new FileLimit()]) {
     t.equal(filling.at(-1)?.stored, false, 'a receipt states that the message is not stored')
     const ready = await hub.api('GET', '/readyz')
     t.equal(ready.status, 503, '/readyz responds that the hub is not ready')
-    t.match(JSON.stringify(ready.body), /written/, '/readyz states the reason')
+    t.same(ready.body, { status: 'cannot store', problem: 'The log cannot be written; messages are delivered and not stored.' })
     t.equal((await hub.api('GET', '/healthz')).status, 200)
 
     const full = []
+    const statuses = new Set<number>()
     for (let n = 0; n < 20; n++) {
       for (const address of ['all', 'user:anna', 'user:carl'] as const) full.push(await publish(address, MESSAGE_BYTES))
+      statuses.add((await hub.api('GET', '/readyz')).status)
     }
+    t.same([...statuses], [503], '/readyz does not change while the disk is full')
+    const lines = hub.faults.filter((fault) => fault.startsWith('the hub logged an error'))
+    t.equal(lines.length, 1, 'the log has one line about the full disk')
+    t.match(lines[0], /cannot be written/)
     const unstored = full.filter(({ stored }) => !stored).length
     t.ok(unstored > 20, `${unstored} of ${full.length} messages are not stored`)
     await allClientsHave([...before, ...filling, ...full].map(({ published }) => published))

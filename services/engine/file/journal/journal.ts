@@ -53,6 +53,10 @@ const MAX_SEGMENT_BYTES = 2 * 1024 ** 3
 /** The largest buffer that is kept between groups. */
 const MAX_KEPT_BYTES = 4 * 1024 ** 2
 const ZEROS = Buffer.alloc(256 * 1024)
+/** Bytes that must fit besides those that failed: on a nearly full disk, problems would begin and end all the time. */
+const SPARE_BYTES = 1024 ** 2
+/** Time without a problem, in longest pauses, after which the pauses between attempts begin again with the shortest. */
+const CALM_PAUSES = 12
 
 /**
  * Writes records to segment files: one write and one fdatasync for a group, one group at a time. Records that arrive
@@ -79,6 +83,8 @@ export class Journal {
   /** Size of the last failed group: a probe must write as much. */
   #failedBytes = 0
   #problem: string | null = null
+  /** End of the last problem, in ms of the steady clock. */
+  #recoveredAt = -Infinity
   /** Whether a group or a probe is in progress or scheduled. */
   #isRunning = false
   #isClosed = false
@@ -137,8 +143,7 @@ export class Journal {
   abandon (problem: string): void {
     if (this.#isClosed || this.#problem !== null) return
     this.#isBroken = true
-    this.#problem = problem
-    this.#options.onProblem(problem, undefined)
+    this.#begin(problem, undefined)
     this.#refuseQueued()
     if (!this.#isRunning) this.#retryLater()
   }
@@ -262,12 +267,17 @@ export class Journal {
 
   /** Refuses a group, all queued groups and, from now on, new records. */
   #refuse (group: Group, problem: string, error: unknown): void {
-    if (this.#problem === null) {
-      this.#problem = problem
-      this.#options.onProblem(problem, error)
-    }
+    if (this.#problem === null) this.#begin(problem, error)
     this.#settle(group, false)
     this.#refuseQueued()
+  }
+
+  /** Begins a problem. Soon after another, the pauses between attempts go on growing: a disk may fail now and then. */
+  #begin (problem: string, error: unknown): void {
+    const { first, longest } = this.#retryFrom
+    if (performance.now() - this.#recoveredAt > CALM_PAUSES * longest) this.#retryMs = first
+    this.#problem = problem
+    this.#options.onProblem(problem, error)
   }
 
   #refuseQueued (): void {
@@ -286,7 +296,7 @@ export class Journal {
     this.#retryMs = Math.min(2 * this.#retryMs, this.#retryFrom.longest)
   }
 
-  /** Ends the problem when as many bytes as failed can be written and synced. */
+  /** Ends the problem when as many bytes as failed, and some more, can be written and synced. */
   async #recover (): Promise<void> {
     let next: Segment | null = null
     try {
@@ -300,7 +310,7 @@ export class Journal {
       return
     }
     if (next !== null) this.#continueIn(next)
-    this.#retryMs = this.#retryFrom.first
+    this.#recoveredAt = performance.now()
     this.#problem = null
     this.#options.onProblem(null, undefined)
   }
@@ -308,8 +318,9 @@ export class Journal {
   /** Writes and syncs a filler behind the good part of a segment and cuts it off again. */
   async #probe (segment: Segment): Promise<void> {
     await this.#disk.ftruncate(segment.fd, segment.length)
-    for (let at = 0; at < this.#failedBytes; at += ZEROS.length) {
-      await this.#writeAll(segment.fd, ZEROS, Math.min(ZEROS.length, this.#failedBytes - at), segment.length + at)
+    const bytes = this.#failedBytes + SPARE_BYTES
+    for (let at = 0; at < bytes; at += ZEROS.length) {
+      await this.#writeAll(segment.fd, ZEROS, Math.min(ZEROS.length, bytes - at), segment.length + at)
     }
     await this.#sync(segment)
     await this.#disk.ftruncate(segment.fd, segment.length)

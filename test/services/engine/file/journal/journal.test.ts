@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
+import { until } from '../../../../support/until.ts'
 import t from 'tap'
 import { Segment } from '../../../../../services/engine/file/journal/segment.ts'
 import { message, openJournal, pushAll, readFolder, readNaively, systemError } from './kit.ts'
@@ -134,6 +135,24 @@ t.test('a short write is cut, refused with all queued groups, and the problem en
   t.equal(journal.problem, null)
   t.same(await journalOf(opened, 3001, 2), [true])
   t.same(readNaively(path).offsets, [...offsetsFrom(1001, 5), 3001, 3002])
+})
+
+t.test('a disk that has only little space again does not end the problem, and the problem is reported once', async (t) => {
+  const opened = openJournal(t)
+  const { disk, problems } = opened
+  await journalOf(opened, 1001, 5)
+  const full = opened.segments[0]?.length ?? 0
+  let space = 0
+  disk.fault = (call, _fd, position) => call === 'write' ? Math.max(0, full + space - position) : undefined
+  t.same(await journalOf(opened, 1006, 1), [false])
+  space = 10_000
+  disk.take()
+  await until(() => disk.calls.filter((call) => call === 'write').length >= 5, 'further attempts')
+  t.equal(problems.length, 1)
+  const end = opened.nextProblem()
+  space = 4 * 1024 ** 2
+  t.equal(await end, null)
+  t.same(await journalOf(opened, 1007, 1), [true])
 })
 
 t.test('a full disk while a segment is created leaves no file and is repaired', async (t) => {
