@@ -18,6 +18,18 @@ export function keyPromises (test: TestOne): void {
     t.ok((await engine.append(draft('again', { key: 'k' }))).duplicate, 'known again')
   })
 
+  test('forgets a key whose time is far ahead, when the clock was wrong and is right again', async (t, { engine, advance }) => {
+    advance(365 * 24 * 3_600_000)
+    const ahead = await engine.append(draft('once', { key: 'k' }))
+    advance(-LIMITS.idempotencyWindowMs / 2)
+    t.ok((await engine.append(draft('once', { key: 'k' }))).duplicate, 'a small step back forgets nothing')
+    advance(LIMITS.idempotencyWindowMs / 2 - 365 * 24 * 3_600_000)
+    const right = await engine.append(draft('once', { key: 'k' }))
+    t.equal(right.duplicate, false)
+    t.ok(right.offset > ahead.offset, 'offsets rise')
+    t.ok((await engine.append(draft('once', { key: 'k' }))).duplicate, 'known again')
+  })
+
   test('refuses a key that was used for another draft', async (t, { engine }) => {
     await engine.append(draft('1', { key: 'k' }))
     await t.rejects(engine.append(draft('2', { key: 'k' })), { code: 'HUB_KEY_REUSED', statusCode: 422 })

@@ -47,10 +47,10 @@ export class IdempotencyRecords {
     this.#maxCharacters = characters
   }
 
-  /** The record of a key within the window. */
-  find (key: string, now: number): IdempotencyRecord | undefined {
+  /** The record of a key within the window of this length in ms. */
+  find (key: string, now: number, windowMs: number): IdempotencyRecord | undefined {
     const record = this.#records.get(key)
-    return record !== undefined && record.until > now ? record : undefined
+    return record !== undefined && !hasEnded(record, now, windowMs) ? record : undefined
   }
 
   /** Adds the record of a key. Records must be added in the order of their ends. */
@@ -62,8 +62,9 @@ export class IdempotencyRecords {
   }
 
   /** Removes the records whose window has ended. */
-  evictExpired (now: number): void {
-    for (let first = this.#order.first; first !== undefined && first.record.until <= now; first = this.#order.first) {
+  evictExpired (now: number, windowMs: number): void {
+    for (let first = this.#order.first; first !== undefined; first = this.#order.first) {
+      if (!hasEnded(first.record, now, windowMs)) return
       this.#shift()
     }
   }
@@ -90,4 +91,12 @@ export class IdempotencyRecords {
   #isStale ({ key, record }: Entry): boolean {
     return this.#records.get(key) !== record
   }
+}
+
+/**
+ * Whether the window of a record has ended. A record from more than a window ahead is one of a clock that was wrong: it
+ * would last until the clock gets there.
+ */
+function hasEnded ({ until }: IdempotencyRecord, now: number, windowMs: number): boolean {
+  return until <= now || until > now + 2 * windowMs
 }

@@ -88,7 +88,7 @@ export class LogStore implements Store {
   #append ({ draft, at, digest }: MessageRecord, offset: Offset): Applied {
     const { key } = draft
     if (key !== undefined && digest !== undefined) {
-      const known = this.#keys.find(key, at)
+      const known = this.#keys.find(key, at, this.#windowMs)
       if (known?.digest.equals(digest) === false) return this.#refuse(at, { kind: 'keyReused' })
       if (known !== undefined) {
         return this.#refuse(at, { kind: 'duplicate', offset: known.offset, stored: known.stored })
@@ -134,7 +134,7 @@ export class LogStore implements Store {
   }
 
   #useKey (key: string, record: IdempotencyRecord): void {
-    this.#keys.evictExpired(record.until - this.#windowMs)
+    this.#keys.evictExpired(record.until - this.#windowMs, this.#windowMs)
     this.#keys.add(key, record)
   }
 
