@@ -6,7 +6,7 @@ import { listen, token, until } from '../support/helper.ts'
 import { connectJson, PLAIN } from '../support/json-client.ts'
 import { frame, handshake, OPCODE, rawConnect, rawRequest } from '../support/raw-client.ts'
 
-const EVERYTHING = { logger: { level: 'trace', requests: true }, compat: { ginServer: 'token', learnGin: 'token', pushMessage: 'token' }, websocket: { upgradesPerSecond: 0, maxClientsPerUser: 0 } } as const
+const EVERYTHING = { auth: { failuresPerSecond: 0 }, logger: { level: 'trace', requests: true }, compat: { ginServer: 'token', learnGin: 'token', pushMessage: 'token' }, websocket: { upgradesPerSecond: 0, maxClientsPerUser: 0 } } as const
 const DOCUMENTED = [...readFileSync(packagePath('docs', 'http-api.md'), 'utf8').matchAll(/^## ([A-Z]+) (\/\S*)$/gm)]
   .map(([, method = '', path = '']) => [method, path.replace(/:\w+/g, 'a')] as const)
 const ROUTES = [...DOCUMENTED, ['GET', '/ws'], ['GET', '/echo'], ['POST', '/sendall'], ['GET', '/client/alice'], ['POST', '/message'], ['DELETE', '/client/a'], ['GET', '/nowhere'], ['GET', '/%zz'], ['GET', '/'], ['POST', '/'], ['GET', '/console.js'], ['PROPFIND', '/x']] as const

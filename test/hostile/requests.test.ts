@@ -66,7 +66,7 @@ const isServed = (response: string): boolean => /^HTTP\/1\.1 (101|2\d\d|5\d\d) /
 
 /** A service with every endpoint, and a client that receives every broadcast. */
 async function serve (t: Test) {
-  const service = await listen(t, { compat: COMPAT, websocket: { upgradesPerSecond: 0, messagesPerSecond: 0 } })
+  const service = await listen(t, { auth: { failuresPerSecond: 0 }, compat: COMPAT, websocket: { upgradesPerSecond: 0, messagesPerSecond: 0 } })
   const client = await connect(t, service.url)
   /** Asserts that the client has received nothing, and that the service still replies. */
   const isUnharmed = async (t: Test): Promise<void> => {
@@ -81,9 +81,11 @@ async function serve (t: Test) {
 t.test('no notation of a path gets past the token check, as a request or as an upgrade', async (t) => {
   const { port, isUnharmed } = await serve(t)
   const served: string[] = []
+  let unauthorized = 0
   const attempts: Array<Promise<void>> = []
   const attempt = (title: string, request: string) => rawRequest(port, request).then((response) => {
     if (isServed(response)) served.push(`${title}: ${response.split('\r\n', 1).join('')}`)
+    if (statusOf(response) === 401) unauthorized++
   })
   for (const [method, path] of PROTECTED) {
     for (const [title, write] of Object.entries(NOTATIONS)) {
@@ -97,6 +99,7 @@ t.test('no notation of a path gets past the token check, as a request or as an u
   }
   t.same(served, [])
   t.ok(PROTECTED.length >= 29, `${PROTECTED.length} routes`)
+  t.ok(unauthorized > 3 * PROTECTED.length, `${unauthorized} requests reached a token check`)
   await isUnharmed(t)
 })
 
@@ -105,7 +108,7 @@ t.test('in an application with a lenient router, every notation that reaches a r
   const routerOptions: object = { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true, caseSensitive: false, useSemicolonDelimiter: true }
   const app = Fastify({ routerOptions })
   t.teardown(() => app.close())
-  await app.register(fastifyHub, { ...IN_MEMORY, auth: { secret: SECRET }, api: true, websocket: { upgradesPerSecond: 0 } })
+  await app.register(fastifyHub, { ...IN_MEMORY, auth: { secret: SECRET, failuresPerSecond: 0 }, api: true, websocket: { upgradesPerSecond: 0 } })
   const port = Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port)
   const served: string[] = []
   const refused = new Set<string>()

@@ -100,7 +100,7 @@ t.test('responses during the drain end their connections, and an idle connection
   const ended = once(busy, 'close')
   busy.write('GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n')
   await ended
-  t.match(received.get(busy), /503 Service Unavailable\r\nConnection: close\r\n/)
+  t.match(received.get(busy), /503 Service Unavailable\r\nconnection: close\r\n/i)
   t.equal((await fetch(`${origin}/readyz`)).headers.get('connection'), 'close')
   const socket = new WebSocket(url, ['hub.raw', `bearer.${token()}`])
   t.match(await new TestClient(socket).closed(), { code: 1013 }, 'a new client learns that it has to come back')

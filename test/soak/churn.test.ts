@@ -79,6 +79,7 @@ const VISITS: Record<string, Visit> = {
 t.test('after any number of connections of every kind, descriptors, timers, memory and registry are as before', async (t) => {
   t.setTimeout(60_000 + 20 * CONNECTIONS)
   const service = await Service.start(t, {
+    auth: { failuresPerSecond: 0 },
     engine: { kind: 'memory', maxCount: KEPT },
     websocket: { upgradesPerSecond: 0, maxClientsPerUser: 0, handshakeTimeout: '200ms', resumeWindow: '1s' }
   })

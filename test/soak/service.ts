@@ -48,7 +48,7 @@ export class Service {
   }
 
   static async start (t: Test, input: ConfigInput): Promise<Service> {
-    const config: ConfigInput = { ...input, auth: { secret: SECRET }, logger: { level: 'error' } }
+    const config: ConfigInput = { ...input, auth: { secret: SECRET, ...input.auth }, logger: { level: 'error' } }
     const child = fork(path, [JSON.stringify(config)], {
       execArgv: [...execArgv, '--expose-gc'],
       env: ENVIRONMENT,
