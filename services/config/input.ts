@@ -26,7 +26,7 @@ export interface ConfigInput {
      *
      * @default '72s'
      */
-    keepAliveTimeout?: number | string
+    keepAliveTimeout?: number | string | undefined
     /**
      * Proxies whose X-Forwarded-For is trusted: true (all), false (none) or a list. Behind a reverse proxy, list its
      * addresses or ranges with commas; `true` lets any client choose its own address. Value: true, false, or addresses
@@ -98,7 +98,7 @@ export interface ConfigInput {
      *
      * @default 100
      */
-    failuresPerSecond?: number
+    failuresPerSecond?: number | undefined
     /**
      * How far the clock of the issuer of tokens may be ahead (nbf). Value: a duration from 0 to 5m.
      *
@@ -330,7 +330,7 @@ export interface ConfigInput {
      *
      * @default '16MiB'
      */
-    bytesPerSecond?: number | string
+    bytesPerSecond?: number | string | undefined
     /**
      * New connections per second in the whole process; 0 = no limit. Value: a whole number of at least 0.
      *
