@@ -8,7 +8,6 @@ import { Heap } from '../collections/heap.ts'
 import type { AddressNumber, IndexRecord, LivingRecords, NewRecord, RemovalHandler, Selection } from './index-record.ts'
 import { MESSAGE_BYTES } from '../message-form.ts'
 import type { PackedNames } from './name-table.ts'
-import { HiddenRecords, NOTHING_HIDDEN, type Hidden } from './hidden-records.ts'
 import { NONE, type RecordRef } from './record-blocks.ts'
 import { RecordChains } from './record-chains.ts'
 import { RETENTION_CLASSES, type Limits, type Retention } from '../retention.ts'
@@ -34,8 +33,14 @@ interface RangeCursor {
   readonly overhead: number
 }
 
-/** Least time in ms between two looks for records over age behind one that is ahead. */
-const LOOK_MS = 60_000
+/** The messages of an address that reads hide before a record evicts them. */
+interface Hidden {
+  readonly count: number
+  /** Greatest offset of a message over age; 0 without one. */
+  readonly missedUpTo: Offset
+}
+
+const NOTHING_HIDDEN: Hidden = { count: 0, missedUpTo: 0 }
 
 /**
  * The index of a log: for each message its address, offset, time, size and place, without the payload. Finds, pages,
@@ -46,12 +51,9 @@ export class LogIndex {
   readonly #maxBytes: number
   readonly #addresses: Addresses
   readonly #chains: RecordChains
-  readonly #hidden: HiddenRecords
   readonly #untils = new Map<Offset, number>()
   readonly #expiries = new ExpiryQueue<Offset>((offset, at) => this.#untils.get(offset) === at)
   #onRemove: RemovalHandler = () => {}
-  /** Times of the records with which `#evictBehindAhead` has looked last, by retention class. */
-  readonly #lookedAt: number[] = []
   #bytes = 0
   #lastOffset: Offset = 0
 
@@ -60,7 +62,6 @@ export class LogIndex {
     this.#maxBytes = retention.maxBytes
     this.#addresses = new Addresses(maxTombstones)
     this.#chains = new RecordChains(this.#addresses, RETENTION_CLASSES.length, maxBlockRecords)
-    this.#hidden = new HiddenRecords(this.#chains, (offset) => this.#untilOf(offset))
   }
 
   /** Bytes of all records. */
@@ -92,9 +93,8 @@ export class LogIndex {
 
   /** Adds a record to an address that was looked up before: faster than `add` for many records of few addresses. */
   addTo (address: AddressNumber, record: NewRecord): void {
-    const { offset, at, until, bytes } = record
+    const { offset, until, bytes } = record
     this.#chains.append(address, record)
-    this.#hidden.add(at, this.#lastOffset)
     this.#lastOffset = offset
     this.#bytes += bytes
     if (until === Infinity) return
@@ -134,7 +134,7 @@ export class LogIndex {
   purge (key: AddressKey, now: number): number {
     const address = this.#addresses.find(key)
     if (address === undefined) return 0
-    const count = this.#addresses.count(address) - this.#hiddenOf(address, now).count
+    const count = this.#addresses.count(address) - this.#hidden(address, now).count
     for (let ref = this.#chains.first(address); ref !== NONE;) {
       const next = this.#chains.next(ref)
       this.#remove(ref)
@@ -195,7 +195,7 @@ export class LogIndex {
     const number = this.#addresses.find(key)
     const evicted = this.#addresses.evicted(key)
     if (number === undefined) return { count: 0, oldest: 0, evicted }
-    const hidden = this.#hiddenOf(number, now)
+    const hidden = this.#hidden(number, now)
     const { count, oldest } = this.#count(number, after, upTo, now, hidden.count > 0)
     const missedUpTo = Math.max(evicted.upTo, hidden.missedUpTo)
     return { count, oldest, evicted: { count: evicted.count + hidden.count, upTo: missedUpTo } }
@@ -262,26 +262,6 @@ export class LogIndex {
     for (; oldest !== NONE && this.#chains.at(oldest) < since; oldest = this.#chains.oldest(retentionClass)) {
       this.#evictMissed(oldest)
     }
-    if (this.#hidden.isAhead(oldest)) this.#evictBehindAhead(retentionClass, at, since)
-  }
-
-  /**
-   * Evicts over age where the clock was ahead at the oldest record: a record is at least as old as each later one.
-   * Looks through the records at most once a minute.
-   */
-  #evictBehindAhead (retentionClass: number, at: number, since: number): void {
-    const last = this.#lookedAt[retentionClass] ?? -Infinity
-    if (at >= last && at < last + LOOK_MS) return
-    this.#lookedAt[retentionClass] = at
-    let upTo = 0
-    this.#chains.visit(0, this.#lastOffset, (block, index) => {
-      const isInClass = this.#addresses.retentionClass(block.address(index)) === retentionClass
-      if (isInClass && block.at(index) < since) upTo = block.offset(index)
-    })
-    let oldest = this.#chains.oldest(retentionClass)
-    for (; oldest !== NONE && this.#chains.offset(oldest) <= upTo; oldest = this.#chains.oldest(retentionClass)) {
-      this.#evictMissed(oldest)
-    }
   }
 
   #evictOverCount (address: AddressNumber): void {
@@ -342,19 +322,37 @@ export class LogIndex {
   #gapUpTo (
     key: AddressKey, address: AddressNumber | undefined, { after, upTo = Infinity }: Range, now: number
   ): Offset {
-    const hidden = address === undefined ? NOTHING_HIDDEN : this.#overAge(address, now)
+    const hidden = address === undefined ? NOTHING_HIDDEN : this.#hiddenOverAge(address, now)
     const missedUpTo = Math.max(this.#addresses.evicted(key).upTo, hidden.missedUpTo)
     return missedUpTo > after ? Math.min(missedUpTo, upTo) : 0
   }
 
   /** The records of an address that are over age or have expired at `now`. */
-  #hiddenOf (address: AddressNumber, now: number): Hidden {
-    if (!this.#expiries.isAnyDue(now)) return this.#overAge(address, now)
-    return this.#hidden.all(address, this.#since(address, now), now)
+  #hidden (address: AddressNumber, now: number): Hidden {
+    if (!this.#expiries.isAnyDue(now)) return this.#hiddenOverAge(address, now)
+    const since = this.#since(address, now)
+    let [count, missedUpTo] = [0, 0]
+    for (let ref = this.#chains.first(address); ref !== NONE; ref = this.#chains.next(ref)) {
+      const offset = this.#chains.offset(ref)
+      const isExpired = this.#untilOf(offset) <= now
+      const isOld = this.#chains.at(ref) < since
+      if (isOld && !isExpired) missedUpTo = offset
+      if (isOld || isExpired) count++
+    }
+    return { count, missedUpTo }
   }
 
-  #overAge (address: AddressNumber, now: number): Hidden {
-    return this.#hidden.overAge(address, this.#since(address, now), now)
+  /** The records of an address that are over age at `now`: the first ones. */
+  #hiddenOverAge (address: AddressNumber, now: number): Hidden {
+    const since = this.#since(address, now)
+    let [count, missedUpTo] = [0, 0]
+    let ref = this.#chains.first(address)
+    for (; ref !== NONE && this.#chains.at(ref) < since; ref = this.#chains.next(ref)) {
+      const offset = this.#chains.offset(ref)
+      if (this.#untilOf(offset) > now) missedUpTo = offset
+      count++
+    }
+    return count === 0 ? NOTHING_HIDDEN : { count, missedUpTo }
   }
 
   #count (
