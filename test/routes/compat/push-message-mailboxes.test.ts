@@ -152,7 +152,7 @@ t.test('while no message can be stored, a mailbox can be read, and no response c
   t.equal(await service.post('/message/alice', 'live'), 200, 'somebody is there')
   t.equal(await again.next(), '"live"\n')
   for (let n = 0; n < 3; n++) t.match(await rawRequest(service.port, handshake({ path: '/client/bob' })), /^HTTP\/1\.1 503 .*HUB_STORE_FAILED/s)
-  await hub.disconnect({ all: true })
+  await t.rejects(hub.disconnect({ all: true }), { code: 'HUB_STORE_FAILED' }, 'the end of lost sessions is not stored')
   await until(() => hub.size === 0)
   t.equal(await service.post('/message/alice', 'lost'), 503, 'nobody is there')
 
