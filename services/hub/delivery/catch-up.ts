@@ -14,17 +14,17 @@ import type { FrameCache } from './frame-cache.ts'
 /** Time in ms for a client to acknowledge a message that it gets alone. */
 const CONFIRMATION_MS = 1000
 
-/** Time in ms after which no further client is started, and no page read, in the same turn of the event loop. */
+/** Time in ms for starts and pages in one turn of the event loop; the others follow in the next turns. */
 const TURN_MS = 5
 
 /**
- * Shares the event loop among the clients that catch up, and with everything else: after some time in one turn, the
- * clients go on in their order, one in each turn.
+ * Shares the event loop among the clients that catch up, and with everything else: beyond some time in one turn, the
+ * clients wait for the next turns, and go on in their order.
  */
 class Turns {
   readonly #clock: Clock
   readonly #queue: Array<() => void> = []
-  /** Steady time of the first page in this turn; null before. */
+  /** Steady time at which this turn began; null before the first client of a turn. */
   #beganAt: number | null = null
 
   constructor (clock: Clock) {
@@ -33,24 +33,28 @@ class Turns {
 
   /** Waits until a client may go on; undefined when it may go on now. */
   next (): Promise<void> | undefined {
-    const now = this.#clock.steady()
-    if (this.#beganAt === null) {
-      this.#beganAt = now
-      setImmediate(this.#begin)
-    }
-    if (this.#queue.length === 0 && now - this.#beganAt < TURN_MS) return undefined
+    const began = this.#beganAt ?? this.#begin()
+    if (this.#queue.length === 0 && this.#clock.steady() - began < TURN_MS) return undefined
     return new Promise((resolve) => this.#queue.push(resolve))
   }
 
-  /** Begins a turn. */
-  readonly #begin = (): void => {
+  #begin (): number {
+    setImmediate(this.#onNextTurn)
+    return this.#beganAt = this.#clock.steady()
+  }
+
+  readonly #onNextTurn = (): void => {
     this.#beganAt = null
-    const first = this.#queue.shift()
-    if (first === undefined) return
-    // The other clients go on in later turns.
-    this.#beganAt = -Infinity
-    setImmediate(this.#begin)
-    first()
+    if (this.#queue.length === 0) return
+    const began = this.#begin()
+    const release = (): void => {
+      this.#queue.shift()?.()
+      // Runs behind all promises with which the client goes on now.
+      queueMicrotask(() => process.nextTick(() => {
+        if (this.#queue.length > 0 && this.#clock.steady() - began < TURN_MS) release()
+      }))
+    }
+    release()
   }
 }
 

@@ -116,7 +116,7 @@ t.test('a removed file is noticed, and messages go on in a new one', async (t) =
   const { offset } = await engine.append(draft('before'))
   rmSync(join(path, '00000001.seg'))
   await until(() => log.sentencesAt('error').length > 0, 'the notice', 12_000)
-  t.match(log.sentencesAt('error'), [/^a file of the log was removed/, /^The file .*00000001\.seg was removed while it was in use/])
+  t.match(log.sentencesAt('error'), [/^a file of the log was removed/, /^A file of the log was removed while it was in use/])
   await until(() => engine.problem === null, 'the new file')
   t.ok(existsSync(join(path, '00000002.seg')))
   t.ok((await engine.append(draft('after'))).stored)
