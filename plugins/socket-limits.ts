@@ -9,9 +9,10 @@ export function fitClients ({ log }: FastifyInstance, config: Config): number {
   const { maxClients: configured } = config.websocket
   const openFileLimit = readOpenFileLimit()
   const { maxClients } = fitSockets(configured, logBytesOf(config), openFileLimit)
-  if (maxClients < configured) {
+  if (maxClients !== configured) {
     const remedy = 'raise the limit (ulimit -n, or LimitNOFILE of systemd), or lower websocket.maxClients'
-    const fact = `websocket.maxClients is ${configured}, but the limit of open files allows ${maxClients} clients`
+    const limit = configured === 0 ? '0 (no limit)' : configured
+    const fact = `websocket.maxClients is ${limit}, but the limit of open files allows ${maxClients} clients`
     log.warn({ openFileLimit, maxClients }, `${fact}: ${remedy}`)
   }
   return maxClients

@@ -23,8 +23,8 @@ export function explain (error: unknown): string {
   const { code, syscall, address, hostname = address ?? '', port } = error
   const remedy = REMEDIES[code]
   if (remedy === undefined || !['listen', 'bind', 'getaddrinfo'].includes(syscall)) return error.message
-  const place = port === undefined ? hostname : `${hostname}:${port}`
-  return `The service cannot listen on ${place} (${code}): ${remedy}`
+  const target = port === undefined ? hostname : `${hostname}:${port}`
+  return `The service cannot listen on ${target} (${code}): ${remedy}`
 }
 
 function isSystemError (error: Error): error is SystemError {

@@ -2,7 +2,7 @@
 // results of all nodes.
 import type { Bus, NodeResponder } from '../engine/bus.ts'
 import type { Engine } from '../engine/engine.ts'
-import type { CloseReason } from '../model/close-codes.ts'
+import { mayResume, type CloseReason } from '../model/close-codes.ts'
 import { DEFAULT_PAGE, type ClientPage, type ClientQuery, type GroupPage, type GroupQuery } from '../model/info.ts'
 import type { Address, Group, Offset, UserId } from '../model/message.ts'
 import type { Client } from './clients/client.ts'
@@ -85,15 +85,18 @@ const groups: Kind<GroupQuery, GroupPage['groups'], GroupPage> = {
   }
 }
 
-/** Closes the connections at an address. The result is their number. */
+/** Closes the open connections at an address. The result is their number. */
 const disconnect: Kind<CloseReason & { readonly address: Address }, number, number> = {
   name: 'disconnect',
   async result ({ address, code, reason }, { registry, sessions }) {
-    const found = registry.matchOpen(address)
-    for (const client of found) client.close({ code, reason })
+    const all = [...registry.match(address)]
+    const open = all.filter(({ isOpen }) => isOpen)
+    for (const client of open) client.close({ code, reason })
+    // A client that is closing already must not resume, either.
+    if (!mayResume(code)) for (const client of all) sessions.end(client)
     // An answered disconnection survives a crash.
-    await sessions.stored(found)
-    return found.length
+    await sessions.stored(all)
+    return open.length
   },
   merge: sum
 }

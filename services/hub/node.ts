@@ -118,7 +118,8 @@ export class HubNode {
     const { engine, log, queue, clock = systemClock } = options
     this.#options = options
     this.#clock = clock
-    this.#ids = new RisingClock(() => clock.wall())
+    // Above the head, which survives a clock that was ahead: later connections have greater ids.
+    this.#ids = new RisingClock(() => clock.wall(), engine.head)
 
     // Clients and delivery.
     this.events = new Events(log)
@@ -135,7 +136,7 @@ export class HubNode {
 
     // State that outlives connections.
     this.cluster = new Cluster(engine.bus)
-    this.#sessions = new Sessions(engine, options.resumeWindowMs, log)
+    this.#sessions = new Sessions(engine, options.resumeWindowMs, clock, log)
     const cursorLimits = { maxEverything: options.maxMailboxes, rememberMs: REMEMBER_MS }
     this.durableCursors = new DurableCursors(engine, cursorLimits, clock, log)
     this.memberships = new Memberships(engine, this.cluster, REMEMBER_MS)
@@ -338,8 +339,13 @@ export class HubNode {
     this.#acknowledgements.acknowledge(client, offset)
   }
 
-  /** Records the failure of a connection, and emits `error`. Later failures of the same connection have no effect. */
-  fail (client: Client, error: Error): void {
+  /**
+   * Records the failure of a connection, and emits `error`. Later failures of the same connection have no effect.
+   *
+   * @param closeCode Code with which the transport closes the connection by itself; null without one.
+   */
+  fail (client: Client, error: Error, closeCode: number | null = null): void {
+    if (closeCode !== null && !mayResume(closeCode)) this.#sessions.end(client)
     if (client.fail(error)) client.taskQueue.run(() => this.events.emit('error', client, error))
   }
 

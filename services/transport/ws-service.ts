@@ -117,7 +117,7 @@ export class WsService {
 
   /** Records the failure of a connection and emits `error`. Later failures of the same connection have no effect. */
   onError (client: Client, error: Error): void {
-    this.#node.fail(client, error)
+    this.#node.fail(client, error, closeCodeOf(error))
   }
 
   /**

@@ -20,6 +20,7 @@ export interface ResumePoint {
   readonly inboxSince: Offset | null
   readonly acknowledged: Offset
   readonly groups: ReadonlyArray<readonly [Group, Membership]>
+  readonly revision: number
 }
 
 /** Start position of a connection in the log. */
@@ -35,6 +36,8 @@ export interface StartPosition {
   /** The client has acknowledged all messages up to this offset. */
   readonly acknowledged?: Offset
   readonly groups?: ReadonlyArray<readonly [Group, Membership]>
+  /** See `Cursor.revision`. */
+  readonly revision?: number
 }
 
 /**
@@ -72,6 +75,9 @@ export class Cursor {
   #phase: Phase = 'locating'
   #inboxSince: Offset | undefined
   #groups: Map<Group, Membership> | null
+  #revision: number
+  /** Groups that the client has left before it was located; null without one. */
+  #leftEarly: Set<Group> | null = null
   #position: Offset
   #acknowledged: Offset
   #gapUpTo: Offset = 0
@@ -83,12 +89,13 @@ export class Cursor {
   #onAcknowledged: (() => void) | null = null
 
   constructor (start: StartPosition, isContinued = false, hasEarlierGroups = false) {
-    const { since, inboxSince, position = 0, acknowledged = 0, groups = [] } = start
+    const { since, inboxSince, position = 0, acknowledged = 0, groups = [], revision = 0 } = start
     this.since = since
     this.isContinued = isContinued
     this.hasEarlierGroups = hasEarlierGroups
     this.#inboxSince = inboxSince
     this.#groups = groups.length === 0 ? null : new Map(groups)
+    this.#revision = revision
     this.#position = position
     this.#acknowledged = acknowledged
   }
@@ -111,8 +118,8 @@ export class Cursor {
   }
 
   /** Creates the cursor of a resumed connection. */
-  static resumed ({ since, inboxSince, acknowledged, groups }: ResumePoint): Cursor {
-    const start = { since, position: acknowledged, acknowledged, groups }
+  static resumed ({ since, inboxSince, acknowledged, groups, revision }: ResumePoint): Cursor {
+    const start = { since, position: acknowledged, acknowledged, groups, revision }
     if (inboxSince === null) return new Cursor(start, true)
     return new Cursor({ ...start, inboxSince }, true, true)
   }
@@ -130,6 +137,11 @@ export class Cursor {
   /** Groups of the client; null for a client without groups. */
   get groups (): ReadonlyMap<Group, Membership> | null {
     return this.#groups
+  }
+
+  /** Number of changes of the groups. */
+  get revision (): number {
+    return this.#revision
   }
 
   /** While the client is behind: all messages up to this offset have been queued for the client. */
@@ -326,6 +338,8 @@ export class Cursor {
     if (present === undefined) {
       this.#groups ??= new Map()
       this.#groups.set(group, membership)
+      this.#leftEarly?.delete(group)
+      this.#revision++
       return true
     }
     // A membership by the hub outlives the client's own right to be in the group.
@@ -335,6 +349,14 @@ export class Cursor {
 
   /** Removes a membership. Returns false when the client is not a member. */
   leave (group: Group): boolean {
-    return this.#groups?.delete(group) === true
+    if (this.#phase === 'locating') (this.#leftEarly ??= new Set()).add(group)
+    if (this.#groups?.delete(group) !== true) return false
+    this.#revision++
+    return true
+  }
+
+  /** Whether the client has left a group before it was located, so that it does not join the group by its token. */
+  hasLeftEarly (group: Group): boolean {
+    return this.#leftEarly?.has(group) === true
   }
 }

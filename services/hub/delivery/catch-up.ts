@@ -14,44 +14,44 @@ import type { FrameCache } from './frame-cache.ts'
 /** Time in ms for a client to acknowledge a message that it gets alone. */
 const CONFIRMATION_MS = 1000
 
-/** Time in ms for starts and pages in one turn of the event loop; the others follow in the next turns. */
-const TURN_MS = 5
+/** Time in ms for starts and pages in one iteration of the event loop; the others follow in the next iterations. */
+const SHARE_MS = 5
 
 /**
- * Shares the event loop among the clients that catch up, and with everything else: beyond some time in one turn, the
- * clients wait for the next turns, and go on in their order.
+ * Shares the event loop among the clients that catch up, and with all other work: beyond some time in one iteration,
+ * the clients are queued for the next iterations, in the order of asking.
  */
-class Turns {
+class LoopShare {
   readonly #clock: Clock
   readonly #queue: Array<() => void> = []
-  /** Steady time at which this turn began; null before the first client of a turn. */
+  /** Steady time of the first start or page in this iteration; null before. */
   #beganAt: number | null = null
 
   constructor (clock: Clock) {
     this.#clock = clock
   }
 
-  /** Waits until a client may go on; undefined when it may go on now. */
+  /** Resolves when a start or a page may run; undefined when it may run now. */
   next (): Promise<void> | undefined {
     const began = this.#beganAt ?? this.#begin()
-    if (this.#queue.length === 0 && this.#clock.steady() - began < TURN_MS) return undefined
+    if (this.#queue.length === 0 && this.#clock.steady() - began < SHARE_MS) return undefined
     return new Promise((resolve) => this.#queue.push(resolve))
   }
 
   #begin (): number {
-    setImmediate(this.#onNextTurn)
+    setImmediate(this.#onIteration)
     return this.#beganAt = this.#clock.steady()
   }
 
-  readonly #onNextTurn = (): void => {
+  readonly #onIteration = (): void => {
     this.#beganAt = null
     if (this.#queue.length === 0) return
     const began = this.#begin()
     const release = (): void => {
       this.#queue.shift()?.()
-      // Runs behind all promises with which the client goes on now.
+      // Runs behind the promises of the released client.
       queueMicrotask(() => process.nextTick(() => {
-        if (this.#queue.length > 0 && this.#clock.steady() - began < TURN_MS) release()
+        if (this.#queue.length > 0 && this.#clock.steady() - began < SHARE_MS) release()
       }))
     }
     release()
@@ -69,7 +69,7 @@ export class CatchUp {
   readonly #mayHaveMessage: Registry['mayHaveMessage']
   readonly #pageLimit: PageLimit
   readonly #clock: Clock
-  readonly #turns: Turns
+  readonly #share: LoopShare
   readonly #log: Log
 
   /** @param pageLimit The largest page for one client, which must fit into an empty outbox. */
@@ -78,7 +78,7 @@ export class CatchUp {
   ) {
     this.#engine = engine
     this.#mayHaveMessage = (group, after) => registry.mayHaveMessage(group, after)
-    this.#turns = new Turns(clock)
+    this.#share = new LoopShare(clock)
     this.#frames = frames
     this.#pageLimit = pageLimit
     this.#clock = clock
@@ -96,7 +96,7 @@ export class CatchUp {
   }
 
   async #start (client: Client, resolve: () => Promise<void>): Promise<void> {
-    const turn = this.#turns.next()
+    const turn = this.#share.next()
     if (turn !== undefined) await turn
     if (!client.isOpen) return
     await resolve()
@@ -131,7 +131,7 @@ export class CatchUp {
 
   /** Reads and queues a page. Resolves with whether the client needs no further page. */
   async #deliverPage (client: Client, limit: PageLimit): Promise<boolean> {
-    const turn = this.#turns.next()
+    const turn = this.#share.next()
     if (turn !== undefined) await turn
     if (!client.isOpen) return true
     // The page ends at the head of this moment: a group that is left out may have messages behind.

@@ -81,18 +81,18 @@ export class Memberships {
 
   /**
    * Notes that a connection of the user is a member again of a group that the user has left. Resolves with the head at
-   * the first return: no connection receives the messages between leaving and return.
-   *
-   * @throws {HubError} HUB_STORE_FAILED when the return cannot be stored.
+   * the first return: no connection receives the messages between leaving and return. While the state cannot be
+   * written, the next connection notes its own return.
    */
   async noteReturn (user: UserId, group: Group): Promise<Offset> {
     const { head } = this.#engine
-    const updated = await this.#engine.state.update(groupsKey(user), (present) => {
+    const update = this.#engine.state.update(groupsKey(user), (present) => {
       const { joined, left } = asUserGroups(present)
       return { joined, left: left.map(([one, leftAt, at = one === group ? head : undefined]): Leaving => {
         return at === undefined ? [one, leftAt] : [one, leftAt, at]
       }) }
     }, this.#rememberMs)
+    const updated = await update.catch(() => undefined)
     return asUserGroups(updated).left.find(([one]) => one === group)?.[2] ?? head
   }
 

@@ -3,6 +3,8 @@ import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Engine } from '../../engine/engine.ts'
 import type { StateKey } from '../../engine/state.ts'
+import { BoundedMap } from '../../lib/bounded-map.ts'
+import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import { CLOSE } from '../../model/close-codes.ts'
 import { HubError } from '../../model/errors.ts'
@@ -29,19 +31,26 @@ const StoredSession = Type.Object({
   inboxSince: Type.Union([Type.Integer(), Type.Null()]),
   acknowledged: Type.Integer(),
   /** Ids of the last accepted calls. */
-  calls: Type.Array(CallId)
+  calls: Type.Array(CallId),
+  /** Revision of the groups that belong to this position. */
+  revision: Type.Integer()
 })
 const storedSessionCheck = TypeCompiler.Compile(StoredSession)
 const isStoredSession = (value: unknown): value is Static<typeof StoredSession> => storedSessionCheck.Check(value)
 
-const StoredGroups = Type.Array(Type.Tuple([Type.String(), Membership]))
+const StoredGroups = Type.Object({
+  revision: Type.Integer(),
+  groups: Type.Array(Type.Tuple([Type.String(), Membership]))
+})
 type StoredGroups = Static<typeof StoredGroups>
 const storedGroupsCheck = TypeCompiler.Compile(StoredGroups)
-const asStoredGroups = (value: unknown): StoredGroups => storedGroupsCheck.Check(value) ? value : []
+const NO_GROUPS: StoredGroups = { revision: 0, groups: [] }
+/** Reads the stored groups of a session. */
+const asStoredGroups = (value: unknown): StoredGroups => storedGroupsCheck.Check(value) ? value : NO_GROUPS
 
 /** A session: the owner of a resumable connection, and the connection's position in the log. */
 export interface Session extends Static<typeof StoredSession> {
-  readonly groups: StoredGroups
+  readonly groups: StoredGroups['groups']
 }
 
 /** The end of all connections of a user, or of everyone, that connected before. */
@@ -53,6 +62,10 @@ const TOKEN_BYTES = 24
 const CLIENT_ID = /^[\w-]{1,64}$/
 /** Life of the session of an open connection, after the last save: a week. Matters only when the process is killed. */
 const CONNECTED_MS = 7 * 24 * 3_600_000
+/** Time in ms after which the groups of an open connection are stored again, with their next position. */
+const PROLONG_MS = CONNECTED_MS / 7
+/** Ended sessions that could not be removed, and that this process refuses, at most. */
+const MAX_UNDELETED = 10_000
 
 /** Claim of a connecting client to resume an earlier connection. */
 export interface ResumeClaim {
@@ -76,13 +89,19 @@ export class Sessions {
   readonly #windowMs: number
   /** Hashes of the resume tokens of the clients that have a session. */
   readonly #tokenHashes = new WeakMap<Client, string>()
+  readonly #clock: Clock
+  /** Steady times in ms from which on the stored groups of a client are to be prolonged. */
+  readonly #prolongAt = new WeakMap<Client, number>()
+  /** Ended sessions that are still stored, because their removal has failed. */
+  readonly #undeleted = new BoundedMap<ClientId, true>(MAX_UNDELETED)
   readonly #positions: CoalescedWrites<ClientId, Client>
   readonly #groups: CoalescedWrites<ClientId, Client>
 
   /** @param windowMs Time in ms for which a lost connection may be resumed. */
-  constructor (engine: Engine, windowMs: number, log: Log) {
+  constructor (engine: Engine, windowMs: number, clock: Clock, log: Log) {
     this.#engine = engine
     this.#windowMs = windowMs
+    this.#clock = clock
     const failure = 'a connection could not be made resumable'
     this.#positions = new CoalescedWrites(engine, log, failure, (id, client) => {
       return this.#store(sessionKey(id), client, this.#positionOf(client))
@@ -110,7 +129,7 @@ export class Sessions {
    */
   async find ({ clientId, token, user, protocol }: ResumeClaim): Promise<Session | null> {
     // A claim may hold any text, and keys of the state are limited in length.
-    if (!CLIENT_ID.test(clientId)) return null
+    if (!CLIENT_ID.test(clientId) || this.#undeleted.has(clientId)) return null
     // The writes of this session that are in progress come first.
     await Promise.all([this.#positions.settled(clientId), this.#groups.settled(clientId)])
     const { state } = this.#engine
@@ -121,7 +140,9 @@ export class Sessions {
     const [groups, ...disconnections] = await Promise.all(keys.map((key) => state.get(key)))
     // The ids of clients rise.
     if (disconnections.some((one) => disconnectionCheck.Check(one) && clientId < one.before)) return null
-    return { ...session, groups: asStoredGroups(groups) }
+    // A crash between the two writes, or an evicted value: the client starts over, and is not without its groups.
+    const stored = asStoredGroups(groups)
+    return stored.revision === session.revision ? { ...session, groups: stored.groups } : null
   }
 
   /** Whether a client has a session. */
@@ -129,21 +150,23 @@ export class Sessions {
     return this.#tokenHashes.has(client)
   }
 
-  /** Stores the position of a client within a second. */
+  /** Stores the position of a client within a second, and once a day the groups, whose life is prolonged by that. */
   savePosition (client: Client): void {
-    if (this.has(client)) this.#positions.putSoon(client.id, client)
+    if (!this.#isOwner(client)) return
+    this.#positions.putSoon(client.id, client)
+    if (this.#clock.steady() > (this.#prolongAt.get(client) ?? Infinity)) this.#groups.putSoon(client.id, client)
   }
 
   /** Stores the position and the groups of a client within a second. */
   saveSoon (client: Client): void {
-    this.savePosition(client)
-    if (this.has(client) && client.cursor.groups !== null) this.#groups.putSoon(client.id, client)
+    if (!this.#isOwner(client)) return
+    this.#positions.putSoon(client.id, client)
+    if (client.cursor.groups !== null) this.#groups.putSoon(client.id, client)
   }
 
   /** Stores the position and the groups of a client; a later save replaces a queued save. */
   save (client: Client): void {
-    // The replacing connection stores the session. Compared by identity, because an application may use the same code.
-    if (client.closeReason !== CLOSE.replaced && this.has(client)) this.#put(client)
+    if (this.#isOwner(client)) void this.#put(client)
   }
 
   /**
@@ -151,7 +174,9 @@ export class Sessions {
    * never answers the Close frame. Without effect for a session that another connection has resumed.
    */
   end (client: Client): void {
-    if (client.closeReason !== CLOSE.replaced && this.#tokenHashes.delete(client)) this.#put(client)
+    if (!this.#isOwner(client)) return
+    this.#tokenHashes.delete(client)
+    void this.#put(client).then((isStored) => { if (!isStored) this.#undeleted.set(client.id, true) })
   }
 
   /**
@@ -163,8 +188,11 @@ export class Sessions {
   async endLost (address: Address, before: ClientId): Promise<void> {
     const { state } = this.#engine
     if ('client' in address) {
-      if (!CLIENT_ID.test(address.client)) return
-      await Promise.all([sessionKey(address.client), sessionGroupsKey(address.client)].map((key) => {
+      const id = address.client
+      if (!CLIENT_ID.test(id)) return
+      // A queued write would store the session again.
+      await Promise.all([this.#positions.settled(id), this.#groups.settled(id)])
+      await Promise.all([sessionKey(id), sessionGroupsKey(id)].map((key) => {
         return state.update(key, () => undefined, 0)
       }))
     } else if (!('group' in address)) {
@@ -193,12 +221,21 @@ export class Sessions {
   /** The session of a client at this moment; undefined when the client is not resumable, or its session has ended. */
   of (client: Client): Session | undefined {
     const position = this.#positionOf(client)
-    return position === undefined ? undefined : { ...position, groups: groupsOf(client) }
+    return position === undefined ? undefined : { ...position, groups: groupsOf(client).groups }
   }
 
-  #put (client: Client): void {
-    void this.#positions.put(client.id, client)
-    if (client.cursor.groups !== null) void this.#groups.put(client.id, client)
+  /** Whether a client has a session that no other connection has resumed. */
+  #isOwner (client: Client): boolean {
+    // Compared by identity, because an application may use the same code.
+    return client.closeReason !== CLOSE.replaced && this.has(client)
+  }
+
+  /** Stores or removes a session. Resolves with whether that is done. */
+  async #put (client: Client): Promise<boolean> {
+    const { id, cursor: { groups } } = client
+    const writes = [this.#positions.put(id, client)]
+    if (groups !== null) writes.push(this.#groups.put(id, client))
+    return !(await Promise.all(writes)).includes(false)
   }
 
   /** The position and the owner of a session. */
@@ -215,13 +252,14 @@ export class Sessions {
       since: cursor.since,
       inboxSince: cursor.inboxSince ?? null,
       acknowledged: cursor.acknowledged,
-      calls: [...calls.keys()]
+      calls: [...calls.keys()],
+      revision: cursor.revision
     }
   }
 
   #storeGroups (client: Client): Promise<unknown> {
-    const groups = this.has(client) ? groupsOf(client) : []
-    return this.#store(sessionGroupsKey(client.id), client, groups.length === 0 ? undefined : groups)
+    this.#prolongAt.set(client, this.#clock.steady() + PROLONG_MS)
+    return this.#store(sessionGroupsKey(client.id), client, this.has(client) ? groupsOf(client) : undefined)
   }
 
   #store (key: StateKey, { isOpen }: Client, value: unknown): Promise<unknown> {
@@ -229,8 +267,8 @@ export class Sessions {
   }
 }
 
-function groupsOf ({ cursor }: Client): StoredGroups {
-  return [...cursor.groups ?? []].map(([group, membership]) => [group, { ...membership }])
+function groupsOf ({ cursor: { revision, groups } }: Client): StoredGroups {
+  return { revision, groups: [...groups ?? []].map(([group, membership]) => [group, { ...membership }]) }
 }
 
 function hash (token: string): Buffer {

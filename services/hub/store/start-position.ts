@@ -91,10 +91,10 @@ export class StartResolver {
     }
   }
 
-  /** Joins a group, up to the limit of groups. */
+  /** Joins a group, up to the limit of groups, unless the client has left it meanwhile. */
   #join (client: Client, group: Group, since: Offset, membership: Pick<Membership, 'by' | 'from'>): void {
     const { cursor } = client
-    if ((cursor.groups?.size ?? 0) >= MAX_GROUPS) return
+    if ((cursor.groups?.size ?? 0) >= MAX_GROUPS || cursor.hasLeftEarly(group)) return
     this.#registry.join(client, group, { since: Math.max(since, cursor.since), ...membership })
   }
 }

@@ -45,6 +45,79 @@ t.test('a disconnected client that does not answer the Close frame cannot resume
   }
 })
 
+t.test('a client that is closing cannot resume after its disconnection', async (t) => {
+  const { app, origin, url, port } = await listen(t)
+  const disconnections: ReadonlyArray<[title: string, disconnect: (id: string) => unknown]> = [
+    ['by id', (id) => app.hub.disconnect({ client: id })],
+    ['by user', () => app.hub.disconnect({ user: 'bob' })],
+    ['by group', () => app.hub.disconnect({ group: 'vip' })],
+    ['over the REST API', (id) => api(origin, 'DELETE', `/clients/${id}`)]
+  ]
+  for (const [title, disconnect] of disconnections) {
+    for (const close of ['by the client', 'by the hub']) {
+      const { client, id, resumeQuery } = await connectFrozen(t, port)
+      await app.hub.join(id, 'vip')
+      // The client does not read the end of the connection.
+      client.pause()
+      if (close === 'by the client') client.send(frame({ opcode: OPCODE.close, payload: Buffer.from([0x03, 0xe9]) }))
+      else app.hub.client(id)?.close({ code: 1012, reason: 'service restart' })
+      await until(() => app.hub.client(id)?.isOpen === false)
+      await disconnect(id)
+      client.destroy()
+      await until(() => app.hub.size === 0)
+      t.same(await refusal(dial(t, url, { query: resumeQuery })), START_OVER, `${title}, closed ${close}`)
+    }
+  }
+})
+
+t.test('a disconnection of a lost client waits for the writes of its session', async (t) => {
+  const { app, url } = await listen(t)
+  const bob = await connectJson(t, url)
+  await until(async () => (await app.hub.clients()).clients.every(({ behind }) => !behind))
+  const pending: Array<() => void> = []
+  const restore = patch(t, MemoryState, 'update', (update) => async function (this: MemoryState, ...args) {
+    await new Promise<void>((resolve) => { pending.push(resolve) })
+    return update.apply(this, args) as never
+  })
+  const joined = app.hub.join(bob.id, 'vip')
+  await until(() => pending.length > 0)
+  bob.socket.terminate()
+  await until(() => app.hub.size === 0)
+  const disconnected = app.hub.disconnect({ client: bob.id })
+  await until(() => {
+    for (const resolve of pending.splice(0)) resolve()
+    return Promise.race([Promise.all([joined, disconnected]).then(() => true), new Promise<false>((resolve) => { setImmediate(resolve, false) })])
+  })
+  restore()
+  t.same(await refusal(dial(t, url, { query: bob.resumeQuery })), START_OVER)
+})
+
+t.test('a group that a client has left before it is located is not joined by its token', async (t) => {
+  const { app, url } = await listen(t)
+  const left: Array<Promise<void>> = []
+  app.hub.on('open', ({ id, identity: { user } }) => {
+    left.push(app.hub.leave(user === 'bob' ? id : { user }, 'out'))
+    left.push(app.hub.leave(id, 'again').then(() => app.hub.join(id, 'again')))
+  })
+  for (const user of ['bob', 'carol']) {
+    const client = await connectJson(t, url, { user, groups: ['in', 'out', 'again'] })
+    await Promise.all(left)
+    await until(async () => (await app.hub.clients()).clients.every(({ behind }) => !behind))
+    t.same(app.hub.client(client.id)?.groups.toSorted(), ['again', 'in'], user)
+  }
+})
+
+t.test('a session whose groups are missing or older is not resumed', async (t) => {
+  const { app, url } = await listen(t)
+  const bob = await connectJson(t, url)
+  patch(t, MemoryState, 'update', (update) => function (this: MemoryState, key, ...args) {
+    return (key[0] === 'session-groups' ? Promise.resolve(undefined) : update.call(this, key, ...args)) as never
+  })
+  await app.hub.join(bob.id, 'vip')
+  await bob.dropConnection(app)
+  t.same(await refusal(dial(t, url, { query: bob.resumeQuery })), START_OVER)
+})
+
 t.test('a client that violates its protocol and does not answer the Close frame cannot resume', async (t) => {
   const { app, url, port } = await listen(t)
   const { client, id, resumeQuery } = await connectFrozen(t, port)
@@ -52,6 +125,11 @@ t.test('a client that violates its protocol and does not answer the Close frame 
   await until(() => client.unread().some(({ opcode }) => opcode === OPCODE.close))
   t.ok(app.hub.client(id))
   t.same(await refusal(dial(t, url, { query: resumeQuery })), START_OVER)
+
+  const large = await connectFrozen(t, port)
+  large.client.send(frame({ opcode: OPCODE.text, length: { bits: 64, claim: 10_000_000n } }))
+  await until(() => large.client.unread().some(({ opcode }) => opcode === OPCODE.close))
+  t.same(await refusal(dial(t, url, { query: large.resumeQuery })), START_OVER, 'nor after a frame over the limit')
 })
 
 t.test('a disconnection ends the sessions of connections that were lost shortly before', async (t) => {

@@ -201,3 +201,10 @@ t.test('the expiry of a message is recorded only when the message can expire bef
   const records = await engine.state.list(['ending'], 10)
   t.same(records.map(({ key }) => Number(key.at(-1))), recorded.map(({ offset }) => offset))
 })
+
+t.test('the ids of clients rise over a restart behind a clock that was ahead', async (t) => {
+  const ahead = Date.now() + 3_600_000
+  const { engine, open } = newNode(t, { clock: { wall: () => Date.now(), steady: () => 0 } }, true, () => ahead)
+  const { client } = await open('alice')
+  t.ok(Number.parseInt(client?.id.split('-')[0] ?? '', 36) > engine.head)
+})

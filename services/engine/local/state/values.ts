@@ -13,9 +13,9 @@ export interface Value {
 }
 
 /**
- * Bounds of the values of a state. Beyond them, a value of the kind with the most bytes is evicted, the one that
- * expires first: values of one kind, however many, cannot displace those of the others. The kind is the first part of
- * the key.
+ * Bounds of the values of a state. Beyond a bound, a value of the kind with the most values or the most bytes is
+ * evicted, the one that expires first: values of one kind, however many, cannot displace those of the others. The kind
+ * is the first part of the key.
  */
 export interface ValueBounds {
   /**
@@ -32,6 +32,7 @@ export interface ValueBounds {
 
 /** The values of one kind, counted. */
 class Kind {
+  values = 0
   bytes = 0
   readonly expiries: ExpiryQueue<string>
 
@@ -150,7 +151,7 @@ export class Values {
   #put (text: string, value: Value): void {
     const present = this.#values.get(text)
     if (present === undefined) this.#keys.splice(this.#indexOf(text), 0, text)
-    else this.#addBytes(text, -sizeOf(text, present))
+    else this.#uncount(text, present)
     this.#values.set(text, value)
     this.#count(text, value)
     this.#watchers.changed(text, value)
@@ -161,30 +162,38 @@ export class Values {
     const present = this.#values.get(text)
     if (present === undefined) return
     this.#values.delete(text)
-    this.#addBytes(text, -sizeOf(text, present))
+    this.#uncount(text, present)
     this.#keys.splice(this.#indexOf(text), 1)
     this.#watchers.changed(text, null)
   }
 
   #count (text: string, value: Value): void {
-    this.#addBytes(text, sizeOf(text, value)).expiries.add(text, value.until)
+    const kind = this.#add(text, 1, sizeOf(text, value))
+    kind.expiries.add(text, value.until)
   }
 
-  #addBytes (text: string, bytes: number): Kind {
+  #uncount (text: string, value: Value): void {
+    this.#add(text, -1, -sizeOf(text, value))
+  }
+
+  #add (text: string, values: number, bytes: number): Kind {
     const [name = ''] = text.split('/', 1)
     let kind = this.#kinds.get(name)
     if (kind === undefined) {
       kind = new Kind((one, at) => this.#values.get(one)?.until === at)
       this.#kinds.set(name, kind)
     }
+    kind.values += values
     kind.bytes += bytes
     this.#bytes += bytes
     return kind
   }
 
   #evictOverBounds (): void {
-    while (this.#values.size > this.#maxValues || this.#bytes > this.#maxBytes) {
-      const [largest] = [...this.#kinds.values()].sort((a, b) => b.bytes - a.bytes)
+    for (;;) {
+      const bound = this.#values.size > this.#maxValues ? 'values' : 'bytes'
+      if (bound === 'bytes' && this.#bytes <= this.#maxBytes) return
+      const [largest] = [...this.#kinds.values()].sort((a, b) => b[bound] - a[bound])
       const [first] = largest?.expiries.take(Infinity) ?? []
       if (first === undefined) return
       this.#delete(first)

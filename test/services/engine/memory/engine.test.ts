@@ -71,7 +71,7 @@ t.test('tombstones are bounded: for the others a false gap is reported, never a 
   t.same(await readAll(engine, [{ user: '3' }]), { texts: ['2'], hasGap: true })
 })
 
-t.test('values are bounded: of the kind with the most bytes, the value that expires first is evicted', async (t) => {
+t.test('values are bounded: of the kind with the most values, the value that expires first is evicted', async (t) => {
   const { state } = createMemoryEngine(LIMITS, { values: 3 })
   const keys = async () => (await state.list([], 10)).map(({ key }) => key.join())
   await state.update(['rare', 'a'], () => 1, 100)
@@ -79,7 +79,7 @@ t.test('values are bounded: of the kind with the most bytes, the value that expi
   await state.update(['many', 'b'], () => 1, 1000)
   await state.update(['many', 'c'], () => 1, 2000)
   t.same(await keys(), ['many,a', 'many,c', 'rare,a'])
-  await state.update(['rare', 'a'], () => 'a long text, which makes this kind the largest', 100)
-  await state.update(['rare', 'b'], () => 1, 50)
+  await state.update(['rare', 'a'], () => 'a text that makes this kind the one with the most bytes', 100)
+  await state.update(['many', 'd'], () => 1, 500)
   t.same(await keys(), ['many,a', 'many,c', 'rare,a'])
 })
