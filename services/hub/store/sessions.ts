@@ -161,7 +161,7 @@ export class Sessions {
   saveSoon (client: Client): void {
     if (!this.#isOwner(client)) return
     this.#positions.putSoon(client.id, client)
-    if (client.cursor.groups !== null) this.#groups.putSoon(client.id, client)
+    if (client.cursor.revision > 0) this.#groups.putSoon(client.id, client)
   }
 
   /** Stores the position and the groups of a client; a later save replaces a queued save. */
@@ -232,9 +232,9 @@ export class Sessions {
 
   /** Stores or removes a session. Resolves with whether that is done. */
   async #put (client: Client): Promise<boolean> {
-    const { id, cursor: { groups } } = client
+    const { id, cursor: { revision } } = client
     const writes = [this.#positions.put(id, client)]
-    if (groups !== null) writes.push(this.#groups.put(id, client))
+    if (revision > 0) writes.push(this.#groups.put(id, client))
     return !(await Promise.all(writes)).includes(false)
   }
 

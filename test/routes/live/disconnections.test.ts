@@ -118,6 +118,22 @@ t.test('a session whose groups are missing or older is not resumed', async (t) =
   t.same(await refusal(dial(t, url, { query: bob.resumeQuery })), START_OVER)
 })
 
+t.test('a client that has left all groups resumes again and again', async (t) => {
+  const { app, url } = await listen(t, { websocket: { resumeWindow: '1s' } })
+  let bob = await connectJson(t, url)
+  await app.hub.join(bob.id, 'vip')
+  await app.hub.leave(bob.id, 'vip')
+  const { id } = bob
+  const began = performance.now()
+  // Longer than a value lives that is not written again.
+  for (let n = 1; n <= 5; n++) {
+    await bob.dropConnection(app)
+    bob = await connectJson(t, url, { query: bob.resumeQuery })
+    t.equal(bob.id, id)
+    await until(() => performance.now() - began > 400 * n)
+  }
+})
+
 t.test('a client that violates its protocol and does not answer the Close frame cannot resume', async (t) => {
   const { app, url, port } = await listen(t)
   const { client, id, resumeQuery } = await connectFrozen(t, port)
