@@ -36,7 +36,7 @@ import type { Config } from './services/config/schema.ts'
 import { systemClock } from './services/lib/clock.ts'
 import { ADMIN_ROLE } from './services/model/identity.ts'
 import { escapeControls } from './services/model/json.ts'
-import { pathOf } from './services/transport/refusal-log.ts'
+import { pathOf } from './services/transport/http/refusal-log.ts'
 import { UpgradeGate, type PathRules } from './services/transport/upgrade-gate.ts'
 
 /** Options of `fastifyHub`: the keys of config.yml that concern the hub, and options for code alone. */

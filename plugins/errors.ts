@@ -5,7 +5,7 @@ import fp from 'fastify-plugin'
 import { ERRORS, HubError, errorBody, type ErrorCode } from '../services/model/errors.ts'
 import { WEBSOCKET_VERSION } from '../services/transport/handshake.ts'
 import { rawResponse } from '../services/transport/raw-response.ts'
-import { fieldsOf, logRefusal, pathOf, refusalLogOf } from '../services/transport/refusal-log.ts'
+import { fieldsOf, logRefusal, pathOf, refusalLogOf } from '../services/transport/http/refusal-log.ts'
 
 /** Makes the scope respond to every error with `sendError`. */
 export const errors = fp(async function errors (fastify) {

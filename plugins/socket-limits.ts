@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify'
 import type { DropArgument } from 'node:net'
 import type { Config } from '../services/config/schema.ts'
-import { fitSockets, readOpenFileLimit } from '../services/transport/open-files.ts'
-import { refusalLogOf } from '../services/transport/refusal-log.ts'
+import { fitSockets, readOpenFileLimit } from '../services/transport/http/open-files.ts'
+import { refusalLogOf } from '../services/transport/http/refusal-log.ts'
 
 /** Returns the configured `maxClients`, or warns and returns as many clients as the process can have files open for. */
 export function fitClients ({ log }: FastifyInstance, config: Config): number {

@@ -10,9 +10,9 @@ import { HubError } from '../services/model/errors.ts'
 import { SUBPROTOCOLS } from '../services/protocol/subprotocols.ts'
 import { chooseSubprotocol } from '../services/transport/handshake.ts'
 import { MAX_FRAGMENTS } from '../services/transport/input-meter.ts'
-import { envelopeBytes } from '../services/transport/request-body.ts'
+import { envelopeBytes } from '../services/transport/http/request-body.ts'
 import { OrderedCloseWebSocket } from '../services/transport/ordered-close-websocket.ts'
-import { refusalLogOf } from '../services/transport/refusal-log.ts'
+import { refusalLogOf } from '../services/transport/http/refusal-log.ts'
 import type { UpgradeGate } from '../services/transport/upgrade-gate.ts'
 
 /** Options of the WebSocket plugin. */

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyRequest, preValidationAsyncHookHandler } from 'fastify'
 import { JsonText, memberText, parseJson } from '../services/model/json.ts'
-import { assertJsonType, bodyText, readBytes } from '../services/transport/request-body.ts'
+import { assertJsonType, bodyText, readBytes } from '../services/transport/http/request-body.ts'
 
 /** Key on a request for its body. */
 const kBody = Symbol('fastify-hub.body')

@@ -3,7 +3,7 @@ import type { Static } from '@sinclair/typebox'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { HubError } from '../../services/model/errors.ts'
 import { Receipt, type Address, type SendOptions } from '../../services/model/message.ts'
-import { envelopeBytes } from '../../services/transport/request-body.ts'
+import { envelopeBytes } from '../../services/transport/http/request-body.ts'
 import { hubOf } from '../hub-of.ts'
 import { ERROR_RESPONSES, IdParams, MessageBody } from './schemas.ts'
 

@@ -4,7 +4,7 @@ import { badRequest, isHandshakeError, type HttpResponse } from '../../services/
 import { HubError } from '../../services/model/errors.ts'
 import { ADMIN_ROLE, type Identity } from '../../services/model/identity.ts'
 import { checkOrigin } from '../../services/transport/handshake.ts'
-import { logRefusal } from '../../services/transport/refusal-log.ts'
+import { logRefusal } from '../../services/transport/http/refusal-log.ts'
 import type { WebSocketEndpointOptions } from '../live/ws-endpoint.ts'
 
 /** Options of an endpoint for clients of an older service. */

@@ -4,7 +4,7 @@ import {
   actionOf, COMMANDS, encodeCommandReply, learnGin, parseCommand, PODS
 } from '../../services/compat/learn-gin.ts'
 import { messageFromJson } from '../../services/model/json.ts'
-import { bodyText, envelopeBytes } from '../../services/transport/request-body.ts'
+import { bodyText, envelopeBytes } from '../../services/transport/http/request-body.ts'
 import type { ConnectedClient } from '../../services/model/client.ts'
 import { addWebSocketEndpoint } from '../live/ws-endpoint.ts'
 import { createBodyHook, deferBodies } from '../bodies.ts'

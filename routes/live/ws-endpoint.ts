@@ -11,7 +11,7 @@ import {
 } from '../../services/transport/handshake.ts'
 import { InputMeter, inputLimits } from '../../services/transport/input-meter.ts'
 import type { UpgradeGate } from '../../services/transport/upgrade-gate.ts'
-import { logRefusal } from '../../services/transport/refusal-log.ts'
+import { logRefusal } from '../../services/transport/http/refusal-log.ts'
 import { WsConnection } from '../../services/transport/ws-connection.ts'
 import { WsService } from '../../services/transport/ws-service.ts'
 import { admissionOf, createAdmissionHook, type CallbackHook, type EndpointOptions } from './endpoint.ts'

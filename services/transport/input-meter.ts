@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import { RateLimit } from '../lib/rate-limit.ts'
-import { envelopeBytes } from './request-body.ts'
+import { envelopeBytes } from './http/request-body.ts'
 
 /** Fragments of one message at most. */
 export const MAX_FRAGMENTS = 16_384

@@ -4,7 +4,7 @@ import type { Connection } from '../hub/outbox/connection.ts'
 import { reportFailure, type Log } from '../lib/log.ts'
 import { CLOSE, type CloseCode } from '../model/close-codes.ts'
 import type { Command, Protocol } from '../protocol/protocol.ts'
-import { envelopeBytes } from './request-body.ts'
+import { envelopeBytes } from './http/request-body.ts'
 
 /** Prefix of an echo, as GinSkeleton wrote it: "the server has received your message". */
 const ECHO_PREFIX = '服务器已经收到了你的消息==>'

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { WebSocket } from 'ws'
-import { fitSockets, readOpenFileLimit } from '../../services/transport/open-files.ts'
+import { fitSockets, readOpenFileLimit } from '../../services/transport/http/open-files.ts'
 import { api, token, until } from '../support/helper.ts'
 import { handshake, rawConnect, rawRequest } from '../support/raw-client.ts'
 import { spawnService } from '../support/service.ts'

@@ -3,7 +3,7 @@
 import { connect as connectSocket } from 'node:net'
 import { pino } from 'pino'
 import t from 'tap'
-import { RefusalLog } from '../../services/transport/refusal-log.ts'
+import { RefusalLog } from '../../services/transport/http/refusal-log.ts'
 import { openEvents } from '../support/event-client.ts'
 import { api, connect, listen, LogLines, token, until } from '../support/helper.ts'
 import { handshake, rawConnect, rawRequest } from '../support/raw-client.ts'

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { isAllowedOrigin } from './handshake.ts'
+import { isAllowedOrigin } from '../handshake.ts'
 
 /** Request headers that a page may set for an event stream, beside those that every page may set. */
 const ALLOWED_HEADERS = 'authorization, last-event-id, cache-control'

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Readable } from 'node:stream'
-import { HubError } from '../model/errors.ts'
+import { HubError } from '../../model/errors.ts'
 
 /** Bytes of a body for one byte of the message in it: JSON may write a character of one byte as `\u0041`. */
 const MAX_ESCAPED_BYTES = 6

@@ -1,5 +1,5 @@
-import type { Log } from '../lib/log.ts'
-import { ERRORS } from '../model/errors.ts'
+import type { Log } from '../../lib/log.ts'
+import { ERRORS } from '../../model/errors.ts'
 
 /** Time in ms after which each code may be logged again, and the lines that are left out are counted in the log. */
 const WINDOW_MS = 10_000

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { BoundedMap } from '../lib/bounded-map.ts'
-import type { Clock } from '../lib/clock.ts'
+import { BoundedMap } from '../../lib/bounded-map.ts'
+import type { Clock } from '../../lib/clock.ts'
 
 /** Farewells that are remembered; beyond them the oldest is evicted. */
 const MAX_FAREWELLS = 10_000
