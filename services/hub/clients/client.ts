@@ -55,8 +55,6 @@ export class Client implements ConnectedClient {
   readonly durableCursor: DurableCursor
   /** Runs the handlers and listeners for this client one after another. */
   readonly taskQueue: TaskQueue
-  /** Ids of the last accepted calls, so that a client which repeats a call after a lost connection causes one call. */
-  readonly calls = new BoundedMap<CallId, true>(MAX_CALLS)
   readonly params: Partial<ClientParams> = {}
   /** Time of connecting, in ms since the epoch. */
   readonly openedAt: number
@@ -66,6 +64,8 @@ export class Client implements ConnectedClient {
   readonly #sessions: ClientParts['sessions']
   readonly #clock: Clock
   readonly #log: Log
+  /** Ids of the last accepted calls; null for a client without any, as most are. */
+  #calls: BoundedMap<CallId, true> | null = null
   #received = 0
   /** Steady times in ms of the refused requests of the last minute. */
   #refusedAt: number[] = []
@@ -98,7 +98,7 @@ export class Client implements ConnectedClient {
     this.#catchUp = parts.catchUp
     this.#sessions = parts.sessions
     this.#log = parts.log
-    for (const id of parts.calls) this.calls.set(id, true)
+    for (const id of parts.calls) this.addCall(id)
   }
 
   get isOpen (): boolean {
@@ -287,6 +287,27 @@ export class Client implements ConnectedClient {
   #end (closeReason: CloseReason): void {
     this.#closeReason = closeReason
     if (!mayResume(closeReason.code)) this.#sessions.end(this)
+  }
+
+  /** Ids of the last accepted calls. */
+  get calls (): CallId[] {
+    return [...this.#calls?.keys() ?? []]
+  }
+
+  /**
+   * Adds the id of a call, so that a client which repeats the call after a lost connection causes one call. Returns
+   * false for an id that is known.
+   */
+  addCall (id: CallId): boolean {
+    if (this.#calls?.has(id) === true) return false
+    this.#calls ??= new BoundedMap(MAX_CALLS)
+    this.#calls.set(id, true)
+    return true
+  }
+
+  /** Removes the id of a call that may be repeated. */
+  removeCall (id: CallId): void {
+    this.#calls?.delete(id)
   }
 
   /** Counts a message from the client. Returns false when the client is over its limit of messages per second. */

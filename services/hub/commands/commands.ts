@@ -101,7 +101,7 @@ export class Commands {
         // A failed event may be repeated under the same id: clients take the error `Duplicate` for success. An event
         // that timed out may still succeed, so a repetition stays a duplicate.
         if (command.id !== undefined && !result.ok && result.error.code !== 'HUB_ACTION_TIMEOUT') {
-          client.calls.delete(command.id)
+          client.removeCall(command.id)
         }
         return result
       }
@@ -147,10 +147,8 @@ export class Commands {
 }
 
 /** Throws HUB_DUPLICATE when the client has sent an event with this id before. */
-function assertNew ({ calls }: Client, id: CallId | undefined): void {
-  if (id === undefined) return
-  if (calls.has(id)) throw duplicateError()
-  calls.set(id, true)
+function assertNew (client: Client, id: CallId | undefined): void {
+  if (id !== undefined && !client.addCall(id)) throw duplicateError()
 }
 
 function duplicateError (): HubError {

@@ -252,7 +252,7 @@ export class Sessions {
       since: cursor.since,
       inboxSince: cursor.inboxSince ?? null,
       acknowledged: cursor.acknowledged,
-      calls: [...calls.keys()],
+      calls,
       revision: cursor.revision
     }
   }
