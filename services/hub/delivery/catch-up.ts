@@ -15,7 +15,7 @@ import type { FrameCache } from './frame-cache.ts'
 const CONFIRMATION_MS = 1000
 
 /** Time in ms for starts and pages in one iteration of the event loop; the others follow in the next iterations. */
-const SHARE_MS = 5
+const SHARE_MS = 25
 
 /**
  * Shares the event loop among the clients that catch up, and with all other work: beyond some time in one iteration,
@@ -31,10 +31,13 @@ class LoopShare {
     this.#clock = clock
   }
 
-  /** Resolves when a start or a page may run; undefined when it may run now. */
-  next (): Promise<void> | undefined {
+  /**
+   * Resolves when a start or a page may run; undefined when it may run now. A new client is not queued behind others:
+   * until it is live, messages can leave the log before it has read them.
+   */
+  next (isNew: boolean): Promise<void> | undefined {
     const began = this.#beganAt ?? this.#begin()
-    if (this.#queue.length === 0 && this.#clock.steady() - began < SHARE_MS) return undefined
+    if ((isNew || this.#queue.length === 0) && this.#clock.steady() - began < SHARE_MS) return undefined
     return new Promise((resolve) => this.#queue.push(resolve))
   }
 
@@ -96,7 +99,7 @@ export class CatchUp {
   }
 
   async #start (client: Client, resolve: () => Promise<void>): Promise<void> {
-    const turn = this.#share.next()
+    const turn = this.#share.next(client.isNew)
     if (turn !== undefined) await turn
     if (!client.isOpen) return
     await resolve()
@@ -131,7 +134,7 @@ export class CatchUp {
 
   /** Reads and queues a page. Resolves with whether the client needs no further page. */
   async #deliverPage (client: Client, limit: PageLimit): Promise<boolean> {
-    const turn = this.#share.next()
+    const turn = this.#share.next(client.isNew)
     if (turn !== undefined) await turn
     if (!client.isOpen) return true
     // The page ends at the head of this moment: a group that is left out may have messages behind.

@@ -45,7 +45,7 @@ t.test('clients that skip many messages share the event loop with everything els
     await nextTick()
     turns++
   }
-  t.ok(turns > 100, 'the pages are read in many turns')
+  t.ok(turns > 20, 'the pages are read in many turns')
   t.ok(bob.isLive || bob.cursor.position > head + (engine.head - head) / 2, 'no client waits for the end of another')
   while (!bob.isLive) await nextTick()
 })
