@@ -39,7 +39,7 @@ function properties (items: Section['items'], indent: string): string {
     const { schema } = item
     const value = schema.kind === 'boolean' || schema.kind === 'choice' ? '' : `Value: ${String(schema.allowed)}.`
     const sentences = [schema.description, schema.note, value].filter(Boolean).join(' ')
-    const comment = docComment([sentences, '', `@default ${typedDefault(schema.default)}`], indent)
+    const comment = docComment([sentences, `@default ${typedDefault(schema.default)}`], indent)
     return `${comment}${indent}${item.key}?: ${typeOf(schema)} | undefined`
   }).join('\n')
 }

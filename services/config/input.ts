@@ -9,13 +9,11 @@ export interface ConfigInput {
   server?: {
     /**
      * Address to listen on; 0.0.0.0 listens on all IPv4 addresses, :: on all. Value: an address or a host name.
-     *
      * @default '127.0.0.1'
      */
     host?: string | undefined
     /**
      * TCP port to listen on; 0 takes a free port. Value: a whole number from 0 to 65535.
-     *
      * @default 20201
      */
     port?: number | undefined
@@ -23,7 +21,6 @@ export interface ConfigInput {
      * Time that an HTTP connection stays open between two requests. Longer than the same time of a load balancer in
      * front: one that reuses a connection while the service closes it answers 502. AWS ALB and nginx close after 60 s.
      * Value: a duration from 1s to 24d.
-     *
      * @default '72s'
      */
     keepAliveTimeout?: number | string | undefined
@@ -31,20 +28,17 @@ export interface ConfigInput {
      * Proxies whose X-Forwarded-For is trusted: true (all), false (none) or a list. Behind a reverse proxy, list its
      * addresses or ranges with commas; `true` lets any client choose its own address. Value: true, false, or addresses
      * and ranges such as 10.0.0.1, 10.0.0.0/8 or loopback.
-     *
      * @default false
      */
     trustProxy?: boolean | string | undefined
   } | undefined
   /**
    * Serve the REST routes and the health routes.
-   *
    * @default true
    */
   api?: boolean | undefined
   /**
    * Serve the web console (public/) at /.
-   *
    * @default true
    */
   console?: boolean | undefined
@@ -52,13 +46,11 @@ export interface ConfigInput {
   logger?: {
     /**
      * Lowest level that is logged: fatal, error, warn, info, debug, trace, silent.
-     *
      * @default 'info'
      */
     level?: 'fatal' | 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent' | undefined
     /**
      * Log one line for every HTTP request.
-     *
      * @default false
      */
     requests?: boolean | undefined
@@ -68,26 +60,22 @@ export interface ConfigInput {
     /**
      * jwt checks tokens; demo accepts any token of at least 20 characters. The demo mode is for trying things out; it
      * is refused when `NODE_ENV` is `production`.
-     *
      * @default 'jwt'
      */
     mode?: 'jwt' | 'demo' | undefined
     /**
      * HS256 key that signs tokens; empty: a random key for each run. With a random key, every token becomes invalid
      * when the process ends. Value: empty or at least 32 characters long.
-     *
      * @default ''
      */
     secret?: string | undefined
     /**
      * Issuer (iss) that a token must name; empty: not checked. Value: any text.
-     *
      * @default ''
      */
     issuer?: string | undefined
     /**
      * Audience (aud) that a token must name; empty: not checked. Value: any text.
-     *
      * @default ''
      */
     audience?: string | undefined
@@ -95,13 +83,11 @@ export interface ConfigInput {
      * Requests without a valid token per second from one address; 0 = no limit. Requests with a valid token do not
      * count. An IPv6 address counts as its /64; behind a proxy, set `server.trustProxy`. Value: a whole number of at
      * least 0.
-     *
      * @default 100
      */
     failuresPerSecond?: number | undefined
     /**
      * How far the clock of the issuer of tokens may be ahead (nbf). Value: a duration from 0 to 5m.
-     *
      * @default '5s'
      */
     clockTolerance?: number | string | undefined
@@ -110,34 +96,29 @@ export interface ConfigInput {
   engine?: {
     /**
      * file keeps the log on disk; memory loses the log when the service stops.
-     *
      * @default 'file'
      */
     kind?: 'file' | 'memory' | undefined
     /**
      * Folder of the log on disk; relative to the working directory. One service per folder, on a local disk. Value: a
      * folder.
-     *
      * @default './data'
      */
     path?: string | undefined
     /**
      * Maximum age of a message; messages to users have inbox.maxAge. Value: a duration of at least 1ms.
-     *
      * @default '24h'
      */
     maxAge?: number | string | undefined
     /**
      * Maximum number of messages per address; messages to users have inbox.maxCount. Value: a whole number of at least
      * 1.
-     *
      * @default 100000
      */
     maxCount?: number | undefined
     /**
      * Maximum size of all messages together, approximately; the oldest are removed first. The files on disk may take
      * up to twice as much; the exact bounds are in architecture.md. Value: a size of at least 1.
-     *
      * @default '1GiB'
      */
     maxSize?: number | string | undefined
@@ -146,19 +127,16 @@ export interface ConfigInput {
   inbox?: {
     /**
      * Maximum age of a message to a user. Value: a duration of at least 1ms.
-     *
      * @default '7d'
      */
     maxAge?: number | string | undefined
     /**
      * Maximum number of messages per user; the oldest are removed first. Value: a whole number of at least 1.
-     *
      * @default 1000
      */
     maxCount?: number | undefined
     /**
      * Maximum number of durable cursors of pushMessage clients; 0 = no limit. Value: a whole number of at least 0.
-     *
      * @default 100000
      */
     maxMailboxes?: number | undefined
@@ -166,7 +144,6 @@ export interface ConfigInput {
      * Deliveries in a row that end the connection, at which a message is skipped; 0 = never. For a client that cannot
      * read the message: one above the read limit of its library would block the inbox. Value: a whole number of at
      * least 0.
-     *
      * @default 10
      */
     maxRedeliveries?: number | undefined
@@ -176,7 +153,6 @@ export interface ConfigInput {
     /**
      * Time for which a key is remembered; a repetition within it is not delivered again. Value: a duration of at least
      * 1ms.
-     *
      * @default '2m'
      */
     window?: number | string | undefined
@@ -185,69 +161,58 @@ export interface ConfigInput {
   websocket?: {
     /**
      * Accept clients; false refuses every upgrade with 503.
-     *
      * @default true
      */
     start?: boolean | undefined
     /**
      * Path of the endpoint. Value: a path that begins with /.
-     *
      * @default '/admin/ws'
      */
     path?: string | undefined
     /**
      * Bytes buffered per socket and direction before backpressure starts. Value: a size of at least 1KiB.
-     *
      * @default 20480
      */
     writeReadBufferSize?: number | string | undefined
     /**
      * Maximum size of a message, in either direction. Value: a size from 1 to 16MiB.
-     *
      * @default 65535
      */
     maxMessageSize?: number | string | undefined
     /**
      * Time between two pings to a client. Value: a duration from 10ms to 24d.
-     *
      * @default '20s'
      */
     pingPeriod?: number | string | undefined
     /**
      * Unanswered pings after which a client is disconnected. A client is disconnected when more pings than this stay
      * unanswered. Any data from the client counts as an answer. Value: a whole number of at least 0.
-     *
      * @default 4
      */
     heartbeatFailMaxTimes?: number | undefined
     /**
      * Silence after which a client is disconnected; 0 = no limit. Value: a duration from 0 to 24d.
-     *
      * @default '100s'
      */
     readDeadline?: number | string | undefined
     /**
      * Time that a write may be blocked before the client is disconnected. Value: a duration from 1ms to 24d.
-     *
      * @default '35s'
      */
     writeDeadline?: number | string | undefined
     /**
      * Time for an upgrade to complete, or its socket is destroyed. Value: a duration from 1ms to 24d.
-     *
      * @default '10s'
      */
     handshakeTimeout?: number | string | undefined
     /**
      * Maximum bytes queued for one client. At least `websocket.maxMessageSize`, or the largest message could never be
      * delivered. Value: a size of at least 1.
-     *
      * @default '1MiB'
      */
     maxQueueSize?: number | string | undefined
     /**
      * Maximum frames queued for one client. Value: a whole number of at least 1.
-     *
      * @default 1024
      */
     maxQueueWrites?: number | undefined
@@ -257,20 +222,17 @@ export interface ConfigInput {
      * delivered. With `disconnect`, the client may connect again at once. The other policies keep the client and drop
      * messages; `latest` also drops, for a client that is behind, messages that a newer message with the same
      * `conflate` word replaces.
-     *
      * @default 'catchUp'
      */
     slowClient?: 'catchUp' | 'disconnect' | 'dropNewest' | 'dropOldest' | 'latest' | undefined
     /**
      * Time for which a client of a reliable subprotocol may resume a lost connection. Value: a duration of at least
      * 1ms.
-     *
      * @default '2m'
      */
     resumeWindow?: number | string | undefined
     /**
      * Maximum time of an action before its caller gets an error; 0 = no limit. Value: a duration from 0 to 24d.
-     *
      * @default '30s'
      */
     actionTimeout?: number | string | undefined
@@ -278,7 +240,6 @@ export interface ConfigInput {
      * Time to collect messages before they are written; 0 = until the end of the tick. Delays every frame to clients
      * by up to this time, replies and pings included, and saves writes when messages arrive one by one. At most half
      * of `websocket.pingPeriod` and of `websocket.writeDeadline`. Value: a duration from 0 to 1s.
-     *
      * @default '0'
      */
     flushInterval?: number | string | undefined
@@ -288,19 +249,16 @@ export interface ConfigInput {
        * Compress messages to clients, and accept compressed messages from clients. Saves bandwidth, costs CPU. Do not
        * combine secrets with text from other users in one message: the compressed length reveals information about
        * both.
-       *
        * @default false
        */
       enabled?: boolean | undefined
       /**
        * Minimum size of a message that is compressed. Value: a size of at least 0.
-       *
        * @default '1KiB'
        */
       threshold?: number | string | undefined
       /**
        * zlib level: 1 is fastest, 9 smallest. Value: a whole number from 1 to 9.
-       *
        * @default 6
        */
       level?: number | undefined
@@ -308,32 +266,27 @@ export interface ConfigInput {
     /**
      * Maximum number of clients; 0 = no limit. Lower where the process may not have enough files open (`ulimit -n`);
      * the start warns of that. Value: a whole number of at least 0.
-     *
      * @default 10000
      */
     maxClients?: number | undefined
     /**
      * Maximum number of clients of one user; 0 = no limit. Value: a whole number of at least 0.
-     *
      * @default 100
      */
     maxClientsPerUser?: number | undefined
     /**
      * Messages per second that one client may send; 0 = no limit. Value: a whole number of at least 0.
-     *
      * @default 100
      */
     messagesPerSecond?: number | undefined
     /**
      * Bytes per second that one client may send; 0 = no limit. After a pause, the largest message in addition. Raise
      * it together with `websocket.maxMessageSize`. Value: a size of at least 0.
-     *
      * @default '16MiB'
      */
     bytesPerSecond?: number | string | undefined
     /**
      * New connections per second in the whole process; 0 = no limit. Value: a whole number of at least 0.
-     *
      * @default 500
      */
     upgradesPerSecond?: number | undefined
@@ -342,7 +295,6 @@ export interface ConfigInput {
      * clients send no `Origin` and need none. `null` is the origin of sandboxed frames and `file://` that of local
      * files in some browsers: each is shared by many pages, and the service warns of it. Value: a list of origins such
      * as https://app.example.com, or *.
-     *
      * @default []
      */
     allowedOrigins?: string[] | undefined
@@ -350,14 +302,12 @@ export interface ConfigInput {
     drain?: {
       /**
        * Time for clients to close before they are terminated. Value: a duration from 0 to 24d.
-       *
        * @default '10s'
        */
       grace?: number | string | undefined
       /**
        * Clients that get a Close frame in each 100 ms, at most. Not more than `websocket.upgradesPerSecond` lets back
        * in within 100 ms. Value: a whole number of at least 1.
-       *
        * @default 500
        */
       batch?: number | undefined
@@ -367,20 +317,17 @@ export interface ConfigInput {
   sse?: {
     /**
      * Accept clients; false answers 404.
-     *
      * @default true
      */
     start?: boolean | undefined
     /**
      * Path of the endpoint. Value: a path that begins with /.
-     *
      * @default '/admin/events'
      */
     path?: string | undefined
     /**
      * Least time after which a client reconnects when its connection is lost. Each client waits this time and up to as
      * much again, at random. Value: a duration from 1ms to 24d.
-     *
      * @default '2s'
      */
     retry?: number | string | undefined
@@ -393,39 +340,33 @@ export interface ConfigInput {
     /**
      * GinSkeleton and gophrame: their greeting and refusals, at websocket.path. With `open`, any token of at least 10
      * characters may connect.
-     *
      * @default 'off'
      */
     ginSkeleton?: 'off' | 'token' | 'open' | undefined
     /**
      * Code of greeting and echo: 200 is GinSkeleton, 2000 gophrame. When `compat.ginSkeleton` is `off`, the greeting
      * has 2000.
-     *
      * @default '200'
      */
     ginSkeletonCode?: '200' | '2000' | undefined
     /**
      * Refusals: legacy-400-json until August 2022, empty-200 since.
-     *
      * @default 'legacy-400-json'
      */
     ginSkeletonRefusal?: 'legacy-400-json' | 'empty-200' | undefined
     /**
      * ginServer: GET /ws. With `open`, anybody can publish to everyone.
-     *
      * @default 'off'
      */
     ginServer?: 'off' | 'token' | 'open' | undefined
     /**
      * learn-gin: GET /echo, /sendall. With `open`, anybody can publish to everyone.
-     *
      * @default 'off'
      */
     learnGin?: 'off' | 'token' | 'open' | undefined
     /**
      * pushMessage: /client/:id, /message, /message/:id, and its copy in a blog. Open: anybody reads any inbox. With
      * `open`, anybody can also publish to everyone.
-     *
      * @default 'off'
      */
     pushMessage?: 'off' | 'token' | 'open' | undefined
