@@ -76,23 +76,31 @@ export class Memberships {
     if (user === undefined) {
       throw new HubError('HUB_CLIENT_NOT_FOUND', 'This client is not connected; address its user to reach all connections, those to come included.')
     }
-    if (isMember && includes((await this.of(user)).left, group)) await this.noteReturn(user, group)
+    if (isMember && includes((await this.of(user)).left, group)) await this.#noteReturn(user, group, this.#engine.head)
+  }
+
+  /**
+   * Returns the offset from which on a connecting client is a member of a group that its user has left: the first
+   * return of a connection. While the state cannot be written, that is the head, and the next connection notes its own return.
+   */
+  async returnTo (user: UserId, group: Group): Promise<Offset> {
+    const { head } = this.#engine
+    return this.#noteReturn(user, group, head).catch(() => head)
   }
 
   /**
    * Notes that a connection of the user is a member again of a group that the user has left. Resolves with the head at
-   * the first return: no connection receives the messages between leaving and return. While the state cannot be
-   * written, the next connection notes its own return.
+   * the first return: no connection receives the messages between leaving and return.
+   *
+   * @throws {HubError} HUB_STORE_FAILED when the return cannot be stored.
    */
-  async noteReturn (user: UserId, group: Group): Promise<Offset> {
-    const { head } = this.#engine
-    const update = this.#engine.state.update(groupsKey(user), (present) => {
+  async #noteReturn (user: UserId, group: Group, head: Offset): Promise<Offset> {
+    const updated = await this.#engine.state.update(groupsKey(user), (present) => {
       const { joined, left } = asUserGroups(present)
       return { joined, left: left.map(([one, leftAt, at = one === group ? head : undefined]): Leaving => {
         return at === undefined ? [one, leftAt] : [one, leftAt, at]
       }) }
     }, this.#rememberMs)
-    const updated = await update.catch(() => undefined)
     return asUserGroups(updated).left.find(([one]) => one === group)?.[2] ?? head
   }
 

@@ -86,7 +86,7 @@ export class StartResolver {
     const leavings = new Map(left.map((leaving) => [leaving[0], leaving]))
     for (const group of groups) {
       const leaving = leavings.get(group)
-      const since = leaving === undefined ? 0 : leaving[2] ?? await this.#memberships.noteReturn(user, group)
+      const since = leaving === undefined ? 0 : leaving[2] ?? await this.#memberships.returnTo(user, group)
       this.#join(client, group, since, { by: 'token', ...from })
     }
   }

@@ -5,7 +5,7 @@ import { MemoryState } from '../../../services/engine/memory/state.ts'
 import { HubError } from '../../../services/model/errors.ts'
 import type { Address } from '../../../services/model/message.ts'
 import { api, listen, token, until } from '../../support/helper.ts'
-import { connectJson, dial, refusal, RELIABLE } from '../../support/json-client.ts'
+import { connectJson, dial, PLAIN, refusal, RELIABLE } from '../../support/json-client.ts'
 import { patch } from '../../support/patch.ts'
 import { frame, OPCODE, rawConnect } from '../../support/raw-client.ts'
 import { testFolder } from '../../support/test-folder.ts'
@@ -23,17 +23,22 @@ async function connectFrozen (t: Test, port: number) {
   return { client, id, resumeQuery }
 }
 
-t.test('a disconnected client that does not answer the Close frame cannot resume', async (t) => {
-  const { app, origin, url, port } = await listen(t)
-  const disconnections: ReadonlyArray<[title: string, disconnect: (id: string) => unknown]> = [
-    ['by id', (id) => app.hub.disconnect({ client: id })],
+/** The ways to disconnect a client of bob in the group vip from outside. */
+function disconnectionsOf ({ app, origin }: Pick<Awaited<ReturnType<typeof listen>>, 'app' | 'origin'>) {
+  return [
+    ['by id', (id: string): unknown => app.hub.disconnect({ client: id })],
     ['by user', () => app.hub.disconnect({ user: 'bob' })],
     ['by group', () => app.hub.disconnect({ group: 'vip' })],
     ['with everyone', () => app.hub.disconnect({ all: true })],
-    ['over the REST API', (id) => api(origin, 'DELETE', `/clients/${id}`)],
-    ['by the application', (id) => app.hub.client(id)?.close({ code: 4900, reason: 'signed out' })]
-  ]
-  for (const [title, disconnect] of disconnections) {
+    ['over the REST API', (id: string): unknown => api(origin, 'DELETE', `/clients/${id}`)]
+  ] as const
+}
+
+t.test('a disconnected client that does not answer the Close frame cannot resume', async (t) => {
+  const service = await listen(t)
+  const { app, url, port } = service
+  const closing = (id: string): unknown => app.hub.client(id)?.close({ code: 4900, reason: 'signed out' })
+  for (const [title, disconnect] of [...disconnectionsOf(service), ['by the application', closing] as const]) {
     const { client, id, resumeQuery } = await connectFrozen(t, port)
     await app.hub.join(id, 'vip')
     await disconnect(id)
@@ -46,14 +51,9 @@ t.test('a disconnected client that does not answer the Close frame cannot resume
 })
 
 t.test('a client that is closing cannot resume after its disconnection', async (t) => {
-  const { app, origin, url, port } = await listen(t)
-  const disconnections: ReadonlyArray<[title: string, disconnect: (id: string) => unknown]> = [
-    ['by id', (id) => app.hub.disconnect({ client: id })],
-    ['by user', () => app.hub.disconnect({ user: 'bob' })],
-    ['by group', () => app.hub.disconnect({ group: 'vip' })],
-    ['over the REST API', (id) => api(origin, 'DELETE', `/clients/${id}`)]
-  ]
-  for (const [title, disconnect] of disconnections) {
+  const service = await listen(t)
+  const { app, url, port } = service
+  for (const [title, disconnect] of disconnectionsOf(service)) {
     for (const close of ['by the client', 'by the hub']) {
       const { client, id, resumeQuery } = await connectFrozen(t, port)
       await app.hub.join(id, 'vip')
@@ -198,12 +198,15 @@ t.test('what the hub has answered survives a crash', async (t) => {
 t.test('a decision that cannot be stored is answered with HUB_STORE_FAILED', async (t) => {
   const { app, origin, url } = await listen(t)
   const bob = await connectJson(t, url)
+  const carol = await connectJson(t, url, { user: 'carol', subprotocol: PLAIN })
+  await app.hub.leave({ user: 'carol' }, 'vip')
   await until(async () => (await app.hub.clients()).clients.every(({ behind }) => !behind))
   patch(t, MemoryState, 'update', () => async () => { throw new HubError('HUB_STORE_FAILED', 'The disk is full.') })
   const failed = { status: 503, body: { code: 'HUB_STORE_FAILED' } }
   t.match(await api(origin, 'PUT', `/groups/vip/clients/${bob.id}`), failed)
   t.match(await api(origin, 'DELETE', `/groups/vip/clients/${bob.id}`), failed)
+  t.match(await api(origin, 'PUT', `/groups/vip/clients/${carol.id}`), failed, 'the return of a client without a session')
   t.match(await api(origin, 'PUT', '/users/bob/groups/vip'), failed)
   t.match(await api(origin, 'DELETE', `/clients/${bob.id}`), failed)
-  await until(() => app.hub.size === 0, 'the end of the connection')
+  await until(() => app.hub.client(bob.id) === undefined, 'the end of the connection')
 })
