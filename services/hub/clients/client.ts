@@ -353,13 +353,12 @@ export class Client implements ConnectedClient {
 
   /** Returns the client as operators see it, with some of its groups. */
   info (maxGroups: number): ClientInfo {
-    const { groups } = this.cursor
     return {
       id: this.id,
       user: this.identity.user,
       roles: [...this.identity.roles],
-      groups: [...groups?.keys() ?? []].slice(0, maxGroups),
-      groupCount: groups?.size ?? 0,
+      groups: this.groups.slice(0, maxGroups),
+      groupCount: this.cursor.groups?.size ?? 0,
       device: this.durableCursor.name,
       protocol: this.protocol.name,
       address: this.#connection.address,

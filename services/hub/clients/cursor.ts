@@ -202,15 +202,12 @@ export class Cursor {
   ranges (
     client: ClientId, user: UserId, upTo: Offset, mayHaveMessage: (group: Group, after: Offset) => boolean
   ): Range[] {
-    const position = this.#position
-    const ranges: Range[] = [
-      { address: { all: true }, after: Math.max(this.since, position), upTo },
-      { address: { user }, after: Math.max(this.#inboxSince ?? this.since, position), upTo },
-      { address: { client }, after: Math.max(this.since, position), upTo }
-    ]
+    const rangeOf = (address: Address): Range => {
+      return { address, after: Math.max(this.floor(address), this.#position), upTo }
+    }
+    const ranges = [rangeOf({ all: true }), rangeOf({ user }), rangeOf({ client })]
     for (const [group, { since }] of this.#groups ?? []) {
-      const after = Math.max(since, position)
-      if (mayHaveMessage(group, after)) ranges.push({ address: { group }, after, upTo })
+      if (mayHaveMessage(group, Math.max(since, this.#position))) ranges.push(rangeOf({ group }))
     }
     return ranges
   }

@@ -19,14 +19,14 @@ export class Registry {
   /** For each group that has or had members: an offset above which the log has no message to the group. */
   readonly #newest = new BoundedMap<Group, Offset>(MAX_NEWEST)
   readonly #flusher: Pick<Flusher, 'deliverPending'>
-  readonly #log: { readonly head: Offset }
+  readonly #engine: { readonly head: Offset }
   /** Removed clients whose `close` listeners have not finished. */
   readonly #closing = new Set<Client>()
   #onEmpty: Array<() => void> = []
 
-  constructor (flusher: Pick<Flusher, 'deliverPending'>, log: { readonly head: Offset }) {
+  constructor (flusher: Pick<Flusher, 'deliverPending'>, engine: { readonly head: Offset }) {
     this.#flusher = flusher
-    this.#log = log
+    this.#engine = engine
   }
 
   /** Number of connected clients. */
@@ -153,7 +153,7 @@ export class Registry {
   }
 
   #addMember (group: Group, client: Client): void {
-    if (!this.#newest.has(group)) this.#newest.set(group, this.#log.head)
+    if (!this.#newest.has(group)) this.#newest.set(group, this.#engine.head)
     this.#groups.add(group, client)
   }
 
