@@ -81,7 +81,8 @@ export class Memberships {
 
   /**
    * Returns the offset from which on a connecting client is a member of a group that its user has left: the first
-   * return of a connection. While the state cannot be written, that is the head, and the next connection notes its own return.
+   * return of a connection. While the state cannot be written, that is the head, and the next connection notes its own
+   * return.
    */
   async returnTo (user: UserId, group: Group): Promise<Offset> {
     const { head } = this.#engine
